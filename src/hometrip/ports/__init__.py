@@ -1,0 +1,3 @@
+"""Small interfaces to everything outside; each docstring states the promises that its contract suite
+checks.
+"""

@@ -1,0 +1,27 @@
+"""Time as an argument: the port through which everything learns what time it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Clock(Protocol):
+    """Tells the time.
+
+    - `now` is an aware instant in UTC and never goes back within a process.
+    - `sleep_until` returns once `now() >= at`; with a clock that can be moved, a move wakes it.
+    """
+
+    def now(self) -> datetime: ...
+
+    async def sleep_until(self, at: datetime) -> None: ...
+
+
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)

@@ -1,0 +1,42 @@
+"""Sortable ids (UUID version 7, RFC 9562) from a time and chance that the caller supplies."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from hometrip.kernel.clock import Clock
+
+NewId = Callable[[], UUID]
+
+
+def uuid7(at: datetime, chance: int) -> UUID:
+    """The id of the millisecond `at`, told apart from its neighbours by 74 bits of `chance`."""
+    millis = int(at.timestamp() * 1000)
+    high, low = (chance >> 62) & 0xFFF, chance & ((1 << 62) - 1)
+    return UUID(int=(millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
+
+
+def ids(clock: Clock) -> NewId:
+    """A source of ids that rise within this process, even within a millisecond or when time stands still."""
+    last = 0
+
+    def new_id() -> UUID:
+        nonlocal last
+        fresh = uuid7(clock.now(), secrets.randbits(74)).int
+        # Same millisecond as the last one, or an earlier one: continue upwards from it by a random step.
+        if fresh >> 80 <= last >> 80:
+            fresh = _after(last)
+        last = fresh
+        return UUID(int=fresh)
+
+    return new_id
+
+
+def _after(last: int) -> int:
+    millis, high, low = last >> 80, (last >> 64) & 0xFFF, last & ((1 << 62) - 1)
+    chance = ((high << 62) | low) + 1 + secrets.randbits(32)
+    millis, chance = millis + (chance >> 74), chance & ((1 << 74) - 1)
+    return (millis << 80) | (0x7 << 76) | ((chance >> 62) << 64) | (0b10 << 62) | (chance & ((1 << 62) - 1))

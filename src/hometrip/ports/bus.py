@@ -1,0 +1,66 @@
+"""The bus port: carries events between services, at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.events import Envelope
+
+Handler = Callable[[Envelope], Awaitable[None]]
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """An event that a listener could not handle, with the last reason."""
+
+    service: str
+    envelope: Envelope
+    reason: str
+    tries: int
+    at: datetime
+
+
+class Bus(Protocol):
+    """Carries events between services, at least once.
+
+    - `publish` returns when the event is safe: a broker has confirmed it, or (without a broker) every
+      listener
+      has handled or parked it. When it raises, the event must be published again.
+    - A listener sees an equal copy, never the publisher's object.
+    - Events of one subject reach a listener in the order in which they were published, one at a time; other
+      subjects go on beside them.
+    - A listener that raises is retried with back-off, then its event is parked, durably. Later events of the
+      same
+      subject wait behind a parked one for a set time, then go on, with an alert.
+    """
+
+    async def publish(self, envelope: Envelope) -> None: ...
+
+    async def listen(self, service: str, names: Sequence[str], handler: Handler) -> None:
+        """`service` hears these events from now on. Of several instances of one service, one gets each
+        event.
+        """
+
+    async def start(self) -> None:
+        """Begin to deliver; every listener has been declared."""
+
+    async def stop(self) -> None:
+        """Take no more, let running handlers end, hand back the rest."""
+
+    async def parked(self, service: str | None = None) -> list[Parked]: ...
+
+    async def replay(self, service: str, event_id: UUID) -> None:
+        """Deliver a parked event to that service again; `NotFound` where it is not parked."""
+
+    async def drop(self, service: str, event_id: UUID) -> None:
+        """Forget a parked event; `NotFound` where it is not parked."""
+
+    async def idle(self) -> None:
+        """Returns when nothing that was published here is waiting or running (parked events do not count)."""
+
+    async def ready(self) -> None:
+        """Answers, or raises `Unavailable`."""
