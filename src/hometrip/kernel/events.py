@@ -8,10 +8,12 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.record import Frozen
+
 E = TypeVar("E", bound="Event")
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(Frozen, omit_defaults=True):
     """A fact, in the past tense. A subclass names itself and its subject:
 
         class BookingConfirmed(Event):

@@ -13,10 +13,11 @@ import msgspec
 
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.page import Page
+from hometrip.kernel.record import Frozen
 from hometrip.ports.outbox import EventTx, Outbox
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(Frozen):
     """What every document has. `version` is 1 when inserted and rises by one with each change."""
 
     id: UUID

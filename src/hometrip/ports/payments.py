@@ -1,4 +1,6 @@
-"""The payments port: a provider that takes, holds, returns and pays out money. Stripe's words for all of it."""
+"""The payments port: a provider that takes, holds, returns and pays out money. Stripe's words for all of
+it.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ class ProviderRefused(Conflict):
 
 
 class ProviderDown(Unavailable):
-    """The provider did not answer: what was asked may or may not have happened; ask again with the same key."""
+    """The provider did not answer: what was asked may or may not have happened; ask again with the same
+    key.
+    """
 
     code = "provider_down"
 
@@ -94,7 +98,8 @@ class Payments(Protocol):
     """A payment provider. Every command takes a `key`: the same key has its effect once and answers the same.
 
     - Declines are not errors: the intent comes back with `last_error` and status requires_payment_method.
-    - With `capture="manual"` a confirmed intent is authorised (requires_capture), and captured or cancelled later.
+    - With `capture="manual"` a confirmed intent is authorised (requires_capture), and captured or cancelled
+      later.
     - Amounts never exceed what is there: capturing more than authorised, or refunding more than captured, is
       `ProviderRefused`.
     """

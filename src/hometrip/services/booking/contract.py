@@ -1,0 +1,186 @@
+"""What others may know of bookings: events, public records, errors, and the questions that booking
+answers.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from hometrip.kernel.errors import Conflict
+from hometrip.kernel.events import Event
+from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import Answer
+from hometrip.ports.peer import command
+from hometrip.services.listing.contract import QuoteLine, Split
+
+
+class BookingFacts(Answer):
+    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times."""
+
+    booking_id: UUID
+    listing_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    title: str
+    check_in: date
+    check_out: date
+    check_in_at: datetime
+    check_out_at: datetime
+    nights: int
+    guests: int
+    status: str
+    total: Money
+    split: Split
+    lines: list[QuoteLine]
+    cancellation_policy: str
+    awaiting: str | None = None
+    hold_until: datetime | None = None
+
+
+class BookingEvent(Event):
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+    booking: BookingFacts
+
+
+class BookingRequested(BookingEvent):
+    """A request to book: the nights are held, the host has 24 hours."""
+
+    name = "booking.requested"
+
+
+class BookingCreated(BookingEvent):
+    """A booking that awaits its payment: the nights are held for 15 minutes."""
+
+    name = "booking.created"
+
+
+class BookingAccepted(BookingEvent):
+    """The host said yes; what was authorised is to be captured now."""
+
+    name = "booking.accepted"
+
+
+class BookingConfirmed(BookingEvent):
+    name = "booking.confirmed"
+
+
+class BookingDeclined(BookingEvent):
+    """`why` is the host's reason, or that the 24 hours ran out."""
+
+    name = "booking.declined"
+
+    why: str
+
+
+class BookingExpired(BookingEvent):
+    name = "booking.expired"
+
+
+class BookingCancelled(BookingEvent):
+    """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff."""
+
+    name = "booking.cancelled"
+
+    by: str
+    why: str
+    refund: Money
+    kept: Split
+
+
+class BookingCheckedIn(BookingEvent):
+    name = "booking.checked_in"
+
+
+class BookingCompleted(BookingEvent):
+    name = "booking.completed"
+
+
+class BookingUnpayable(BookingEvent):
+    """A payment came for a booking that can no longer be had: all of it goes back to the guest."""
+
+    name = "booking.unpayable"
+
+
+class DatesTaken(Conflict):
+    """Some night of the stay is already taken; `free_instead` lists the nearest stays that are not."""
+
+    code = "dates_taken"
+
+
+class PriceChanged(Conflict):
+    """The price is not the one that was quoted; `quote` is the new one."""
+
+    code = "price_changed"
+
+
+class WrongState(Conflict):
+    """The booking is in a state from which this cannot be done; `status` names it."""
+
+    code = "wrong_state"
+
+
+class CouponRefused(Conflict):
+    """This coupon cannot be used here; `reason` is unknown, not_yet, over, other_home, minimum, used_up or
+    used_by_you."""
+
+    code = "coupon_refused"
+
+
+class CouponTerms(Answer):
+    """What a coupon takes off: `percent_bp` of the subtotal, or `fixed`."""
+
+    code: str
+    host_funded: bool
+    percent_bp: int | None = None
+    fixed: Money | None = None
+    minimum: Money | None = None
+
+
+class Payable(Answer):
+    """What payment needs to know before it takes money for a booking. `capture` is automatic or manual."""
+
+    booking_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    status: str
+    total: Money
+    split: Split
+    capture: str
+    check_in_at: datetime
+    hold_until: datetime | None = None
+
+
+class BookingQuestions(Protocol):
+    async def payable(self, booking_id: UUID) -> Payable:
+        """`NotFound` where there is none."""
+
+    async def coupon(self, code: str, listing_id: UUID, guest_id: UUID | None) -> CouponTerms:
+        """`CouponRefused` where it cannot be used now; its limits are enforced when it is booked."""
+
+    async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
+        """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
+
+    async def has_open(self, listing_id: UUID) -> bool:
+        """Is there a live booking whose check-out lies ahead?"""
+
+    async def taken(self, listing_id: UUID) -> list[Stay]:
+        """Every taken range, bookings and blocks, in order."""
+
+    @command
+    async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
+        """Take the nights for a block; `DatesTaken` over a live booking or another block. Safe to repeat."""
+
+    @command
+    async def unblock(self, block_id: UUID) -> None:
+        """Give a block's nights back; safe to repeat."""
+
+    @command
+    async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
+        """Make these the nights that a source (an imported calendar) takes; answers those that live bookings
+        or
+        other blocks have already, which stay as they are. Safe to repeat."""

@@ -1,0 +1,253 @@
+"""What others may know of homes, their prices and calendars: events, public records, errors, questions."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.errors import Conflict
+from hometrip.kernel.events import Event
+from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import Answer, Request
+
+
+class ListingEvent(Event):
+    about = ("listing", "listing_id")
+
+    listing_id: UUID
+    host_id: UUID
+    revision: int
+
+
+class ListingCreated(ListingEvent):
+    name = "listing.created"
+
+
+class ListingUpdated(ListingEvent):
+    """Something of the home, its price or its calendar changed; `revision` rises with every such change."""
+
+    name = "listing.updated"
+
+
+class ListingPublished(ListingEvent):
+    name = "listing.published"
+
+
+class ListingUnpublished(ListingEvent):
+    name = "listing.unpublished"
+
+
+class ListingDeleted(ListingEvent):
+    name = "listing.deleted"
+
+
+class CalendarBlocked(ListingEvent):
+    name = "calendar.blocked"
+
+    stay: Stay
+
+
+class CalendarUnblocked(ListingEvent):
+    name = "calendar.unblocked"
+
+    stay: Stay
+
+
+class StayRefused(Conflict):
+    """A rule of the home refuses this stay. Facts: `rule` (min_nights, max_nights, notice, preparation,
+    window,
+    check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that would do."""
+
+    code = "stay_refused"
+
+
+class QuoteExpired(Conflict):
+    """This quote is older than 15 minutes; `quote` is a new one."""
+
+    code = "quote_expired"
+
+
+class QuoteMismatch(Conflict):
+    """This quote is not for this home, stay and party, or was not made here."""
+
+    code = "quote_mismatch"
+
+
+class Wish(Request):
+    """What a guest asks a price for."""
+
+    check_in: date
+    check_out: date
+    guests: int
+    pets: int = 0
+    coupon: str | None = None
+    currency: str | None = None
+
+
+class QuoteLine(Answer):
+    """`kind` is nights, length_discount, early_bird, last_minute, extra_guests, pets, cleaning, coupon,
+    service_fee or tax; discounts are negative. `area` and `on` (the kinds it is computed on) only for a
+    tax."""
+
+    kind: str
+    label: str
+    amount: Money
+    quantity: int | None = None
+    unit: Money | None = None
+    area: str | None = None
+    on: list[str] | None = None
+
+
+class Split(Answer):
+    """Whose money a total is: payout + platform + taxes = total."""
+
+    payout: Money
+    platform: Money
+    taxes: dict[str, Money]
+
+
+class Quote(Answer):
+    """The price of a stay, line by line. `id` is signed and good until `expires_at`."""
+
+    id: str
+    listing_id: UUID
+    check_in: date
+    check_out: date
+    nights: int
+    guests: int
+    lines: list[QuoteLine]
+    total: Money
+    host_payout: Money
+    expires_at: datetime
+
+
+class Terms(Answer):
+    """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions."""
+
+    listing_id: UUID
+    host_id: UUID
+    title: str
+    time_zone: str
+    check_in_at: datetime
+    check_out_at: datetime
+    instant_book: bool
+    cancellation_policy: str
+    quote: Quote
+    quoted_total: Money
+    split: Split
+    nightly: list[Money]
+    host_funds_coupon: bool
+
+
+class HomeCard(Answer):
+    """A home in one line, for mails and lists."""
+
+    id: UUID
+    host_id: UUID
+    title: str
+    city: str
+    country: str
+    time_zone: str
+    status: str
+    address: str
+    check_in_from: str
+    check_out_by: str
+    cover: str | None = None
+
+
+class StayRules(Answer):
+    """Rules of section "availability and stay rules" as the host set them. Weekdays are 0 (Monday) to 6."""
+
+    min_nights: int
+    max_nights: int
+    notice_hours: int
+    preparation_nights: int
+    window_days: int
+    check_in_days: list[int] | None = None
+    check_out_days: list[int] | None = None
+
+
+class SearchCard(Answer):
+    """All that search knows of a home.
+
+    The board describes days from `board_from` on, one entry a day: `taken` (1 where the night cannot be had),
+    `prices` in minor units of `currency`, `min_nights`. It narrows candidates; the answer is always
+    re-checked by
+    `offers`. `cover` is a picture's url.
+    """
+
+    id: UUID
+    revision: int
+    published: bool
+    host_id: UUID
+    title: str
+    description: str
+    city: str
+    region: str
+    country: str
+    neighbourhood: str
+    structure: str
+    type: str
+    amenities: list[str]
+    lat: float
+    lng: float
+    shown_lat: float
+    shown_lng: float
+    guests: int
+    bedrooms: int
+    beds: int
+    bathrooms: float
+    pets: bool
+    instant_book: bool
+    review_count: int
+    currency: str
+    nightly: int
+    rules: StayRules
+    board_from: date
+    taken: bytes
+    prices: list[int]
+    min_nights: list[int]
+    created_at: datetime
+    rating: float | None = None
+    cover: str | None = None
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A home that can be booked for the stay asked for, and its total: the same that its quote would have."""
+
+    listing_id: UUID
+    total: Money
+    nightly: Money
+
+
+class ListingQuestions(Protocol):
+    async def terms(self, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
+        """Everything for a booking, with a fresh quote, and the total that `quote_id` promised.
+
+        Raises `NotFound` (no published home), `StayRefused`, booking's `DatesTaken` as far as known here,
+        `QuoteMismatch`, `QuoteExpired` (with the new quote), booking's `CouponRefused`.
+        """
+
+    async def free_instead(self, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
+        """Up to three of the nearest stays of the same length that would do; `taken` is known to be taken
+        too.
+        """
+
+    async def homes(self, listing_ids: list[UUID]) -> list[HomeCard]: ...
+
+    async def search_cards(self, listing_ids: list[UUID]) -> list[SearchCard]:
+        """Of those that exist, published or not."""
+
+    async def offers(
+        self, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
+    ) -> list[Offer]:
+        """Those of the homes that can be booked for this stay, in the same order, each with the stay's
+        total.
+        """
+
+    async def all_ids(self, after: UUID | None, limit: int) -> list[UUID]:
+        """Ids of all homes in order, a page at a time: to fill an index anew."""

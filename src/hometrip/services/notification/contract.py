@@ -1,0 +1,32 @@
+"""What others may know of notifications: events."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.events import Event
+
+
+class NotificationEvent(Event):
+    about = ("notification", "notification_id")
+
+    notification_id: UUID
+    user_id: UUID
+    kind: str
+
+
+class NotificationCreated(NotificationEvent):
+    name = "notification.created"
+
+
+class NotificationDelivered(NotificationEvent):
+    name = "notification.delivered"
+
+    channel: str
+
+
+class NotificationFailed(NotificationEvent):
+    name = "notification.failed"
+
+    channel: str
+    why: str

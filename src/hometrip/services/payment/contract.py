@@ -1,0 +1,113 @@
+"""What others may know of payments: events, errors, and the questions that payment answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from hometrip.kernel.errors import Conflict
+from hometrip.kernel.events import Event
+from hometrip.kernel.money import Money
+from hometrip.ports.peer import command
+
+
+class PaymentEvent(Event):
+    about = ("payment", "payment_id")
+
+    payment_id: UUID
+    booking_id: UUID
+    guest_id: UUID
+    amount: Money
+
+
+class PaymentIntentCreated(PaymentEvent):
+    name = "payment.intent.created"
+
+
+class PaymentActionRequired(PaymentEvent):
+    """The guest's bank wants to hear from the guest (3-D Secure): the hold is extended once."""
+
+    name = "payment.action_required"
+
+
+class PaymentCreated(PaymentEvent):
+    """The card is authorised for a request to book; nothing is captured yet."""
+
+    name = "payment.created"
+
+
+class PaymentSucceeded(PaymentEvent):
+    """The money is captured."""
+
+    name = "payment.succeeded"
+
+
+class PaymentFailed(PaymentEvent):
+    """A card was declined; `why` is the provider's code. Another may be tried."""
+
+    name = "payment.failed"
+
+    why: str
+
+
+class PaymentRefunded(PaymentEvent):
+    """`amount` went back; `all` tells whether nothing is left."""
+
+    name = "payment.refunded"
+
+    all: bool
+
+
+class RefundInitiated(PaymentEvent):
+    name = "refund.initiated"
+
+    refund_id: UUID
+
+
+class RefundCompleted(PaymentEvent):
+    name = "refund.completed"
+
+    refund_id: UUID
+
+
+class RefundFailed(PaymentEvent):
+    name = "refund.failed"
+
+    refund_id: UUID
+    why: str
+
+
+class PayoutEvent(Event):
+    about = ("payout", "payout_id")
+
+    payout_id: UUID
+    booking_id: UUID
+    host_id: UUID
+    amount: Money
+
+
+class PayoutInitiated(PayoutEvent):
+    name = "host.payout.initiated"
+
+
+class PayoutCompleted(PayoutEvent):
+    name = "host.payout.completed"
+
+
+class PayoutFailed(PayoutEvent):
+    name = "host.payout.failed"
+
+    why: str
+
+
+class NotPayable(Conflict):
+    """This booking does not await a payment; `status` is its state."""
+
+    code = "not_payable"
+
+
+class PaymentQuestions(Protocol):
+    @command
+    async def capture(self, booking_id: UUID) -> str:
+        """Capture what was authorised for a booking: "captured", "nothing_authorised" or "failed". Safe to
+        repeat; `PaymentSucceeded` tells it as well."""
