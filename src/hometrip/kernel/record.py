@@ -1,4 +1,4 @@
-"""The root of the house's records: immutable, with fields given by name, in every subclass without saying so."""
+"""The root of the house's records: immutable, with fields given by name, in every subclass."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class FrozenMeta(StructMeta):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Frozen(msgspec.Struct, metaclass=FrozenMeta):
+class Frozen(msgspec.Struct, metaclass=FrozenMeta, frozen=True, kw_only=True):
     """A record that never changes: `msgspec.structs.replace` makes another one."""

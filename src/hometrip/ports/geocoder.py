@@ -1,4 +1,4 @@
-"""Geocoder: from the name of a place to its position, and from a position to its city and time zone."""
+"""The geocoder port: from the name of a place to its position, and from a position to its city and time zone."""
 
 from __future__ import annotations
 
@@ -46,14 +46,21 @@ class Geocoder(Protocol):
         - What follows a comma, or the last words, may name the region or country, or its code: "albany, ny",
           "Albany, New York", "paris france".
         - Closest first: the whole name, then the beginning of one, then the whole name but for a slip, then the
-          beginning but for a slip; among equals the more populous first, a region behind the city it is named like.
+          beginning but for a slip; among equals the more populous first. A region stands behind its largest city
+          if they bear the same name.
         """
+        ...
 
     async def nearest(self, lat: float, lng: float) -> Place | None:
         """The nearest city within 50 km, or None."""
+        ...
 
     async def time_zone(self, lat: float, lng: float) -> str:
         """The IANA time zone of the position ("America/New_York"); at sea the nautical one ("Etc/GMT+3")."""
+        ...
+
+    async def ready(self) -> None:
+        """Answers, or raises `Unavailable`."""
 
 
 def check_position(lat: float, lng: float) -> None:
