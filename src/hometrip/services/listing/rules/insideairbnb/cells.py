@@ -16,7 +16,7 @@ _UNSEEN = re.compile(r"(<(script|style)\b.*?</\2\s*>)|<!--.*?-->", re.IGNORECASE
 _PARAGRAPH = re.compile(r"</?(p|div|ul|ol|h[1-6]|table)\b[^<>]*>", re.IGNORECASE)
 _LINE = re.compile(r"<(br|li|tr|hr)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]*(\s[^<>]*|/)?>", re.IGNORECASE)
-# Control characters, which no database takes in a text, and halves of surrogate pairs, which no encoder takes.
+# Control characters, which no database takes in a text, and half surrogate pairs, which no encoder takes.
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff]")
 
 # The longest sign that the text holds decides. Those of several countries ("$", "kr") are not here.

@@ -19,8 +19,8 @@ _NEEDED = ("listing_id", "date", "available")
 class SourceDays(msgspec.Struct, frozen=True):
     """Days of one home in the order of their dates, which may have gaps; five lists of one length.
 
-    `prices` are minor units; `min_nights` and `max_nights` hold for stays that begin on the day. All three are
-    None where the publication does not say.
+    `prices` are minor units; `min_nights` and `max_nights` hold for stays that begin on the day. All
+    three are None where the publication does not say.
     """
 
     source_id: str
@@ -41,8 +41,8 @@ Day = tuple[bool, int | None, int | None, int | None]
 def read_days(lines: Iterable[str], currency: str | None = None) -> Iterator[SourceDays | RowRefused]:
     """One record for each run of consecutive rows of one home; rows in two places make two records.
 
-    Of a day given twice in a run the last row wins. Prices are in `currency`; without it, the sign of each tells
-    how many digits its money has ("$" has two). Raises `ColumnsMissing` at once.
+    Of a day given twice in a run the last row wins. Prices are in `currency`; without it, the sign of each
+    tells how many digits its money has ("$" has two). Raises `ColumnsMissing` at once.
     """
     return _runs(Table(lines, _NEEDED), currency)
 

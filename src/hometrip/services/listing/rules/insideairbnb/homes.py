@@ -106,9 +106,9 @@ def _home(row: Row, currency: str | None) -> SourceHome:
     guests, bedrooms = _guests(row) or 1, _bedrooms(row)
     bathrooms, shared = _bathrooms(row)
     keys, unknown = _amenities(row.get("amenities", ""))
-    neighbourhood, country = _neighbourhood(row), row.get("country_code", "").strip().upper() or None
+    neighbourhood, country = _neighbourhood(row), _country(row)
     price, paid_in = _price(row.get("price", ""), currency, country)
-    least = cells.whole(row.get("minimum_nights", ""), 1) or 1
+    least, most = (cells.whole(row.get(f"{which}_nights", ""), 1) for which in ("minimum", "maximum"))
     return SourceHome(
         source_id=row["id"].strip(),
         host_source_id=cells.identifier(row.get("host_id", "")),
@@ -119,7 +119,7 @@ def _home(row: Row, currency: str | None) -> SourceHome:
         surroundings=cells.text_of(row.get("neighborhood_overview", "")),
         neighbourhood=neighbourhood,
         city=_city(row),
-        country=country if country and re.fullmatch("[A-Z]{2}", country) else None,
+        country=country,
         lat=cells.number(row["latitude"]) or 0.0,
         lng=cells.number(row["longitude"]) or 0.0,
         structure=_STRUCTURES[row["room_type"].strip().lower()],
@@ -133,8 +133,8 @@ def _home(row: Row, currency: str | None) -> SourceHome:
         amenities_unknown=unknown,
         price_minor=price,
         currency=paid_in,
-        minimum_nights=least,
-        maximum_nights=max(least, cells.whole(row.get("maximum_nights", ""), 1) or 365),
+        minimum_nights=least or 1,
+        maximum_nights=max(least or 1, most or 365),
         instant_bookable=bool(cells.yes(row.get("instant_bookable", ""))),
         rating=_rating(row.get("review_scores_rating", "")),
         review_count=cells.whole(row.get("number_of_reviews", "")) or 0,
@@ -246,6 +246,11 @@ def _city(row: Row) -> str | None:
     told = cells.line_of(row.get("city", ""))[:80]
     place = _PLACE.fullmatch(_name_parts(row)[0]) if _name_parts(row) else None
     return told or (place[1][:80] if place else None)
+
+
+def _country(row: Row) -> str | None:
+    code = row.get("country_code", "").strip().upper()
+    return code if re.fullmatch("[A-Z]{2}", code) else None
 
 
 def _link(cell: str) -> str | None:
