@@ -1,0 +1,38 @@
+"""Secrets as files that only the owner of the data folder can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+class FileSecrets:
+    """One file per service and name under `folder`, made on first use with 32 random bytes, mode 0600."""
+
+    def __init__(self, folder: Path, service: str) -> None:
+        self._folder, self._service = folder, service
+        self._known: dict[str, bytes] = {}
+
+    def secret(self, name: str) -> bytes:
+        if name not in self._known:
+            self._known[name] = self._read_or_make(self._folder / f"{self._service}-{name}.key")
+        return self._known[name]
+
+    def _read_or_make(self, path: Path) -> bytes:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        if not path.exists():
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+            # A link is made only where there is none yet: of two processes at once, both keep the first one's.
+            try:
+                os.link(fresh, path)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_bytes()
