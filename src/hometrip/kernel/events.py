@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from datetime import datetime
 from typing import ClassVar, TypeVar
 from uuid import UUID
@@ -97,3 +98,9 @@ class Cause(msgspec.Struct, frozen=True):
     correlation_id: str = ""
     causation_id: str | None = None
     traceparent: str | None = None
+
+
+NO_CAUSE = Cause()
+
+# What is being done now: set where a request or an event is taken up, read where an event is emitted.
+current_cause: ContextVar[Cause] = ContextVar("current_cause", default=NO_CAUSE)
