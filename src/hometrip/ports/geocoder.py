@@ -1,4 +1,4 @@
-"""The geocoder port: from the name of a place to its position, and from a position to its city and time zone."""
+"""The geocoder port: from the name of a place to its position, from a position to its city and time zone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Kind = Literal["city", "region", "country"]
 class Place(msgspec.Struct, frozen=True):
     """A city, a first-level division of a country ("region"), or a country.
 
-    `country` is the ISO 3166-1 alpha-2 code. `region` is the name of the first-level division, "" where it has none
-    or none is known; a region bears its own name there, a country "". The position is in degrees (WGS 84); that of a
-    region or country is its largest city's. The population of a region is that of its known cities; 0 is unknown.
+    `country` is the ISO 3166-1 alpha-2 code ("XK" for Kosovo, which has none). `region` is the name of the
+    first-level division, "" where none is known; a region bears its own name there, a country "". The
+    position is in degrees (WGS 84); that of a region or country is its largest city's. The population of a
+    region is that of its known cities; 0 is unknown.
     """
 
     name: str
@@ -34,7 +35,8 @@ class Geocoder(Protocol):
     """Finds places by name and by position.
 
     - No text is an error: what is blank, endless or not understood finds an empty list.
-    - A position outside latitude −90…90 or longitude −180…180, or not a number, raises `Invalid`, which names the field.
+    - A position outside latitude −90…90 or longitude −180…180, or not a number, raises `Invalid`, which names
+      the field.
     - Answers are values; a second question with the same arguments has the same answer.
     """
 
@@ -45,9 +47,10 @@ class Geocoder(Protocol):
         - One slip (a letter more, less, other, or two swapped) is forgiven from 4 letters on, two from 8 on.
         - What follows a comma, or the last words, may name the region or country, or its code: "albany, ny",
           "Albany, New York", "paris france".
-        - Closest first: the whole name, then the beginning of one, then the whole name but for a slip, then the
-          beginning but for a slip; among equals the more populous first. A region stands behind its largest city
-          if they bear the same name.
+        - Closest first: the whole name, then the beginning of one, then the whole name but for slips, then
+          the beginning but for slips; among equals the more populous first. A region stands behind its
+          largest city if they bear the same name.
+        - Where a name fits whole, no slip is looked for.
         """
         ...
 

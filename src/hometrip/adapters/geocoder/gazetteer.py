@@ -1,7 +1,7 @@
 """A geocoder without a network: the bundled gazetteer for names, tzfpy's polygons for time zones.
 
-What belongs here: reading and searching `places.bin`. How that file is made is in `scripts/build_gazetteer.py`,
-where its contents come from in `ATTRIBUTION.md`.
+What belongs here: reading and searching `places.bin`. `scripts/build_gazetteer.py` makes that file,
+`ATTRIBUTION.md` says where its contents come from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from heapq import nsmallest
-from itertools import accumulate, chain
+from itertools import accumulate, chain, compress
 from pathlib import Path
 
 import msgspec
@@ -31,17 +31,20 @@ NEAR_KM = 50.0
 EARTH_KM = 6371.0
 LONGEST_TEXT = 200  # no place is called by more; what is longer is not a name
 
+MOST_PARTS = 3  # after the name: region, country, and one to spare
+
 # Letters that Unicode does not take apart into a plain letter and an accent; apostrophes vanish.
 PLAIN = str.maketrans(
     dict(zip("øłđðħıŧ", "olddhit", strict=True))
     | {"æ": "ae", "œ": "oe", "þ": "th"}
     | dict.fromkeys("'’‘ʻʼʿʾ`´")
 )
+NOT = bytes.maketrans(b"\0\1", b"\1\0")  # by bytes.translate, for columns of zeros and ones
 NOT_A_LETTER = re.compile(r"[\W_]+")
 
 
 def fold(text: str) -> str:
-    """The form in which names are compared: small letters and digits without accents, single spaces between."""
+    """The form in which names are compared: small letters and digits, no accents, single spaces."""
     parts = unicodedata.normalize("NFKD", text.translate(PLAIN).casefold().translate(PLAIN))
     plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
     return NOT_A_LETTER.sub(" ", plain).strip()
@@ -50,8 +53,8 @@ def fold(text: str) -> str:
 class Tables(msgspec.Struct, frozen=True, array_like=True):
     """What `places.bin` holds (zlib around MessagePack); numbers in columns are little-endian.
 
-    A place is known by its rank: 0 is the most populous, so a list of ranks in order is a list by population.
-    An area is a region of a country, or what of a country is in no known region; those of a country are neighbours.
+    A place is known by its rank: 0 is the most populous, so ranks in order are places by population. An area
+    is a region, or what of a country is in no known region; those of a country follow one another.
     """
 
     countries: list[tuple[str, str]]  # alpha-2 code and name
@@ -67,6 +70,7 @@ class Tables(msgspec.Struct, frozen=True, array_like=True):
     keys: bytes  # folded names and other names, ASCII, sorted; equal ones by rank
     key_lengths: bytes  # one byte each
     key_ranks: bytes  # uint32: the place that each key names
+    key_own: bytes  # 1 for the place's own name, 0 for another, one byte each
 
 
 def column(code: str, raw: bytes) -> array[int]:
@@ -87,7 +91,7 @@ class Names:
 
     def __init__(self, tables: Tables) -> None:
         self.keys, self.starts = tables.keys, ends(tables.key_lengths)
-        self.ranks = column("I", tables.key_ranks)
+        self.ranks, self.own = column("I", tables.key_ranks), tables.key_own
         self.typos = Typos(list(self))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -96,13 +100,14 @@ class Names:
     def _key(self, at: int) -> bytes:
         return self.keys[self.starts[at] : self.starts[at + 1]]
 
-    def exact(self, text: bytes) -> tuple[Iterable[int], Iterable[int]]:
-        """The ranks whose name is `text`, and those whose name goes on after it."""
+    def written(self, text: bytes) -> tuple[Iterable[int], Iterable[int], Iterable[int]]:
+        """The ranks with a name that is `text`; whose own name begins with it; whose other name does."""
         every = range(len(self.ranks))
         first = bisect_left(every, text, key=self._key)
         further = bisect_right(every, text, lo=first, key=self._key)
         last = bisect_left(every, text + b"\x7f", lo=further, key=self._key)
-        return self.ranks[first:further], self.ranks[further:last]
+        longer, own = self.ranks[further:last], self.own[further:last]
+        return self.ranks[first:further], compress(longer, own), compress(longer, own.translate(NOT))
 
     def near(self, text: bytes) -> Iterator[list[int]]:
         """The ranks whose name is `text` or begins so but for a slip or two, closest first; see the port."""
@@ -113,13 +118,13 @@ class Names:
 class Typos:
     """Finds, among all keys at once, those within an edit or two of a text.
 
-    One bit per key: `self._bits(letter, at)` is a whole number whose bit k says that key k has this letter at this
-    place. The usual table of edit distance (Damerau's: insert, delete, replace, swap neighbours) is then computed
-    with `&` and `|` for all keys together, 0.9 µs a step for 110,000 of them, and only near its diagonal.
-    Bits are made when first asked for (0.2 ms) and kept.
+    One bit per key: `self._bits(letter, at)` is a whole number whose bit k says that key k has this letter at
+    this place. The table of edit distance (insert, delete, replace, swap neighbours) is then computed with
+    `&` and `|` for all keys together, 0.9 µs a step for 100,000 of them, and only near its diagonal. Bits
+    are made when first asked for (0.2 ms, 12 KiB) and kept.
     """
 
-    WIDTH = 24  # letters of a key that are looked at; a longer text must be written without slips
+    WIDTH = 32  # letters of a key that are looked at; a longer text must be written without slips
 
     def __init__(self, keys: list[bytes]) -> None:
         wide = b"".join(key.ljust(self.WIDTH, b"\0")[: self.WIDTH] for key in keys)
@@ -134,7 +139,7 @@ class Typos:
         return (len(text) >= 4) + (len(text) >= 8)
 
     def near(self, text: bytes) -> Iterator[list[int]]:
-        """Positions of keys: those that are `text` but for one slip, for two; that begin so but for one, two."""
+        """Positions of the keys that are `text` but for one slip, two; that begin so but for one, two."""
         edits = self.edits(text)
         if not edits or len(text) + edits > self.WIDTH:
             return
@@ -206,7 +211,7 @@ def positions(bits: int) -> list[int]:
 
 
 class Gazetteer:
-    """The tables in memory; about 8 MiB. Takes ranks and texts, gives ranks and places."""
+    """The tables in memory: 12 MiB, and with time some 5 more, the bits that typos ask for."""
 
     def __init__(self, packed: bytes) -> None:
         tables = msgspec.msgpack.decode(zlib.decompress(packed), type=Tables)
@@ -235,30 +240,17 @@ class Gazetteer:
         """The ranks found, best first, by the first reading of the text that finds something.
 
         Readings that need no forgiveness go before all that do, so that "paris france" is Paris in France and
-        not a town with a name somewhat like both words.
+        not a town with a name somewhat like both words. Where a name fits whole, no slip is looked for.
         """
         readings = list(self._readings(text))
-        as_written = [reading for reading in readings if next(self._tiers(*reading, forgiving=False), None)]
-        for name, within in as_written or readings:
-            if found := self._best(name, within, limit):
-                return found
+        for forgiving in (False, True):
+            for name, within in readings:
+                written = [self._inside(ranks, within) for ranks in self.names.written(name)]
+                if any(written) or forgiving:
+                    slips = () if written[0] else self.names.near(name)
+                    if found := best(chain(written, (self._inside(ranks, within) for ranks in slips)), limit):
+                        return found
         return []
-
-    def _best(self, name: bytes, within: set[int] | None, limit: int) -> list[int]:
-        found: dict[int, None] = {}
-        for tier in self._tiers(name, within, forgiving=True):
-            found |= dict.fromkeys(nsmallest(limit, tier - found.keys()))
-            if len(found) >= limit:
-                break
-        return list(found)[:limit]
-
-    def _tiers(self, name: bytes, within: set[int] | None, *, forgiving: bool) -> Iterator[set[int]]:
-        """Sets of ranks, closest to the name first, none empty. Where some name fits whole, no slip is looked for."""
-        same, longer = self.names.exact(name)
-        slips = self.names.near(name) if forgiving and not self._inside(same, within) else ()
-        for ranks in chain((same, longer), slips):
-            if inside := self._inside(ranks, within):
-                yield inside
 
     def _inside(self, ranks: Iterable[int], within: set[int] | None) -> set[int]:
         return set(ranks) if within is None else {rank for rank in ranks if self.area[rank] in within}
@@ -267,6 +259,8 @@ class Gazetteer:
         """The ways to read a text: a name, and the areas that it must lie in (None: anywhere)."""
         name, *parts = [folded.encode() for part in text.split(",") if (folded := fold(part))] or [b""]
         if not name:
+            return
+        if len(parts) > MOST_PARTS:
             return
         if parts:
             yield name, set.intersection(*(self._areas(part) for part in parts))
@@ -278,10 +272,13 @@ class Gazetteer:
                 yield b" ".join(words[:cut]), within
 
     def _areas(self, text: bytes, *, forgiving: bool = True) -> set[int]:
-        """The areas of the regions and countries called `text`; with forgiveness also so beginning, or nearly."""
-        same, longer = self.names.exact(text)
+        """The areas of the regions and countries called `text`.
+
+        With forgiveness, if there is none, of those whose name begins so, or nearly is `text`.
+        """
+        same, *longer = self.names.written(text)
         tiers: Iterable[Iterable[int]] = ([*self.codes.get(text.decode(), ()), *same],)
-        for ranks in chain(tiers, (longer,), self.names.near(text)) if forgiving else tiers:
+        for ranks in chain(tiers, longer, self.names.near(text)) if forgiving else tiers:
             if wide := [rank for rank in ranks if self.kinds[rank] != CITY]:
                 return {area for rank in wide for area in self._within(rank)}
         return set()
@@ -307,7 +304,7 @@ class Gazetteer:
         return rank if km <= NEAR_KM else None
 
     def _around(self, lat: float, lng: float) -> Iterator[int]:
-        """All cities within `NEAR_KM`, and some beyond: those in the cells of one degree that a box touches."""
+        """All cities within `NEAR_KM`, and some beyond: those in the cells that a box touches."""
         high = math.degrees(NEAR_KM / EARTH_KM)
         # Meridians draw together: near a pole the box goes all the way round.
         widest = math.cos(math.radians(min(abs(lat) + high, 90)))
@@ -327,6 +324,16 @@ class Gazetteer:
                 cell = self.lat[rank] // DEGREE, self.lng[rank] // DEGREE % 360
                 cells.setdefault(cell, array("I")).append(rank)
         return cells
+
+
+def best(tiers: Iterable[set[int]], limit: int) -> list[int]:
+    """The first `limit` ranks: tier by tier, in each the lowest first, none twice."""
+    found: list[int] = []
+    for tier in tiers:
+        found += nsmallest(limit - len(found), tier.difference(found) if found else tier)
+        if len(found) == limit:
+            break
+    return found
 
 
 def distance_km(lat: float, lng: float, other_lat: float, other_lng: float) -> float:
