@@ -35,6 +35,10 @@ ENGINES = {
 }
 
 
+# Read elsewhere, not settings of the house: where the file is, and what a build stamps into itself.
+_NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT"})
+
+
 class BadSettings(Exception):
     """Some settings are wrong; `wrong` has a line for each, in words."""
 
@@ -87,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The service's own settings, from `HOMETRIP_<SERVICE>_<FIELD>`."""
         fields = kind.__struct_fields__
         given = {name: value for name, value in self.own.get(service, {}).items() if name in fields}
+        if "public_url" in fields:
+            given.setdefault("public_url", self.url)
         return msgspec.convert(given, kind, strict=False)
 
 

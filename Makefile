@@ -1,0 +1,55 @@
+# `make up` starts everything for a newcomer, `make test` runs all tests, `make check` holds the code to its rules.
+# Each sets up what it needs: a virtual environment in .venv, filled from the locked requirements.
+
+PYTHON ?= $(shell command -v python3.14 python3.13 python3.12 python3.11 2>/dev/null | head -n 1)
+RUN := .venv/bin
+UP ?=
+
+.PHONY: up test check format bench prove lock clean
+
+up: .venv/run.stamp
+	@$(RUN)/hometrip up $(UP)
+
+test: .venv/dev.stamp
+	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+
+check: .venv/dev.stamp
+	@$(RUN)/ruff format --check src tests benchmarks scripts
+	@$(RUN)/ruff check src tests benchmarks scripts
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+
+format: .venv/dev.stamp
+	@$(RUN)/ruff check --fix-only -q src tests benchmarks scripts
+	@$(RUN)/ruff format -q src tests benchmarks scripts
+
+bench: .venv/dev.stamp
+	@$(RUN)/python -m benchmarks.marketplace $(ARGS)
+
+prove: .venv/dev.stamp
+	@$(RUN)/python -m pytest -q -m full -n 2 $(ARGS)
+
+# The locks name versions and hashes, and no registry.
+lock:
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links -q -o requirements/dev.txt
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "HomeTrip needs Python 3.11 to 3.14, and none was found on the PATH." >&2; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+		{ echo "$(PYTHON) is not Python 3.11 to 3.14." >&2; exit 1; }
+	@echo "Making a virtual environment in .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The virtual environment could not be made: is the disk full," \
+		"or the venv module (python3-venv) missing?" >&2; exit 1; }
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
+	@scripts/install run
+
+.venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@scripts/install dev
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,91 @@
+"""The doors that each route declares, and what every handler may ask for: caller, key, version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.types import Scope
+
+from hometrip.app import metrics
+from hometrip.kernel.access import PUBLIC, Access, Caller
+from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated
+from hometrip.kernel.once import NO_KEY, Once
+from hometrip.ports.cache import Cache
+
+# Named limits of routes that are worth guessing at: how many per how many seconds and address.
+ROUTE_LIMITS = {"login": (20, 900), "signup": (20, 3600), "mail": (10, 3600), "upload": (120, 3600)}
+
+
+async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Every route declares its `access`; a bad token is refused wherever one is needed."""
+    access: Access = handler.opt["access"]
+    scope: Any = connection.scope
+    if access is not PUBLIC and scope.get("bad_token") is not None:
+        raise scope["bad_token"]
+    caller: Caller = scope["caller"]
+    caller.admit(access)
+    if (name := handler.opt.get("limit")) and scope["limits"] is not None:
+        await _limit(scope["limits"], name, caller)
+
+
+async def _limit(cache: Cache, name: str, caller: Caller) -> None:
+    most, seconds = ROUTE_LIMITS[name]
+    allowance = await cache.hit(f"edge:{name}:{caller.address}", most, seconds)
+    if not allowance.allowed:
+        metrics.RATE_LIMITED.labels(name).inc()
+        raise TooMany(retry_after=round(allowance.reset_after, 1))
+
+
+def provide_caller(scope: Scope) -> Caller:
+    caller = scope["caller"]  # type: ignore[typeddict-item]
+    assert isinstance(caller, Caller)
+    return caller
+
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+async def provide_once(request: Request[Any, Any, Any]) -> Once:
+    """The request's Idempotency-Key, tied to the account, the route and the body."""
+    key = request.headers.get("idempotency-key", "")
+    handler = request.route_handler
+    if not key or not handler.opt.get("idempotent"):
+        return NO_KEY
+    if not _KEY.fullmatch(key):
+        raise Invalid.field("Idempotency-Key", "bad_key", "1 to 255 visible ASCII characters")
+    assert isinstance(handler, HTTPRouteHandler)
+    caller = provide_caller(request.scope)
+    if caller.account_id is None:
+        raise Unauthenticated
+    return Once(
+        key=key,
+        scope=f"{caller.account_id} {request.method} {request.url.path}",
+        fingerprint=hashlib.sha256(await request.body()).hexdigest(),
+        status=handler.status_code,
+    )
+
+
+_ETAG = re.compile(r'(?:W/)?"(\d+)"')
+
+
+def provide_if_match(request: Request[Any, Any, Any]) -> int | None:
+    """The version that a write is based on, from If-Match; None where the header is absent or `*`."""
+    given = request.headers.get("if-match", "").strip()
+    if given in ("", "*"):
+        return None
+    match = _ETAG.fullmatch(given)
+    # Another tag than ours never matches: version 0 is none that a record has.
+    return int(match[1]) if match else 0
+
+
+async def tag_version(response: Response[Any]) -> Response[Any]:
+    """A record with a version gets it as its ETag."""
+    version = getattr(response.content, "version", None)
+    if isinstance(version, int):
+        response.headers["ETag"] = f'"{version}"'
+    return response

@@ -1,0 +1,149 @@
+"""Errors as RFC 9457 problem details; the one table of which family has which HTTP status."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+
+from hometrip.app import metrics
+from hometrip.kernel import errors
+
+log = logging.getLogger("hometrip.edge")
+
+# The first family that an error belongs to decides.
+STATUSES: tuple[tuple[type[errors.HomeTripError], int], ...] = (
+    (errors.Malformed, 400),
+    (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.VersionMismatch, 412),
+    (errors.TooLarge, 413),
+    (errors.UnsupportedMedia, 415),
+    (errors.Invalid, 422),
+    (errors.PreconditionRequired, 428),
+    (errors.TooMany, 429),
+    (errors.DeadlineExceeded, 503),
+    (errors.Unavailable, 503),
+)
+PROBLEM = "application/problem+json"
+DOCS = "/api/docs/errors#"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is sent: `facts` are members of the document beside the standard ones."""
+
+    status: int
+    code: str
+    detail: str
+    facts: dict[str, Any]
+
+    def document(self, request_id: str) -> bytes:
+        standard = {
+            "type": f"{DOCS}{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        return msgspec.json.encode(self.facts | standard)
+
+    def headers(self) -> dict[str, str]:
+        if self.status in (429, 503):
+            return {"Retry-After": str(max(1, round(float(self.facts.get("retry_after", 1)))))}
+        return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+
+
+def problem_of(error: Exception) -> Problem:
+    """Anything unforeseen is a 500 that says nothing of what happened; the log does."""
+    match error:
+        case errors.HomeTripError():
+            status = next((status for family, status in STATUSES if isinstance(error, family)), 500)
+            return Problem(status, error.code, error.detail, error.facts)
+        case SerializationException():
+            return Problem(400, "malformed", "the body is not well-formed JSON", {})
+        case ValidationException():
+            return _validation(error)
+        case NotFoundException():
+            return Problem(404, "not_found", "there is nothing at this address", {})
+        case MethodNotAllowedException():
+            return Problem(405, "method_not_allowed", "this address does not take that method", {})
+        case HTTPException() if error.status_code == 413:
+            return Problem(413, "too_large", errors.TooLarge.__doc__ or "", {})
+        case ClientException():
+            return Problem(error.status_code, "malformed", "the request cannot be read", {})
+    log.error("unforeseen error", exc_info=error)
+    return Problem(500, "internal", "something went wrong here; it has been noted", {})
+
+
+# msgspec: "Expected `int`, got `str` - at `$.guests`"
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+
+
+def _validation(error: ValidationException) -> Problem:
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, msgspec.ValidationError):
+        found = [field_error(str(cause))]
+    elif isinstance(cause, (msgspec.DecodeError, SerializationException)):
+        return Problem(400, "malformed", "the body is not well-formed JSON", {})
+    else:
+        extra = error.extra if isinstance(error.extra, list) else []
+        found = [_from_extra(part) for part in extra] or [field_error(error.detail)]
+    detail = "; ".join(f"{part.field}: {part.detail}" for part in found)
+    return Problem(422, "invalid", detail, {"errors": msgspec.to_builtins(found)})
+
+
+def _from_extra(part: Any) -> errors.FieldError:
+    told = field_error(str(part.get("message", "")))
+    name = str(part.get("key", "")) or told.field
+    return errors.FieldError(name.removeprefix("data.") or "body", told.code, told.detail)
+
+
+def field_error(message: str) -> errors.FieldError:
+    """A msgspec message as a field, a code and a sentence."""
+    match = _AT.match(message)
+    assert match is not None
+    what, path = match["what"], (match["path"] or "").removeprefix("$").lstrip(".")
+    if found := re.match(r"Object contains unknown field `(.+)`", what):
+        name = f"{path}.{found[1]}" if path else found[1]
+        return errors.FieldError(name, "unknown_field", "there is no such field")
+    if found := re.match(r"Object missing required field `(.+)`", what):
+        name = f"{path}.{found[1]}" if path else found[1]
+        return errors.FieldError(name, "required", "this field is needed")
+    code = "wrong_type" if what.startswith("Expected") and ", got" in what else "invalid_value"
+    return errors.FieldError(path or "body", code, what)
+
+
+def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's exception handler for everything."""
+    if isinstance(error, errors.AlreadyAnswered):
+        return Response(
+            error.answer,
+            status_code=error.status,
+            media_type="application/json",
+            headers={"Idempotent-Replayed": "true"},
+        )
+    problem = problem_of(error)
+    if problem.code == "dates_taken":
+        metrics.DATES_TAKEN.inc()
+    request.scope["problem"] = problem.code  # type: ignore[typeddict-unknown-key]
+    request_id = str(request.scope.get("request_id", ""))
+    return Response(
+        problem.document(request_id),
+        status_code=problem.status,
+        media_type=PROBLEM,
+        headers=problem.headers(),
+    )

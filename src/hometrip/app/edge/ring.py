@@ -1,0 +1,307 @@
+"""The ring: what happens to every request before and after its route, as one pure ASGI middleware."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from hometrip.app import metrics
+from hometrip.app.edge.problems import PROBLEM, problem_of
+from hometrip.app.identity import Identity
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import DeadlineExceeded, TooLarge, TooMany, Unauthenticated
+from hometrip.kernel.events import Cause, current_cause
+from hometrip.kernel.ids import NewId
+from hometrip.ports.cache import Allowance, Cache
+
+log = logging.getLogger("hometrip.http")
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"geolocation=(self), camera=(), microphone=()"),
+)
+CONTENT_POLICY = (
+    b"content-security-policy",
+    b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; "
+    b"base-uri 'none'; form-action 'self'",
+)
+
+
+class RingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits are per 15 minutes; `limits` off lifts them all (load tests in the sandbox)."""
+
+    limits: bool = True
+    anonymous_limit: int = 100
+    account_limit: int = 1000
+    seconds: float = 30.0
+    max_body: int = 1_000_000
+    max_upload: int = 160_000_000
+    cors_origins: frozenset[bytes] = frozenset()
+    uploads: re.Pattern[str] = re.compile(r"/api/listings/(import$|[0-9a-f-]+/photos$)")
+    unlimited: re.Pattern[str] = re.compile(r"/(health|ready|metrics|info|files/.*|api/webhook/.*)$")
+
+
+class Ring:
+    """For every request: id, deadline, identity, limits, body cap, headers, CORS, metrics, one log line."""
+
+    def __init__(
+        self, app: App, *, settings: RingSettings, identity: Identity, cache: Cache, new_id: NewId
+    ) -> None:
+        self._app, self._settings, self._identity, self._cache = app, settings, identity, cache
+        self._new_id = new_id
+        self.busy = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, send, self._settings)
+        self.busy += 1
+        try:
+            await self._answer(exchange, receive)
+        finally:
+            self.busy -= 1
+            exchange.record()
+
+    async def _answer(self, exchange: Exchange, receive: Receive) -> None:
+        scope = exchange.scope
+        scope["request_id"] = exchange.request_id = self._request_id(exchange.headers)
+        token = current_cause.set(
+            Cause(exchange.request_id, None, _matching(_TRACEPARENT, exchange.headers.get(b"traceparent")))
+        )
+        try:
+            if exchange.is_preflight():
+                await exchange.preflight()
+                return
+            scope["caller"] = self._caller(exchange)
+            scope["limits"] = self._cache if self._settings.limits else None
+            await self._count(exchange)
+            async with asyncio.timeout(self._settings.seconds):
+                await self._app(scope, exchange.capped(receive), exchange.send)
+        except TimeoutError:
+            await exchange.fail(DeadlineExceeded())
+        except Exception as error:
+            # Whatever escapes the routes is answered here, so that no engine's message reaches a client.
+            await exchange.fail(error)
+        finally:
+            current_cause.reset(token)
+
+    def _request_id(self, headers: dict[bytes, bytes]) -> str:
+        return _matching(_REQUEST_ID, headers.get(b"x-request-id")) or self._new_id().hex
+
+    def _caller(self, exchange: Exchange) -> Caller:
+        scope, headers = exchange.scope, exchange.headers
+        client = scope.get("client")
+        address = client[0] if client else ""
+        agent = headers.get(b"user-agent", b"").decode("latin-1")[:200]
+        locale = headers.get(b"accept-language", b"en").decode("latin-1")[:2].lower()
+        credential = headers.get(b"authorization", b"")
+        if credential:
+            try:
+                return self._identity.caller(credential, address=address, user_agent=agent, locale=locale)
+            except Unauthenticated as refusal:
+                # Public routes go on without a caller; every other door refuses with this.
+                scope["bad_token"] = refusal
+        return Caller(address=address, user_agent=agent, locale=locale)
+
+    async def _count(self, exchange: Exchange) -> None:
+        settings = self._settings
+        if not settings.limits or settings.unlimited.match(exchange.scope["path"]):
+            return
+        caller: Caller = exchange.scope["caller"]
+        who, most = (
+            (f"account:{caller.account_id}", settings.account_limit)
+            if caller.account_id
+            else (f"address:{caller.address}", settings.anonymous_limit)
+        )
+        exchange.allowance = allowance = await self._cache.hit(f"edge:all:{who}", most, 900)
+        if not allowance.allowed:
+            metrics.RATE_LIMITED.labels("all").inc()
+            raise TooMany(retry_after=round(allowance.reset_after, 1))
+
+
+class Exchange:
+    """One request and its answer on their way through the ring."""
+
+    def __init__(self, scope: Scope, send: Send, settings: RingSettings) -> None:
+        self.scope, self._send, self._settings = scope, send, settings
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = ""
+        self.status = 0
+        self.sent = 0
+        self.allowance: Allowance | None = None
+        self._began = time.perf_counter()
+        self._not_modified = False
+
+    # what comes in
+
+    def capped(self, receive: Receive) -> Receive:
+        """The body, refused once it is larger than the route may take."""
+        uploads = self._settings.uploads.match(self.scope["path"])
+        most = self._settings.max_upload if uploads else self._settings.max_body
+        if (declared := self.headers.get(b"content-length")) and (
+            not declared.isdigit() or int(declared) > most
+        ):
+            raise TooLarge(f"the body may have at most {most} bytes", limit=most)
+        seen = 0
+
+        async def receive_capped() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise TooLarge(f"the body may have at most {most} bytes", limit=most)
+            return message
+
+        return receive_capped
+
+    def is_preflight(self) -> bool:
+        return (
+            self.scope["method"] == "OPTIONS"
+            and b"origin" in self.headers
+            and b"access-control-request-method" in self.headers
+        )
+
+    # what goes out
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = message | {"headers": self._dressed(message)}
+            if self._not_modified:
+                self.status = message["status"] = 304
+        elif message["type"] == "http.response.body" and self._not_modified:
+            message = message | {"body": b""}
+        self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+    def _dressed(self, message: Message) -> list[tuple[bytes, bytes]]:
+        headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+        named = dict(headers)
+        wanted = self.headers.get(b"if-none-match")
+        if wanted and (tag := named.get(b"etag")) and self.scope["method"] in ("GET", "HEAD"):
+            tags = [part.strip().removeprefix(b"W/") for part in wanted.split(b",")]
+            self._not_modified = message["status"] == 200 and (
+                tag.removeprefix(b"W/") in tags or b"*" in tags
+            )
+        if self._not_modified:
+            headers = [pair for pair in headers if pair[0] not in (b"content-length", b"content-type")]
+        headers.append((b"x-request-id", self.request_id.encode()))
+        headers.extend(SECURITY_HEADERS)
+        if b"content-security-policy" not in named:
+            headers.append(CONTENT_POLICY)
+        if b"cache-control" not in named:
+            headers.append((b"cache-control", b"no-store"))
+        if self.allowance is not None:
+            headers.extend(_limit_headers(self.allowance))
+        headers.extend(self._cors())
+        return headers
+
+    def _cors(self) -> list[tuple[bytes, bytes]]:
+        origin = self.headers.get(b"origin")
+        if origin is None or origin not in self._settings.cors_origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", b"etag, x-request-id, retry-after, ratelimit-remaining"),
+            (b"vary", b"origin"),
+        ]
+
+    async def preflight(self) -> None:
+        headers = [
+            (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
+            (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, if-match"),
+            (b"access-control-max-age", b"600"),
+        ]
+        allowed = self.headers[b"origin"] in self._settings.cors_origins
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers if allowed else []})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def fail(self, error: Exception) -> None:
+        """A problem document; where the answer had begun already, the connection just ends."""
+        if self.status:
+            log.warning("answer broken off", extra={"request_id": self.request_id}, exc_info=error)
+            return
+        problem = problem_of(error)
+        self.scope["problem"] = problem.code
+        body = problem.document(self.request_id)
+        headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in problem.headers().items()]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def record(self) -> None:
+        """The metrics and the one log line. No query string: it may hold what a log must not."""
+        seconds = time.perf_counter() - self._began
+        route = self.scope.get("path_template") or "(none)"
+        service = service_of_path(route)
+        method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
+        metrics.HTTP_REQUESTS.labels(service, method, route, str(self.status)).inc()
+        metrics.HTTP_SECONDS.labels(service, method, route).observe(seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
+        caller = self.scope.get("caller")
+        log.info(
+            "request",
+            extra={
+                "request_id": self.request_id,
+                "method": method,
+                "route": route,
+                "status": self.status,
+                "ms": round(seconds * 1000, 2),
+                "bytes": self.sent,
+                "account": str(caller.account_id) if caller and caller.account_id else None,
+                "problem": self.scope.get("problem"),
+            },
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OWNERS = {
+    "auth": "auth",
+    "users": "user",
+    "listings": "listing",
+    "bookings": "booking",
+    "coupons": "booking",
+    "payments": "payment",
+    "webhook": "payment",
+    "stripe-connect": "payment",
+    "search": "search",
+    "notifications": "notification",
+}
+
+
+def service_of_path(route: str) -> str:
+    """Which service serves a route: by the first word of its path."""
+    parts = route.split("/")
+    return _OWNERS.get(parts[2], "gateway") if len(parts) > 2 and parts[1] == "api" else "gateway"
+
+
+def _limit_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"ratelimit-limit", str(allowance.limit).encode()),
+        (b"ratelimit-remaining", str(allowance.remaining).encode()),
+        (b"ratelimit-reset", str(max(0, round(allowance.reset_after))).encode()),
+    ]
+
+
+def _matching(pattern: re.Pattern[bytes], value: bytes | None) -> str | None:
+    return value.decode("ascii") if value is not None and pattern.fullmatch(value) else None

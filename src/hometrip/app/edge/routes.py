@@ -1,0 +1,118 @@
+"""The one ASGI application of a process: every service's routes behind the ring, and those of the house itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
+from hometrip.app.edge.operations import OPERATIONS
+from hometrip.app.edge.problems import to_response
+from hometrip.app.edge.ring import Ring, RingSettings
+from hometrip.app.edge.sandbox import SANDBOX
+from hometrip.app.identity import Identity
+from hometrip.app.pages import PAGES
+from hometrip.app.version import VERSION
+from hometrip.app.wiring import House
+from hometrip.kernel.access import PUBLIC
+from hometrip.ports.cache import Cache
+from hometrip.services.auth.contract import AuthQuestions
+
+
+def ring_of(house: House) -> tuple[Ring, Identity]:
+    """The application, and who it believes callers to be."""
+    settings = house.settings
+    identity = Identity(house.peers.ask(AuthQuestions), house.shared[Cache], house.clock)
+    ring = Ring(
+        litestar_of(house),
+        settings=RingSettings(
+            limits=settings.limits,
+            anonymous_limit=settings.anonymous_limit,
+            account_limit=settings.account_limit,
+            seconds=settings.request_seconds,
+            max_body=settings.max_body,
+            cors_origins=frozenset(origin.encode() for origin in settings.cors_origins),
+        ),
+        identity=identity,
+        cache=house.shared[Cache],
+        new_id=house.new_id,
+    )
+    return ring, identity
+
+
+def litestar_of(house: House) -> Litestar:
+    routers = [
+        Router("/api", route_handlers=list(room.service.routes), dependencies={"deps": given(room.deps)})
+        for room in house.rooms.values()
+    ]
+    own: list[Any] = [*OPERATIONS, *PAGES]
+    if house.settings.sandbox:
+        own.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
+    return Litestar(
+        route_handlers=[*routers, Router("/", route_handlers=own, dependencies={"house": given(house)})],
+        guards=[admit],
+        dependencies={
+            "caller": Provide(provide_caller, sync_to_thread=False),
+            "once": Provide(provide_once),
+            "if_match": Provide(provide_if_match, sync_to_thread=False),
+        },
+        exception_handlers={Exception: to_response},
+        after_request=tag_version,
+        openapi_config=openapi_of(house),
+        request_max_body_size=None,
+        multipart_form_part_limit=20,
+        logging_config=None,
+        pdb_on_exception=False,
+        on_app_init=[_public_schema],
+    )
+
+
+def given(value: Any) -> Provide:
+    """A dependency that is always the same object."""
+
+    def provide() -> Any:
+        return value
+
+    return Provide(provide, sync_to_thread=False)
+
+
+def openapi_of(house: House) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="HomeTrip",
+        version=VERSION,
+        description="The HTTP interface of a HomeTrip marketplace.",
+        path="/api",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        use_handler_docstrings=True,
+        security=[{"bearer": []}, {}],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        operation_id_creator=operation_id,
+    )
+
+
+def operation_id(handler: Any, method: Any, path: Sequence[Any]) -> str:
+    """`get_listings_listing_id_availability`: stable, and readable in generated clients."""
+    words = [part if isinstance(part, str) else part.name for part in path]
+    plain = "_".join(re.sub(r"\W+", "_", str(word)) for word in words if word != "api")
+    return f"{str(method).rpartition('.')[2].lower()}_{plain}".rstrip("_")
+
+
+def _public_schema(config: AppConfig) -> AppConfig:
+    """Litestar's own handlers (the OpenAPI document) declare no access: they are for everybody."""
+    config.opt.setdefault("access", PUBLIC)
+    return config
+
+
+def every_handler(app: Litestar) -> list[tuple[str, Any]]:
+    """Path and handler of each route, for the tests that hold all of them to something."""
+    return [(route.path, handler) for route in app.routes for handler in getattr(route, "route_handlers", [])]

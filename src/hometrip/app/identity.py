@@ -1,0 +1,83 @@
+"""Who a credential belongs to: verified here, with auth's public keys, remembered until it expires."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hometrip.app.tokens import TokenReader
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.errors import HomeTripError, Unauthenticated
+from hometrip.ports.cache import Cache
+from hometrip.services.auth.contract import AuthQuestions
+
+log = logging.getLogger("hometrip.identity")
+
+REVOKED_CHANNEL = "sessions:revoked"
+REFRESH_SECONDS = 4.0
+LONGEST_TOKEN = timedelta(days=8)
+
+
+class Identity:
+    """Answers callers from memory; the keys and the revoked sessions are asked for in the background.
+
+    A revoked session is felt at once where it is announced, and within 5 seconds everywhere.
+    """
+
+    def __init__(self, auth: AuthQuestions, cache: Cache, clock: Clock) -> None:
+        self._auth, self._cache, self._clock = auth, cache, clock
+        self._reader: TokenReader | None = None
+        self._revoked: set[UUID] = set()
+        self._asked: datetime | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._cache.hear(REVOKED_CHANNEL, lambda message: self._revoked.add(UUID(bytes=message)))
+        await self.refresh()
+        self._refreshing = asyncio.create_task(self._keep_fresh(), name="identity")
+
+    async def stop(self) -> None:
+        if self._refreshing:
+            self._refreshing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refreshing
+
+    async def refresh(self) -> None:
+        now = self._clock.now()
+        since = (self._asked or now - LONGEST_TOKEN) - timedelta(seconds=30)
+        self._revoked.update(await self._auth.revoked_sessions(since))
+        keys = await self._auth.public_keys()
+        if self._reader is None:
+            self._reader = TokenReader(keys, self._clock)
+        else:
+            self._reader.renew(keys)
+        self._asked = now
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except HomeTripError as error:
+                # The keys and revocations that are known go on being used.
+                log.warning("auth does not answer", exc_info=error)
+
+    def caller(self, credential: bytes, *, address: str, user_agent: str, locale: str) -> Caller:
+        scheme, _, token = credential.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or self._reader is None:
+            raise Unauthenticated("the Authorization header must be `Bearer <access token>`")
+        read = self._reader.read(token.strip())
+        if read.session_id in self._revoked:
+            raise Unauthenticated("this session has ended")
+        return Caller(
+            account_id=read.account_id,
+            session_id=read.session_id,
+            roles=read.roles,
+            address=address,
+            user_agent=user_agent,
+            locale=locale,
+        )

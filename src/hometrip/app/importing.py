@@ -1,0 +1,109 @@
+"""Importing a publication from the command line: finds its files, gives its homes to accounts, shows progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hometrip.app.run import open_house
+from hometrip.app.settings import Settings
+from hometrip.app.wiring import House
+from hometrip.kernel.errors import NotFound
+from hometrip.services.auth import actions as auth
+from hometrip.services.listing import actions as listing
+from hometrip.services.listing.actions import ImportReport
+
+DEMO_HOST = "host@demo.hometrip.test"
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """The files of one publication; only the homes are needed."""
+
+    homes: Path
+    days: Path | None
+    reviews: Path | None
+
+
+def find_files(paths: list[Path]) -> Publication:
+    """In a folder, or among files, by what their names begin with; `ValueError` says what is missing."""
+    files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+
+    def named(beginning: str) -> Path | None:
+        fits = [file for file in files if file.name.startswith(beginning) and ".csv" in file.name]
+        # listings.csv.gz is the detailed file; a plain listings.csv beside it is a summary of it.
+        return max(fits, key=lambda file: file.suffix == ".gz", default=None)
+
+    homes = named("listings")
+    if homes is None:
+        raise ValueError("there is no listings.csv or listings.csv.gz among " + ", ".join(map(str, paths)))
+    return Publication(homes, named("calendar"), named("reviews"))
+
+
+async def import_publication(
+    settings: Settings, publication: Publication, *, owner: str | None, shift_to: date | None
+) -> ImportReport:
+    async with open_house(settings, beside=True) as opened:
+        account = await owner_account(opened.house, owner or DEMO_HOST)
+        with ExitStack() as files:
+            opened_files = [
+                files.enter_context(path.open("rb")) if path else None
+                for path in (publication.homes, publication.days, publication.reviews)
+            ]
+            report = await import_files(
+                opened.house, opened_files, owner_of=lambda _: account, shift_to=shift_to, show=True
+            )
+        if opened.started:
+            await opened.house.settle()
+        return report
+
+
+async def import_files(
+    house: House,
+    files: list[IO[bytes] | None],
+    *,
+    owner_of: Callable[[str], UUID],
+    shift_to: date | None,
+    show: bool,
+) -> ImportReport:
+    """The homes, days and reviews of these files, with a progress bar where `show` is on."""
+    homes, days, reviews = files
+    assert homes is not None
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=not show, transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def progress(done: int, total: int | None, phase: str) -> None:
+            task = tasks.setdefault(phase, bars.add_task(phase) if phase not in tasks else None)
+            bars.update(task, completed=done, total=total)  # type: ignore[arg-type]
+
+        return await listing.import_homes(
+            house.rooms["listing"].deps,
+            homes,
+            days,
+            reviews,
+            owners=owner_of,
+            shift_to=shift_to,
+            progress=progress,
+        )
+
+
+async def owner_account(house: House, email: str) -> UUID:
+    found = await auth.account_id(house.rooms["auth"].deps, email)
+    if found is None:
+        raise NotFound(f"there is no account with the address {email}; name one with --owner")
+    return found

@@ -1,0 +1,82 @@
+"""Logs: one structured line each, as text or JSON, with everything personal or secret taken out where it enters."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+from hometrip.app.settings import Settings
+
+_SECRET_KEYS = re.compile(
+    r"pass|token|secret|authorization|cookie|card|cvc|email|phone|address|api_key", re.I
+)
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|\b[A-Za-z0-9_-]{43,}\b")
+_CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
+_PHONE = re.compile(r"\+\d[\d ().-]{7,}\d")
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(settings: Settings) -> None:
+    """Everything that logs, ours and the libraries', goes through one formatter to standard error."""
+    shared: list[Any] = [
+        _extras,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    last = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for loud in ("asyncio", "PIL", "tzfpy", "_granian", "aiosqlite"):
+        logging.getLogger(loud).setLevel(logging.WARNING)
+
+
+def _extras(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """The `extra` of a standard log call becomes fields of the line."""
+    record = line.get("_record")
+    if record is not None:
+        line.update({key: value for key, value in vars(record).items() if key not in _OWN})
+    return line
+
+
+def redact(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """No e-mail address, token, card, phone or secret in a log; one record is one line."""
+    for key, value in line.items():
+        if key.startswith("_"):
+            continue
+        if _SECRET_KEYS.search(key):
+            line[key] = "[redacted]"
+        elif isinstance(value, str):
+            line[key] = redacted(value) if key != "exception" else clean(value)
+    return line
+
+
+def redacted(text: str) -> str:
+    """One line of text without anything personal or secret."""
+    return clean(text).replace("\r", "\\r").replace("\n", "\\n")
+
+
+def clean(text: str) -> str:
+    for pattern, word in ((_EMAIL, "[email]"), (_TOKEN, "[token]"), (_CARD, "[card]"), (_PHONE, "[phone]")):
+        text = pattern.sub(word, text)
+    return text

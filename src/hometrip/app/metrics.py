@@ -1,0 +1,68 @@
+"""What the house counts about itself, in Prometheus' words."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+REGISTRY = CollectorRegistry()
+
+HTTP_REQUESTS = Counter(
+    "hometrip_http_requests_total",
+    "Requests answered, by route and status.",
+    ["service", "method", "route", "status"],
+    registry=REGISTRY,
+)
+HTTP_SECONDS = Histogram(
+    "hometrip_http_requests_duration_seconds",
+    "Time from the request's head to the last byte of its answer.",
+    ["service", "method", "route"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+EVENTS_PUBLISHED = Counter(
+    "hometrip_events_published_total", "Events taken to the bus.", ["name"], registry=REGISTRY
+)
+EVENTS_HANDLED = Counter(
+    "hometrip_events_handled_total",
+    "Events handled by a listener; outcome is ok or failed.",
+    ["service", "name", "outcome"],
+    registry=REGISTRY,
+)
+EVENTS_PARKED = Gauge(
+    "hometrip_events_parked", "Events that a listener could not handle.", ["service"], registry=REGISTRY
+)
+OUTBOX_UNSENT = Gauge("hometrip_outbox_unsent", "Events not yet published.", ["service"], registry=REGISTRY)
+OUTBOX_OLDEST = Gauge(
+    "hometrip_outbox_oldest_seconds", "Age of the oldest unpublished event.", ["service"], registry=REGISTRY
+)
+BOOKINGS = Counter(
+    "hometrip_bookings_total", "Bookings that came into a state.", ["status"], registry=REGISTRY
+)
+DATES_TAKEN = Counter(
+    "hometrip_dates_taken_total", "Bookings refused because a night was taken.", registry=REGISTRY
+)
+RATE_LIMITED = Counter("hometrip_rate_limited_total", "Requests over a limit.", ["limit"], registry=REGISTRY)
+
+
+# Which state a booking came into, by the event that tells it.
+BOOKING_STATES = {
+    "booking.requested": "pending",
+    "booking.created": "pending",
+    "booking.confirmed": "confirmed",
+    "booking.declined": "declined",
+    "booking.expired": "expired",
+    "booking.cancelled": "cancelled",
+    "booking.checked_in": "checked_in",
+    "booking.completed": "completed",
+}
+
+
+def count_published(name: str) -> None:
+    EVENTS_PUBLISHED.labels(name).inc()
+    if state := BOOKING_STATES.get(name):
+        BOOKINGS.labels(state).inc()
+
+
+def exposition() -> bytes:
+    return generate_latest(REGISTRY)

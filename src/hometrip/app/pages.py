@@ -1,0 +1,134 @@
+"""The plain pages of the house: what runs, the mailbox of the sandbox, the API as a page, and stored files."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from hometrip.app.demo import ATTRIBUTION
+from hometrip.app.edge.problems import STATUSES
+from hometrip.app.version import VERSION
+from hometrip.app.wiring import House
+from hometrip.kernel.access import PUBLIC
+from hometrip.kernel.errors import HomeTripError, NotFound
+from hometrip.kernel.money import Money
+from hometrip.ports.blobs import Blobs
+from hometrip.ports.courier import Courier
+from hometrip.services.search.actions import showcase
+
+HTML = "text/html; charset=utf-8"
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(loader=PackageLoader("hometrip.app"), autoescape=select_autoescape(default=True))
+
+
+def page(template: str, **words: Any) -> Response[str]:
+    return Response(_templates().get_template(template).render(**words), media_type=HTML)
+
+
+@get("/", access=PUBLIC, include_in_schema=False)
+async def home(house: NamedDependency[House]) -> Response[str]:
+    wrong = await house.ready()
+    rooms = [
+        {
+            "name": name,
+            "state": "down" if f"{name} storage" in wrong else "up",
+            "storage": type(room.storage).__name__.replace("Sqlite", "SQLite "),
+        }
+        for name, room in house.rooms.items()
+    ]
+    count, hits = await showcase(house.rooms["search"].deps)
+    demo_file = house.settings.data / "demo.json"
+    return page(
+        "home.html",
+        version=VERSION,
+        sandbox=house.settings.sandbox,
+        demo_file=str(demo_file) if demo_file.exists() else "",
+        rooms=rooms,
+        count=count,
+        homes=[
+            {
+                "id": hit.id,
+                "title": hit.title,
+                "city": hit.city,
+                "cover": hit.cover,
+                "price": _price(hit.nightly),
+                "rating": hit.rating,
+            }
+            for hit in hits
+        ],
+        attribution=ATTRIBUTION,
+    )
+
+
+def _price(money: Money) -> str:
+    return str(money)
+
+
+@get("/mailbox", access=PUBLIC, include_in_schema=False)
+async def mailbox(house: NamedDependency[House], to: FromQuery[str] = "") -> Response[str]:
+    if not house.settings.sandbox:
+        raise NotFound
+    return page("mailbox.html", to=to, mails=house.shared[Courier].mailbox(to))
+
+
+@get("/files/{key:path}", access=PUBLIC, include_in_schema=False)
+async def stored_file(key: FromPath[str], house: NamedDependency[House]) -> Response[bytes]:
+    """A blob by its key. Keys are never reused for another content, so a browser may keep it."""
+    blob = await house.shared[Blobs].get(key.removeprefix("/"))
+    if blob is None:
+        raise NotFound
+    return Response(
+        blob.content,
+        media_type=blob.content_type,
+        headers={
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+@get("/api/docs", access=PUBLIC, include_in_schema=False)
+async def docs(request: Request[Any, Any, Any]) -> Response[str]:
+    groups: dict[str, list[dict[str, str]]] = {}
+    for route in request.app.routes:
+        for handler in getattr(route, "route_handlers", []):
+            if not handler.resolve_include_in_schema() or "access" not in handler.opt:
+                continue
+            for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+                words = route.path.split("/")
+                tag = words[2] if len(words) > 2 and words[1] == "api" else "operations"
+                groups.setdefault(tag, []).append(
+                    {
+                        "method": method,
+                        "path": route.path_format,
+                        "access": handler.opt["access"].value,
+                        "summary": handler.summary or "",
+                    }
+                )
+    for operations in groups.values():
+        operations.sort(key=lambda operation: (operation["path"], operation["method"]))
+    return page("docs.html", groups=sorted(groups.items()))
+
+
+@get("/api/docs/errors", access=PUBLIC, include_in_schema=False)
+async def errors() -> Response[str]:
+    known = [
+        {
+            "code": code,
+            "status": next((status for family, status in STATUSES if issubclass(kind, family)), 500),
+            "meaning": (kind.__doc__ or "").strip().replace("\n    ", " "),
+        }
+        for code, kind in sorted(HomeTripError.by_code.items())
+    ]
+    return page("errors.html", errors=known)
+
+
+PAGES: list[Any] = [home, mailbox, stored_file, docs, errors]

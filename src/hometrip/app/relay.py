@@ -1,0 +1,135 @@
+"""The relay of one storage: takes what is unsent to the bus, in order within a subject, and fires timers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+from hometrip.app import metrics
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.events import Envelope
+from hometrip.ports.bus import Bus
+from hometrip.ports.outbox import Outbox
+
+log = logging.getLogger("hometrip.relay")
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+BATCH = 256
+IN_FLIGHT = 2_000
+GATHER_SECONDS = 0.005
+
+
+class Relay:
+    """Rows are claimed, published with confirmation, then marked; a crash in between publishes them again."""
+
+    def __init__(self, service: str, storage: Outbox, bus: Bus, clock: Clock) -> None:
+        self._service, self._storage, self._bus, self._clock = service, storage, bus, clock
+        self._lanes: dict[str, deque[Envelope]] = {}
+        self._lane_tasks: set[asyncio.Task[None]] = set()
+        self._published: list[UUID] = []
+        self._some_published = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._in_flight = 0
+
+    def start(self) -> None:
+        self._loops = [
+            asyncio.create_task(loop(), name=f"{self._service} {loop.__name__}")
+            for loop in (self._send, self._mark, self._fire)
+        ]
+
+    async def stop(self) -> None:
+        """Send no more; what is under way may end, the rest stays unsent and is sent by the next start."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._lane_tasks:
+            _, late = await asyncio.wait(self._lane_tasks, timeout=10)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._published:
+            await self._storage.sent(self._published)
+            self._published = []
+
+    async def idle(self) -> bool:
+        """True when nothing waits to be sent and nothing is under way."""
+        return not self._in_flight and not self._published and (await self._storage.unsent()).count == 0
+
+    async def fire(self) -> int:
+        """Move the timers that are due into the outbox now, rather than when the loop gets to it."""
+        return await self._storage.fire_due(self._clock.now())
+
+    async def _send(self) -> None:
+        while True:
+            batch = await self._steadily(self._storage.claim, BATCH) if self._in_flight < IN_FLIGHT else []
+            for envelope in batch or ():
+                self._enqueue(envelope)
+            if not batch:
+                await self._storage.wait_for_unsent(1.0)
+
+    def _enqueue(self, envelope: Envelope) -> None:
+        self._in_flight += 1
+        lane = self._lanes.get(envelope.subject)
+        if lane is not None:
+            lane.append(envelope)
+            return
+        lane = self._lanes[envelope.subject] = deque([envelope])
+        task = asyncio.create_task(self._publish(envelope.subject, lane))
+        self._lane_tasks.add(task)
+        task.add_done_callback(self._lane_tasks.discard)
+
+    async def _publish(self, subject: str, lane: deque[Envelope]) -> None:
+        try:
+            while lane:
+                await self._bus.publish(lane[0])
+                metrics.count_published(lane[0].name)
+                self._published.append(lane.popleft().id)
+                self._some_published.set()
+                self._in_flight -= 1
+        except Exception as error:
+            # The bus did not take it: all of the lane is claimed again later, in order.
+            log.warning("event not published", extra={"subject": subject}, exc_info=error)
+            await asyncio.sleep(0.2)
+            await self._storage.release([envelope.id for envelope in lane])
+        finally:
+            self._lanes.pop(subject, None)
+            self._in_flight -= len(lane)
+
+    async def _mark(self) -> None:
+        """Many are marked in one write: to repeat one after a crash is harmless."""
+        while True:
+            await self._some_published.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._some_published.clear()
+            marked = list(self._published)
+            await self._steadily(self._storage.sent, marked)
+            del self._published[: len(marked)]
+
+    async def _fire(self) -> None:
+        while True:
+            await self._steadily(self._storage.fire_due, self._clock.now())
+            due = await self._storage.next_due()
+            changed = asyncio.create_task(self._storage.wait_for_unsent(3600.0 if due else 5.0))
+            waits = {changed}
+            if due is not None:
+                waits.add(asyncio.create_task(self._clock.sleep_until(due)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    async def _steadily(self, write: Callable[[A], Awaitable[T]], argument: A) -> T | None:
+        """A storage that is busy or away for a moment must not end the relay."""
+        try:
+            return await write(argument)
+        except Exception as error:
+            log.warning("storage does not answer the relay", extra={"service": self._service}, exc_info=error)
+            await asyncio.sleep(0.5)
+            return None

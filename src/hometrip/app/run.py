@@ -1,0 +1,173 @@
+"""Running the house: serve it on a port until told to stop, then stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from hometrip.app.edge.ring import Ring
+from hometrip.app.edge.routes import ring_of
+from hometrip.app.seed import seed
+from hometrip.app.settings import BadSettings, Settings
+from hometrip.app.wiring import House, Runner
+from hometrip.kernel.clock import Clock
+
+log = logging.getLogger("hometrip.run")
+
+DRAIN_SECONDS = 25.0
+OPEN_FILES = 65_536
+
+
+class Open:
+    """A house that is there: its application and itself. Not `started` where another process runs it."""
+
+    def __init__(self, house: House, ring: Ring, *, started: bool) -> None:
+        self.house, self.ring, self.started = house, ring, started
+
+
+@contextlib.asynccontextmanager
+async def open_house(
+    settings: Settings, *, clock: Clock | None = None, runner: Runner = Runner(), beside: bool = False
+) -> AsyncIterator[Open]:
+    """A whole house, without a port: what `hometrip up` serves, and what tests and other commands use.
+
+    One process at a time runs the house of a data folder (`BadSettings` for a second one). With `beside`, a
+    second one may open it to read and write, and leaves events and timers to the first.
+    """
+    with lock_of(settings) as mine:
+        if not mine and not beside:
+            raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
+        house = House(settings, clock=clock, runner=runner)
+        ring, identity = ring_of(house)
+        try:
+            if mine:
+                await house.start()
+                await identity.start()
+            yield Open(house, ring, started=mine)
+        finally:
+            await identity.stop()
+            await house.stop()
+
+
+@contextlib.contextmanager
+def lock_of(settings: Settings) -> Iterator[bool]:
+    """True for the one process that runs the house of this folder; the system frees it when a process dies."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with (settings.data / "running.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+async def serve(settings: Settings) -> None:
+    """`hometrip up`: until SIGTERM or SIGINT, then drained within 30 s."""
+    _more_files()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with open_house(settings) as opened:
+        server = Server(
+            opened.ring,
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.ASGINL,
+            http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
+            websockets=False,
+            backlog=2048,
+            log_level=LogLevels.error,
+        )
+        serving = asyncio.create_task(server.serve(), name="server")
+        try:
+            await _until_listening(settings, serving)
+            if settings.demo:
+                await seed(opened.house)
+            opened.house.open_for_business()
+            print(f"HomeTrip is ready at {settings.url}", flush=True)
+            await asyncio.wait(
+                {serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await _drain(opened.ring, server, serving)
+
+
+async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> None:
+    for _ in range(200):
+        if serving.done():
+            await serving
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(settings.host, settings.port)
+            writer.close()
+            return
+        await asyncio.sleep(0.01)
+    raise OSError(f"{settings.host}:{settings.port} does not answer")
+
+
+async def _drain(ring: Ring, server: Server, serving: asyncio.Task[None]) -> None:
+    """Take no new connection, let running requests end."""
+    server.stop()
+    for _ in range(int(DRAIN_SECONDS / 0.05)):
+        if not ring.busy:
+            break
+        await asyncio.sleep(0.05)
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+        await asyncio.wait_for(serving, 3)
+
+
+def check_place(settings: Settings) -> None:
+    """Names at once what would stop the house from starting here: the port, the folder, the disk."""
+    wrong = []
+    with contextlib.suppress(OSError), lock_of(settings) as mine:
+        if not mine:
+            wrong.append(f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as reason:
+            wrong.append(
+                f"HOMETRIP_PORT: {settings.host}:{settings.port} cannot be used ({reason.strerror}); "
+                "stop what listens there, or choose another one with --port"
+            )
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        probe_file = settings.data / ".writable"
+        probe_file.write_bytes(b"x" * 65_536)
+        probe_file.unlink()
+    except OSError as reason:
+        wrong.append(f"HOMETRIP_DATA: {settings.data} cannot be written to ({reason.strerror})")
+    if wrong:
+        raise BadSettings(wrong)
+
+
+def _more_files() -> None:
+    """A connection is an open file; take what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is to be had: it halves the cost of a connection."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
