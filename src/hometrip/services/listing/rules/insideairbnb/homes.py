@@ -106,20 +106,19 @@ def _home(row: Row, currency: str | None) -> SourceHome:
     guests, bedrooms = _guests(row) or 1, _bedrooms(row)
     bathrooms, shared = _bathrooms(row)
     keys, unknown = _amenities(row.get("amenities", ""))
-    neighbourhood, country = _neighbourhood(row), _country(row)
-    price, paid_in = _price(row.get("price", ""), currency, country)
+    price, paid_in = _price(row.get("price", ""), currency, _country(row))
     least, most = (cells.whole(row.get(f"{which}_nights", ""), 1) for which in ("minimum", "maximum"))
     return SourceHome(
         source_id=row["id"].strip(),
         host_source_id=cells.identifier(row.get("host_id", "")),
         host_name=cells.line_of(row.get("host_name", ""))[:80],
         host_is_superhost=bool(cells.yes(row.get("host_is_superhost", ""))),
-        title=_title(row, neighbourhood),
+        title=_title(row, _neighbourhood(row)),
         description=cells.text_of(row.get("description", "") or row.get("summary", "")),
         surroundings=cells.text_of(row.get("neighborhood_overview", "")),
-        neighbourhood=neighbourhood,
+        neighbourhood=_neighbourhood(row),
         city=_city(row),
-        country=country,
+        country=_country(row),
         lat=cells.number(row["latitude"]) or 0.0,
         lng=cells.number(row["longitude"]) or 0.0,
         structure=_STRUCTURES[row["room_type"].strip().lower()],
