@@ -1,0 +1,210 @@
+"""Whether a stay can be booked: the one function that calendar, quote, booking and search all ask.
+
+A stay is a half-open range of nights. It can be booked when each of its nights can be had and its length,
+its guests and its weekdays suit the home. `refusal` decides; `nearest` finds what would do instead.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.record import Frozen
+from hometrip.kernel.stay import Stay, at_local, local_date
+from hometrip.ports.documents import Record
+from hometrip.services.listing.rules.home import Home, Season, StayLimits
+
+BOOKED, BLOCKED, IMPORTED = "booked", "blocked", "imported"
+TAKEN = frozenset({BOOKED, BLOCKED, IMPORTED})
+LONGEST_STAY = 365
+# How far from the stay asked for another one is looked for, in days.
+REACH = 90
+
+
+class Span(Frozen):
+    """Nights that are taken, by whom (`kind`) and which (`id`: a booking, a block or an imported calendar).
+
+    `told_by` is the event that last spoke of a booking.
+    """
+
+    id: UUID
+    kind: str
+    check_in: date
+    check_out: date
+    told_by: UUID | None = None
+
+
+class Released(Frozen):
+    """A booking whose nights are free again, and the event that said so."""
+
+    id: UUID
+    told_by: UUID
+
+
+class Calendar(Record):
+    """The days of a home (same id): what single nights cost, their least stays, and who has taken which.
+
+    `prices` (minor units) and `min_nights` have an entry for each day from `starts` on; 0 means that the day
+    has none of its own. `revision` rises with every change of home, price or calendar.
+    """
+
+    revision: int = 1
+    starts: date | None = None
+    prices: list[int] = []
+    min_nights: list[int] = []
+    spans: list[Span] = []
+    released: list[Released] = []
+    source_mark: str | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Which rule does not allow the stay, and the value that it holds the stay to."""
+
+    rule: str
+    value: int | list[int] | bool
+
+
+class Openings:
+    """What decides about stays at a home, made ready once to be asked often."""
+
+    def __init__(self, home: Home, calendar: Calendar) -> None:
+        self.limits: StayLimits = home.stay_rules
+        self.guests = home.guests or 0
+        self.pets = home.rules.pets
+        self.zone = home.time_zone
+        self.check_in_from = home.check_in_from
+        self.seasons: list[Season] = home.pricing.seasons if home.pricing else []
+        self.starts = calendar.starts
+        self.least = calendar.min_nights
+        self._set(calendar.spans)
+
+    def _set(self, spans: Sequence[Span]) -> None:
+        self.spans = sorted(spans, key=lambda span: (span.check_in, span.check_out))
+        self._ends = _running_ends(self.spans)
+
+    def with_spans(self, spans: Sequence[Span]) -> Openings:
+        """The same home, if these were the taken nights."""
+        other = object.__new__(Openings)
+        other.__dict__.update(self.__dict__)
+        other._set(spans)
+        return other
+
+    def min_nights(self, check_in: date) -> int:
+        """The most specific rule wins: the day's own, else the season's, else the home's."""
+        if self.starts is not None:
+            at = (check_in - self.starts).days
+            if 0 <= at < len(self.least) and self.least[at]:
+                return self.least[at]
+        season = season_of([each for each in self.seasons if each.min_nights], check_in)
+        return season.min_nights or 1 if season else self.limits.min_nights
+
+    def overlapping(self, stay: Stay) -> Iterator[Span]:
+        """Taken ranges that share a night with the stay, the earliest first."""
+        for at in range(bisect_right(self._ends, stay.check_in), len(self.spans)):
+            span = self.spans[at]
+            if span.check_in >= stay.check_out:
+                return
+            if span.check_out > stay.check_in:
+                yield span
+
+    def booked_beside(self, stay: Stay) -> bool:
+        """Is a booking nearer than the nights of preparation?"""
+        margin = timedelta(days=self.limits.preparation_nights)
+        wider = Stay(stay.check_in - margin, stay.check_out + margin)
+        return bool(margin) and any(span.kind == BOOKED for span in self.overlapping(wider))
+
+    def too_soon(self, check_in: date, now: datetime) -> bool:
+        """Has the time for notice run out? Whole days of it are days at the home, clocks changing or not."""
+        days, hours = divmod(self.limits.notice_hours, 24)
+        last_day = check_in - timedelta(days=days)
+        if (last_day - now.date()).days > 2:  # no zone is that far from UTC, so the exact hour cannot matter
+            return False
+        return now > at_local(last_day, self.check_in_from, self.zone) - timedelta(hours=hours)
+
+    def last_night(self, now: datetime) -> date:
+        return local_date(now, self.zone) + timedelta(days=self.limits.window_days)
+
+
+def season_of(seasons: Sequence[Season], night: date) -> Season | None:
+    """The season that holds for a night: the shortest of those around it, as the most specific."""
+    around = [season for season in seasons if season.first <= night < season.until]
+    return min(around, key=lambda season: season.until - season.first) if around else None
+
+
+def _running_ends(spans: Sequence[Span]) -> list[date]:
+    """The latest end so far, so that a search by date skips all that ended before."""
+    ends: list[date] = []
+    for span in spans:
+        ends.append(max(ends[-1], span.check_out) if ends else span.check_out)
+    return ends
+
+
+def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets: int = 0) -> Refusal | None:
+    """The first rule that does not allow the stay, or None: it can be booked."""
+    limits = home.limits
+    if guests > home.guests:
+        return Refusal("guests", home.guests)
+    if pets and not home.pets:
+        return Refusal("pets", False)
+    longest = min(limits.max_nights, LONGEST_STAY)
+    if stay.nights > longest:
+        return Refusal("max_nights", longest)
+    if stay.nights < (least := home.min_nights(stay.check_in)):
+        return Refusal("min_nights", least)
+    if limits.check_in_days is not None and stay.check_in.weekday() not in limits.check_in_days:
+        return Refusal("check_in_day", limits.check_in_days)
+    if limits.check_out_days is not None and stay.check_out.weekday() not in limits.check_out_days:
+        return Refusal("check_out_day", limits.check_out_days)
+    if home.too_soon(stay.check_in, now):
+        return Refusal("notice", limits.notice_hours)
+    if stay.check_out - timedelta(days=1) > home.last_night(now):
+        return Refusal("window", limits.window_days)
+    taken = next(home.overlapping(stay), None)
+    if taken is not None:
+        return Refusal(taken.kind, False)
+    if home.booked_beside(stay):
+        return Refusal("preparation", limits.preparation_nights)
+    return None
+
+
+def night_refusal(home: Openings, night: date, now: datetime) -> str | None:
+    """Why a night cannot be had at all, whatever the stay around it; None where it can."""
+    one = Stay(night, night + timedelta(days=1))
+    taken = next(home.overlapping(one), None)
+    if taken is not None:
+        return taken.kind
+    if home.too_soon(night, now):
+        return "notice"
+    if night > home.last_night(now):
+        return "window"
+    return "preparation" if home.booked_beside(one) else None
+
+
+def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
+    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
+    found: list[Stay] = []
+    for days in range(REACH + 1):
+        for shift in (-days, days) if days else (0,):
+            other = stay.moved(shift)
+            if refusal(home, other, now) is None:
+                found.append(other)
+                if len(found) == most:
+                    return found
+    return found
+
+
+def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime) -> Stay | None:
+    """The closest stay that would do; of the length that the rule demands where that was refused."""
+    if refused.rule in ("guests", "pets"):
+        return None
+    if refused.rule in ("min_nights", "max_nights") and isinstance(refused.value, int):
+        stay = Stay(stay.check_in, stay.check_in + timedelta(days=refused.value))
+    if refused.rule == "notice":
+        stay = stay.moved(max(0, (local_date(now, home.zone) - stay.check_in).days))
+    if refused.rule == "window":
+        stay = stay.moved((home.last_night(now) - stay.check_out).days + 1)
+    return next(iter(nearest(home, stay, now)), None)

@@ -1,0 +1,231 @@
+"""What a stay costs: the one function behind every quote, offer, calendar and booking.
+
+Lines come in this order, each rounded half-up once: nights, length discount, early-bird or last-minute, extra
+guests, pets, cleaning, coupon, service fee, taxes, total. Lines of nothing are left out.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from hometrip.kernel.money import Money, half_up
+from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
+from hometrip.services.booking.contract import CouponRefused, CouponTerms
+from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.rules.calendar import Calendar, season_of
+from hometrip.services.listing.rules.home import Home, Pricing
+
+MONTH, WEEK = 28, 7
+# What the host's payout is made of; what the guest's service fee is taken on has the coupon as well.
+HOST_KINDS = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets", "cleaning")
+
+
+class Fees(msgspec.Struct, frozen=True):
+    """The marketplace's shares in basis points: what guests pay on top, what hosts leave of a payout."""
+
+    guest_bp: int
+    host_bp: int
+
+
+class Prices:
+    """What nights at a home cost, made ready once to be asked often. The home has a price."""
+
+    def __init__(self, home: Home, calendar: Calendar) -> None:
+        if home.pricing is None:
+            raise ValueError("a home without a price has no prices")
+        self.pricing: Pricing = home.pricing
+        self.currency = home.pricing.currency
+        self.included = home.pricing.included_guests
+        self.zone = home.time_zone
+        self.starts = calendar.starts.toordinal() if calendar.starts else 0
+        self.dated = calendar.prices
+
+    def of_night(self, night: date) -> int:
+        """Minor units: the day's own price, else the season's, else the weekend's, else the base."""
+        at = night.toordinal() - self.starts
+        if 0 <= at < len(self.dated) and self.dated[at]:
+            return self.dated[at]
+        pricing = self.pricing
+        if pricing.seasons and (season := season_of(pricing.seasons, night)):
+            return season.price.amount
+        if pricing.weekend is not None and night.weekday() in pricing.weekend_nights:
+            return pricing.weekend.amount
+        return pricing.base.amount
+
+    def of_nights(self, first: date, count: int) -> list[int]:
+        """Prices of so many nights, the fast way for the days that have prices of their own."""
+        at = first.toordinal() - self.starts
+        own = self.dated[at : at + count] if at >= 0 else []
+        if len(own) == count and 0 not in own:
+            return own
+        return [self.of_night(first + n * ONE_NIGHT) for n in range(count)]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line in minor units; `bp` is the share that made it."""
+
+    kind: str
+    amount: int
+    quantity: int | None = None
+    unit: int | None = None
+    bp: int | None = None
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """The price of a stay in minor units of `currency`: lines in order, total, and whose the money is."""
+
+    currency: str
+    nightly: list[int]
+    lines: list[Line]
+    total: int
+    payout: int
+    taxes: dict[str, int]
+
+    @property
+    def split(self) -> Split:
+        """payout + platform + taxes = total: the marketplace's own coupons come out of its share."""
+        taxes = {area: Money(amount, self.currency) for area, amount in self.taxes.items()}
+        platform = self.total - self.payout - sum(self.taxes.values())
+        payout = Money(self.payout, self.currency)
+        return Split(payout=payout, platform=Money(platform, self.currency), taxes=taxes)
+
+    @property
+    def mean_night(self) -> Money:
+        return Money(half_up(sum(self.nightly), len(self.nightly)), self.currency)
+
+
+def bill(
+    prices: Prices,
+    stay: Stay,
+    now: datetime,
+    fees: Fees,
+    *,
+    guests: int,
+    pets: int = 0,
+    coupon: CouponTerms | None = None,
+) -> Bill:
+    """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it."""
+    nightly = prices.of_nights(stay.check_in, stay.nights)
+    nights = Line("nights", sum(nightly), stay.nights, nightly[0] if min(nightly) == max(nightly) else None)
+    lines = [nights]
+    if discount := _length_discount(prices.pricing, nights):
+        lines.append(discount)
+    lead = (stay.check_in - local_date(now, prices.zone)).days
+    if discount := _lead_discount(prices.pricing, sum(line.amount for line in lines), lead):
+        lines.append(discount)
+    lines += _extras(prices, stay, guests, pets)
+    for_host = subtotal = sum(line.amount for line in lines)
+    if coupon is not None and (taken_off := _coupon(coupon, subtotal, prices.currency)):
+        lines.append(Line("coupon", -taken_off, bp=coupon.percent_bp))
+        for_host -= taken_off if coupon.host_funded else 0
+        subtotal -= taken_off
+    if fee := half_up(subtotal * fees.guest_bp, 10_000):
+        lines.append(Line("service_fee", fee, bp=fees.guest_bp))
+    taxes: dict[str, int] = {}  # taxes by area have their place here; no area has one yet
+    return Bill(
+        currency=prices.currency,
+        nightly=nightly,
+        lines=lines,
+        total=sum(line.amount for line in lines) + sum(taxes.values()),
+        payout=for_host - half_up(for_host * fees.host_bp, 10_000),
+        taxes=taxes,
+    )
+
+
+def _length_discount(pricing: Pricing, nights: Line) -> Line | None:
+    """Monthly from 28 nights, else weekly from 7."""
+    count = nights.quantity or 0
+    bp = (
+        pricing.monthly_discount_bp
+        if count >= MONTH and pricing.monthly_discount_bp
+        else (pricing.weekly_discount_bp if count >= WEEK else 0)
+    )
+    return _discount("length_discount", nights.amount, bp)
+
+
+def _lead_discount(pricing: Pricing, on: int, lead: int) -> Line | None:
+    """The larger of early-bird and last-minute, on the nights after the length discount."""
+    early, late = pricing.early_bird, pricing.last_minute
+    early_bp = early.discount_bp if early and lead >= early.days else 0
+    late_bp = late.discount_bp if late and lead <= late.days else 0
+    return _discount(*("early_bird", on, early_bp) if early_bp >= late_bp else ("last_minute", on, late_bp))
+
+
+def _discount(kind: str, on: int, bp: int) -> Line | None:
+    amount = half_up(on * bp, 10_000)
+    return Line(kind, -amount, bp=bp) if amount else None
+
+
+def _extras(prices: Prices, stay: Stay, guests: int, pets: int) -> list[Line]:
+    """Each guest beyond those included, for each night; each pet, once for the stay; the cleaning."""
+    pricing = prices.pricing
+    extra = max(0, guests - prices.included) if prices.included is not None else 0
+    fees = (
+        ("extra_guests", extra * stay.nights, pricing.extra_guest),
+        ("pets", pets, pricing.pet_fee),
+        ("cleaning", 1, pricing.cleaning_fee),
+    )
+    return [
+        Line(kind, count * fee.amount, count, fee.amount)
+        for kind, count, fee in fees
+        if fee is not None and count * fee.amount
+    ]
+
+
+def _coupon(coupon: CouponTerms, subtotal: int, currency: str) -> int:
+    """What it takes off: never more than there is."""
+    for amount in (coupon.fixed, coupon.minimum):
+        if amount is not None and amount.currency != currency:
+            raise CouponRefused("This coupon is in another currency.", reason="other_home", code=coupon.code)
+    if coupon.minimum is not None and subtotal < coupon.minimum.amount:
+        raise CouponRefused(
+            f"This coupon needs a price of {coupon.minimum} before fees.",
+            reason="minimum",
+            minimum=coupon.minimum,
+        )
+    off = coupon.fixed.amount if coupon.fixed is not None else 0
+    if coupon.percent_bp is not None:
+        off = half_up(subtotal * coupon.percent_bp, 10_000)
+    return min(off, subtotal)
+
+
+def quote_lines(made: Bill) -> list[QuoteLine]:
+    """The lines as people read them."""
+    return [
+        QuoteLine(
+            kind=line.kind,
+            label=_label(line),
+            amount=Money(line.amount, made.currency),
+            quantity=line.quantity,
+            unit=None if line.unit is None else Money(line.unit, made.currency),
+        )
+        for line in made.lines
+    ]
+
+
+_LABELS = {
+    "early_bird": "Early-bird discount",
+    "last_minute": "Last-minute discount",
+    "cleaning": "Cleaning",
+    "coupon": "Coupon",
+    "service_fee": "Service fee",
+}
+
+
+def _label(line: Line) -> str:
+    count = line.quantity or 0
+    if line.kind == "nights":
+        return f"{count} night" if count == 1 else f"{count} nights"
+    if line.kind == "length_discount":
+        return _with_share("Length-of-stay discount", line.bp)
+    if line.kind == "extra_guests":
+        return "Extra guests"
+    if line.kind == "pets":
+        return "Pet" if count == 1 else "Pets"
+    return _with_share(_LABELS[line.kind], line.bp)
+
+
+def _with_share(label: str, bp: int | None) -> str:
+    return label if bp is None else f"{label} ({bp / 100:g} %)"

@@ -1,0 +1,112 @@
+"""Whether a price list can be, and where it is kept: single nights in the calendar, the rest in the home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import msgspec
+
+from hometrip.kernel.errors import FieldError, Invalid
+from hometrip.kernel.money import CURRENCIES, Money
+from hometrip.services.listing.rules.calendar import Calendar
+from hometrip.services.listing.rules.home import Pricing
+
+HIGHEST = 10**12
+MOST_SEASONS = 60
+# From the first single night with a price of its own to the last, in days.
+LONGEST_RUN = 1_500
+
+
+def checked(pricing: Pricing) -> Pricing:
+    """The same price list; `Invalid` names every part that cannot be as it is written."""
+    wrong = [*_wrong_amounts(pricing), *_wrong_shares(pricing), *_wrong_seasons(pricing)]
+    if pricing.included_guests is not None and not 1 <= pricing.included_guests <= 50:
+        wrong.append(FieldError("included_guests", "out_of_range", "must be 1 to 50"))
+    days = pricing.weekend_nights
+    if len(set(days)) != len(days) or not all(0 <= day <= 6 for day in days):
+        wrong.append(FieldError("weekend_nights", "out_of_range", "must be different weekdays, 0 to 6"))
+    if pricing.dates and (max(pricing.dates) - min(pricing.dates)).days >= LONGEST_RUN:
+        wrong.append(FieldError("dates", "too_far_apart", f"must lie within {LONGEST_RUN} days"))
+    if wrong:
+        raise Invalid("The price list cannot be as it is written.", errors=wrong)
+    return pricing
+
+
+def _amounts(pricing: Pricing) -> Iterator[tuple[str, Money | None]]:
+    """Every amount with its path, the base first."""
+    for name in ("base", "weekend", "cleaning_fee", "extra_guest", "pet_fee", "deposit"):
+        yield name, getattr(pricing, name)
+    for at, season in enumerate(pricing.seasons):
+        yield f"seasons[{at}].price", season.price
+    for night, price in pricing.dates.items():
+        yield f"dates.{night}", price
+
+
+def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
+    if pricing.currency not in CURRENCIES:
+        yield FieldError("base.currency", "unknown_currency", "is not an ISO 4217 currency")
+    fees = ("cleaning_fee", "extra_guest", "pet_fee", "deposit")
+    for path, price in _amounts(pricing):
+        if price is None:
+            continue
+        if price.currency != pricing.currency:
+            yield FieldError(path, "other_currency", "must be in the currency of base")
+        if not (0 if path in fees else 1) <= price.amount <= HIGHEST:
+            yield FieldError(
+                path, "out_of_range", "must be more than nothing" if price.amount < 1 else "is too much"
+            )
+
+
+def _wrong_shares(pricing: Pricing) -> Iterator[FieldError]:
+    shares = {
+        "weekly_discount_bp": pricing.weekly_discount_bp,
+        "monthly_discount_bp": pricing.monthly_discount_bp,
+        "early_bird.discount_bp": pricing.early_bird.discount_bp if pricing.early_bird else 0,
+        "last_minute.discount_bp": pricing.last_minute.discount_bp if pricing.last_minute else 0,
+    }
+    for path, bp in shares.items():
+        if not 0 <= bp <= 9_900:
+            yield FieldError(path, "out_of_range", "must be 0 to 9900 basis points")
+    for path, lead in (("early_bird.days", pricing.early_bird), ("last_minute.days", pricing.last_minute)):
+        if lead and not 0 <= lead.days <= 730:
+            yield FieldError(path, "out_of_range", "must be 0 to 730 days")
+
+
+def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
+    if len(pricing.seasons) > MOST_SEASONS:
+        yield FieldError("seasons", "too_many", f"must be at most {MOST_SEASONS}")
+    for at, season in enumerate(pricing.seasons):
+        if season.until <= season.first:
+            yield FieldError(f"seasons[{at}].to", "not_after_from", "must be a later day than from")
+        if season.min_nights is not None and not 1 <= season.min_nights <= 365:
+            yield FieldError(f"seasons[{at}].min_nights", "out_of_range", "must be 1 to 365")
+
+
+def dated(pricing: Pricing, calendar: Calendar) -> Calendar:
+    """The calendar with the price list's single nights in the place of those it had."""
+    days = {night: price.amount for night, price in pricing.dates.items()}
+    least = dict(zip(_run(calendar, calendar.min_nights), calendar.min_nights, strict=True))
+    known = [*days, *(night for night, nights in least.items() if nights)]
+    if not known:
+        return msgspec.structs.replace(calendar, starts=None, prices=[], min_nights=[])
+    first, count = min(known), (max(known) - min(known)).days + 1
+    run = [first + timedelta(days=n) for n in range(count)]
+    return msgspec.structs.replace(
+        calendar,
+        starts=first,
+        prices=[days.get(night, 0) for night in run] if days else [],
+        min_nights=[least.get(night, 0) for night in run] if any(least.values()) else [],
+    )
+
+
+def with_dates(pricing: Pricing, calendar: Calendar) -> Pricing:
+    """The price list as its host sees it, with the prices of single nights out of the calendar."""
+    pairs = zip(_run(calendar, calendar.prices), calendar.prices, strict=True)
+    dates = {night: Money(price, pricing.currency) for night, price in pairs if price}
+    return msgspec.structs.replace(pricing, dates=dates)
+
+
+def _run(calendar: Calendar, of: list[int]) -> list[date]:
+    first = calendar.starts
+    return [first + timedelta(days=n) for n in range(len(of))] if first is not None else []

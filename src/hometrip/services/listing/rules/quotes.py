@@ -1,0 +1,68 @@
+"""The id of a quote: a signed text that holds what was promised, to whom it may concern, and until when."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import msgspec
+
+from hometrip.services.listing.contract import QuoteMismatch, Wish
+
+_SIGNATURE_BYTES = 16
+
+
+class Promise(msgspec.Struct, frozen=True, array_like=True):
+    """What a quote's id says. Times in whole seconds since 1970, so that nothing is lost on the way."""
+
+    id: UUID
+    listing_id: UUID
+    check_in: date
+    check_out: date
+    guests: int
+    pets: int
+    coupon: str
+    total: int
+    currency: str
+    until: int
+
+    @property
+    def expires_at(self) -> datetime:
+        return datetime.fromtimestamp(self.until, UTC)
+
+    def is_for(self, listing_id: UUID, wish: Wish) -> bool:
+        """Is it of this home, stay and party?"""
+        asked = (listing_id, wish.check_in, wish.check_out, wish.guests, wish.pets, wish.coupon or "")
+        return asked == (
+            self.listing_id,
+            self.check_in,
+            self.check_out,
+            self.guests,
+            self.pets,
+            self.coupon,
+        )
+
+
+def sealed(promise: Promise, key: bytes) -> str:
+    body = msgspec.msgpack.encode(promise)
+    return base64.urlsafe_b64encode(_signature(body, key) + body).rstrip(b"=").decode()
+
+
+def opened(quote_id: str, key: bytes) -> Promise:
+    """`QuoteMismatch` for anything that `sealed` did not make with this key."""
+    try:
+        raw = base64.urlsafe_b64decode(quote_id.encode("ascii") + b"=" * (-len(quote_id) % 4))
+        signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, _signature(body, key)):
+            raise QuoteMismatch
+        return msgspec.msgpack.decode(body, type=Promise)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as unreadable:
+        raise QuoteMismatch from unreadable
+
+
+def _signature(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, body, hashlib.sha256)[:_SIGNATURE_BYTES]
