@@ -11,14 +11,14 @@ from hometrip.app.drawing.room import empty_room, finish
 
 def living_room(canvas: Canvas, amenities: frozenset[str], chance: Random, day: Random) -> None:
     room = empty_room(canvas, chance, day)
-    furniture.window(room, 470, 130, 260, 270)
+    furniture.pictures(room, 110, 190)
+    furniture.window(room, 490, 130, 260, 270)
     if "fireplace" in amenities:
         furniture.fireplace(room, 905)
     elif "tv" in amenities and chance.random() < 0.6:
         furniture.television(room, 960)
     else:
         furniture.shelves(room, 860)
-    furniture.pictures(room, 175, 190)
     furniture.rug(room, 560, 705, 390)
     furniture.floor_lamp(room, 95)
     furniture.sofa(room, 150)
