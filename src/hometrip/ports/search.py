@@ -1,20 +1,54 @@
-"""The search port: an index of flat records, found by words, filters and place; with facets."""
+"""The search port: an index of flat records, found by words, filters and place; with counts."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+EARTH_KM = 6371.0088  # the mean radius
+EXACT, BEGINNING, TYPO = 1.0, 0.8, 0.6
+MOST_WORDS = 16
+LONGEST_WORD = 40
+
+# Letters that Unicode does not take apart into a plain letter and an accent; apostrophes vanish.
+_PLAIN = str.maketrans(
+    dict(zip("øłđðħıŧ", "olddhit", strict=True))
+    | {"æ": "ae", "œ": "oe", "þ": "th"}
+    | dict.fromkeys("'’‘ʻʼʿʾ`´")
+)
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: runs of letters and digits, small, without accents, 40 letters of each at most.
+
+    Every adapter indexes these and asks for these, so that all find the same.
+    """
+    if text.isascii():
+        return [word[:LONGEST_WORD] for word in _WORD.findall(text.lower().replace("'", "").replace("`", ""))]
+    small = text.translate(_PLAIN).casefold().translate(_PLAIN)
+    parts = unicodedata.normalize("NFKD", small)
+    bare = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    return [word[:LONGEST_WORD] for word in _WORD.findall(bare.casefold())]
+
+
+def edits_of(word: str) -> int:
+    """How many slips are forgiven in a word: one from 4 letters on, two from 8 on."""
+    return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
+
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
     """What an index knows of its records. Field names are flat; every record has an `id` (text).
 
-    - `text`: searched by words, with a weight; regardless of case and accents, typos tolerated.
+    - `text`: searched by words, with a weight.
     - `keywords`: exact values, one or several; can be filtered and counted.
-    - `numbers`: 64-bit integers; can be filtered by range, sorted and read back.
+    - `numbers`: 64-bit integers; can be filtered by range.
     - `place`: the names of the latitude and longitude fields, in degrees as floats.
+    - `edition`: raised when records are made otherwise than before, so that the index is made anew.
     """
 
     name: str
@@ -22,10 +56,11 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
     keywords: Sequence[str] = ()
     numbers: Sequence[str] = ()
     place: tuple[str, str] | None = None
+    edition: int = 1
 
 
 class Box(msgspec.Struct, frozen=True):
-    """In degrees; a box with west > east crosses the 180th meridian."""
+    """In degrees, the edges belong to it; a box with west > east crosses the 180th meridian."""
 
     south: float
     west: float
@@ -34,6 +69,8 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Circle(msgspec.Struct, frozen=True):
+    """All within so many kilometres on the surface of a sphere of the mean radius of Earth."""
+
     lat: float
     lng: float
     km: float
@@ -42,12 +79,15 @@ class Circle(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked for. All parts must hold.
 
-    - `words`: every word must match some text field exactly, by a typo (one edit from 4 letters, two from
-      8), or,
-      the last one, by its beginning.
+    - `words`: each of the first 16 words must be in some text field: exactly, or with a slip, or, the last
+      one, as the beginning of a word. A slip is a letter more, less or other, or two neighbours swapped; one
+      is forgiven from 4 letters on, two from 8 on.
     - `terms`: for each keyword field, one of the values; `all_terms`: for each, all of the values.
     - `ranges`: for each number, lowest and highest (inclusive; None is open).
     - `among`: only records with one of these ids.
+
+    Nothing in a question is an error: what cannot match finds nothing, and words without letters or digits
+    ask nothing.
     """
 
     words: str = ""
@@ -60,8 +100,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The ids of all that match, the best first (by score, then id), each with its text score (0 without
-    words).
+    """The ids of all that match, in no particular order, and of each its text score.
+
+    The score is the sum over the words of the best match in any field: the field's weight times 1 for the
+    word itself, 0.8 for the beginning of one, 0.6 for a slip; 0 without words. It depends on the record and
+    the question alone, so that it is the same in every engine, in every copy, at any time.
     """
 
     ids: list[str]
@@ -74,20 +117,24 @@ class Search(Protocol):
     - `put` replaces the record of the same id unless the index holds a higher `revision` of it: a late change
       never overwrites a newer one. `remove` leaves its revision behind in the same way.
     - All adapters answer the same set of ids to the same question.
+    - An index may lose what was put into it last when its process dies; `behind` tells what.
     """
 
     async def declare(self, schema: Schema) -> None:
-        """Make the index ready; one of another schema is emptied and made anew. True promises nothing of
-        content.
+        """Make the index ready; one of another schema, or one that cannot be read, is emptied and made anew.
+
+        `Unavailable` where another process holds an index that only one process can hold.
         """
 
-    async def put(
-        self, index: str, records: Sequence[Mapping[str, Any]], revisions: Sequence[int]
-    ) -> None: ...
+    async def put(self, index: str, records: Sequence[Mapping[str, Any]], revisions: Sequence[int]) -> None:
+        """Fields that a record lacks, or that are None, are absent in it: no filter on them finds it."""
 
     async def remove(self, index: str, record_id: str, revision: int) -> None: ...
 
-    async def find(self, index: str, question: Question, limit: int = 10_000) -> Found: ...
+    async def behind(self, index: str, revisions: Mapping[str, int]) -> list[str]:
+        """Those of the ids of which the index knows nothing, or only a lower revision."""
+
+    async def find(self, index: str, question: Question) -> Found: ...
 
     async def counts(
         self, index: str, question: Question, fields: Sequence[str]
@@ -95,16 +142,19 @@ class Search(Protocol):
         """For each keyword field, how many of the matching records have each value."""
 
     async def suggest(self, index: str, field: str, beginning: str, limit: int = 10) -> list[str]:
-        """Ids of records whose text field has a word that begins like this, with typos tolerated; best
-        first.
+        """Ids of records whose text field has the words, the last of which may be unfinished; best first.
+
+        Slips are forgiven in all of them, in what is there of an unfinished one too; fewer slips come first.
         """
 
-    async def size(self, index: str) -> int: ...
+    async def size(self, index: str) -> int:
+        """How many records it holds, those included that cannot be found yet."""
 
-    async def clear(self, index: str) -> None: ...
+    async def clear(self, index: str) -> None:
+        """Forget every record and every revision."""
 
     async def flush(self) -> None:
-        """Returns when everything put so far can be found."""
+        """Returns when everything put so far can be found, and survives the end of the process."""
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
