@@ -1,0 +1,1 @@
+"""Where short-lived values, limits and announcements live."""
