@@ -31,7 +31,7 @@ prove: .venv/dev.stamp
 
 # The locks name versions and hashes, and no registry.
 lock:
-	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	@uv pip compile pyproject.toml --group run --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links -q -o requirements/dev.txt

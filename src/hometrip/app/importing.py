@@ -1,4 +1,6 @@
-"""Importing a publication from the command line: finds its files, gives its homes to accounts, shows progress."""
+"""Importing a publication from the command line: finds its files, gives its homes to accounts, shows
+progress.
+"""
 
 from __future__ import annotations
 

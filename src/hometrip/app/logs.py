@@ -1,4 +1,6 @@
-"""Logs: one structured line each, as text or JSON, with everything personal or secret taken out where it enters."""
+"""Logs: one structured line each, as text or JSON, with everything personal or secret taken out where it
+enters.
+"""
 
 from __future__ import annotations
 

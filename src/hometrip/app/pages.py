@@ -1,4 +1,6 @@
-"""The plain pages of the house: what runs, the mailbox of the sandbox, the API as a page, and stored files."""
+"""The plain pages of the house: what runs, the mailbox of the sandbox, the API as a page, and stored
+files.
+"""
 
 from __future__ import annotations
 

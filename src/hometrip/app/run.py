@@ -63,7 +63,9 @@ async def open_house(
 
 @contextlib.contextmanager
 def lock_of(settings: Settings) -> Iterator[bool]:
-    """True for the one process that runs the house of this folder; the system frees it when a process dies."""
+    """True for the one process that runs the house of this folder; the system frees it when a process
+    dies.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
     with (settings.data / "running.lock").open("a") as file:
         try:

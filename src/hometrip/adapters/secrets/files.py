@@ -21,7 +21,7 @@ class FileSecrets:
 
     def _read_or_make(self, path: Path) -> bytes:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}.new")
         if not path.exists():
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:

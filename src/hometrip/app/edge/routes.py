@@ -1,4 +1,6 @@
-"""The one ASGI application of a process: every service's routes behind the ring, and those of the house itself."""
+"""The one ASGI application of a process: every service's routes behind the ring, and those of the house
+itself.
+"""
 
 from __future__ import annotations
 

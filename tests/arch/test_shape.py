@@ -1,0 +1,172 @@
+"""The shape of the code: seven files a service, budgets of lines, one code per error, one access per route."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import TestHouse
+
+from hometrip.app.edge.routes import every_handler, litestar_of
+from hometrip.app.rooms import service_of
+from hometrip.app.settings import SERVICES
+from hometrip.kernel.access import Access
+from hometrip.kernel.events import Event
+
+SOURCE = Path(__file__).parents[2] / "src" / "hometrip"
+BUDGETS = {
+    "contract": 150,
+    "rules": 300,
+    "store": 300,
+    "actions": 400,
+    "api": 300,
+    "reactions": 150,
+    "service": 40,
+}
+# A contract is a list of records; the two that everybody talks to may be longer than the rest.
+LONGER = {("listing", "contract"): 280, ("booking", "contract"): 240, ("payment", "contract"): 160, ("auth", "contract"): 180}
+OTHERS = 400
+FUNCTION = 40
+
+
+def foreign_files(service: Path) -> list[str]:
+    """What lies in a service's folder besides its seven files (or packages of their names) and templates."""
+    allowed = set(BUDGETS) | {"__init__"}
+    return sorted(
+        entry.name
+        for entry in service.iterdir()
+        if entry.name != "__pycache__"
+        and not (entry.suffix == ".py" and entry.stem in allowed)
+        and not (entry.is_dir() and entry.name in allowed)
+        and not (entry.is_dir() and entry.name == "templates" and not list(entry.rglob("*.py")))
+    )
+
+
+def too_long(root: Path) -> list[str]:
+    """Files over their budget; a package's files have the budget of its name each."""
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        parts = file.relative_to(root).parts
+        lines = len(file.read_text().splitlines())
+        if parts[0] == "services" and len(parts) > 2:
+            word = parts[2].removesuffix(".py")
+            budget = LONGER.get((parts[1], word), BUDGETS.get(word, OTHERS))
+        else:
+            budget = OTHERS
+        if lines > budget:
+            found.append(f"{'/'.join(parts)}: {lines} lines, budget {budget}")
+    return found
+
+
+def long_functions(root: Path) -> list[str]:
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if (lines := node.end_lineno - node.lineno + 1) > FUNCTION:
+                    found.append(f"{file.relative_to(root)}:{node.lineno} {node.name}: {lines} lines")
+    return found
+
+
+def error_codes(root: Path) -> Counter[str]:
+    """Every `code = "…"` in a class that derives from an error."""
+    codes: Counter[str] = Counter()
+    for file in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and node.bases:
+                for statement in node.body:
+                    match statement:
+                        case ast.Assign(targets=[ast.Name("code")], value=ast.Constant(str(code))):
+                            codes[code] += 1
+    return codes
+
+
+def test_a_service_has_its_seven_files_and_no_other() -> None:
+    assert {name: foreign_files(SOURCE / "services" / name) for name in SERVICES} == {
+        name: [] for name in SERVICES
+    }
+
+
+def test_an_eighth_file_is_found(tmp_path: Path) -> None:
+    for name in ("actions.py", "rules.py", "utils.py"):
+        (tmp_path / name).touch()
+    assert foreign_files(tmp_path) == ["utils.py"]
+
+
+def test_every_file_keeps_its_budget() -> None:
+    assert too_long(SOURCE) == []
+
+
+def test_a_file_over_its_budget_is_found(tmp_path: Path) -> None:
+    rules = tmp_path / "services" / "booking" / "rules.py"
+    rules.parent.mkdir(parents=True)
+    rules.write_text("x = 1\n" * 301)
+    assert too_long(tmp_path) == ["services/booking/rules.py: 301 lines, budget 300"]
+
+
+def test_every_function_keeps_its_budget() -> None:
+    assert long_functions(SOURCE) == []
+
+
+def test_a_long_function_is_found(tmp_path: Path) -> None:
+    (tmp_path / "long.py").write_text("def long():\n" + "    x = 1\n" * 41)
+    assert long_functions(tmp_path) == ["long.py:1 long: 42 lines"]
+
+
+def test_error_codes_are_unique() -> None:
+    assert [code for code, times in error_codes(SOURCE).items() if times > 1] == []
+
+
+def test_a_code_used_twice_is_found(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text("class Gone(NotFound):\n    code = 'gone'\n")
+    assert error_codes(tmp_path)["gone"] == 2
+
+
+def test_event_names_are_unique_and_spell_their_subject() -> None:
+    names = Counter(kind.name for kind in all_events(Event) if kind.name)
+    assert [name for name, times in names.items() if times > 1] == []
+    for kind in all_events(Event):
+        if kind.name:
+            word, field = kind.about
+            assert word, kind
+            assert field in kind.__struct_fields__, kind
+
+
+def all_events(kind: type[Event]) -> list[type[Event]]:
+    for name in SERVICES:
+        service_of(name)
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in all_events(child))]
+
+
+async def test_every_route_declares_who_may_use_it(house: TestHouse) -> None:
+    handlers = every_handler(litestar_of(house.house))
+    assert len(handlers) > 60
+    assert [path for path, handler in handlers if not isinstance(handler.opt.get("access"), Access)] == []
+
+
+async def test_a_route_without_access_is_found(house: TestHouse) -> None:
+    from litestar import Litestar, get
+
+    @get("/open", sync_to_thread=False)
+    def open_door() -> str:
+        return "anyone"
+
+    handlers = every_handler(Litestar([open_door], openapi_config=None))
+    assert [path for path, handler in handlers if not isinstance(handler.opt.get("access"), Access)] == ["/open"]
+
+
+@pytest.mark.parametrize("port", sorted(path.name for path in (SOURCE / "adapters").iterdir() if path.is_dir()))
+def test_every_adapter_is_held_to_a_contract_suite(port: str) -> None:
+    if port in ("__pycache__", "sqlite"):
+        return
+    suite = Path(__file__).parents[1] / "contracts" / f"test_{port}.py"
+    assert suite.exists(), f"{port} has adapters and no contract suite"
+    text = suite.read_text()
+    for adapter in (SOURCE / "adapters" / port).iterdir():
+        if adapter.name.startswith("__") or adapter.name.startswith("sqlite_") or adapter.suffix not in ("", ".py"):
+            continue
+        assert f"adapters.{port}.{adapter.stem}" in text, f"{suite.name} does not run on {port}/{adapter.name}"

@@ -1,0 +1,261 @@
+"""What every bus promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from hometrip.adapters.bus.memory import MemoryBus, Patience
+from hometrip.adapters.clock.system import SystemClock
+from hometrip.kernel.clock import utc
+from hometrip.kernel.errors import NotFound, Unavailable
+from hometrip.kernel.events import Envelope
+from hometrip.ports.bus import Bus, Handler
+
+ADAPTERS = ["adapters.bus.memory"]
+QUICK = Patience(pauses=(0.005, 0.01), behind_parked=0.05)
+PATIENT = Patience(pauses=(0.005, 0.01), behind_parked=30)
+Make = Callable[..., Bus]
+
+
+def letter(subject: str = "booking/1", sequence: int = 1, name: str = "booking.created") -> Envelope:
+    return Envelope(
+        id=uuid4(),
+        name=name,
+        version=1,
+        occurred_at=utc(2027, 4, 14),
+        producer="booking",
+        subject=subject,
+        sequence=sequence,
+        correlation_id="c",
+        data=msgspec.Raw(b'{"x":1}'),
+    )
+
+
+@pytest.fixture(params=ADAPTERS)
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    made: list[MemoryBus] = []
+
+    def make_one(patience: Patience = QUICK, **options: Any) -> MemoryBus:
+        made.append(MemoryBus(tmp_path / "parked.db", SystemClock(), patience=patience, **options))
+        return made[-1]
+
+    yield make_one
+    for bus in made:
+        await bus.stop()
+
+
+def noting(heard: list[Any]) -> Handler:
+    async def handle(envelope: Envelope) -> None:
+        heard.append(envelope)
+
+    return handle
+
+
+async def test_a_listener_hears_what_it_listens_to_and_nothing_else(make: Make) -> None:
+    bus, heard = make(), []
+    await bus.listen("payment", ["booking.created"], noting(heard))
+    await bus.start()
+    wanted = letter()
+    await bus.publish(wanted)
+    await bus.publish(letter(name="booking.expired"))
+    assert heard == [wanted]
+
+
+async def test_a_listener_gets_an_equal_copy_and_never_the_publishers_object(make: Make) -> None:
+    bus, heard = make(), []
+    await bus.listen("payment", ["booking.created"], noting(heard))
+    await bus.start()
+    sent = letter()
+    await bus.publish(sent)
+    assert heard[0] == sent
+    assert heard[0] is not sent
+
+
+async def test_events_of_one_subject_come_in_order_and_one_at_a_time(make: Make) -> None:
+    bus, heard, running = make(), [], []
+
+    async def slowly(envelope: Envelope) -> None:
+        running.append(envelope.subject)
+        assert running.count(envelope.subject) == 1
+        await asyncio.sleep(0)
+        heard.append((envelope.subject, envelope.sequence))
+        running.remove(envelope.subject)
+
+    await bus.listen("payment", ["booking.created"], slowly)
+    await bus.start()
+    letters = [letter(f"booking/{n % 7}", n) for n in range(140)]
+    await asyncio.gather(*(bus.publish(one) for one in letters))
+    for n in range(7):
+        assert [seq for subject, seq in heard if subject == f"booking/{n}"] == list(range(n, 140, 7))
+
+
+async def test_other_subjects_go_on_beside_a_slow_one(make: Make) -> None:
+    bus, heard, gate = make(), [], asyncio.Event()
+
+    async def handle(envelope: Envelope) -> None:
+        if envelope.subject == "booking/slow":
+            await gate.wait()
+        heard.append(envelope.subject)
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    slow = asyncio.create_task(bus.publish(letter("booking/slow")))
+    await bus.publish(letter("booking/quick"))
+    assert heard == ["booking/quick"]
+    gate.set()
+    await slow
+
+
+async def test_a_listener_that_raises_is_tried_again(make: Make) -> None:
+    bus, tries = make(), []
+
+    async def third_time_lucky(envelope: Envelope) -> None:
+        tries.append(envelope.id)
+        if len(tries) < 3:
+            raise RuntimeError("not yet")
+
+    await bus.listen("payment", ["booking.created"], third_time_lucky)
+    await bus.start()
+    await bus.publish(letter())
+    assert len(tries) == 3
+    assert await bus.parked() == []
+
+
+async def test_an_event_that_cannot_be_handled_is_parked_and_the_subject_goes_on(make: Make) -> None:
+    bus, heard = make(), []
+
+    async def handle(envelope: Envelope) -> None:
+        if envelope.sequence == 1:
+            raise ValueError("poison")
+        heard.append(envelope.sequence)
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    poison = letter(sequence=1)
+    await asyncio.gather(bus.publish(poison), bus.publish(letter(sequence=2)))
+    assert heard == [2]
+    [parked] = await bus.parked()
+    assert (parked.service, parked.envelope, parked.tries) == ("payment", poison, 3)
+    assert "poison" in parked.reason
+
+
+async def test_later_events_of_the_subject_wait_behind_a_parked_one_until_it_is_replayed(make: Make) -> None:
+    bus, heard, broken = make(PATIENT), [], [True]
+
+    async def handle(envelope: Envelope) -> None:
+        if broken[0]:
+            raise ValueError("broken")
+        heard.append(envelope.sequence)
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    first = letter(sequence=1)
+    await bus.publish(first)
+    later = asyncio.create_task(bus.publish(letter(sequence=2)))
+    await asyncio.sleep(0.02)
+    assert not later.done()
+    broken[0] = False
+    await bus.replay("payment", first.id)
+    await later
+    assert heard == [1, 2]
+    assert await bus.parked() == []
+
+
+async def test_one_listener_that_fails_does_not_keep_the_event_from_another(make: Make) -> None:
+    bus, heard = make(), []
+
+    async def fail(envelope: Envelope) -> None:
+        raise ValueError("always")
+
+    await bus.listen("payment", ["booking.created"], fail)
+    await bus.listen("search", ["booking.created"], noting(heard))
+    await bus.start()
+    await bus.publish(letter())
+    assert len(heard) == 1
+    assert [parked.service for parked in await bus.parked("payment")] == ["payment"]
+    assert await bus.parked("search") == []
+
+
+async def test_what_is_parked_is_still_parked_after_a_restart_and_can_be_replayed_then(make: Make) -> None:
+    first, heard = make(), []
+
+    async def fail(envelope: Envelope) -> None:
+        raise ValueError("always")
+
+    await first.listen("payment", ["booking.created"], fail)
+    await first.start()
+    poison = letter()
+    await first.publish(poison)
+    await first.stop()
+
+    second = make()
+    await second.listen("payment", ["booking.created"], noting(heard))
+    await second.start()
+    await second.replay("payment", poison.id)
+    assert heard == [poison]
+    assert await second.parked() == []
+
+
+async def test_a_parked_event_can_be_dropped_and_an_unknown_one_cannot(make: Make) -> None:
+    bus = make()
+
+    async def fail(envelope: Envelope) -> None:
+        raise ValueError("always")
+
+    await bus.listen("payment", ["booking.created"], fail)
+    await bus.start()
+    poison = letter()
+    await bus.publish(poison)
+    await bus.drop("payment", poison.id)
+    assert await bus.parked() == []
+    for refuse in (bus.drop, bus.replay):
+        with pytest.raises(NotFound):
+            await refuse("payment", UUID(int=7))
+
+
+async def test_publishing_to_a_bus_that_stops_must_be_done_again(make: Make) -> None:
+    bus, gate = make(), asyncio.Event()
+
+    async def wait(envelope: Envelope) -> None:
+        await gate.wait()
+
+    await bus.listen("payment", ["booking.created"], wait)
+    await bus.start()
+    running = asyncio.create_task(bus.publish(letter(sequence=1)))
+    waiting = asyncio.create_task(bus.publish(letter(sequence=2)))
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(bus.stop())
+    await asyncio.sleep(0)
+    gate.set()
+    await stopping
+    await running
+    with pytest.raises(Unavailable):
+        await waiting
+    with pytest.raises(Unavailable):
+        await bus.publish(letter())
+
+
+async def test_idle_returns_when_nothing_waits_or_runs(make: Make) -> None:
+    bus, heard = make(), []
+    await bus.listen("payment", ["booking.created"], noting(heard))
+    await bus.start()
+    publishing = [asyncio.create_task(bus.publish(letter(f"booking/{n}"))) for n in range(20)]
+    await asyncio.sleep(0)
+    await bus.idle()
+    assert len(heard) == 20
+    await asyncio.gather(*publishing)
+
+
+async def test_the_loopback_runners_bus_delivers_everything_twice(make: Make) -> None:
+    bus, heard = make(times=2), []
+    await bus.listen("payment", ["booking.created"], noting(heard))
+    await bus.start()
+    await bus.publish(letter())
+    assert len(heard) == 2

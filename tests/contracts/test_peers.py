@@ -1,0 +1,120 @@
+"""What every kind of peer promises."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Protocol
+
+import pytest
+
+from hometrip.adapters.peers.local import LocalPeers
+from hometrip.kernel.errors import NotFound
+from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import Answer
+from hometrip.ports.peer import Peers, Refused, command
+
+ADAPTERS = {
+    "adapters.peers.local": lambda find: LocalPeers(find),
+    "loopback of adapters.peers.local": lambda find: LocalPeers(find, twice=True),
+}
+
+
+class Card(Answer):
+    title: str
+    price: Money
+    nights: list[date]
+    note: str | None = None
+
+
+class Questions(Protocol):
+    async def card(self, title: str, stay: Stay) -> Card: ...
+
+    async def missing(self) -> Card | None: ...
+
+    async def refuse(self, title: str) -> Card: ...
+
+    @command
+    async def count(self, by: int) -> int: ...
+
+
+class NoSuchCard(NotFound):
+    """There is no such card."""
+
+    code = "no_such_card"
+
+
+class Answers:
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.total = 0
+
+    async def card(self, title: str, stay: Stay) -> Card:
+        card = Card(title=title, price=Money(100, "EUR"), nights=list(stay.each_night()))
+        self.kept.append((stay, card))
+        return card
+
+    async def missing(self) -> Card | None:
+        return None
+
+    async def refuse(self, title: str) -> Card:
+        raise NoSuchCard("no card here", title=title)
+
+    async def count(self, by: int) -> int:
+        self.total += by
+        return self.total
+
+
+STAY = Stay(date(2027, 6, 1), date(2027, 6, 3))
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture(params=ADAPTERS)
+def peers(request: pytest.FixtureRequest, answers: Answers) -> Peers:
+    made: Peers = ADAPTERS[request.param](
+        lambda protocol, method: getattr(answers, method) if protocol is Questions else None
+    )
+    return made
+
+
+async def test_an_answer_is_an_equal_copy_and_so_are_the_arguments(peers: Peers, answers: Answers) -> None:
+    answer = await peers.ask(Questions).card("Cabin", stay=STAY)
+    stay, card = answers.kept[-1]
+    assert (stay, card) == (STAY, answer)
+    assert stay is not STAY
+    assert card is not answer
+    assert card.nights is not answer.nights
+
+
+async def test_nothing_is_an_answer_too(peers: Peers) -> None:
+    assert await peers.ask(Questions).missing() is None
+
+
+async def test_an_error_arrives_as_its_class_with_its_facts(peers: Peers) -> None:
+    with pytest.raises(NoSuchCard) as refusal:
+        await peers.ask(Questions).refuse("Cabin")
+    assert refusal.value.facts == {"title": "Cabin"}
+    assert refusal.value.detail == "no card here"
+
+
+async def test_a_command_is_given_once(peers: Peers, answers: Answers) -> None:
+    assert await peers.ask(Questions).count(3) == 3
+    assert answers.total == 3
+
+
+async def test_a_peer_that_nobody_answers_for_refuses(peers: Peers) -> None:
+    class Unknown(Protocol):
+        async def ask(self) -> int: ...
+
+    with pytest.raises(Refused):
+        await peers.ask(Unknown).ask()
+
+
+async def test_the_loopback_runner_asks_each_question_twice(answers: Answers) -> None:
+    peers = LocalPeers(lambda _, method: getattr(answers, method), twice=True)
+    await peers.ask(Questions).card("Cabin", STAY)
+    assert len(answers.kept) == 2
