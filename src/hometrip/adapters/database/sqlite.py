@@ -1,0 +1,186 @@
+"""The relational storage in one SQLite file: SQLAlchemy Core over our own connections and transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, DateTime, Engine, MetaData, NullPool, create_engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite import DATETIME
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.exc import DBAPIError
+
+from hometrip.adapters.sqlite import TABLE_NAMES, EventWork, SqliteFile, SqliteOutbox, create_tables
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.ids import NewId
+
+
+class Instant(DATETIME):
+    """What `DateTime(timezone=True)` is here: an aware instant of any zone goes in, its UTC comes out.
+
+    It is stored as text of a fixed width, so that instants compare as they should.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:
+        def process(value: datetime | None) -> str | None:
+            if value is None:
+                return None
+            if value.tzinfo is None:
+                raise ValueError(f"{value} has no time zone: instants are aware")
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+        return process
+
+    def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any]:
+        def process(text: str | None) -> datetime | None:
+            return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+        return process
+
+
+class HomeTripDialect(SQLiteDialect_pysqlite):
+    """SQLite as SQLAlchemy knows it, but transactions are ours and instants are aware."""
+
+    supports_statement_cache = True
+    colspecs = {**SQLiteDialect_pysqlite.colspecs, DateTime: Instant}
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """The writer's turn or a snapshot has begun already."""
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Only the end of a turn commits."""
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        """Only the end of a turn rolls back."""
+
+
+registry.register("sqlite.hometrip", __name__, HomeTripDialect.__name__)
+
+
+class SqliteReader:
+    """Reads of one moment; it keeps the promises of `ports.database.Reader`."""
+
+    def __init__(self, core: Connection) -> None:
+        self._core: Connection | None = core
+
+    def end(self) -> None:
+        self._core = None
+
+    async def rows(self, statement: Any) -> list[Any]:
+        return list(self._run(statement).fetchall())
+
+    async def row(self, statement: Any) -> Any | None:
+        return self._run(statement).first()
+
+    async def value(self, statement: Any) -> Any:
+        return self._run(statement).scalar()
+
+    def _run(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> CursorResult[Any]:
+        if self._core is None:
+            raise RuntimeError("this transaction has ended")
+        return self._core.execute(statement, rows)
+
+
+class SqliteTx(SqliteReader, EventWork):
+    """One short transaction; it keeps the promises of `ports.database.Tx`."""
+
+    def __init__(
+        self, core: Connection, link: sqlite3.Connection, service: str, clock: Clock, new_id: NewId
+    ) -> None:
+        SqliteReader.__init__(self, core)
+        EventWork.__init__(self, link, service, clock, new_id)
+
+    def end(self) -> None:
+        SqliteReader.end(self)
+        EventWork.end(self)
+
+    async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
+        """A statement over `rows` is refused as a whole, like one over a single row."""
+        if rows is None:
+            return self._run(statement).rowcount
+        if not rows:
+            return 0
+        self.link.execute("SAVEPOINT rows")
+        try:
+            return self._run(statement, rows).rowcount
+        except DBAPIError:
+            self.link.execute("ROLLBACK TO rows")
+            raise
+        finally:
+            self.link.execute("RELEASE rows")
+
+
+class SqliteDatabase(SqliteOutbox[SqliteTx]):
+    """A service's own relational database in a file; it keeps the promises of `ports.database.Database`.
+
+    Open it with `SqliteDatabase.open`.
+    """
+
+    def __init__(self, file: SqliteFile, *, service: str, clock: Clock, new_id: NewId) -> None:
+        super().__init__(file, service, clock, new_id)
+        self._over: dict[sqlite3.Connection, Connection] = {}
+
+    @classmethod
+    async def open(
+        cls, path: Path, *, service: str, clock: Clock, new_id: NewId, metadata: MetaData
+    ) -> SqliteDatabase:
+        """The database at `path` with the tables of `metadata`; `Unavailable` where it cannot be opened."""
+        database = cls(await SqliteFile.open(path), service=service, clock=clock, new_id=new_id)
+        try:
+            await database.prepare(metadata)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def prepare(self, metadata: MetaData) -> None:
+        """Create the tables and indexes that are missing, ours among them."""
+        for table in metadata.tables.values():
+            if table.name in TABLE_NAMES:
+                raise ValueError(f"a table of this name belongs to the storage itself: {table.name}")
+            for column in table.columns:
+                if isinstance(column.type, DateTime) and not column.type.timezone:
+                    raise ValueError(f"{column} is not DateTime(timezone=True): instants are aware")
+        async with self.transaction() as tx:
+            create_tables(tx.link)
+            core = self._core_over(tx.link)
+            metadata.create_all(core, checkfirst=True)
+            for table in metadata.tables.values():
+                for index in table.indexes:
+                    index.create(core, checkfirst=True)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[SqliteReader]:
+        async with self.file.snapshot() as link:
+            reader = SqliteReader(self._core_over(link))
+            try:
+                yield reader
+            finally:
+                reader.end()
+
+    async def close(self) -> None:
+        await super().close()
+        for core in self._over.values():
+            core.close()
+        self._over.clear()
+
+    def _work(self, link: sqlite3.Connection) -> SqliteTx:
+        return SqliteTx(self._core_over(link), link, self.service, self.clock, self.new_id)
+
+    def _core_over(self, link: sqlite3.Connection) -> Connection:
+        """SQLAlchemy's connection over one of ours; made once, and never begun or ended by SQLAlchemy."""
+        core = self._over.get(link)
+        if core is None:
+            core = self._over[link] = _engine_over(link).connect()
+        return core
+
+
+def _engine_over(link: sqlite3.Connection) -> Engine:
+    return create_engine("sqlite+hometrip://", creator=lambda: link, poolclass=NullPool)

@@ -1,0 +1,413 @@
+"""The document storage in one SQLite file: records as JSON, with the bare driver and msgspec."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from hometrip.adapters.documents.sqlite_fields import Sql, after, cursor_at, order_by, plain_of
+from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf
+from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteOutbox, create_tables, refusal_of
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.ids import NewId
+from hometrip.kernel.page import Page
+from hometrip.ports.documents import EVERY, Change, Collection, Duplicate, R, Where
+
+REMEMBERED = 5_000
+_SWEEP = 1_000
+_REVISION = (1 << 63) - 1
+_REFUSED_BY = re.compile(r"index '(\w+)'|failed: (\w+)\.(\w+)")
+_LETTER = re.compile(r"[^\W_]")
+
+
+class Shelves:
+    """The declared collections of a storage, by name."""
+
+    def __init__(self, collections: Iterable[Collection[Any]], remembered: int) -> None:
+        self._by_name = {of.name: Shelf(of, remembered) for of in collections}
+
+    def __getitem__(self, of: Collection[R]) -> Shelf[R]:
+        shelf = self._by_name.get(of.name)
+        if shelf is None:
+            raise ValueError(f"this collection was not declared: {of.name}")
+        return shelf
+
+    def __iter__(self) -> Any:
+        return iter(self._by_name.values())
+
+
+class SqliteReader(ABC):
+    """Reads; it keeps the promises of `ports.documents.DocumentReader`."""
+
+    shelves: Shelves
+    clock: Clock
+
+    @property
+    @abstractmethod
+    def reading(self) -> sqlite3.Connection:
+        """The connection that reads."""
+
+    async def get(self, of: Collection[R], record_id: UUID) -> R | None:
+        shelf, key = self.shelves[of], str(record_id)
+        lives, bound = self._living(shelf)
+        # The body is left in the file where the record of this revision was read before.
+        found = self._run(
+            f"SELECT revision, CASE WHEN revision = ? THEN NULL ELSE body END FROM {shelf.table} "
+            f"WHERE id = ?{lives}",
+            (shelf.revision_of(key), key, *bound),
+        )
+        return shelf.read(key, *found[0]) if found else None
+
+    async def get_many(self, of: Collection[R], ids: Sequence[UUID]) -> list[R]:
+        shelf, keys = self.shelves[of], [str(record_id) for record_id in ids]
+        known = [revision for key in keys if (revision := shelf.revision_of(key)) is not None]
+        lives, bound = self._living(shelf)
+        rows = self._run(
+            "SELECT id, revision, CASE WHEN revision IN (SELECT value FROM json_each(?)) THEN NULL "
+            f"ELSE body END FROM {shelf.table} WHERE id IN (SELECT value FROM json_each(?)){lives}",
+            (_json(known), _json(keys), *bound),
+        )
+        found = {row[0]: shelf.read(*row) for row in rows}
+        return [found[key] for key in keys if key in found]
+
+    async def first(self, of: Collection[R], where: Where, sort: Sequence[str] = ()) -> R | None:
+        shelf = self.shelves[of]
+        condition = self._condition(shelf, where)
+        order = order_by(shelf.fields.steps_of(sort))
+        rows = self._run(
+            f"SELECT id, revision, body FROM {shelf.table} WHERE {condition.text} ORDER BY {order} LIMIT 1",
+            condition.bound,
+        )
+        return shelf.read(*rows[0]) if rows else None
+
+    async def find(
+        self,
+        of: Collection[R],
+        where: Where = EVERY,
+        *,
+        sort: Sequence[str] = ("id",),
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[R]:
+        shelf = self.shelves[of]
+        condition, steps = self._condition(shelf, where), shelf.fields.steps_of(sort)
+        if cursor is not None:
+            behind = after(sort, steps, cursor)
+            condition = Sql(f"{condition.text} AND {behind.text}", [*condition.bound, *behind.bound])
+        position = ", ".join(step.sql for step in steps)
+        rows = self._run(
+            f"SELECT id, revision, body, {position} FROM {shelf.table} WHERE {condition.text} "
+            f"ORDER BY {order_by(steps)} LIMIT ?",
+            [*condition.bound, limit + 1],
+        )
+        items = [shelf.read(*row[:3]) for row in rows[:limit]]
+        return Page(items, cursor_at(sort, rows[limit - 1][3:]) if len(rows) > limit else None)
+
+    async def count(self, of: Collection[R], where: Where = EVERY) -> int:
+        shelf = self.shelves[of]
+        condition = self._condition(shelf, where)
+        counted = self._run(f"SELECT count(*) FROM {shelf.table} WHERE {condition.text}", condition.bound)
+        return int(counted[0][0])
+
+    async def count_by(self, of: Collection[R], field: str, where: Where = EVERY) -> dict[str, int]:
+        """As the port says; records without a value are not counted, truths are `true` and `false`."""
+        shelf = self.shelves[of]
+        condition, value = self._condition(shelf, where), shelf.fields.sql_of(field)
+        rows = self._run(
+            f"SELECT {value}, count(*) FROM {shelf.table} WHERE {condition.text} AND {value} IS NOT NULL "
+            f"GROUP BY 1 ORDER BY 1",
+            condition.bound,
+        )
+        if shelf.fields.kind_of(field).truth:
+            return {"true" if value else "false": count for value, count in rows}
+        return {str(value): count for value, count in rows}
+
+    async def search_text(
+        self, of: Collection[R], words: str, where: Where = EVERY, *, limit: int = 20
+    ) -> list[R]:
+        shelf = self.shelves[of]
+        if of.text is None:
+            raise ValueError(f"{of.name} has no text index")
+        # Each word is quoted, so that nothing in it is an operator of the search; the last is a beginning.
+        plain = words.replace('"', " ").replace("\0", " ")
+        sought = [f'"{word}"' for word in plain.split() if _LETTER.search(word)]
+        if not sought:
+            return []
+        condition = self._condition(shelf, where)
+        rows = self._run(
+            f"SELECT id, revision, body FROM {shelf.table}__text t JOIN {shelf.table} ON row = t.rowid "
+            f"WHERE {shelf.table}__text MATCH ? AND {condition.text} ORDER BY t.rank, id LIMIT ?",
+            [" ".join(sought) + "*", *condition.bound, limit],
+        )
+        return [shelf.read(*row) for row in rows]
+
+    def _run(self, query: str, bound: Sequence[Any]) -> list[Any]:
+        try:
+            return self.reading.execute(query, bound).fetchall()
+        except sqlite3.Error as reason:
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+
+    def _living(self, shelf: Shelf[Any]) -> tuple[str, tuple[str, ...]]:
+        """What a condition says so that it does not see what has expired."""
+        return (f" AND {shelf.lives}", (self._now(),)) if shelf.lives else ("", ())
+
+    def _condition(self, shelf: Shelf[Any], where: Where) -> Sql:
+        said = shelf.fields.filter(where)
+        lives, bound = self._living(shelf)
+        return Sql(said.text + lives, [*said.bound, *bound])
+
+    def _now(self) -> str:
+        return str(plain_of(self.clock.now())).rstrip("Z")
+
+
+class SqliteDocumentTx(SqliteReader, EventWork):
+    """One short transaction; it keeps the promises of `ports.documents.DocumentTx`."""
+
+    def __init__(
+        self, link: sqlite3.Connection, shelves: Shelves, service: str, clock: Clock, new_id: NewId
+    ) -> None:
+        EventWork.__init__(self, link, service, clock, new_id)
+        self.shelves = shelves
+
+    @property
+    def reading(self) -> sqlite3.Connection:
+        return self.link
+
+    async def insert(self, of: Collection[R], record: R) -> R:
+        record = record if record.version == 1 else msgspec.structs.replace(record, version=1)
+        self._write(
+            self.shelves[of],
+            f"INSERT INTO {self.shelves[of].table} (id, version, revision, body) VALUES (?, ?, ?, ?)",
+            [self._row(self.shelves[of], record)],
+        )
+        return record
+
+    async def insert_many(self, of: Collection[R], records: Sequence[R]) -> None:
+        shelf = self.shelves[of]
+        firsts = (r if r.version == 1 else msgspec.structs.replace(r, version=1) for r in records)
+        self._write(
+            shelf,
+            f"INSERT INTO {shelf.table} (id, version, revision, body) VALUES (?, ?, ?, ?)",
+            [self._row(shelf, record) for record in firsts],
+        )
+
+    async def replace(self, of: Collection[R], record: R) -> R:
+        stored = self._version(self.shelves[of], str(record.id))
+        if stored is None:
+            raise NotFound
+        if stored != record.version:
+            raise VersionMismatch(version=stored)
+        return self._put(self.shelves[of], msgspec.structs.replace(record, version=stored + 1))
+
+    async def change(
+        self, of: Collection[R], record_id: UUID, change: Change, when: Where = EVERY
+    ) -> R | None:
+        """As the port says. A change that does not fit the record's type is a `msgspec.ValidationError`."""
+        shelf, condition = self.shelves[of], self._condition(self.shelves[of], when)
+        found = self._run(
+            f"SELECT body, version FROM {shelf.table} WHERE id = ? AND {condition.text}",
+            [str(record_id), *condition.bound],
+        )
+        if not found:
+            return None
+        body, version = found[0]
+        plain = msgspec.json.decode(body)
+        for paths in (change.set, change.inc, change.push, change.pull):
+            for path in paths:
+                shelf.fields.kind_of(path)
+        _apply(plain, change)
+        plain["version"] = version + 1
+        return self._put(shelf, msgspec.convert(plain, of.record, str_keys=True))
+
+    async def upsert(self, of: Collection[R], record: R) -> R:
+        shelf = self.shelves[of]
+        stored = self._version(shelf, str(record.id))
+        if stored is None:
+            return await self.insert(of, record)
+        return self._put(shelf, msgspec.structs.replace(record, version=stored + 1))
+
+    async def delete(self, of: Collection[R], record_id: UUID) -> bool:
+        shelf = self.shelves[of]
+        lives, bound = self._living(shelf)
+        gone = self.link.execute(f"DELETE FROM {shelf.table} WHERE id = ?{lives}", (str(record_id), *bound))
+        return gone.rowcount == 1
+
+    async def delete_where(self, of: Collection[R], where: Where) -> int:
+        shelf = self.shelves[of]
+        condition = self._condition(shelf, where)
+        return self.link.execute(
+            f"DELETE FROM {shelf.table} WHERE {condition.text}", condition.bound
+        ).rowcount
+
+    def sweep(self, shelf: Shelf[Any], limit: int = -1) -> int:
+        """Delete what has expired; how many there were."""
+        if not shelf.over:
+            return 0
+        return self.link.execute(
+            f"DELETE FROM {shelf.table} WHERE row IN "
+            f"(SELECT row FROM {shelf.table} WHERE {shelf.over} LIMIT ?)",
+            (self._now(), limit),
+        ).rowcount
+
+    def _version(self, shelf: Shelf[Any], key: str) -> int | None:
+        lives, bound = self._living(shelf)
+        found = self._run(f"SELECT version FROM {shelf.table} WHERE id = ?{lives}", (key, *bound))
+        return int(found[0][0]) if found else None
+
+    def _row(self, shelf: Shelf[R], record: R) -> tuple[str, int, int, str]:
+        return str(record.id), record.version, self._revision(), shelf.write(record)
+
+    def _revision(self) -> int:
+        """A number that no other write of this storage has, be it rolled back or in another process."""
+        return self.new_id().int & _REVISION
+
+    def _put(self, shelf: Shelf[R], record: R) -> R:
+        key, version, revision, body = self._row(shelf, record)
+        self._write(
+            shelf,
+            f"UPDATE {shelf.table} SET version = ?, revision = ?, body = ? WHERE id = ?",
+            [(version, revision, body, key)],
+        )
+        return record
+
+    def _write(self, shelf: Shelf[Any], statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """All of the rows or none. What has expired does not stand in the way of what comes."""
+        try:
+            self._try_write(statement, rows)
+        except Duplicate:
+            if not self.sweep(shelf):
+                raise
+            self._try_write(statement, rows)
+
+    def _try_write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        several = len(rows) > 1
+        if several:
+            self.link.execute("SAVEPOINT rows")
+        try:
+            if several:
+                self.link.executemany(statement, rows)
+            elif rows:
+                self.link.execute(statement, rows[0])
+        except sqlite3.IntegrityError as reason:
+            if several:
+                self.link.execute("ROLLBACK TO rows")
+            raise _duplicate(reason) from reason
+        finally:
+            if several:
+                self.link.execute("RELEASE rows")
+
+
+class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
+    """A service's own document database in a file; it keeps the promises of `ports.documents.Documents`.
+
+    Open it with `SqliteDocuments.open`. `remembered` is how many decoded records of each collection are kept.
+    """
+
+    def __init__(
+        self, file: SqliteFile, *, service: str, clock: Clock, new_id: NewId, shelves: Shelves
+    ) -> None:
+        SqliteOutbox.__init__(self, file, service, clock, new_id)
+        self.shelves = shelves
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        service: str,
+        clock: Clock,
+        new_id: NewId,
+        collections: Iterable[Collection[Any]],
+        remembered: int = REMEMBERED,
+    ) -> SqliteDocuments:
+        """The storage at `path` with these collections; `Unavailable` where it cannot be opened.
+
+        Indexes that are declared otherwise than before are made anew, and those that are no longer declared
+        are dropped; a collection that is not named here is left as it is.
+        """
+        shelves = Shelves(collections, remembered)
+        file = await SqliteFile.open(path)
+        documents = cls(file, service=service, clock=clock, new_id=new_id, shelves=shelves)
+        try:
+            async with documents.transaction() as tx:
+                create_tables(tx.link)
+                tx.link.execute(AIDS)
+                for shelf in shelves:
+                    shelf.prepare(tx.link)
+        except BaseException:
+            await documents.close()
+            raise
+        return documents
+
+    @property
+    def reading(self) -> sqlite3.Connection:
+        return self.file.reader
+
+    async def forget(self, now: datetime, keep: timedelta) -> int:
+        """As the port says; deletes the records that have expired, too."""
+        gone = await super().forget(now, keep)
+        for shelf in self.shelves:
+            more = _SWEEP
+            while more == _SWEEP:
+                async with self.transaction() as tx:
+                    more = tx.sweep(shelf, _SWEEP)
+                gone += more
+        return gone
+
+    def _work(self, link: sqlite3.Connection) -> SqliteDocumentTx:
+        return SqliteDocumentTx(link, self.shelves, self.service, self.clock, self.new_id)
+
+
+def _duplicate(reason: sqlite3.IntegrityError) -> Exception:
+    """`Duplicate` with the name that the index was declared with, out of the engine's message."""
+    named = _REFUSED_BY.search(str(reason))
+    if named is None:
+        return reason
+    index, table, column = named.groups()
+    name = index or (f"{table}__{column}" if column == "id" else table)
+    return Duplicate(index=name.partition("__")[2])
+
+
+def _apply(plain: dict[str, Any], change: Change) -> None:
+    for path, value in change.set.items():
+        holder, last = _holder(plain, path)
+        if value is msgspec.UNSET:
+            holder.pop(last, None)
+        else:
+            holder[last] = msgspec.to_builtins(value)
+    for path, step in change.inc.items():
+        holder, last = _holder(plain, path)
+        holder[last] = (holder.get(last) or 0) + step
+    for path, value in change.push.items():
+        holder, last = _holder(plain, path)
+        holder[last] = [*(holder.get(last) or ()), msgspec.to_builtins(value)]
+    for path, value in change.pull.items():
+        holder, last = _holder(plain, path)
+        unwanted = msgspec.to_builtins(value)
+        holder[last] = [member for member in holder.get(last) or () if member != unwanted]
+
+
+def _holder(plain: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The object that has the field, made where it is missing, and the field's own name."""
+    *way, last = path.split(".")
+    for step in way:
+        inner = plain.get(step)
+        if inner is None:
+            inner = plain[step] = {}
+        plain = inner
+    return plain, last
+
+
+def _json(values: Any) -> str:
+    return msgspec.json.encode(values).decode()
