@@ -27,7 +27,9 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source with nothing but its Python, to plant violations in."""
     folder = tmp_path_factory.mktemp("planted")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.gz", "*.bin"))
+    shutil.copytree(
+        ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.gz", "*.bin")
+    )
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 

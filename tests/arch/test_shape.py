@@ -1,4 +1,4 @@
-"""The shape of the code: seven files a service, budgets of lines, one code per error, one access per route."""
+"""The shape of the code: seven files a service, budgets of lines, one code an error, one access a route."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import TestHouse
 
+from harness import TestHouse
 from hometrip.app.edge.routes import every_handler, litestar_of
 from hometrip.app.rooms import service_of
 from hometrip.app.settings import SERVICES
@@ -26,7 +26,12 @@ BUDGETS = {
     "service": 40,
 }
 # A contract is a list of records; the two that everybody talks to may be longer than the rest.
-LONGER = {("listing", "contract"): 280, ("booking", "contract"): 240, ("payment", "contract"): 160, ("auth", "contract"): 180}
+LONGER = {
+    ("listing", "contract"): 280,
+    ("booking", "contract"): 240,
+    ("payment", "contract"): 160,
+    ("auth", "contract"): 180,
+}
 OTHERS = 400
 FUNCTION = 40
 
@@ -156,10 +161,14 @@ async def test_a_route_without_access_is_found(house: TestHouse) -> None:
         return "anyone"
 
     handlers = every_handler(Litestar([open_door], openapi_config=None))
-    assert [path for path, handler in handlers if not isinstance(handler.opt.get("access"), Access)] == ["/open"]
+    assert [path for path, handler in handlers if not isinstance(handler.opt.get("access"), Access)] == [
+        "/open"
+    ]
 
 
-@pytest.mark.parametrize("port", sorted(path.name for path in (SOURCE / "adapters").iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "port", sorted(path.name for path in (SOURCE / "adapters").iterdir() if path.is_dir())
+)
 def test_every_adapter_is_held_to_a_contract_suite(port: str) -> None:
     if port in ("__pycache__", "sqlite"):
         return
@@ -167,6 +176,12 @@ def test_every_adapter_is_held_to_a_contract_suite(port: str) -> None:
     assert suite.exists(), f"{port} has adapters and no contract suite"
     text = suite.read_text()
     for adapter in (SOURCE / "adapters" / port).iterdir():
-        if adapter.name.startswith("__") or adapter.name.startswith("sqlite_") or adapter.suffix not in ("", ".py"):
+        if (
+            adapter.name.startswith("__")
+            or adapter.name.startswith("sqlite_")
+            or adapter.suffix not in ("", ".py")
+        ):
             continue
-        assert f"adapters.{port}.{adapter.stem}" in text, f"{suite.name} does not run on {port}/{adapter.name}"
+        assert f"adapters.{port}.{adapter.stem}" in text, (
+            f"{suite.name} does not run on {port}/{adapter.name}"
+        )
