@@ -1,0 +1,143 @@
+"""The records that the actions answer with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hometrip.kernel.money import Money
+from hometrip.kernel.wire import Answer
+from hometrip.ports.payments import IntentError
+from hometrip.services.payment import store
+
+
+class Intent(Answer):
+    """A payment as the one who pays it sees it; `status` is in Stripe's words. Staff get no secret."""
+
+    id: UUID
+    booking_id: UUID
+    status: str
+    amount: Money
+    refunded: Money
+    created_at: datetime
+    client_secret: str | None = None
+    next_action: dict[str, Any] | None = None
+    last_error: IntentError | None = None
+
+
+class RefundRecord(Answer):
+    """`status` is initiated, completed or failed; `why` is the provider's reason for a failed one."""
+
+    id: UUID
+    payment_id: UUID
+    amount: Money
+    reason: str
+    status: str
+    created_at: datetime
+    completed_at: datetime | None = None
+    why: str | None = None
+
+
+class Refunds(Answer):
+    items: list[RefundRecord]
+
+
+class PayoutRecord(Answer):
+    """`status` is due, initiated, completed or failed."""
+
+    id: UUID
+    booking_id: UUID
+    amount: Money
+    status: str
+    due_at: datetime
+    completed_at: datetime | None = None
+    why: str | None = None
+
+
+class HostBalance(Answer):
+    """What a host will get (`upcoming`), what is on its way, and what was paid; one amount per currency."""
+
+    upcoming: list[Money]
+    in_transit: list[Money]
+    paid: list[Money]
+
+
+class PostingRecord(Answer):
+    account: str
+    amount: Money
+
+
+class EntryRecord(Answer):
+    id: UUID
+    at: datetime
+    kind: str
+    booking_id: UUID
+    postings: list[PostingRecord]
+
+
+class Ledger(Answer):
+    """Entries in their order; `accounts` and `balance` are over all that was asked for, not this page."""
+
+    items: list[EntryRecord]
+    accounts: list[PostingRecord]
+    balance: dict[str, int]
+    next_cursor: str | None = None
+
+
+class Difference(Answer):
+    """A payment of which the journal and the provider tell different things, in words and figures."""
+
+    provider_id: str
+    what: str
+    ours: str
+    theirs: str
+    payment_id: UUID | None = None
+
+
+class Reconciliation(Answer):
+    """`in_flight` payments wait for an answer of the provider, and are compared once it is in."""
+
+    at: datetime
+    compared: int
+    in_flight: int
+    differences: list[Difference]
+
+
+def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
+    return Intent(
+        id=payment.id,
+        booking_id=payment.booking_id,
+        status=payment.status,
+        amount=payment.amount,
+        refunded=payment.promised_back,
+        created_at=payment.created_at,
+        client_secret=payment.client_secret if secret else None,
+        next_action=payment.next_action,
+        last_error=payment.last_error,
+    )
+
+
+def refund_of(refund: store.Refund) -> RefundRecord:
+    return RefundRecord(
+        id=refund.id,
+        payment_id=refund.payment_id,
+        amount=refund.amount,
+        reason=refund.reason,
+        status=refund.status,
+        created_at=refund.created_at,
+        completed_at=refund.completed_at,
+        why=refund.why,
+    )
+
+
+def payout_of(payout: store.Payout) -> PayoutRecord:
+    return PayoutRecord(
+        id=payout.id,
+        booking_id=payout.booking_id,
+        amount=payout.amount,
+        status=payout.status,
+        due_at=payout.due_at,
+        completed_at=payout.completed_at,
+        why=payout.why,
+    )

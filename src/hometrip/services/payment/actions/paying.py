@@ -1,0 +1,298 @@
+"""From an intent to money: opening, confirming, capturing, releasing, and settling what the provider says.
+
+The provider is asked outside of every transaction, with a key made of our own ids, so that asking twice is
+harmless. Before it is asked, the payment is marked and a timer set: whatever is lost between its answer and
+our write is found by looking again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.events import Event
+from hometrip.kernel.money import zero
+from hometrip.kernel.once import NO_KEY, Once
+from hometrip.ports.database import Tx
+from hometrip.ports.payments import Card, ProviderDown, ProviderIntent, ProviderRefused
+from hometrip.services.booking.contract import Payable
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import Intent, intent_of
+from hometrip.services.payment.actions.deps import Deps, PaymentLookDue, again
+from hometrip.services.payment.contract import (
+    NotPayable,
+    PaymentActionRequired,
+    PaymentCreated,
+    PaymentFailed,
+    PaymentIntentCreated,
+    PaymentSucceeded,
+)
+
+
+async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once = NO_KEY) -> Intent:
+    """The booking's one open payment, made if there is none; `NotPayable` where nothing is awaited."""
+    payable = await deps.booking.payable(booking_id)
+    if payable.guest_id != caller.id:
+        raise NotFound
+    async with deps.db.read() as db:
+        known = await store.live_payment(db, booking_id)
+        earlier = await store.payments_of(db, booking_id)
+    if known is None:
+        made = await _at_provider(deps, payable, earlier)
+        known = await _remember(deps, payable, made)
+    answer = intent_of(known, secret=True)
+    if once:
+        async with deps.db.transaction() as tx:
+            await tx.once(once)
+            await tx.answer(once, answer)
+    return answer
+
+
+async def _at_provider(deps: Deps, payable: Payable, earlier: int) -> ProviderIntent:
+    late = payable.hold_until is not None and deps.clock.now() >= payable.hold_until
+    if payable.status != "pending" or late:
+        status = "expired" if late and payable.status == "pending" else payable.status
+        raise NotPayable(f"the booking is {status}", status=status)
+    # The same for everyone who asks at once, and for one who asks again after a crash.
+    return await deps.payments.create_intent(
+        payable.total,
+        capture=payable.capture,
+        metadata={"booking_id": str(payable.booking_id)},
+        key=f"intent:{payable.booking_id}:{earlier}",
+    )
+
+
+async def _remember(deps: Deps, payable: Payable, made: ProviderIntent) -> store.Payment:
+    payment = store.Payment(
+        id=deps.new_id(),
+        booking_id=payable.booking_id,
+        guest_id=payable.guest_id,
+        host_id=payable.host_id,
+        provider_id=made.id,
+        client_secret=made.client_secret,
+        status=made.status,
+        amount=made.amount,
+        split=payable.split,
+        captured=zero(made.amount.currency),
+        promised_back=zero(made.amount.currency),
+        created_at=deps.clock.now(),
+    )
+    try:
+        async with deps.db.transaction() as tx:
+            await store.add_payment(tx, payment)
+            await tx.emit(told(PaymentIntentCreated, payment))
+    except store.AlreadyOpen:
+        async with deps.db.read() as db:
+            known = await store.live_payment(db, payable.booking_id)
+        if known is None:
+            raise
+        return known
+    return payment
+
+
+async def confirm(
+    deps: Deps,
+    caller: Caller,
+    payment_id: UUID,
+    *,
+    method: str | None = None,
+    card: Card | None = None,
+    once: Once = NO_KEY,
+) -> Intent:
+    """Charge a test card, or go on after 3-D Secure when neither is given; a decline is in `last_error`.
+
+    Confirming what is paid or authorised already answers it as it is; `NotPayable` once it is cancelled.
+    """
+    if method is not None and card is not None:
+        raise Invalid.field("card", "one_of_two", "give a payment_method or a card, not both")
+    payment = await _marked(deps, caller, payment_id, once)
+    if payment.status not in rules.OPEN:
+        return intent_of(payment, secret=True)
+    key = f"confirm:{payment.id}:{payment.attempt}:{method or ('card' if card else 'next')}"
+    try:
+        intent = await deps.payments.confirm_intent(payment.provider_id, method=method, card=card, key=key)
+    except ProviderRefused:
+        # Perhaps because it is paid already, by another request or in another way.
+        settled = await settle(deps, payment.id, await deps.payments.get_intent(payment.provider_id))
+        if settled.status in rules.OPEN:
+            raise
+        return intent_of(settled, secret=True)
+    return intent_of(await settle(deps, payment.id, intent, attempt=payment.attempt, once=once), secret=True)
+
+
+async def _marked(deps: Deps, caller: Caller, payment_id: UUID, once: Once) -> store.Payment:
+    """Before the provider is asked: remember that it was, so that a lost answer is looked for."""
+    async with deps.db.transaction() as tx:
+        payment = await store.payment(tx, payment_id)
+        if payment.guest_id != caller.id:
+            raise NotFound
+        await tx.once(once)
+        if payment.status == rules.CANCELED or payment.wanted == "cancel":
+            raise NotPayable("this payment was cancelled", status=rules.CANCELED)
+        if payment.status in rules.OPEN:
+            await look_later(deps, tx, payment.id)
+    return payment
+
+
+async def look_later(deps: Deps, tx: Tx, payment_id: UUID, **fields: Any) -> None:
+    """Mark that an answer of the provider is awaited, and look for it when it has not come after a while."""
+    now = deps.clock.now()
+    await store.change_payment(tx, payment_id, asked_at=now, **fields)
+    await tx.emit_later(PaymentLookDue(payment_id=payment_id), now + rules.wait(0))
+
+
+async def settle(
+    deps: Deps, payment_id: UUID, intent: ProviderIntent, *, attempt: int | None = None, once: Once = NO_KEY
+) -> store.Payment:
+    """Write what the provider says, with its journal entry and its event; the same answer has effect once.
+
+    `attempt` numbers the confirmation that this is the answer to. Without it (a webhook, a later look) only
+    what differs from what is known has an effect.
+    """
+    async with deps.db.transaction() as tx:
+        before = await store.payment(tx, payment_id)
+        if rules.moves_on(before.status, intent) and (
+            attempt == before.attempt or rules.tells_more(before, intent)
+        ):
+            await _write(deps, tx, before, intent)
+        after = await _answered(deps, tx, payment_id, by_confirming=attempt is not None)
+        if once:
+            await tx.once(once)
+            await tx.answer(once, intent_of(after, secret=True))
+    return after
+
+
+async def _answered(deps: Deps, tx: Tx, payment_id: UUID, *, by_confirming: bool) -> store.Payment:
+    """No answer is awaited any more, unless a confirmation is still under way and this is not its answer."""
+    payment = await store.payment(tx, payment_id)
+    given_up = deps.clock.now() - rules.wait(0)
+    if by_confirming or payment.asked_at is None or payment.asked_at <= given_up:
+        await store.change_payment(tx, payment_id, asked_at=None)
+        if payment.wanted is None:
+            await tx.withdraw(f"{PaymentLookDue.name}:payment/{payment_id}")
+        payment = msgspec.structs.replace(payment, asked_at=None)
+    return payment
+
+
+async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent) -> None:
+    ended = intent.status in (rules.SUCCEEDED, rules.CANCELED)
+    await store.change_payment(
+        tx,
+        before.id,
+        status=intent.status,
+        captured=intent.captured.amount,
+        next_action=intent.next_action,
+        last_error=intent.last_error,
+        attempt=before.attempt + 1,
+        wanted=None if ended else before.wanted,
+    )
+    if intent.status == rules.SUCCEEDED:
+        lines = rules.capture(intent.captured, before.split, before.host_id)
+        entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
+        await store.write(tx, entry)
+    if event := _event_of(before, intent):
+        await tx.emit(event)
+
+
+def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
+    """What the others are told of this answer."""
+    if intent.status == rules.SUCCEEDED:
+        return told(PaymentSucceeded, before)
+    if intent.status == rules.AUTHORISED:
+        return told(PaymentCreated, before)
+    if intent.status == "requires_action":
+        return told(PaymentActionRequired, before)
+    if intent.status == rules.CANCELED and before.wanted == "capture":
+        return told(PaymentFailed, before, why="authorisation_expired")
+    if intent.last_error:
+        return told(PaymentFailed, before, why=intent.last_error.decline_code or intent.last_error.code)
+    return None
+
+
+async def capture(deps: Deps, booking_id: UUID) -> str:
+    """The question of the same name: "captured", "nothing_authorised" or "failed"."""
+    async with deps.db.transaction() as tx:
+        payment = await store.live_payment(tx, booking_id)
+        if payment is not None and payment.status == rules.AUTHORISED:
+            await look_later(deps, tx, payment.id, wanted="capture")
+    if payment is None or payment.status in rules.OPEN:
+        return "nothing_authorised"
+    if payment.status == rules.AUTHORISED:
+        payment = await look(deps, payment.id)
+    return "captured" if payment.status == rules.SUCCEEDED else "failed"
+
+
+async def want(deps: Deps, tx: Tx, payment_id: UUID, wish: str) -> None:
+    """Have the provider "capture" or "cancel" it, as soon as this transaction is committed."""
+    await store.change_payment(tx, payment_id, wanted=wish)
+    await look_now(deps, tx, payment_id)
+
+
+async def look_now(deps: Deps, tx: Tx, payment_id: UUID) -> None:
+    """Beside the look that a confirmation has set for later, which stays."""
+    key = f"{PaymentLookDue.name}:now:{payment_id}"
+    await tx.emit_later(PaymentLookDue(payment_id=payment_id), deps.clock.now(), key=key)
+
+
+async def look(deps: Deps, payment_id: UUID) -> store.Payment:
+    """How does it stand at the provider? What is wanted is done there, what has become of it is settled."""
+    async with deps.db.read() as db:
+        payment = await store.payment(db, payment_id)
+    intent = await deps.payments.get_intent(payment.provider_id)
+    try:
+        intent = await _carry_out(deps, payment, intent)
+    except ProviderRefused:
+        # It moved on between the two requests.
+        intent = await deps.payments.get_intent(payment.provider_id)
+    settled = await settle(deps, payment_id, intent)
+    if settled.wanted == "capture":
+        # The provider will not: nothing is authorised there, or no longer.
+        async with deps.db.transaction() as tx:
+            await store.change_payment(tx, payment_id, wanted=None)
+    return settled
+
+
+async def _carry_out(deps: Deps, payment: store.Payment, intent: ProviderIntent) -> ProviderIntent:
+    if payment.wanted == "capture" and intent.status == rules.AUTHORISED:
+        return await deps.payments.capture_intent(intent.id, key=f"capture:{payment.id}")
+    if payment.wanted == "cancel" and intent.status in (*rules.OPEN, rules.AUTHORISED):
+        return await deps.payments.cancel_intent(intent.id, key=f"cancel:{payment.id}")
+    return intent
+
+
+async def look_again(deps: Deps, due: PaymentLookDue) -> None:
+    """What the timer does; with a provider that is down it is set again."""
+    try:
+        done = (await look(deps, due.payment_id)).wanted != "cancel"
+    except ProviderDown:
+        done = False
+    if not done:
+        async with deps.db.transaction() as tx:
+            await again(deps, tx, PaymentLookDue(payment_id=due.payment_id, tries=due.tries + 1))
+
+
+async def hear(deps: Deps, body: bytes, signature: str) -> None:
+    """A webhook: checked unread, then it is a reason to look at the payment it is about, soon and for sure.
+
+    What the event says is not believed but asked for, so repeats and order do not matter. `BadSignature` for
+    a forgery; an event about something else is taken and forgotten.
+    """
+    event = deps.payments.webhook(body, signature, deps.clock.now())
+    subject = event.object.get("payment_intent") or event.object.get("id")
+    async with deps.db.transaction() as tx:
+        payment = await store.payment_at_provider(tx, str(subject))
+        if payment is not None:
+            await look_now(deps, tx, payment.id)
+
+
+def told(kind: type[Any], payment: store.Payment, **more: Any) -> Event:
+    """The event of that kind about the whole of a payment."""
+    facts = {"amount": payment.amount, **more}
+    event: Event = kind(
+        payment_id=payment.id, booking_id=payment.booking_id, guest_id=payment.guest_id, **facts
+    )
+    return event

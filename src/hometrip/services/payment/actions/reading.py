@@ -1,0 +1,169 @@
+"""What can be read: payments, refunds, pay-outs, the journal, and whether it agrees with the provider."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import groupby
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.page import DEFAULT_LIMIT, Page, cursor_of, position_of
+from hometrip.ports.payments import ProviderIntent
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import (
+    Difference,
+    EntryRecord,
+    HostBalance,
+    Intent,
+    Ledger,
+    PayoutRecord,
+    PostingRecord,
+    Reconciliation,
+    Refunds,
+    intent_of,
+    payout_of,
+    refund_of,
+)
+from hometrip.services.payment.actions.deps import Deps
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def payment(deps: Deps, caller: Caller, payment_id: UUID) -> Intent:
+    async with deps.db.read() as db:
+        found = await store.payment(db, payment_id)
+    caller.must_be_one_of(found.guest_id)
+    return intent_of(found, secret=caller.account_id == found.guest_id)
+
+
+async def history(deps: Deps, caller: Caller, limit: int | None, cursor: str | None) -> Page[Intent]:
+    """The caller's own payments, the newest first."""
+    size = limit or DEFAULT_LIMIT
+    async with deps.db.read() as db:
+        found = await store.payments_of_guest(db, caller.id, size + 1, _after(cursor))
+    items = [intent_of(one, secret=True) for one in found[:size]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > size else None)
+
+
+async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
+    async with deps.db.read() as db:
+        found = await store.payment(db, payment_id)
+        caller.must_be_one_of(found.guest_id)
+        made = await store.refunds_of(db, payment_id)
+    return Refunds(items=[refund_of(one) for one in made])
+
+
+async def payouts(deps: Deps, caller: Caller, limit: int | None, cursor: str | None) -> Page[PayoutRecord]:
+    """What the caller was paid and will be paid as a host, the newest booking first."""
+    size = limit or DEFAULT_LIMIT
+    async with deps.db.read() as db:
+        found = await store.payouts_of_host(db, caller.id, size + 1, _after(cursor))
+    items = [payout_of(one) for one in found[:size]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > size else None)
+
+
+async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
+    async with deps.db.read() as db:
+        sums = await store.payout_sums(db, caller.id)
+    return HostBalance(
+        upcoming=sums.get("due", []), in_transit=sums.get("initiated", []), paid=sums.get("completed", [])
+    )
+
+
+async def ledger(deps: Deps, booking_id: UUID | None, limit: int | None, cursor: str | None) -> Ledger:
+    """The journal in order, of one booking or of all, with its trial balance."""
+    size = limit or 100
+    async with deps.db.read() as db:
+        found = await store.entries_of(db, booking_id, limit=size + 1, after=_after(cursor))
+        accounts = await store.trial_balance(db, booking_id)
+    shown = found[:size]
+    return Ledger(
+        items=[
+            EntryRecord(
+                id=one.id, at=one.at, kind=one.kind, booking_id=one.booking_id, postings=_shown(one.postings)
+            )
+            for one in shown
+        ],
+        accounts=_shown(accounts),
+        balance=rules.balance(accounts),
+        next_cursor=cursor_of([shown[-1].id]) if len(found) > size else None,
+    )
+
+
+def _shown(postings: list[rules.Posting]) -> list[PostingRecord]:
+    return [PostingRecord(account=one.account, amount=one.amount) for one in postings]
+
+
+def _after(cursor: str | None) -> UUID | None:
+    return UUID(str(position_of(cursor)[0])) if cursor else None
+
+
+async def reconciliation(deps: Deps) -> Reconciliation:
+    """Every payment as the journal tells it beside what the provider tells of it; there must be no
+    difference."""
+    theirs = {intent.id: intent for intent in await deps.payments.intents_since(BEGINNING)}
+    async with deps.db.read() as db:
+        known = await store.every_payment(db)
+        sums = await store.moved(db)
+        open_refunds = await store.payments_with_open_refunds(db)
+    waiting = {one.id for one in known if one.asked_at or one.wanted} | open_refunds
+    compared = [one for one in known if one.id not in waiting]
+    differences: list[Difference] = []
+    for one in compared:
+        differences += _differences(one, theirs.get(one.provider_id), sums)
+    ours = {one.provider_id for one in known}
+    differences += [
+        Difference(provider_id=intent.id, what="captured", ours="unknown", theirs=str(intent.captured))
+        for intent in theirs.values()
+        if intent.captured and intent.id not in ours
+    ]
+    return Reconciliation(
+        at=deps.clock.now(), compared=len(compared), in_flight=len(waiting), differences=differences
+    )
+
+
+def _differences(
+    ours: store.Payment, theirs: ProviderIntent | None, sums: dict[tuple[UUID, str], int]
+) -> list[Difference]:
+    if theirs is None:
+        told = [("intent", ours.provider_id, "unknown")]
+    else:
+        told = [
+            ("captured", str(sums.get((ours.id, "capture"), 0)), str(theirs.captured.amount)),
+            ("refunded", str(-sums.get((ours.id, "refund"), 0)), str(theirs.refunded.amount)),
+            ("currency", ours.amount.currency, theirs.amount.currency),
+        ]
+    return [
+        Difference(provider_id=ours.provider_id, what=what, ours=mine, theirs=other, payment_id=ours.id)
+        for what, mine, other in told
+        if mine != other
+    ]
+
+
+async def verify(deps: Deps) -> list[str]:
+    """Everything about money that is not as it must be, in words; nothing where all is well.
+
+    The journal sums to zero in each currency and for each entry, every booking's entries tell a story that
+    holds at each moment, no refund exceeds its payment, and the provider tells the same.
+    """
+    async with deps.db.read() as db:
+        wrong = [f"journal entry {entry_id} does not sum to zero" for entry_id in await store.unbalanced(db)]
+        accounts = await store.trial_balance(db, None)
+        entries = await store.entries_of(db, None)
+        known = await store.every_payment(db)
+    off = {name: left for name, left in rules.balance(accounts).items() if left}
+    wrong += [f"the journal is off by {left} {name}" for name, left in off.items()]
+    entries.sort(key=lambda one: (one.booking_id, one.id))
+    captures = {one.reference for one in entries if one.kind == "capture"}
+    for _, told in groupby(entries, key=lambda one: one.booking_id):
+        wrong += rules.story_holds(list(told))
+    for one in known:
+        if (one.status == rules.SUCCEEDED) != (one.id in captures):
+            wrong.append(f"payment {one.id} is {one.status}, which the journal does not tell")
+        if one.promised_back > one.captured:
+            wrong.append(f"payment {one.id}: {one.promised_back} is promised back of {one.captured}")
+    compared = await reconciliation(deps)
+    return wrong + [
+        f"{one.provider_id}: {one.what} is {one.ours} here and {one.theirs} at the provider"
+        for one in compared.differences
+    ]

@@ -1,0 +1,277 @@
+"""Decisions about money: journal entries, refunds, pay-outs, moves of a payment's state. No I/O, no clock.
+
+The journal's sign: a debit is positive, a credit negative. So `provider_clearing` (money that the provider
+holds for us) is positive; what we owe or have earned (`guest`, `host_payable:<host>`, `tax_payable:<area>`,
+`platform_revenue`, `deposit_held`, `disputed`) is negative. Each entry sums to zero in each currency.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.kernel.errors import Conflict, HomeTripError
+from hometrip.kernel.money import Money, total
+from hometrip.ports.payments import IntentError, ProviderIntent
+from hometrip.services.listing.contract import Split
+
+CLEARING = "provider_clearing"
+GUEST = "guest"
+REVENUE = "platform_revenue"
+HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", "disputed")
+
+PAYOUT_AFTER_CHECK_IN = DAY
+# Between asking the provider and looking whether its answer was lost, and then between one try and the next.
+PATIENCE = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)
+
+OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action", "processing"})
+AUTHORISED = "requires_capture"
+SUCCEEDED = "succeeded"
+CANCELED = "canceled"
+
+
+class Unbalanced(HomeTripError):
+    """A journal entry must sum to zero in each currency."""
+
+    code = "unbalanced_entry"
+
+
+class RefundTooLarge(Conflict):
+    """More than that was never paid, or has gone back already; `left` can be refunded."""
+
+    code = "refund_too_large"
+
+
+class NotRefundable(Conflict):
+    """No money was taken for this booking, so none can go back."""
+
+    code = "not_refundable"
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """One line of an entry: debit over zero, credit under it."""
+
+    account: str
+    amount: Money
+
+
+class Known(Protocol):
+    """What a payment was last known to be."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def last_error(self) -> IntentError | None: ...
+    @property
+    def next_action(self) -> dict[str, Any] | None: ...
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a booking's money. `kind` and `reference` (a payment, refund or pay-out)
+    name it: no movement is written twice."""
+
+    id: UUID
+    at: datetime
+    kind: str
+    booking_id: UUID
+    reference: UUID
+    postings: list[Posting]
+
+
+def entry(
+    entry_id: UUID, at: datetime, kind: str, booking_id: UUID, reference: UUID, postings: Iterable[Posting]
+) -> Entry:
+    """The entry, without empty lines; `Unbalanced` if it does not sum to zero in each currency."""
+    lines = [posting for posting in postings if posting.amount]
+    if wrong := {currency: left for currency, left in balance(lines).items() if left}:
+        raise Unbalanced(f"the {kind} entry is off by {wrong}", off=wrong)
+    return Entry(id=entry_id, at=at, kind=kind, booking_id=booking_id, reference=reference, postings=lines)
+
+
+def balance(postings: Iterable[Posting]) -> dict[str, int]:
+    """The sum of each currency; all zero in a journal that is right."""
+    sums: Counter[str] = Counter()
+    for posting in postings:
+        sums[posting.amount.currency] += posting.amount.amount
+    return dict(sums)
+
+
+def host_payable(host_id: UUID) -> str:
+    return f"host_payable:{host_id}"
+
+
+def tax_payable(area: str) -> str:
+    return f"tax_payable:{area}"
+
+
+def owed(split: Split, host_id: UUID) -> dict[str, Money]:
+    """Whose a total is, by account."""
+    taxes = {tax_payable(area): amount for area, amount in split.taxes.items()}
+    return {host_payable(host_id): split.payout, REVENUE: split.platform, **taxes}
+
+
+def capture(paid: Money, split: Split, host_id: UUID) -> list[Posting]:
+    """The guest's money has come: the provider holds it, and it is owed to the host, us and the tax
+    offices."""
+    return [
+        Posting(CLEARING, paid),
+        *(Posting(account, -part) for account, part in owed(split, host_id).items()),
+    ]
+
+
+def back_to_kept(balances: Mapping[str, int], refund: Money, kept: Split, host_id: UUID) -> list[Posting]:
+    """After a cancellation: each share falls to what it keeps, and the guest is owed the refund.
+
+    `balances` are the booking's accounts now. What the host was paid already is not taken from the balance
+    twice: the host then owes it (a positive `host_payable`). Where the shares and the refund do not meet
+    (part of it was refunded earlier), the platform bears the difference.
+    """
+    keeps = {account: part.amount for account, part in owed(kept, host_id).items()}
+    accounts = {name for name in (*balances, *keeps) if name.startswith(("host_payable:", "tax_payable:"))}
+    currency = refund.currency
+    lines = [
+        Posting(name, Money(-balances.get(name, 0) - keeps.get(name, 0), currency))
+        for name in sorted(accounts)
+    ]
+    rest = refund - total((line.amount for line in lines), currency)
+    return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
+
+
+def shared_back(balances: Mapping[str, int], refund: Money) -> list[Posting]:
+    """A refund without a rule of its own: each share gives in proportion to what it still has.
+
+    A share gives no more than it has; what is missing after a pay-out, and what rounding leaves, the platform
+    bears.
+    """
+    shares = {
+        name: -left
+        for name, left in sorted(balances.items())
+        if left < 0 and name.startswith(("host_payable:", "tax_payable:"))
+    }
+    whole = sum(shares.values()) + max(0, -balances.get(REVENUE, 0))
+    part = min(refund.amount, whole)
+    lines = [
+        Posting(name, Money(part * share // whole, refund.currency))
+        for name, share in shares.items()
+        if whole
+    ]
+    rest = refund - total((line.amount for line in lines), refund.currency)
+    return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
+
+
+def refunded(amount: Money) -> list[Posting]:
+    """The provider has sent it back to the guest."""
+    return [Posting(GUEST, amount), Posting(CLEARING, -amount)]
+
+
+def paid_out(amount: Money, host_id: UUID) -> list[Posting]:
+    """The provider has sent it to the host."""
+    return [Posting(host_payable(host_id), amount), Posting(CLEARING, -amount)]
+
+
+def returned(amount: Money, host_id: UUID) -> list[Posting]:
+    """A pay-out that the provider could not make: owed again."""
+    return [Posting(line.account, -line.amount) for line in paid_out(amount, host_id)]
+
+
+def nothing_kept(currency: str) -> Split:
+    return Split(payout=Money(0, currency), platform=Money(0, currency), taxes={})
+
+
+def refund_within(asked: Money | None, left: Money) -> Money:
+    """All that is left, or the part that was asked for; `RefundTooLarge` over that."""
+    amount = left if asked is None else asked
+    if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
+        raise RefundTooLarge(f"{left} can be refunded", left=left)
+    return amount
+
+
+def payout_due_at(check_in_at: datetime, now: datetime) -> datetime:
+    """24 hours after check-in, but never in the past."""
+    return max(now, check_in_at + PAYOUT_AFTER_CHECK_IN)
+
+
+def wait(tries: int) -> timedelta:
+    """How long before the next try."""
+    return PATIENCE[min(tries, len(PATIENCE) - 1)]
+
+
+def moves_on(status: str, intent: ProviderIntent) -> bool:
+    """Does the provider's answer change a payment in `status`? An end is never left, and what was authorised
+    is only captured or released, whatever an older answer says that arrives late."""
+    if status in (SUCCEEDED, CANCELED):
+        return False
+    if status == AUTHORISED:
+        return intent.status in (SUCCEEDED, CANCELED)
+    return True
+
+
+def tells_more(known: Known, intent: ProviderIntent) -> bool:
+    """Does the provider say something that is not known yet?"""
+    said = (intent.status, intent.last_error, intent.next_action)
+    return said != (known.status, known.last_error, known.next_action)
+
+
+class Story(msgspec.Struct, frozen=True):
+    """Where a booking's money is, in one currency: captured = refunded + paid_out + fees + taxes + held."""
+
+    captured: int
+    refunded: int
+    paid_out: int
+    fees: int
+    taxes: int
+    held: int
+    owed_to_guest: int
+
+
+def story(entries: Iterable[Entry], currency: str) -> Story:
+    """Told by the entries alone, each movement by the accounts it touches."""
+    clearing: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for each in entries:
+        for posting in each.postings:
+            if posting.amount.currency == currency:
+                kinds = clearing if posting.account == CLEARING else others
+                kinds[each.kind if kinds is clearing else posting.account] += posting.amount.amount
+    held = {name: -sum_ for name, sum_ in others.items() if name.startswith(HELD_ACCOUNTS)}
+    return Story(
+        captured=clearing["capture"],
+        refunded=-clearing["refund"],
+        paid_out=-clearing["payout"] - clearing["payout_returned"],
+        fees=-others[REVENUE],
+        taxes=-sum(left for name, left in others.items() if name.startswith("tax_payable:")),
+        held=sum(held.values()),
+        owed_to_guest=held.get(GUEST, 0),
+    )
+
+
+def story_holds(entries: list[Entry]) -> list[str]:
+    """What is wrong with one booking's entries, in words; they are read in their order, and each moment
+    counts."""
+    wrong = [
+        f"entry {each.id} ({each.kind}) does not sum to zero"
+        for each in entries
+        if any(balance(each.postings).values())
+    ]
+    for currency in sorted({posting.amount.currency for each in entries for posting in each.postings}):
+        for count in range(1, len(entries) + 1):
+            wrong += _wrong_at(story(entries[:count], currency), entries[count - 1], currency)
+    return wrong
+
+
+def _wrong_at(told: Story, last: Entry, currency: str) -> list[str]:
+    where = f"booking {last.booking_id} after {last.kind} ({currency})"
+    parts = told.refunded + told.paid_out + told.fees + told.taxes + told.held
+    found = {
+        f"{where}: captured {told.captured}, but its parts are {parts}": parts != told.captured,
+        f"{where}: refunded {told.refunded} of {told.captured}": told.refunded > told.captured,
+        f"{where}: the guest is owed {told.owed_to_guest}": told.owed_to_guest < 0,
+        f"{where}: the taxes are {told.taxes}": told.taxes < 0,
+    }
+    return [words for words, is_so in found.items() if is_so]

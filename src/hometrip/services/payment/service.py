@@ -1,0 +1,28 @@
+"""The payment service's table of contents."""
+
+from __future__ import annotations
+
+from hometrip.kernel.service import Service
+from hometrip.services.payment import actions, api, reactions, store
+from hometrip.services.payment.contract import PaymentQuestions
+
+SERVICE = Service(
+    name="payment",
+    port=4005,
+    deps=actions.Deps,
+    routes=api.ROUTES,
+    reactions=[
+        reactions.capture_when_accepted,
+        reactions.release_when_declined,
+        reactions.release_when_expired,
+        reactions.refund_when_unpayable,
+        reactions.refund_when_cancelled,
+        reactions.plan_payout_when_confirmed,
+        reactions.look_when_due,
+        reactions.refund_when_due,
+        reactions.decide_payout_when_due,
+        reactions.transfer_when_due,
+    ],
+    answers={PaymentQuestions: actions},
+    storage=store.tables,
+)

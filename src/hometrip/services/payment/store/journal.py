@@ -1,0 +1,111 @@
+"""Queries about the journal, which is only ever added to."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import (
+    func,
+    insert,
+    select,
+)
+
+from hometrip.kernel.money import Money
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.rules import CLEARING, Entry, Posting, Unbalanced
+from hometrip.services.payment.store.tables import entries, postings, refunds
+
+
+async def write(tx: Tx, entry: Entry) -> None:
+    """Append to the journal; `Unbalanced` where the lines as they were stored do not sum to zero."""
+    if not entry.postings:
+        return
+    kept = {name: getattr(entry, name) for name in ("id", "at", "kind", "booking_id", "reference")}
+    await tx.execute(insert(entries).values(kept))
+    lines = [
+        {
+            "entry_id": entry.id,
+            "line": line,
+            "account": posting.account,
+            "amount": posting.amount.amount,
+            "currency": posting.amount.currency,
+        }
+        for line, posting in enumerate(entry.postings)
+    ]
+    await tx.execute(insert(postings), lines)
+    if await unbalanced(tx, entry.id):
+        raise Unbalanced(f"the {entry.kind} entry does not sum to zero")
+
+
+async def unbalanced(db: Reader, entry_id: UUID | None = None) -> list[UUID]:
+    """Entries (or this one, if it is) that do not sum to zero in some currency."""
+    statement = select(postings.c.entry_id)
+    if entry_id is not None:
+        statement = statement.where(postings.c.entry_id == entry_id)
+    statement = statement.group_by(postings.c.entry_id, postings.c.currency)
+    return [row.entry_id for row in await db.rows(statement.having(func.sum(postings.c.amount) != 0))]
+
+
+async def balances(db: Reader, booking_id: UUID) -> dict[str, int]:
+    """What each account of a booking comes to; a booking's money has one currency."""
+    statement = (
+        select(postings.c.account, func.sum(postings.c.amount).label("amount"))
+        .join(entries)
+        .where(entries.c.booking_id == booking_id)
+        .group_by(postings.c.account)
+    )
+    return {row.account: int(row.amount) for row in await db.rows(statement)}
+
+
+async def trial_balance(db: Reader, booking_id: UUID | None) -> list[Posting]:
+    """What each account comes to, over all bookings or this one."""
+    statement = select(
+        postings.c.account, postings.c.currency, func.sum(postings.c.amount).label("amount")
+    ).group_by(postings.c.account, postings.c.currency)
+    if booking_id is not None:
+        statement = statement.join(entries).where(entries.c.booking_id == booking_id)
+    rows = await db.rows(statement.order_by(postings.c.account, postings.c.currency))
+    return [Posting(row.account, Money(int(row.amount), row.currency)) for row in rows]
+
+
+async def entries_of(
+    db: Reader, booking_id: UUID | None, *, limit: int | None = None, after: UUID | None = None
+) -> list[Entry]:
+    """Entries in the order in which they were written."""
+    statement = select(entries).order_by(entries.c.id)
+    if booking_id is not None:
+        statement = statement.where(entries.c.booking_id == booking_id)
+    if after is not None:
+        statement = statement.where(entries.c.id > after)
+    chosen = statement.limit(limit).subquery()
+    lines = (
+        select(chosen, postings.c.account, postings.c.amount, postings.c.currency)
+        .join(postings, postings.c.entry_id == chosen.c.id)
+        .order_by(chosen.c.id, postings.c.line)
+    )
+    found: dict[UUID, Entry] = {}
+    for row in await db.rows(lines):
+        head = Entry(
+            id=row.id,
+            at=row.at,
+            kind=row.kind,
+            booking_id=row.booking_id,
+            reference=row.reference,
+            postings=[],
+        )
+        posting = Posting(row.account, Money(row.amount, row.currency))
+        found.setdefault(row.id, head).postings.append(posting)
+    return list(found.values())
+
+
+async def moved(db: Reader) -> dict[tuple[UUID, str], int]:
+    """What came through the provider for each payment, by kind: captures in, refunds out (negative)."""
+    of_payment = func.coalesce(refunds.c.payment_id, entries.c.reference)
+    statement = (
+        select(of_payment.label("payment_id"), entries.c.kind, func.sum(postings.c.amount).label("amount"))
+        .join(entries, postings.c.entry_id == entries.c.id)
+        .outerjoin(refunds, refunds.c.id == entries.c.reference)
+        .where(postings.c.account == CLEARING, entries.c.kind.in_(("capture", "refund")))
+        .group_by(of_payment, entries.c.kind)
+    )
+    return {(row.payment_id, row.kind): int(row.amount) for row in await db.rows(statement)}

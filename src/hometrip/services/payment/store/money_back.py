@@ -1,0 +1,63 @@
+"""Queries about refunds."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, insert, select, update
+
+from hometrip.kernel.errors import NotFound
+from hometrip.kernel.money import Money
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.rules import RefundTooLarge
+from hometrip.services.payment.store.rows import Refund, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import payments, refunds
+
+
+async def promise_back(tx: Tx, payment_id: UUID, amount: Money) -> None:
+    """The row referees: never is more promised back than was captured (`RefundTooLarge`)."""
+    promised = payments.c.promised_back + amount.amount
+    touched = await tx.execute(
+        update(payments)
+        .where(payments.c.id == payment_id, promised <= payments.c.captured)
+        .values(promised_back=promised)
+    )
+    if not touched:
+        raise RefundTooLarge
+
+
+async def add_refund(tx: Tx, refund: Refund) -> None:
+    await tx.execute(insert(refunds).values(row_of(refund)))
+
+
+async def refund(db: Reader, refund_id: UUID) -> Refund:
+    found = await one_of(db, Refund, refunds, refunds.c.id == refund_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def refunds_of(db: Reader, payment_id: UUID) -> list[Refund]:
+    statement = select(refunds).where(refunds.c.payment_id == payment_id)
+    return await all_of(db, Refund, statement.order_by(refunds.c.id))
+
+
+async def end_refund(tx: Tx, refund_id: UUID, **fields: Any) -> bool:
+    """Only once: False where it has ended already."""
+    open_one = and_(refunds.c.id == refund_id, refunds.c.status == "initiated")
+    return await tx.execute(update(refunds).where(open_one).values(**fields)) == 1
+
+
+async def left_to_refund(db: Reader, payment_id: UUID) -> int:
+    """What was captured and has not gone back yet."""
+    sent = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
+        refunds.c.payment_id == payment_id, refunds.c.status == "completed"
+    )
+    captured = select(payments.c.captured).where(payments.c.id == payment_id)
+    return int(await db.value(captured)) - int(await db.value(sent))
+
+
+async def payments_with_open_refunds(db: Reader) -> set[UUID]:
+    statement = select(refunds.c.payment_id).where(refunds.c.status == "initiated").distinct()
+    return {row.payment_id for row in await db.rows(statement)}

@@ -1,0 +1,68 @@
+"""Queries about payments."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from hometrip.kernel.errors import NotFound
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.rules import CANCELED
+from hometrip.services.payment.store.rows import AlreadyOpen, Payment, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import payments
+
+
+async def add_payment(tx: Tx, payment: Payment) -> None:
+    """`AlreadyOpen` where the booking has a payment that is not over."""
+    try:
+        await tx.execute(insert(payments).values(row_of(payment)))
+    except IntegrityError as refusal:
+        raise AlreadyOpen from refusal
+
+
+async def payment(db: Reader, payment_id: UUID) -> Payment:
+    """`NotFound` where there is none."""
+    found = await one_of(db, Payment, payments, payments.c.id == payment_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def payment_at_provider(db: Reader, provider_id: str) -> Payment | None:
+    return await one_of(db, Payment, payments, payments.c.provider_id == provider_id)
+
+
+async def live_payment(db: Reader, booking_id: UUID) -> Payment | None:
+    """The booking's payment that is not cancelled, paid or still to be paid."""
+    return await one_of(
+        db, Payment, payments, payments.c.booking_id == booking_id, payments.c.status != CANCELED
+    )
+
+
+async def payments_of(db: Reader, booking_id: UUID) -> int:
+    """How many payments the booking has had, over or not."""
+    return int(await db.value(select(func.count()).where(payments.c.booking_id == booking_id)))
+
+
+async def change_payment(tx: Tx, payment_id: UUID, **fields: Any) -> None:
+    await tx.execute(update(payments).where(payments.c.id == payment_id).values(**fields))
+
+
+async def payments_of_guest(db: Reader, guest_id: UUID, limit: int, before: UUID | None) -> list[Payment]:
+    """The newest first, from the one before `before` on."""
+    statement = select(payments).where(payments.c.guest_id == guest_id)
+    if before is not None:
+        statement = statement.where(payments.c.id < before)
+    return await all_of(db, Payment, statement.order_by(payments.c.id.desc()).limit(limit))
+
+
+async def every_payment(db: Reader) -> list[Payment]:
+    return await all_of(db, Payment, select(payments).order_by(payments.c.id))

@@ -1,0 +1,60 @@
+"""Queries about pay-outs to hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    and_,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from hometrip.kernel.errors import NotFound
+from hometrip.kernel.money import Money
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.store.rows import Payout, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import payouts
+
+
+async def add_payout(tx: Tx, payout: Payout) -> None:
+    await tx.execute(insert(payouts).values(row_of(payout)))
+
+
+async def payout(db: Reader, payout_id: UUID) -> Payout:
+    found = await one_of(db, Payout, payouts, payouts.c.id == payout_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def payout_of(db: Reader, booking_id: UUID) -> Payout | None:
+    return await one_of(db, Payout, payouts, payouts.c.booking_id == booking_id)
+
+
+async def move_payout(tx: Tx, payout_id: UUID, was: str, **fields: Any) -> bool:
+    """Change it if its status is still `was`."""
+    this = and_(payouts.c.id == payout_id, payouts.c.status == was)
+    return await tx.execute(update(payouts).where(this).values(**fields)) == 1
+
+
+async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:
+    """The newest first; those that came to nothing are left out."""
+    statement = select(payouts).where(payouts.c.host_id == host_id, payouts.c.status != "void")
+    if before is not None:
+        statement = statement.where(payouts.c.id < before)
+    return await all_of(db, Payout, statement.order_by(payouts.c.id.desc()).limit(limit))
+
+
+async def payout_sums(db: Reader, host_id: UUID) -> dict[str, list[Money]]:
+    """By status, what it comes to in each currency."""
+    amount = func.sum(payouts.c.amount).label("amount")
+    statement = select(payouts.c.status, payouts.c.currency, amount).where(payouts.c.host_id == host_id)
+    statement = statement.group_by(payouts.c.status, payouts.c.currency).order_by(payouts.c.currency)
+    sums: dict[str, list[Money]] = {}
+    for row in await db.rows(statement):
+        sums.setdefault(row.status, []).append(Money(int(row.amount), row.currency))
+    return sums

@@ -1,0 +1,104 @@
+"""The records that rows are read into."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    Table,
+    select,
+)
+
+from hometrip.kernel.errors import Conflict
+from hometrip.kernel.money import Money
+from hometrip.ports.database import Reader
+from hometrip.ports.payments import IntentError
+from hometrip.services.listing.contract import Split
+
+
+class AlreadyOpen(Conflict):
+    """Another payment of this booking is open already."""
+
+    code = "payment_already_open"
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `payments`."""
+
+    id: UUID
+    booking_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    provider_id: str
+    client_secret: str
+    status: str
+    amount: Money
+    split: Split
+    created_at: datetime
+    captured: Money
+    promised_back: Money
+    next_action: dict[str, Any] | None = None
+    last_error: IntentError | None = None
+    attempt: int = 0
+    asked_at: datetime | None = None
+    wanted: str | None = None
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `refunds`; `status` is initiated, completed or failed."""
+
+    id: UUID
+    payment_id: UUID
+    amount: Money
+    reason: str
+    cause: str
+    status: str
+    created_at: datetime
+    provider_id: str | None = None
+    why: str | None = None
+    completed_at: datetime | None = None
+
+
+class Payout(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `payouts`; `status` is due, initiated, completed, failed or void."""
+
+    id: UUID
+    booking_id: UUID
+    host_id: UUID
+    amount: Money
+    status: str
+    due_at: datetime
+    provider_id: str | None = None
+    why: str | None = None
+    completed_at: datetime | None = None
+
+
+Rows = TypeVar("Rows", Payment, Refund, Payout)
+
+
+def _record(kind: type[Rows], row: Any) -> Rows:
+    """The record of a row: its amounts are columns of their own beside one currency for all."""
+    fields = row._asdict()
+    currency = fields.pop("currency")
+    for name in fields.keys() & {"amount", "captured", "promised_back"}:
+        fields[name] = Money(fields[name], currency)
+    return kind(**fields)
+
+
+def row_of(record: Payment | Refund | Payout) -> dict[str, Any]:
+    """The reverse of `_record`."""
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    fields["currency"] = record.amount.currency
+    return {name: value.amount if isinstance(value, Money) else value for name, value in fields.items()}
+
+
+async def one_of(db: Reader, kind: type[Rows], table: Table, *where: Any) -> Rows | None:
+    row = await db.row(select(table).where(*where))
+    return None if row is None else _record(kind, row)
+
+
+async def all_of(db: Reader, kind: type[Rows], statement: Any) -> list[Rows]:
+    return [_record(kind, row) for row in await db.rows(statement)]
