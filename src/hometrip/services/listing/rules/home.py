@@ -116,7 +116,7 @@ class Pricing(Request):
 
     base: Money
     weekend: Money | None = None
-    weekend_nights: list[int] = [4, 5]
+    weekend_nights: tuple[int, ...] = (4, 5)
     seasons: list[Season] = []
     dates: dict[date, Money] = {}
     weekly_discount_bp: int = 0

@@ -112,7 +112,7 @@ class PricingShown(Answer):
     """A price list with every amount written out."""
 
     base: Money
-    weekend_nights: list[int]
+    weekend_nights: tuple[int, ...]
     seasons: list[SeasonShown]
     dates: dict[date, Money]
     weekly_discount_bp: int

@@ -1,0 +1,38 @@
+"""The verbs of this service; `Deps` is what they need. Also where peers' questions are answered."""
+
+from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
+from hometrip.services.listing.actions.days import availability, block, blocks, unblock
+from hometrip.services.listing.actions.deps import Deps, ListingSettings
+from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
+from hometrip.services.listing.actions.homes import change, create, delete, mine, publish, show, toggle
+from hometrip.services.listing.actions.prices import price_list, set_prices
+from hometrip.services.listing.actions.quoting import free_instead, offers, quote, terms
+
+__all__ = [
+    "Deps",
+    "ListingSettings",
+    "all_ids",
+    "amenity_words",
+    "availability",
+    "block",
+    "blocks",
+    "browse",
+    "change",
+    "create",
+    "delete",
+    "free_instead",
+    "homes",
+    "mine",
+    "offers",
+    "places",
+    "price_list",
+    "publish",
+    "quote",
+    "search_cards",
+    "set_prices",
+    "show",
+    "structure_words",
+    "terms",
+    "toggle",
+    "unblock",
+]

@@ -1,0 +1,99 @@
+"""What other services are told of homes: cards for mails and lists, cards for search, and all ids."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.stay import local_date
+from hometrip.services.listing import store
+from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.homes import place_in_words
+from hometrip.services.listing.contract import HomeCard, SearchCard, StayRules
+from hometrip.services.listing.rules.calendar import Calendar, Openings, night_refusal
+from hometrip.services.listing.rules.home import PUBLISHED, Home, Point
+from hometrip.services.listing.rules.price import Prices
+from hometrip.services.listing.rules.shown import blurred
+
+BOARD_DAYS = 540
+NOWHERE = Point(lat=0.0, lng=0.0)
+
+
+async def homes(deps: Deps, listing_ids: list[UUID]) -> list[HomeCard]:
+    """Answers `ListingQuestions.homes`, of those that exist."""
+    return [_card(deps, home) for home in await deps.docs.get_many(store.HOMES, listing_ids)]
+
+
+def _card(deps: Deps, home: Home) -> HomeCard:
+    return HomeCard(
+        id=home.id,
+        host_id=home.host_id,
+        title=home.title,
+        city=home.address.city,
+        country=home.address.country,
+        time_zone=home.time_zone,
+        status=home.status,
+        address=place_in_words(home.address),
+        check_in_from=home.check_in_from,
+        check_out_by=home.check_out_by,
+        cover=_cover(deps, home),
+    )
+
+
+def _cover(deps: Deps, home: Home) -> str | None:
+    """The picture for lists."""
+    return deps.blobs.url(home.cover.sizes["medium"].key) if home.cover else None
+
+
+async def search_cards(deps: Deps, listing_ids: list[UUID]) -> list[SearchCard]:
+    """Answers `ListingQuestions.search_cards`."""
+    found = await store.homes_and_days(deps.docs, listing_ids)
+    now, key = deps.clock.now(), deps.secrets.secret("places")
+    return [_search_card(deps, home, days, now, key) for home, days in found]
+
+
+def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: bytes) -> SearchCard:
+    point = home.location or NOWHERE
+    seen = blurred(point, home.id, key)
+    today = local_date(now, home.time_zone)
+    openings = Openings(home, days)
+    board = [today + timedelta(days=n) for n in range(BOARD_DAYS)]
+    pricing = home.pricing
+    return SearchCard(
+        **{name: getattr(home, name) for name in _AS_KEPT},
+        revision=days.revision,
+        published=home.status == PUBLISHED and pricing is not None,
+        city=home.address.city,
+        region=home.address.region,
+        country=home.address.country,
+        structure=home.structure or "",
+        type=home.type or "",
+        lat=point.lat,
+        lng=point.lng,
+        shown_lat=seen.lat,
+        shown_lng=seen.lng,
+        guests=home.guests or 0,
+        pets=home.rules.pets,
+        currency=pricing.currency if pricing else "",
+        nightly=pricing.base.amount if pricing else 0,
+        rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
+        board_from=today,
+        taken=bytes(night_refusal(openings, night, now) is not None for night in board),
+        prices=Prices(home, days).of_nights(today, BOARD_DAYS) if pricing else [0] * BOARD_DAYS,
+        min_nights=[openings.min_nights(night) for night in board],
+        rating=None if home.rating is None else home.rating / 100,
+        cover=_cover(deps, home),
+    )
+
+
+_AS_KEPT = (
+    "id host_id title description neighbourhood amenities bedrooms beds bathrooms instant_book review_count "
+    "created_at"
+).split()
+
+
+async def all_ids(deps: Deps, after: UUID | None, limit: int) -> list[UUID]:
+    """Answers `ListingQuestions.all_ids`."""
+    return await store.ids_after(deps.docs, after, limit)

@@ -1,0 +1,91 @@
+"""What the actions of this service need, and who may do what with a home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.errors import Invalid, Unavailable
+from hometrip.kernel.ids import NewId
+from hometrip.kernel.service import Settings
+from hometrip.kernel.stay import Stay, stay_of
+from hometrip.ports.blobs import Blobs
+from hometrip.ports.documents import DocumentReader, Documents
+from hometrip.ports.geocoder import Geocoder
+from hometrip.ports.secrets import Secrets
+from hometrip.ports.workshop import Workshop
+from hometrip.services.booking.contract import BookingQuestions
+from hometrip.services.listing import store
+from hometrip.services.listing.rules.home import PUBLISHED, Home
+from hometrip.services.listing.rules.price import Fees
+from hometrip.services.listing.rules.shown import Listing, shown
+
+
+class ListingSettings(Settings, frozen=True):
+    """Shares are basis points; `places_limit` is how many places a search by name answers."""
+
+    guest_fee_bp: int = 1_200
+    host_fee_bp: int = 300
+    quote_minutes: int = 15
+    places_limit: int = 10
+
+
+@dataclass(frozen=True)
+class Deps:
+    docs: Documents
+    blobs: Blobs
+    geocoder: Geocoder
+    workshop: Workshop
+    secrets: Secrets
+    booking: BookingQuestions
+    clock: Clock
+    new_id: NewId
+    settings: ListingSettings
+
+    @property
+    def fees(self) -> Fees:
+        return Fees(self.settings.guest_fee_bp, self.settings.host_fee_bp)
+
+
+async def own_home(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
+    """The home, if it is the caller's or the caller is staff; `NotFound` to strangers."""
+    home = await store.home(reader, listing_id)
+    caller.must_be_one_of(home.host_id)
+    return home
+
+
+async def knows_the_place(deps: Deps, caller: Caller, home: Home) -> bool:
+    """May the caller see the street and the exact point? Who cannot be sure of it may not."""
+    if caller.account_id is None:
+        return False
+    if caller.one_of(home.host_id):
+        return True
+    try:
+        return await deps.booking.has_confirmed(home.id, caller.account_id)
+    except Unavailable:
+        return False
+
+
+async def seen_home(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[Home, bool]:
+    """A home that the caller may see, and whether exactly. One that is not published is seen by those who
+    know its place anyway: its host, staff, and guests with a booking."""
+    home = await store.home(deps.docs, listing_id)
+    exact = await knows_the_place(deps, caller, home)
+    if home.status != PUBLISHED and not exact:
+        caller.must_be_one_of(home.host_id)
+    return home, exact
+
+
+def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:
+    return shown(home, exact=exact, key=deps.secrets.secret("places"), url=deps.blobs.url)
+
+
+def stay_asked(check_in: date, check_out: date) -> Stay:
+    """A stay in times for which calendars are kept; anything else is `Invalid`, naming the field."""
+    for name, day in (("check_in", check_in), ("check_out", check_out)):
+        if not 2000 <= day.year < 2200:
+            raise Invalid.field(name, "out_of_range", "must be a day of the years 2000 to 2199")
+    return stay_of(check_in, check_out)

@@ -1,0 +1,180 @@
+"""The public list of homes with its simple filters, and the words and places to fill in forms with."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Any, NamedTuple
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Invalid
+from hometrip.kernel.page import Page
+from hometrip.kernel.wire import Answer
+from hometrip.ports.documents import EVERY, Where, eq, ge, has, le, one_of, within
+from hometrip.ports.geocoder import Place
+from hometrip.services.listing import store
+from hometrip.services.listing.actions.deps import Deps, as_shown
+from hometrip.services.listing.actions.quoting import offers
+from hometrip.services.listing.rules import texts, vocabulary
+from hometrip.services.listing.rules.shown import Listing
+
+SORTS = {
+    "newest": "-created_at",
+    "price": "pricing.base.amount",
+    "-price": "-pricing.base.amount",
+    "rating": "-rating",
+}
+# So many pages are looked through for homes that are free on the dates; the cursor leads on from there.
+_PAGES_LOOKED_THROUGH = 5
+_KM_A_DEGREE = 111.32
+
+
+class Filters(NamedTuple):
+    """What the homes must have; None means anything. Prices are minor units of a night's base price.
+
+    `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it.
+    """
+
+    city: str | None = None
+    country: str | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    guests: int | None = None
+    structure: str | None = None
+    type: str | None = None
+    amenities: str | None = None
+    min_rating: float | None = None
+    check_in: date | None = None
+    check_out: date | None = None
+    bbox: str | None = None
+    near: str | None = None
+    radius_km: float | None = None
+
+
+async def browse(
+    deps: Deps, caller: Caller, filters: Filters, sort: str, limit: int, cursor: str | None
+) -> Page[Listing]:
+    """Published homes. With dates only those that can be booked then."""
+    if sort not in SORTS:
+        raise Invalid.field("sort", "unknown_sort", f"must be one of {', '.join(SORTS)}")
+    if (filters.check_in is None) != (filters.check_out is None):
+        raise Invalid.field("check_out", "missing", "check_in and check_out belong together")
+    where, items = _where(filters), list[Listing]()
+    for _ in range(_PAGES_LOOKED_THROUGH):
+        page = await store.found(deps.docs, where, SORTS[sort], limit - len(items), cursor)
+        free = {home.id for home in page.items}
+        if filters.check_in and filters.check_out:
+            dates = (filters.check_in, filters.check_out, filters.guests or 1, 0)
+            free = {
+                offer.listing_id for offer in await offers(deps, [home.id for home in page.items], *dates)
+            }
+        items += [
+            as_shown(deps, home, exact=caller.account_id == home.host_id or caller.is_staff)
+            for home in page.items
+            if home.id in free
+        ]
+        cursor = page.next_cursor
+        if cursor is None or len(items) >= limit:
+            break
+    return Page(items, cursor)
+
+
+def _where(filters: Filters) -> Where:
+    wanted: list[tuple[Any, str, Any]] = [
+        (eq, "city_key", texts.folded(filters.city) if filters.city else None),
+        (eq, "address.country", filters.country.upper() if filters.country else None),
+        (ge, "pricing.base.amount", filters.min_price),
+        (le, "pricing.base.amount", filters.max_price),
+        (ge, "guests", filters.guests),
+        (one_of, "structure", filters.structure.split(",") if filters.structure else None),
+        (one_of, "type", filters.type.split(",") if filters.type else None),
+        (ge, "rating", None if filters.min_rating is None else math.ceil(filters.min_rating * 100)),
+    ]
+    where = EVERY
+    for compare, field, value in wanted:
+        if value is not None:
+            where = where & compare(field, value)
+    for key in filters.amenities.split(",") if filters.amenities else []:
+        where = where & has("amenities", key.strip())
+    for box in (_box(filters.bbox), _around(filters.near, filters.radius_km)):
+        if box:
+            where = where & within("location", *box)
+    return where
+
+
+Box = tuple[float, float, float, float]
+
+
+def _box(text: str | None) -> Box | None:
+    if text is None:
+        return None
+    south, west, north, east = _numbers("bbox", text, 4)
+    return south, west, north, east
+
+
+def _around(near: str | None, radius_km: float | None) -> Box | None:
+    """The box around the circle."""
+    if near is None:
+        return None
+    lat, lng = _numbers("near", near, 2)
+    radius = 25.0 if radius_km is None else radius_km
+    high = radius / _KM_A_DEGREE
+    wide = min(180.0, high / max(0.01, math.cos(math.radians(lat))))
+    west, east = (lng - wide + 180) % 360 - 180, (lng + wide + 180) % 360 - 180
+    return (lat - high, -180.0, lat + high, 180.0) if wide >= 180 else (lat - high, west, lat + high, east)
+
+
+def _numbers(field: str, text: str, count: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise Invalid.field(field, "not_numbers", f"must be {count} numbers with commas between them")
+    return numbers
+
+
+class Word(Answer):
+    key: str
+    label: str
+
+
+class Group(Answer):
+    key: str
+    label: str
+    items: list[Word]
+
+
+class AmenityWords(Answer):
+    groups: list[Group]
+
+
+class StructureWords(Answer):
+    structures: list[Word]
+    types: list[Word]
+
+
+class Places(Answer):
+    items: list[Place]
+
+
+def amenity_words(lang: str) -> AmenityWords:
+    return AmenityWords(
+        groups=[
+            Group(key=group, label=vocabulary.label(group, lang), items=[_word(key, lang) for key in keys])
+            for group, keys in vocabulary.AMENITY_GROUPS.items()
+        ]
+    )
+
+
+def structure_words(lang: str) -> StructureWords:
+    types = sorted((_word(key, lang) for key in vocabulary.TYPE_KEYS), key=lambda word: word.label)
+    return StructureWords(structures=[_word(key, lang) for key in vocabulary.STRUCTURE_KEYS], types=types)
+
+
+def _word(key: str, lang: str) -> Word:
+    return Word(key=key, label=vocabulary.label(key, lang))
+
+
+async def places(deps: Deps, words: str) -> Places:
+    return Places(items=await deps.geocoder.search(words, limit=deps.settings.places_limit))

@@ -1,0 +1,178 @@
+"""Homes from the draft to the end: write, publish, pause, delete, show."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Conflict, Invalid, VersionMismatch
+from hometrip.kernel.page import Page
+from hometrip.ports.documents import eq
+from hometrip.services.listing import store
+from hometrip.services.listing.actions.deps import Deps, as_shown, own_home, seen_home
+from hometrip.services.listing.actions.files import drop_files, keys_of
+from hometrip.services.listing.contract import (
+    ListingCreated,
+    ListingDeleted,
+    ListingEvent,
+    ListingPublished,
+    ListingUnpublished,
+)
+from hometrip.services.listing.rules import texts
+from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome, edited, rewritten
+from hometrip.services.listing.rules.home import PAUSED, PUBLISHED, SUSPENDED, Home, Place, Point
+from hometrip.services.listing.rules.publish import must_be_complete
+from hometrip.services.listing.rules.shown import Listing
+
+
+class BookingsAhead(Conflict):
+    """The home cannot be deleted while it has bookings whose check-out lies ahead."""
+
+    code = "bookings_ahead"
+
+
+class ListingSuspended(Conflict):
+    """The home is suspended by staff."""
+
+    code = "listing_suspended"
+
+
+class NotPublished(Conflict):
+    """Only a home that was published can be paused or taken up again; `status` is its state."""
+
+    code = "listing_not_published"
+
+
+async def create(deps: Deps, caller: Caller, wish: NewHome) -> Listing:
+    """A draft, with whatever of it is known already."""
+    now = deps.clock.now()
+    draft = Home(id=deps.new_id(), host_id=caller.id, title=wish.title, created_at=now, updated_at=now)
+    home = edited(draft, await _located(deps, wish), now)
+    async with deps.docs.transaction() as tx:
+        home = await store.add_home(tx, home)
+        await tx.emit(ListingCreated(listing_id=home.id, host_id=home.host_id, revision=1))
+    return as_shown(deps, home)
+
+
+async def change(
+    deps: Deps, caller: Caller, listing_id: UUID, edit: HomeEdit, if_match: int | None
+) -> Listing:
+    """Write the fields that are given; nothing happens where nothing becomes different."""
+    edit = await _located(deps, edit)
+    async with deps.docs.transaction() as tx:
+        home = await own_home(tx, caller, listing_id)
+        whole = isinstance(edit, WholeHome)
+        changed = (rewritten if whole else edited)(home, edit, deps.clock.now())  # type: ignore[arg-type]
+        if changed.status == PUBLISHED:
+            must_be_complete(changed)
+        if changed != home or if_match is not None:
+            changed = await store.keep_home(tx, changed, if_match=if_match)
+    return as_shown(deps, changed)
+
+
+async def _located(deps: Deps, edit: HomeEdit) -> HomeEdit:
+    """The edit with what its place tells: the time zone of the point, the code of a country's name."""
+    location, address = edit.location, edit.address
+    if location and edit.time_zone is msgspec.UNSET:
+        zone = await deps.geocoder.time_zone(location.lat, location.lng)
+        edit = msgspec.structs.replace(edit, time_zone=zone)
+    if address and address.country and len(address.country.strip()) > 2:
+        country = await _country_code(deps, address.country)
+        edit = msgspec.structs.replace(edit, address=msgspec.structs.replace(address, country=country))
+    return edit
+
+
+async def _country_code(deps: Deps, name: str) -> str:
+    wanted = texts.folded(name)
+    for place in await deps.geocoder.search(name, limit=10):
+        if place.kind == "country" and texts.folded(place.country_name) == wanted:
+            return place.country
+    raise Invalid.field("address.country", "unknown_country", "must be a country's two letters or its name")
+
+
+async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
+    """`NotComplete` names everything that is missing; a home without a point gets that of its city."""
+    home = await own_home(deps.docs, caller, listing_id)
+    found = await _city_point(deps, home) if home.location is None else None
+    async with deps.docs.transaction() as tx:
+        home = await own_home(tx, caller, listing_id)
+        if home.status == SUSPENDED:
+            raise ListingSuspended
+        if found and home.location is None:
+            point, zone = found
+            home = msgspec.structs.replace(home, location=point, time_zone=zone)
+        must_be_complete(home)
+        if home.status != PUBLISHED:
+            home = msgspec.structs.replace(home, status=PUBLISHED, updated_at=deps.clock.now())
+            home = await store.keep_home(tx, home, ListingPublished)
+    return as_shown(deps, home)
+
+
+async def _city_point(deps: Deps, home: Home) -> tuple[Point, str] | None:
+    """Where the city of the address is, and its time zone."""
+    address = home.address
+    if not (address.city and re.fullmatch("[A-Z]{2}", address.country)):
+        return None
+    parts = [part for part in (address.city, address.region) if part]
+    for place in await deps.geocoder.search(", ".join(parts), limit=20):
+        if place.kind == "city" and place.country == address.country:
+            zone = await deps.geocoder.time_zone(place.lat, place.lng)
+            return Point(lat=place.lat, lng=place.lng), zone
+    return None
+
+
+async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> Listing:
+    """Pause a published home, or take a paused one up again."""
+    moves: dict[str, tuple[str, type[ListingEvent]]] = {
+        PUBLISHED: (PAUSED, ListingUnpublished),
+        PAUSED: (PUBLISHED, ListingPublished),
+    }
+    async with deps.docs.transaction() as tx:
+        home = await own_home(tx, caller, listing_id)
+        if home.status == SUSPENDED:
+            raise ListingSuspended
+        if home.status not in moves:
+            raise NotPublished(status=home.status)
+        status, says = moves[home.status]
+        if status == PUBLISHED:
+            must_be_complete(home)
+        home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
+        home = await store.keep_home(tx, home, says, if_match=if_match)
+    return as_shown(deps, home)
+
+
+async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
+    """The home, its calendar, blocks and pictures; `BookingsAhead` while somebody is to come."""
+    await own_home(deps.docs, caller, listing_id)
+    if await deps.booking.has_open(listing_id):
+        raise BookingsAhead
+    async with deps.docs.transaction() as tx:
+        home = await own_home(tx, caller, listing_id)
+        if if_match is not None and if_match != home.version:
+            raise VersionMismatch(version=home.version)
+        days = await store.calendar(tx, listing_id)
+        await tx.delete(store.HOMES, listing_id)
+        await tx.delete(store.CALENDARS, listing_id)
+        await tx.delete_where(store.BLOCKS, eq("listing_id", listing_id))
+        await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
+        await drop_files(tx, home.id, keys_of(home.photos))
+        await tx.emit(ListingDeleted(listing_id=home.id, host_id=home.host_id, revision=days.revision + 1))
+
+
+async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
+    home, exact = await seen_home(deps, caller, listing_id)
+    return as_shown(deps, home, exact=exact)
+
+
+async def mine(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Listing]:
+    page = await store.of_host(deps.docs, caller.id, limit, cursor)
+    return Page([as_shown(deps, home) for home in page.items], page.next_cursor)
+
+
+def place_in_words(place: Place) -> str:
+    """On one line, as an envelope would have it."""
+    city = " ".join(part for part in (place.postcode, place.city) if part)
+    return ", ".join(part for part in (place.line1, city, place.region, place.country) if part)

@@ -1,0 +1,44 @@
+"""A home's price list: its single nights are kept in the calendar, everything else in the home."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.services.listing import store
+from hometrip.services.listing.actions.deps import Deps, own_home
+from hometrip.services.listing.rules.home import Pricing
+from hometrip.services.listing.rules.pricing import checked, dated, with_dates
+from hometrip.services.listing.rules.shown import PricingShown, pricing_shown
+
+
+async def price_list(deps: Deps, caller: Caller, listing_id: UUID) -> PricingShown:
+    """`NotFound` while no price was set."""
+    home = await own_home(deps.docs, caller, listing_id)
+    if home.pricing is None:
+        raise NotFound("This home has no price yet.")
+    days = await store.calendar(deps.docs, listing_id)
+    return pricing_shown(with_dates(home.pricing, days), home.guests)
+
+
+async def set_prices(
+    deps: Deps, caller: Caller, listing_id: UUID, pricing: Pricing, if_match: int | None
+) -> PricingShown:
+    """Put this price list in the place of the one that is there, single nights included."""
+    pricing = checked(pricing)
+    bare = msgspec.structs.replace(pricing, dates={})
+    async with deps.docs.transaction() as tx:
+        home = await own_home(tx, caller, listing_id)
+        if if_match is not None and if_match != home.version:
+            raise VersionMismatch(version=home.version)
+        days = await store.calendar(tx, listing_id)
+        new_days = dated(pricing, days)
+        if new_days != days:
+            await tx.replace(store.CALENDARS, new_days)
+        if new_days != days or bare != home.pricing:
+            changed = msgspec.structs.replace(home, pricing=bare, updated_at=deps.clock.now())
+            home = await store.keep_home(tx, changed)
+    return pricing_shown(pricing, home.guests)

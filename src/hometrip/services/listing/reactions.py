@@ -1,0 +1,67 @@
+"""What this service does when it hears of something; each may run twice."""
+
+from __future__ import annotations
+
+from hometrip.services.booking.contract import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingCreated,
+    BookingDeclined,
+    BookingEvent,
+    BookingExpired,
+    BookingRequested,
+)
+from hometrip.services.listing.actions.days import BlockUnsettled, note_booking, settle
+from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.files import FilesDropped, delete_files
+
+
+async def take_nights_when_requested(deps: Deps, event: BookingRequested) -> None:
+    await _note(deps, event, "listing.take_nights_when_requested", live=True)
+
+
+async def take_nights_when_created(deps: Deps, event: BookingCreated) -> None:
+    await _note(deps, event, "listing.take_nights_when_created", live=True)
+
+
+async def take_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
+    await _note(deps, event, "listing.take_nights_when_confirmed", live=True)
+
+
+async def free_nights_when_declined(deps: Deps, event: BookingDeclined) -> None:
+    await _note(deps, event, "listing.free_nights_when_declined", live=False)
+
+
+async def free_nights_when_expired(deps: Deps, event: BookingExpired) -> None:
+    await _note(deps, event, "listing.free_nights_when_expired", live=False)
+
+
+async def free_nights_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
+    await _note(deps, event, "listing.free_nights_when_cancelled", live=False)
+
+
+async def _note(deps: Deps, event: BookingEvent, effect: str, *, live: bool) -> None:
+    async with deps.docs.transaction() as tx:
+        if await tx.first_time(event, effect):
+            await note_booking(tx, event, live=live)
+
+
+async def settle_block_when_due(deps: Deps, event: BlockUnsettled) -> None:
+    """Every step of it is safe to repeat, and asks a peer: so no mark is kept."""
+    await settle(deps, event.block_id)
+
+
+async def delete_files_when_dropped(deps: Deps, event: FilesDropped) -> None:
+    await delete_files(deps, event.keys)
+
+
+REACTIONS = (
+    take_nights_when_requested,
+    take_nights_when_created,
+    take_nights_when_confirmed,
+    free_nights_when_declined,
+    free_nights_when_expired,
+    free_nights_when_cancelled,
+    settle_block_when_due,
+    delete_files_when_dropped,
+)

@@ -1,0 +1,81 @@
+"""How taken nights change: by blocks, by imported calendars, by what is heard of bookings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.services.booking.contract import BookingEvent
+from hometrip.services.listing.rules.calendar import BOOKED, IMPORTED, Calendar, Released, Span
+
+# Of so many bookings that ended it is remembered that they did: an event that comes late cannot revive them.
+_ENDED_REMEMBERED = 100
+
+
+def with_span(days: Calendar, span: Span) -> Calendar:
+    """With the span in the place of an earlier one of the same id."""
+    others = [other for other in days.spans if other.id != span.id]
+    return _with(days, [*others, span])
+
+
+def without_span(days: Calendar, span_id: UUID) -> Calendar:
+    return _with(days, [other for other in days.spans if other.id != span_id])
+
+
+def with_imported(days: Calendar, source_id: UUID, stays: Iterable[Stay]) -> Calendar:
+    """With these as all the nights that an imported calendar takes."""
+    others = [other for other in days.spans if other.id != source_id]
+    new = [
+        Span(id=source_id, kind=IMPORTED, check_in=stay.check_in, check_out=stay.check_out) for stay in stays
+    ]
+    return _with(days, [*others, *new])
+
+
+def _with(days: Calendar, spans: Sequence[Span]) -> Calendar:
+    ordered = sorted(spans, key=lambda span: (span.check_in, span.check_out, span.id))
+    return msgspec.structs.replace(days, spans=ordered)
+
+
+def with_booking(days: Calendar, event: BookingEvent, *, live: bool) -> Calendar | None:
+    """The calendar after an event that says that a booking takes its nights (`live`) or has given them back.
+
+    None where the calendar knew already. Ids of events rise with time: one that is older than the last word
+    about its booking, because it was kept back or comes again, changes nothing.
+    """
+    booking, told_by = event.booking, event.event_id or UUID(int=0)
+    words = [span.told_by for span in days.spans if span.id == booking.booking_id]
+    words += [ended.told_by for ended in days.released if ended.id == booking.booking_id]
+    if any(last is not None and told_by <= last for last in words):
+        return None
+    released = [ended for ended in days.released if ended.id != booking.booking_id]
+    if live:
+        span = Span(
+            id=booking.booking_id,
+            kind=BOOKED,
+            check_in=booking.check_in,
+            check_out=booking.check_out,
+            told_by=told_by,
+        )
+        return msgspec.structs.replace(with_span(days, span), released=released)
+    ended = [*released, Released(id=booking.booking_id, told_by=told_by)][-_ENDED_REMEMBERED:]
+    return msgspec.structs.replace(without_span(days, booking.booking_id), released=ended)
+
+
+def nights_of(days: Calendar) -> list[tuple[str, date, date]]:
+    """What is taken and by what, whoever said so last."""
+    return [(span.kind, span.check_in, span.check_out) for span in days.spans]
+
+
+def runs(nights: Iterable[date]) -> list[Stay]:
+    """Rising nights as the fewest ranges that have them all."""
+    found: list[Stay] = []
+    for night in nights:
+        if found and found[-1].check_out == night:
+            found[-1] = Stay(found[-1].check_in, night + ONE_NIGHT)
+        else:
+            found.append(Stay(night, night + ONE_NIGHT))
+    return found

@@ -1,0 +1,226 @@
+"""Where homes, calendars, blocks and imports are kept, and every query of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.page import Page
+from hometrip.kernel.record import Frozen
+from hometrip.ports.documents import (
+    Change,
+    Collection,
+    DocumentReader,
+    DocumentTx,
+    Index,
+    LocationIndex,
+    Record,
+    Where,
+    eq,
+    gt,
+    ne,
+    one_of,
+)
+from hometrip.services.listing.contract import ListingEvent, ListingUpdated
+from hometrip.services.listing.rules.calendar import Calendar
+from hometrip.services.listing.rules.home import PUBLISHED, Home
+
+PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
+QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+
+
+class Block(Record):
+    """Nights a host keeps. `placing` until booking has taken them, `lifting` until it gives them back."""
+
+    listing_id: UUID
+    check_in: date
+    check_out: date
+    reason: str
+    state: str
+    created_at: datetime
+
+
+class RowLeftOut(Frozen):
+    """`file` is homes, calendar or reviews; `row` the line on which the row begins."""
+
+    file: str
+    row: int
+    reason: str
+    source_id: str | None = None
+
+
+class Report(Frozen):
+    """What an import has done so far. `left_out` has the first thousand rows, `rows_left_out` counts
+    all of them, `clashes` the imported ranges that live bookings have already.
+    """
+
+    homes: int = 0
+    homes_changed: int = 0
+    homes_unchanged: int = 0
+    drafts: int = 0
+    days: int = 0
+    calendars_changed: int = 0
+    calendars_unchanged: int = 0
+    reviews: int = 0
+    reviews_unchanged: int = 0
+    clashes: int = 0
+    rows_left_out: int = 0
+    left_out: list[RowLeftOut] = []
+
+
+class Import(Record):
+    """An import that was asked for: its files are kept under `files` until it has ended."""
+
+    source: str
+    asked_by: UUID
+    created_at: datetime
+    files: dict[str, str]
+    shift_to: date | None = None
+    state: str = QUEUED
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    report: Report = Report()
+    why: str = ""
+    ended_at: datetime | None = None
+
+
+class ImportedReview(Record):
+    """What a guest wrote elsewhere. The id is made of the source's, so that it cannot come twice."""
+
+    listing_id: UUID
+    source: str
+    on: date
+    author: str
+    text: str
+
+
+HOMES: Collection[Home] = Collection(
+    "homes",
+    Home,
+    indexes=(
+        Index("of_host", ("host_id", "created_at")),
+        Index("of_source", ("source",), unique=True, where=ne("source", None)),
+        Index("newest", ("status", "created_at")),
+        Index("priced", ("status", "pricing.base.amount")),
+        Index("rated", ("status", "rating")),
+        Index("in_city", ("status", "city_key", "created_at")),
+    ),
+    location=LocationIndex("location"),
+)
+CALENDARS: Collection[Calendar] = Collection("calendars", Calendar)
+BLOCKS: Collection[Block] = Collection(
+    "blocks", Block, indexes=(Index("of_listing", ("listing_id", "check_in")),)
+)
+IMPORTS: Collection[Import] = Collection("imports", Import)
+IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
+    "imported_reviews", ImportedReview, indexes=(Index("of_listing", ("listing_id", "on")),)
+)
+COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS)
+
+
+async def home(reader: DocumentReader, listing_id: UUID) -> Home:
+    """`NotFound` where there is none."""
+    found = await reader.get(HOMES, listing_id)
+    if found is None:
+        raise NotFound("There is no such listing.")
+    return found
+
+
+async def published(reader: DocumentReader, listing_id: UUID) -> tuple[Home, Calendar]:
+    """A home that can be asked for a price, with its days; `NotFound` for any other."""
+    found = await home(reader, listing_id)
+    if found.status != PUBLISHED or found.pricing is None:
+        raise NotFound("There is no such listing.")
+    return found, await calendar(reader, listing_id)
+
+
+async def calendar(reader: DocumentReader, listing_id: UUID) -> Calendar:
+    found = await reader.get(CALENDARS, listing_id)
+    if found is None:
+        raise NotFound("There is no such listing.")
+    return found
+
+
+async def add_home(tx: DocumentTx, new: Home) -> Home:
+    """The home and its empty calendar."""
+    added = await tx.insert(HOMES, new)
+    await tx.insert(CALENDARS, Calendar(id=new.id))
+    return added
+
+
+async def keep_home(
+    tx: DocumentTx, changed: Home, *says: type[ListingEvent], if_match: int | None = None
+) -> Home:
+    """Put the changed home in its place and tell that it was updated, and what else there is to say.
+
+    `VersionMismatch` where the stored one is not the one that was changed, or not the one of `if_match`.
+    """
+    if if_match is not None and if_match != changed.version:
+        raise VersionMismatch(version=changed.version)
+    kept = await tx.replace(HOMES, changed)
+    days = await tx.change(CALENDARS, kept.id, Change(inc={"revision": 1}))
+    assert days is not None  # a home and its calendar come and go in the same transactions
+    kinds: tuple[type[ListingEvent], ...] = (*says, ListingUpdated)
+    for kind in kinds:
+        await tx.emit(kind(listing_id=kept.id, host_id=kept.host_id, revision=days.revision))
+    return kept
+
+
+async def keep_calendar(tx: DocumentTx, of: Home, changed: Calendar) -> Calendar:
+    """Put the changed days in their place and tell that the home was updated."""
+    raised = msgspec.structs.replace(changed, revision=changed.revision + 1)
+    kept = await tx.replace(CALENDARS, raised)
+    await tx.emit(ListingUpdated(listing_id=of.id, host_id=of.host_id, revision=kept.revision))
+    return kept
+
+
+async def of_host(reader: DocumentReader, host_id: UUID, limit: int, cursor: str | None) -> Page[Home]:
+    return await reader.find(HOMES, eq("host_id", host_id), sort=("-created_at",), limit=limit, cursor=cursor)
+
+
+async def found(
+    reader: DocumentReader, where: Where, sort: str, limit: int, cursor: str | None
+) -> Page[Home]:
+    return await reader.find(HOMES, eq("status", PUBLISHED) & where, sort=(sort,), limit=limit, cursor=cursor)
+
+
+async def ids_after(reader: DocumentReader, after: UUID | None, limit: int) -> list[UUID]:
+    where = gt("id", after) if after is not None else Where("and")
+    page = await reader.find(HOMES, where, sort=("id",), limit=limit)
+    return [each.id for each in page.items]
+
+
+async def homes_and_days(reader: DocumentReader, ids: Sequence[UUID]) -> list[tuple[Home, Calendar]]:
+    """Of those that exist, in the same order. The days are read first: what is said of them is never newer
+    than what is said of the home."""
+    days = {each.id: each for each in await reader.get_many(CALENDARS, ids)}
+    homes = await reader.get_many(HOMES, ids)
+    return [(each, days[each.id]) for each in homes if each.id in days]
+
+
+async def blocks_of(reader: DocumentReader, listing_id: UUID) -> list[Block]:
+    page = await reader.find(BLOCKS, eq("listing_id", listing_id), sort=("check_in",), limit=1_000)
+    return page.items
+
+
+async def block(reader: DocumentReader, listing_id: UUID, block_id: UUID) -> Block:
+    found = await reader.get(BLOCKS, block_id)
+    if found is None or found.listing_id != listing_id:
+        raise NotFound("There is no such block.")
+    return found
+
+
+async def by_source(reader: DocumentReader, sources: Sequence[str]) -> dict[str, Home]:
+    """The homes that came from there, by the name of their source."""
+    page: Page[Home] = await reader.find(HOMES, one_of("source", sources), limit=max(1, len(sources)))
+    return {each.source: each for each in page.items if each.source is not None}
+
+
+async def change_import(tx: DocumentTx, import_id: UUID, **fields: Any) -> None:
+    await tx.change(IMPORTS, import_id, Change(set=fields))
