@@ -49,7 +49,7 @@ async def open_house(
     with lock_of(settings) as mine:
         if not mine and not beside:
             raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
-        house = House(settings, clock=clock, runner=runner)
+        house = await House.open(settings, clock=clock, runner=runner)
         ring, identity = ring_of(house)
         try:
             if mine:

@@ -95,14 +95,22 @@ class House:
         self.shared = self._shared_ports()
         self.rooms: dict[str, Room] = {}
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
-        for name in SERVICES:
-            self._add(service_of(name))
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._opening = "the marketplace is being made ready"
         self.started_at = self.clock.now()
 
     # building
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, *, clock: Clock | None = None, runner: Runner = Runner()
+    ) -> House:
+        """The house with every room in place; `Unavailable` where a storage cannot be opened."""
+        house = cls(settings, clock=clock, runner=runner)
+        for name in SERVICES:
+            await house._add(service_of(name))
+        return house
 
     def _shared_ports(self) -> dict[type[Any], Any]:
         """The ports that all services of a process have one instance of."""
@@ -123,25 +131,25 @@ class House:
             Workshop: ProcessWorkshop(),
         }
 
-    def _add(self, service: Service) -> None:
+    async def _add(self, service: Service) -> None:
         for protocol, module in service.answers.items():
             self._answers[protocol] = (service.name, module)
-        storage = self._storage(service)
+        storage = await self._storage(service)
         given = {name: self._part(service, kind, storage) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, storage, self.bus, self.clock) if storage else None
         self.rooms[service.name] = Room(service, service.deps(**given), storage, relay)
 
-    def _storage(self, service: Service) -> Any:
+    async def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""
         wanted = set(deps_fields(service).values())
         if Database in wanted:
             path = self._file("database", service.name)
-            return SqliteDatabase(
+            return await SqliteDatabase.open(
                 path, service=service.name, clock=self.clock, new_id=self.new_id, metadata=service.storage
             )
         if Documents in wanted:
             path = self._file("documents", service.name)
-            return SqliteDocuments(
+            return await SqliteDocuments.open(
                 path,
                 service=service.name,
                 clock=self.clock,

@@ -1,0 +1,84 @@
+"""A real server in a process of its own, for tests that kill it or talk to it over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+HOMETRIP = Path(sys.executable).parent / "hometrip"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """`hometrip up` on a free port; `kill` is -9, `stop` is what an operator does."""
+
+    def __init__(self, data: Path, *options: str, **settings: str) -> None:
+        self.data, self.options, self.port = data, options, free_port()
+        self.settings = {"HOMETRIP_LIMITS": "off", "HOMETRIP_LOG_LEVEL": "warning"} | settings
+        self.log = data.parent / f"{data.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, within: float = 30) -> float:
+        """Seconds until /ready answered 200."""
+        began = time.perf_counter()
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
+        command = [str(HOMETRIP), "up", "--data", str(self.data), "--port", str(self.port), *self.options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=clean | self.settings)
+        async with httpx2.AsyncClient(base_url=self.url) as client:
+            while time.perf_counter() - began < within:
+                assert self.process.poll() is None, self.log.read_text()[-4000:]
+                try:
+                    if (await client.get("/ready")).status_code == 200:
+                        return time.perf_counter() - began
+                except httpx2.TransportError:
+                    pass
+                await asyncio.sleep(0.02)
+        raise TimeoutError(self.log.read_text()[-4000:])
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, within: float = 35) -> int:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+    def end(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(HOMETRIP), "verify", "--data", str(self.data)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        demo = json.loads((self.data / "demo.json").read_text())
+        return {account["role"]: account for account in demo["accounts"]}
