@@ -82,7 +82,9 @@ class SqliteReader:
     async def value(self, statement: Any) -> Any:
         return self._run(statement).scalar()
 
-    def _run(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> CursorResult[Any]:
+    def _run(
+        self, statement: Any, rows: dict[str, Any] | list[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
         if self._core is None:
             raise RuntimeError("this transaction has ended")
         return self._core.execute(statement, rows)
@@ -103,8 +105,8 @@ class SqliteTx(SqliteReader, EventWork):
 
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
         """A statement over `rows` is refused as a whole, like one over a single row."""
-        if rows is None:
-            return self._run(statement).rowcount
+        if rows is None or len(rows) == 1:
+            return self._run(statement, rows and rows[0]).rowcount
         if not rows:
             return 0
         self.link.execute("SAVEPOINT rows")
@@ -120,37 +122,16 @@ class SqliteTx(SqliteReader, EventWork):
 class SqliteDatabase(SqliteOutbox[SqliteTx]):
     """A service's own relational database in a file; it keeps the promises of `ports.database.Database`.
 
-    Open it with `SqliteDatabase.open`.
+    Tables and indexes of `metadata` that are missing are created.
     """
 
-    def __init__(self, file: SqliteFile, *, service: str, clock: Clock, new_id: NewId) -> None:
-        super().__init__(file, service, clock, new_id)
+    def __init__(self, path: Path, *, service: str, clock: Clock, new_id: NewId, metadata: MetaData) -> None:
+        _check(metadata)
+        super().__init__(SqliteFile(path), service, clock, new_id)
         self._over: dict[sqlite3.Connection, Connection] = {}
-
-    @classmethod
-    async def open(
-        cls, path: Path, *, service: str, clock: Clock, new_id: NewId, metadata: MetaData
-    ) -> SqliteDatabase:
-        """The database at `path` with the tables of `metadata`; `Unavailable` where it cannot be opened."""
-        database = cls(await SqliteFile.open(path), service=service, clock=clock, new_id=new_id)
-        try:
-            await database.prepare(metadata)
-        except BaseException:
-            await database.close()
-            raise
-        return database
-
-    async def prepare(self, metadata: MetaData) -> None:
-        """Create the tables and indexes that are missing, ours among them."""
-        for table in metadata.tables.values():
-            if table.name in TABLE_NAMES:
-                raise ValueError(f"a table of this name belongs to the storage itself: {table.name}")
-            for column in table.columns:
-                if isinstance(column.type, DateTime) and not column.type.timezone:
-                    raise ValueError(f"{column} is not DateTime(timezone=True): instants are aware")
-        async with self.transaction() as tx:
-            create_tables(tx.link)
-            core = self._core_over(tx.link)
+        with self.file.setting_up() as link:
+            create_tables(link)
+            core = self._core_over(link)
             metadata.create_all(core, checkfirst=True)
             for table in metadata.tables.values():
                 for index in table.indexes:
@@ -180,6 +161,15 @@ class SqliteDatabase(SqliteOutbox[SqliteTx]):
         if core is None:
             core = self._over[link] = _engine_over(link).connect()
         return core
+
+
+def _check(metadata: MetaData) -> None:
+    for table in metadata.tables.values():
+        if table.name in TABLE_NAMES:
+            raise ValueError(f"a table of this name belongs to the storage itself: {table.name}")
+        for column in table.columns:
+            if isinstance(column.type, DateTime) and not column.type.timezone:
+                raise ValueError(f"{column} is not DateTime(timezone=True): instants are aware")
 
 
 def _engine_over(link: sqlite3.Connection) -> Engine:

@@ -58,25 +58,19 @@ class SqliteReader(ABC):
 
     async def get(self, of: Collection[R], record_id: UUID) -> R | None:
         shelf, key = self.shelves[of], str(record_id)
-        lives, bound = self._living(shelf)
         # The body is left in the file where the record of this revision was read before.
-        found = self._run(
-            f"SELECT revision, CASE WHEN revision = ? THEN NULL ELSE body END FROM {shelf.table} "
-            f"WHERE id = ?{lives}",
-            (shelf.revision_of(key), key, *bound),
-        )
-        return shelf.read(key, *found[0]) if found else None
+        found = self._run(shelf.get, (shelf.revision_of(key), key))
+        if not found:
+            return None
+        record = shelf.read(key, *found[0])
+        return None if shelf.has_ended(record, self.clock) else record
 
     async def get_many(self, of: Collection[R], ids: Sequence[UUID]) -> list[R]:
         shelf, keys = self.shelves[of], [str(record_id) for record_id in ids]
         known = [revision for key in keys if (revision := shelf.revision_of(key)) is not None]
-        lives, bound = self._living(shelf)
-        rows = self._run(
-            "SELECT id, revision, CASE WHEN revision IN (SELECT value FROM json_each(?)) THEN NULL "
-            f"ELSE body END FROM {shelf.table} WHERE id IN (SELECT value FROM json_each(?)){lives}",
-            (_json(known), _json(keys), *bound),
-        )
-        found = {row[0]: shelf.read(*row) for row in rows}
+        rows = self._run(shelf.get_many, (_json(known), _json(keys)))
+        records = ((row[0], shelf.read(*row)) for row in rows)
+        found = {key: record for key, record in records if not shelf.has_ended(record, self.clock)}
         return [found[key] for key in keys if key in found]
 
     async def first(self, of: Collection[R], where: Where, sort: Sequence[str] = ()) -> R | None:
@@ -311,18 +305,13 @@ class SqliteDocumentTx(SqliteReader, EventWork):
 class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
     """A service's own document database in a file; it keeps the promises of `ports.documents.Documents`.
 
-    Open it with `SqliteDocuments.open`. `remembered` is how many decoded records of each collection are kept.
+    - Indexes that are declared otherwise than before are made anew, and those that are no longer declared are
+      dropped; a collection that is not named any more is left as it is.
+    - `remembered` is how many decoded records of each collection are kept in memory.
     """
 
     def __init__(
-        self, file: SqliteFile, *, service: str, clock: Clock, new_id: NewId, shelves: Shelves
-    ) -> None:
-        SqliteOutbox.__init__(self, file, service, clock, new_id)
-        self.shelves = shelves
-
-    @classmethod
-    async def open(
-        cls,
+        self,
         path: Path,
         *,
         service: str,
@@ -330,25 +319,14 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
         new_id: NewId,
         collections: Iterable[Collection[Any]],
         remembered: int = REMEMBERED,
-    ) -> SqliteDocuments:
-        """The storage at `path` with these collections; `Unavailable` where it cannot be opened.
-
-        Indexes that are declared otherwise than before are made anew, and those that are no longer declared
-        are dropped; a collection that is not named here is left as it is.
-        """
-        shelves = Shelves(collections, remembered)
-        file = await SqliteFile.open(path)
-        documents = cls(file, service=service, clock=clock, new_id=new_id, shelves=shelves)
-        try:
-            async with documents.transaction() as tx:
-                create_tables(tx.link)
-                tx.link.execute(AIDS)
-                for shelf in shelves:
-                    shelf.prepare(tx.link)
-        except BaseException:
-            await documents.close()
-            raise
-        return documents
+    ) -> None:
+        self.shelves = Shelves(collections, remembered)
+        SqliteOutbox.__init__(self, SqliteFile(path), service, clock, new_id)
+        with self.file.setting_up() as link:
+            create_tables(link)
+            link.execute(AIDS)
+            for shelf in self.shelves:
+                shelf.prepare(link)
 
     @property
     def reading(self) -> sqlite3.Connection:

@@ -20,6 +20,7 @@ from typing import Any, Generic, NamedTuple
 import msgspec
 
 from hometrip.adapters.documents.sqlite_fields import Fields, json_path
+from hometrip.kernel.clock import Clock
 from hometrip.ports.documents import Collection, Index, R
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
@@ -54,6 +55,13 @@ class Shelf(Generic[R]):
         self._recent: OrderedDict[str, tuple[int, R]] = OrderedDict()
         self._remembered = remembered
         self.aids = [Aid(f"{self.table}__{name}", make, unmake) for name, make, unmake in self._aids()]
+        self.get = (
+            f"SELECT revision, CASE WHEN revision = ? THEN NULL ELSE body END FROM {self.table} WHERE id = ?"
+        )
+        self.get_many = (
+            "SELECT id, revision, CASE WHEN revision IN (SELECT value FROM json_each(?)) THEN NULL "
+            f"ELSE body END FROM {self.table} WHERE id IN (SELECT value FROM json_each(?))"
+        )
         self.lives, self.over = "", ""
         if of.expiry is not None:
             ends = self.fields.sql_of(of.expiry.field)
@@ -88,6 +96,15 @@ class Shelf(Generic[R]):
         if len(self._recent) > self._remembered:
             self._recent.popitem(last=False)
         return record
+
+    def has_ended(self, record: R, clock: Clock) -> bool:
+        """Has the record expired?"""
+        if self.of.expiry is None:
+            return False
+        ends: Any = record
+        for step in self.of.expiry.field.split("."):
+            ends = getattr(ends, step, None)
+        return isinstance(ends, datetime) and ends <= clock.now()
 
     # -- tables and indexes
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -223,6 +224,8 @@ class SqliteOutbox(ABC, Generic[T]):
         self.file, self.service, self.clock, self.new_id = file, service, clock, new_id
         self._relay = new_id().hex
         self._claimed: dict[UUID, int] = {}
+        self._heard: WeakKeyDictionary[asyncio.Task[Any] | None, int] = WeakKeyDictionary()
+        self._heard_when_due = 0
         self._lock: sqlite3.Connection | None = None
         self._owns = False
 
@@ -272,6 +275,7 @@ class SqliteOutbox(ABC, Generic[T]):
         return fired
 
     async def next_due(self) -> datetime | None:
+        self._heard_when_due = self.file.news
         due = self._one("SELECT min(due_at) FROM timers")
         return None if due is None else instant_of(due)
 
@@ -283,9 +287,16 @@ class SqliteOutbox(ABC, Generic[T]):
         return Unsent(count, None if oldest is None else instant_of(oldest))
 
     async def wait_for_unsent(self, timeout: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.file.news.wait(), timeout)
-        self.file.news.clear()
+        """As the port says. News that came since the same task waited last are not missed; for a task that
+        waits for the first time, those that came since `next_due`.
+        """
+        task, file = asyncio.current_task(), self.file
+        if file.news == self._heard.get(task, self._heard_when_due):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await file.next_news.wait()
+        if task is not None:
+            self._heard[task] = file.news
 
     async def history(self, subject: str) -> list[Envelope]:
         kept = self._rows(
@@ -378,6 +389,6 @@ class SqliteOutbox(ABC, Generic[T]):
 
 
 def create_tables(link: sqlite3.Connection) -> None:
-    """Inside the transaction that is open on `link`."""
+    """What this module needs, inside the transaction that is open on `link`."""
     for statement in TABLES.split(";"):
         link.execute(statement)

@@ -15,9 +15,9 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -94,8 +94,8 @@ class _Group:
         self.kept: list[asyncio.Future[None]] = []
         self.spoke = False
 
-    def is_over(self) -> bool:
-        return len(self.kept) >= GROUP_SIZE or time.monotonic() - self.begun > GROUP_SECONDS
+    def is_over(self, seconds: float) -> bool:
+        return len(self.kept) >= GROUP_SIZE or time.monotonic() - self.begun > seconds
 
 
 class Turn(Generic[W]):
@@ -117,18 +117,20 @@ class Turn(Generic[W]):
 
 
 class SqliteFile:
-    """One file with one writer at a time and readers beside it. Open it with `SqliteFile.open`.
+    """One file with one writer at a time and readers beside it; created where there is none.
 
     - `reader` serves single statements, each of which sees what is committed; `snapshot()` several.
-    - `commits` counts the outer transactions that were made durable.
-    - `news` is set when a commit has brought events or timers.
+    - `commits` counts the outer transactions that were made durable; `news` those that brought events or
+      timers, and `next_news` is set with the next of them.
     - `writer` may be used only by whose turn it is.
+
+    `Unavailable` where it cannot be opened.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
-        self.path, self.writer, self.reader = path, writer, reader
-        self.commits = 0
-        self.news = asyncio.Event()
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.commits, self.news, self.next_news = 0, 0, asyncio.Event()
+        self._commit_seconds = 0.0
         self._held, self._closed = False, False
         self._owner: asyncio.Task[Any] | None = None
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -137,13 +139,25 @@ class SqliteFile:
         self._seats = asyncio.Semaphore(READERS)
         self._idle: list[sqlite3.Connection] = []
 
-    @classmethod
-    async def open(cls, path: Path) -> SqliteFile:
-        """The file, created where there is none; `Unavailable` where it cannot be opened."""
         try:
-            return cls(path, *await asyncio.to_thread(_open_both, path))
-        except sqlite3.Error as reason:
+            self.writer, self.reader = _open_both(path)
+        except (sqlite3.Error, OSError) as reason:
             raise refusal_of(reason) or Unavailable("the storage cannot be opened") from reason
+
+    @contextmanager
+    def setting_up(self) -> Iterator[sqlite3.Connection]:
+        """The writer, for the time before the storage is used: waits for other processes, and commits."""
+        try:
+            self.writer.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
+            self.writer.execute("BEGIN IMMEDIATE")
+            yield self.writer
+            self.writer.execute("COMMIT")
+            self.writer.execute("PRAGMA busy_timeout = 0")
+        except BaseException as reason:
+            self._close_all()
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
 
     def transaction(self, begin: Callable[[sqlite3.Connection], W]) -> Turn[W]:
         return Turn(self, begin)
@@ -192,8 +206,11 @@ class SqliteFile:
                 committed = self._line_up()
                 self._finish(self._group)
                 await committed
+        self._close_all()
+
+    def _close_all(self) -> None:
         self._closed = True
-        await asyncio.to_thread(self._thread.shutdown)
+        self._thread.shutdown()
         for link in (*self._idle, self.reader, self.writer):
             link.close()
 
@@ -278,7 +295,8 @@ class SqliteFile:
     def _pass_on(self) -> None:
         """The turn goes to who waits the longest; where the group is over, after its commit."""
         group = self._group
-        if group is None or not group.is_over():
+        # A slow disk is worth larger groups: it then takes a fifth of the time, however slow.
+        if group is None or not group.is_over(max(GROUP_SECONDS, 4 * self._commit_seconds)):
             while self._queue:
                 turn = self._queue.popleft()
                 if not turn.done():
@@ -301,13 +319,14 @@ class SqliteFile:
 
     def _commit(self) -> None:
         """COMMIT, in the thread; where another process is in the way for a moment, again."""
-        deadline = time.monotonic() + PATIENCE
+        begun = time.monotonic()
         while True:
             try:
                 self.writer.execute("COMMIT")
+                self._commit_seconds = time.monotonic() - begun
                 return
             except sqlite3.OperationalError as reason:
-                if not _is_locked(reason) or time.monotonic() >= deadline:
+                if not _is_locked(reason) or time.monotonic() >= begun + PATIENCE:
                     raise
                 time.sleep(0.01)
 
@@ -328,7 +347,9 @@ class SqliteFile:
                 if not kept.done():
                     kept.set_result(None)
             if group.spoke:
-                self.news.set()
+                self.news += 1
+                heard, self.next_news = self.next_news, asyncio.Event()
+                heard.set()
         else:
             self._fail(group, refusal_of(error) or Unavailable("the storage did not keep this"), error)
         self._pass_on()
