@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx2
 
@@ -44,7 +44,7 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
         command = [str(HOMETRIP), "up", "--data", str(self.data), "--port", str(self.port), *self.options]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=clean | self.settings)
+            self.process = self._spawn(command, log, clean | self.settings)
         async with httpx2.AsyncClient(base_url=self.url) as client:
             while time.perf_counter() - began < within:
                 assert self.process.poll() is None, self.log.read_text()[-4000:]
@@ -55,6 +55,10 @@ class Server:
                     pass
                 await asyncio.sleep(0.02)
         raise TimeoutError(self.log.read_text()[-4000:])
+
+    @staticmethod
+    def _spawn(command: list[str], log: BinaryIO, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=env)
 
     def kill(self) -> None:
         assert self.process

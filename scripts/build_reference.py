@@ -1,0 +1,172 @@
+"""Writes the reference pages that come from the code: settings, events, errors, metrics, routes.
+
+`--check` writes nothing and fails where a page is not what the code says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hometrip.app.edge.problems import STATUSES
+from hometrip.app.edge.routes import every_handler, litestar_of
+from hometrip.app.metrics import REGISTRY
+from hometrip.app.rooms import service_of, settings_kind
+from hometrip.app.settings import ENGINES, SERVICES, Settings, load
+from hometrip.app.wiring import House, event_of
+from hometrip.kernel.errors import HomeTripError
+from hometrip.kernel.events import Event
+
+PAGES = Path(__file__).parents[1] / "docs" / "reference"
+
+
+def table(head: str, rows: Iterable[Iterable[str]]) -> str:
+    columns = head.split("|")
+    lines = [f"| {' | '.join(column.strip() for column in columns)} |", f"|{' --- |' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def sentence(kind: type[Any]) -> str:
+    """The docstring on one line; what msgspec and dataclasses make up themselves does not count."""
+    text = kind.__dict__.get("__doc__") or ""
+    return " ".join(text.split()) if not text.startswith(f"{kind.__name__}(") else ""
+
+
+def settings_page() -> str:
+    house = [
+        (f"`HOMETRIP_{field.name.upper()}`", shown(field))
+        for field in msgspec.structs.fields(Settings)
+        if field.name != "own"
+    ]
+    own = [
+        (f"`HOMETRIP_{service.upper()}_{field.name.upper()}`", shown(field))
+        for service in SERVICES
+        if (kind := settings_kind(service))
+        for field in msgspec.structs.fields(kind)
+    ]
+    engines = [
+        (f"`HOMETRIP_{port.upper()}_URL`", ", ".join(f"`{s}:`" for s in schemes))
+        for port, schemes in ENGINES.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings\n",
+            "Environment variables, or the same names in lower case without `HOMETRIP_` in `hometrip.toml` "
+            "(a service's own under its `[name]`); the environment wins, the command line wins over both. "
+            "Everything that is wrong is named at start, at once, with exit code 2. `hometrip config check` "
+            "shows what is in force.\n",
+            table("Setting | Default", house),
+            "## Engines\n",
+            "A service's own value wins, as `HOMETRIP_BOOKING_DATABASE_URL`.\n",
+            table("Setting | Engines", engines),
+            "## Of single services\n",
+            table("Setting | Default", own),
+        ]
+    )
+
+
+def shown(field: Any) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT:
+        return "under the data folder" if field.name != "data" else "`./var`"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"`{value}`" if value not in ("", ()) else ""
+
+
+def events_page() -> str:
+    heard: dict[str, list[str]] = {}
+    for name in SERVICES:
+        for reaction in service_of(name).reactions:
+            heard.setdefault(event_of(reaction).name, []).append(f"{name} ({reaction.__name__})")
+    rows = [
+        (
+            f"`{name}`",
+            kind.__module__.split(".")[2],
+            kind.about[0],
+            "; ".join(heard.get(name, [])) or "",
+            sentence(kind),
+        )
+        for name, kind in sorted(Event.by_name.items())
+        if kind.__module__.startswith("hometrip.services.")
+    ]
+    return "# Events\n\nEach in its envelope; a timer is an event that its own service hears.\n\n" + table(
+        "Event | By | Subject | Heard by | What it tells", rows
+    )
+
+
+def errors_page() -> str:
+    rows = [
+        (
+            f"`{code}`",
+            str(next((status for family, status in STATUSES if issubclass(kind, family)), 500)),
+            sentence(kind),
+        )
+        for code, kind in sorted(HomeTripError.by_code.items())
+        if kind.__module__.startswith("hometrip.")
+    ]
+    return "# Errors\n\nThe `code` of a problem document (RFC 9457) is stable.\n\n" + table(
+        "Code | Status | Meaning", rows
+    )
+
+
+def metrics_page() -> str:
+    rows = [(f"`{metric.name}`", metric.type, metric.documentation) for metric in REGISTRY.collect()]
+    return "# Metrics\n\nAt `/metrics`, as Prometheus text.\n\n" + table(
+        "Metric | Type | Meaning", sorted(rows)
+    )
+
+
+def routes_page(house: House) -> str:
+    rows = sorted(
+        (path, method, handler.opt["access"].value, handler.summary or "")
+        for path, handler in every_handler(litestar_of(house))
+        if handler.resolve_include_in_schema()
+        for method in handler.http_methods - {"OPTIONS", "HEAD"}
+    )
+    return "# Routes\n\nThe OpenAPI document is at `/api/openapi.json`.\n\n" + table(
+        "Route | Who | What", ((f"`{method} {path}`", who, what) for path, method, who, what in rows)
+    )
+
+
+async def pages() -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        house = await House.open(load({}, {"data": Path(folder)}))
+        try:
+            routes = routes_page(house)
+        finally:
+            await house.stop()
+    return {
+        "settings.md": settings_page(),
+        "events.md": events_page(),
+        "errors.md": errors_page(),
+        "metrics.md": metrics_page(),
+        "routes.md": routes,
+    }
+
+
+def main() -> int:
+    made = asyncio.run(pages())
+    if "--check" in sys.argv:
+        stale = [name for name, text in made.items() if not same(PAGES / name, text)]
+        if stale:
+            print(f"stale: {', '.join(stale)}; run scripts/build_reference.py", file=sys.stderr)
+        return bool(stale)
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, text in made.items():
+        (PAGES / name).write_text(text)
+    return 0
+
+
+def same(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
