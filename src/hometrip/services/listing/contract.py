@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
@@ -225,6 +226,9 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class ListingQuestions(Protocol):
+    async def quote(self, caller: Caller, listing_id: UUID, wish: Wish) -> Quote:
+        """The price of a stay that can be booked now, as `POST /listings/{id}/quote` answers it."""
+
     async def terms(self, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
         """Everything for a booking, with a fresh quote, and the total that `quote_id` promised.
 

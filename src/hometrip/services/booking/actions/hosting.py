@@ -1,0 +1,108 @@
+"""What the host (or staff) does with a booking, and what time does to it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Unavailable
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, tell
+from hometrip.services.booking.actions.paying import settle
+from hometrip.services.booking.contract import (
+    BookingAccepted,
+    BookingCheckedIn,
+    BookingCompleted,
+    BookingDeclined,
+    BookingExpired,
+)
+from hometrip.services.booking.rules import (
+    NO_ANSWER,
+    SYSTEM,
+    BookingView,
+    accepted,
+    actor_of,
+    checked_in,
+    completed,
+    moved,
+    timed_out,
+    view_of,
+)
+
+
+async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    """Say yes to a request: confirmed at once where the card was authorised, else the guest pays now."""
+    async with deps.db.transaction() as tx:
+        asked = await store.bookings.get(tx, booking_id)
+        booking = accepted(asked, actor_of(caller, asked), deps.clock.now())
+        booking = await store.bookings.change(tx, asked, booking)
+        await remind(tx, booking)
+        await tell(tx, BookingAccepted, booking)
+    try:
+        outcome = await deps.payment.capture(booking_id)
+    except Unavailable:
+        return view_of(booking)  # payment hears of the acceptance by its event as well, and captures then
+    if outcome != "captured":
+        return view_of(booking)
+    async with deps.db.transaction() as tx:
+        return view_of(await settle(deps, tx, await store.bookings.get(tx, booking_id)))
+
+
+async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
+    async with deps.db.transaction() as tx:
+        asked = await store.bookings.get(tx, booking_id)
+        booking = moved(asked, "decline", actor_of(caller, asked), deps.clock.now(), why)
+        booking = await store.bookings.change(tx, asked, booking)
+        await store.nights.release(tx, booking_id)
+        await remind(tx, booking)
+        await tell(tx, BookingDeclined, booking, why=why)
+    return view_of(booking)
+
+
+async def check_in(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    async with deps.db.transaction() as tx:
+        expected = await store.bookings.get(tx, booking_id)
+        booking = checked_in(expected, actor_of(caller, expected), deps.clock.now())
+        booking = await store.bookings.change(tx, expected, booking)
+        await tell(tx, BookingCheckedIn, booking)
+    return view_of(booking)
+
+
+async def complete(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    async with deps.db.transaction() as tx:
+        stayed = await store.bookings.get(tx, booking_id)
+        booking = completed(stayed, actor_of(caller, stayed), deps.clock.now())
+        booking = await store.bookings.change(tx, stayed, booking)
+        await remind(tx, booking)
+        await tell(tx, BookingCompleted, booking)
+    return view_of(booking)
+
+
+async def end_hold(deps: Deps, event: HoldEnded) -> None:
+    """The time of a pending booking is over, unless it was extended meanwhile or something came of it."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "booking.end_hold"):
+            return
+        pending = await store.bookings.get(tx, event.booking_id)
+        booking = timed_out(pending, deps.clock.now())
+        if booking is None:
+            return
+        booking = await store.bookings.change(tx, pending, booking)
+        await store.nights.release(tx, booking.id)
+        if booking.status == "declined":
+            await tell(tx, BookingDeclined, booking, why=NO_ANSWER)
+        else:
+            await tell(tx, BookingExpired, booking)
+
+
+async def end_stay(deps: Deps, event: StayEnded) -> None:
+    """Completed by itself at check-out, unless the host did it before or it was cancelled."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "booking.end_stay"):
+            return
+        stayed = await store.bookings.get(tx, event.booking_id)
+        if stayed.status not in ("confirmed", "checked_in"):
+            return
+        booking = completed(stayed, SYSTEM, deps.clock.now())
+        booking = await store.bookings.change(tx, stayed, booking)
+        await tell(tx, BookingCompleted, booking)

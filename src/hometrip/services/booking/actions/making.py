@@ -1,0 +1,116 @@
+"""To book: the price is compared, the nights are taken, the hold begins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import HomeTripError
+from hometrip.kernel.once import Once
+from hometrip.kernel.stay import Stay, stay_of
+from hometrip.ports.database import Tx
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.contract import (
+    BookingCreated,
+    BookingExpired,
+    BookingRequested,
+    DatesTaken,
+    PriceChanged,
+)
+from hometrip.services.booking.rules import (
+    HOST,
+    SYSTEM,
+    Booking,
+    BookingView,
+    BookingWish,
+    admit,
+    moved,
+    open_booking,
+    view_of,
+)
+
+# The listing service knows what was taken before; what it may not have heard of yet is told of so many days.
+NEAR = timedelta(days=30)
+
+
+class _Forgotten(Exception):
+    """Ends a transaction that looked for the answer of a key and found none."""
+
+
+async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> BookingView:
+    """A pending booking that holds its nights.
+
+    Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`, and what
+    the listing service says against the wish (`StayRefused`, `QuoteExpired`, `CouponRefused`, …).
+    """
+    stay = stay_of(wish.check_in, wish.check_out)
+    await _refuse_early(deps, caller.id, wish, stay, once)
+    terms = await deps.listing.terms(wish.listing_id, wish.for_listing, wish.quote_id, caller.id)
+    if terms.quote.total != terms.quoted_total:
+        raise PriceChanged(quote=terms.quote)
+    booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
+    try:
+        async with deps.db.transaction() as tx:
+            await tx.once(once)
+            await _replace_hold(deps, tx, booking)
+            await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", stay.each_night())
+            await _spend_coupon(deps, tx, booking)
+            await store.bookings.add(tx, booking, once.key)
+            await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
+            await remind(tx, booking)
+            view = view_of(booking)
+            await tx.answer(once, view)
+    except DatesTaken:
+        raise await _taken(deps, wish) from None
+    return view
+
+
+async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Stay, once: Once) -> None:
+    """Spare the house the work for nights that are surely gone; the key decides about all others.
+
+    A request that was answered before gets that answer, whatever has become of the home since.
+    """
+    async with deps.db.read() as db:
+        known = await store.bookings.made_with(db, guest_id, once.key)
+        gone = not known and await store.nights.taken_by_others(db, wish.listing_id, stay, guest_id)
+    if gone:
+        raise await _taken(deps, wish)
+    if known:
+        with suppress(_Forgotten):
+            async with deps.db.transaction() as tx:
+                await tx.once(once)
+                raise _Forgotten
+
+
+async def _taken(deps: Deps, wish: BookingWish) -> DatesTaken:
+    """The refusal with the nearest stays that are free, as far as the listing service can be asked."""
+    async with deps.db.read() as db:
+        near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
+        taken = await store.nights.taken(db, wish.listing_id, near)
+    try:
+        free = await deps.listing.free_instead(wish.listing_id, wish.for_listing, taken)
+    except HomeTripError:
+        free = []  # the refusal stands without a proposal
+    return DatesTaken(free_instead=free)
+
+
+async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:
+    """One hold per guest and home: an earlier one that nobody paid makes room for this one."""
+    for earlier in await store.bookings.unpaid_holds(tx, booking.guest_id, booking.listing_id):
+        ended = moved(earlier, "expire", SYSTEM, deps.clock.now(), "replaced by a newer booking of the guest")
+        ended = await store.bookings.change(tx, earlier, ended)
+        await store.nights.release(tx, earlier.id)
+        await remind(tx, ended)
+        await tell(tx, BookingExpired, ended)
+
+
+async def _spend_coupon(deps: Deps, tx: Tx, booking: Booking) -> None:
+    """The coupon's limits hold at this moment, in this transaction."""
+    if booking.coupon is None:
+        return
+    coupon = await store.coupons.find(tx, booking.coupon)
+    uses = await store.coupons.uses(tx, booking.coupon, booking.guest_id, booking.listing_id)
+    admit(coupon, booking.listing_id, uses, deps.clock.now())

@@ -1,0 +1,83 @@
+"""What booking answers to other services."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import Deps
+from hometrip.services.booking.contract import CouponTerms, DatesTaken, Payable
+from hometrip.services.booking.rules import HOST, CouponUses, admit, ranges
+
+
+async def payable(deps: Deps, booking_id: UUID) -> Payable:
+    async with deps.db.read() as db:
+        booking = await store.bookings.get(db, booking_id)
+    return Payable(
+        booking_id=booking.id,
+        guest_id=booking.guest_id,
+        host_id=booking.host_id,
+        status=booking.status,
+        total=booking.total,
+        split=booking.split,
+        capture="manual" if booking.awaiting == HOST else "automatic",
+        check_in_at=booking.check_in_at,
+        hold_until=booking.hold_until,
+    )
+
+
+async def coupon(deps: Deps, code: str, listing_id: UUID, guest_id: UUID | None) -> CouponTerms:
+    async with deps.db.read() as db:
+        found = await store.coupons.find(db, code)
+        uses = CouponUses(total=0, by_account=0)
+        if found is not None:
+            uses = await store.coupons.uses(db, code, guest_id, listing_id)
+    return admit(found, listing_id, uses, deps.clock.now())
+
+
+async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
+    async with deps.db.read() as db:
+        return await store.bookings.was_confirmed(db, listing_id, guest_id)
+
+
+async def has_open(deps: Deps, listing_id: UUID) -> bool:
+    async with deps.db.read() as db:
+        return await store.bookings.is_ahead(db, listing_id, deps.clock.now())
+
+
+async def taken(deps: Deps, listing_id: UUID) -> list[Stay]:
+    async with deps.db.read() as db:
+        return await store.nights.taken(db, listing_id)
+
+
+async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
+    async with deps.db.transaction() as tx:
+        if set(stay.each_night()) != await store.nights.of_owner(tx, block_id):
+            await store.nights.release(tx, block_id)
+            await store.nights.take_nights(tx, listing_id, block_id, "block", stay.each_night())
+
+
+async def unblock(deps: Deps, block_id: UUID) -> None:
+    async with deps.db.transaction() as tx:
+        await store.nights.release_block(tx, block_id)
+
+
+async def replace_blocks(deps: Deps, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
+    wanted = {night for stay in stays for night in stay.each_night()}
+    async with deps.db.transaction() as tx:
+        mine = await store.nights.of_owner(tx, source_id)
+        others: dict[object, UUID] = {}
+        if wanted:
+            span = Stay(min(wanted), max(wanted) + ONE_NIGHT)
+            owners = await store.nights.owners(tx, listing_id, span)
+            others = {night: owner for night, owner in owners.items() if owner != source_id}
+        if dropped := sorted(mine - wanted):
+            await store.nights.release_some(tx, source_id, dropped)
+        try:
+            added = sorted(wanted - mine - others.keys())
+            await store.nights.take_nights(tx, listing_id, source_id, "import", added)
+        except DatesTaken as race:
+            raise Unavailable("Nights of this home were booked at this moment; ask again.") from race
+    return ranges([(others[night], night) for night in sorted(wanted & others.keys())])

@@ -1,0 +1,66 @@
+"""What booking does when payments speak, and when its own timers come; each may run twice."""
+
+from __future__ import annotations
+
+from hometrip.services.booking import actions, store
+from hometrip.services.booking.actions import Deps, HoldEnded, StayEnded
+from hometrip.services.payment.contract import (
+    PaymentActionRequired,
+    PaymentCreated,
+    PaymentFailed,
+    PaymentIntentCreated,
+    PaymentRefunded,
+    PaymentSucceeded,
+)
+
+
+async def confirm_when_paid(deps: Deps, event: PaymentSucceeded) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.confirm_when_paid"):
+            booking = await store.bookings.get(tx, event.booking_id)
+            await actions.settle(deps, tx, booking, event.payment_id)
+
+
+async def note_when_intent_created(deps: Deps, event: PaymentIntentCreated) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.note_when_intent_created"):
+            await actions.note(tx, event.booking_id, event.payment_id, "requires_payment_method")
+
+
+async def hold_longer_when_action_required(deps: Deps, event: PaymentActionRequired) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.hold_longer_when_action_required"):
+            await actions.note(tx, event.booking_id, event.payment_id, "requires_action")
+            await actions.hold_longer(tx, event.booking_id)
+
+
+async def capture_when_authorised_late(deps: Deps, event: PaymentCreated) -> None:
+    """The card of a request was authorised: the host may have said yes before, or the request be over."""
+    async with deps.db.transaction() as tx:
+        booking = await store.bookings.get(tx, event.booking_id)
+        if await tx.first_time(event, "booking.capture_when_authorised_late"):
+            booking = await actions.note(tx, event.booking_id, event.payment_id, "requires_capture")
+            await actions.refuse_payment(tx, booking)
+    if booking.awaiting == "payment":
+        await deps.payment.capture(event.booking_id)  # `payment.succeeded` confirms the booking
+
+
+async def note_when_payment_failed(deps: Deps, event: PaymentFailed) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.note_when_payment_failed"):
+            await actions.note(tx, event.booking_id, event.payment_id, "failed")
+
+
+async def note_when_refunded(deps: Deps, event: PaymentRefunded) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.note_when_refunded"):
+            status = "refunded" if event.all else "partially_refunded"
+            await actions.note(tx, event.booking_id, event.payment_id, status)
+
+
+async def end_hold_when_due(deps: Deps, event: HoldEnded) -> None:
+    await actions.end_hold(deps, event)
+
+
+async def end_stay_when_due(deps: Deps, event: StayEnded) -> None:
+    await actions.end_stay(deps, event)

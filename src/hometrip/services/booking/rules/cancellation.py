@@ -1,0 +1,258 @@
+"""What a cancellation refunds: the table of policies, and the arithmetic line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.money import Money, half_up, total, zero
+from hometrip.kernel.record import Frozen
+from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date, zone_of
+from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.rules.booking import Booking, Cancellation, CancelledLine
+from hometrip.services.booking.rules.states import LIVE
+from hometrip.services.listing.contract import QuoteLine, Split
+
+GRACE = 24 * HOUR
+GRACE_NOTICE_DAYS = 7
+GRACE_NIGHTS_BELOW = 28
+FEE_REFUNDS = 3
+FEE_REFUNDS_WITHIN = 365 * DAY
+WHOLE_BP = 10_000
+
+
+class Part(Frozen):
+    """What comes back of the nights that are not over: so many basis points of all but the first `less`."""
+
+    rule: str
+    bp: int
+    less: int = 0
+
+
+class Notice(Frozen):
+    """So long before check-in: days by the home's calendar and check-in time, or hours by the clock."""
+
+    days: int = 0
+    hours: int = 0
+
+
+class Policy(Frozen):
+    """The first notice that is kept decides; none kept before check-in gives nothing."""
+
+    before: tuple[tuple[Notice, Part], ...]
+    after: Part
+
+
+ALL = Part(rule="all_nights", bp=WHOLE_BP)
+ALL_BUT_ONE = Part(rule="all_but_some_nights", bp=WHOLE_BP, less=1)
+ALL_BUT_THIRTY = Part(rule="all_but_some_nights", bp=WHOLE_BP, less=30)
+HALF = Part(rule="part_of_nights", bp=5_000)
+HALF_BUT_ONE = Part(rule="part_of_nights", bp=5_000, less=1)
+NOTHING = Part(rule="nothing", bp=0)
+GRACE_PART = Part(rule="grace", bp=WHOLE_BP)
+
+AT_CHECK_IN = Notice()
+
+
+def _days(days: int) -> Notice:
+    return Notice(days=days)
+
+
+POLICIES = {
+    "flexible": Policy(before=((Notice(hours=24), ALL), (AT_CHECK_IN, ALL_BUT_ONE)), after=ALL_BUT_ONE),
+    "moderate": Policy(before=((_days(5), ALL), (AT_CHECK_IN, HALF_BUT_ONE)), after=HALF_BUT_ONE),
+    "limited": Policy(before=((_days(14), ALL), (_days(7), HALF)), after=NOTHING),
+    "firm": Policy(before=((_days(30), ALL), (_days(7), HALF)), after=NOTHING),
+    "strict": Policy(before=((_days(7), HALF),), after=NOTHING),
+    "super_strict_30": Policy(before=((_days(30), HALF),), after=NOTHING),
+    "super_strict_60": Policy(before=((_days(60), HALF),), after=NOTHING),
+    "non_refundable": Policy(before=(), after=NOTHING),
+    "long_term": Policy(before=((_days(30), ALL), (AT_CHECK_IN, ALL_BUT_THIRTY)), after=ALL_BUT_THIRTY),
+}
+
+# Which lines follow the nights, which make the subtotal that a coupon comes off.
+_WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
+_SUBTOTAL = _WITH_NIGHTS | {"cleaning"}
+
+
+def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) -> Cancellation:
+    """What cancelling at `at` refunds; `by` is guest, host or staff.
+
+    `fees_returned` is how often this guest got the service fee back within the last twelve months.
+    Raises `WrongState` for a booking that is over.
+    """
+    if booking.status not in LIVE:
+        raise WrongState(status=booking.status)
+    if booking.confirmed_at is None:
+        return _nothing_paid(booking, by, at)
+    if by != "guest":
+        whole = _Back(1, 1, cleaning=True, fee=True)
+        return _told(booking, by, f"{by}_cancelled", whole, max(at, booking.check_out_at))
+    part = _part(booking, at)
+    back = _back(booking, part, at, fees_returned)
+    return _told(booking, by, part.rule, back, _valid_until(booking, part, at))
+
+
+def kept_split(booking: Booking, cancelled: Cancellation) -> Split:
+    """Whose the kept rest is, exact to the minor unit.
+
+    The host's share is that of the kept host lines in the agreed payout (so less the same host fee), taxes
+    are those kept on each area, and the platform has the rest.
+    """
+    currency = booking.total.currency
+    on_host = _SUBTOTAL | ({"coupon"} if booking.host_funds_coupon else frozenset())
+    kept = [
+        (line, paid.paid - paid.refunded) for line, paid in zip(booking.lines, cancelled.lines, strict=True)
+    ]
+    host_paid = total((line.amount for line in booking.lines if line.kind in on_host), currency)
+    host_kept = total((rest for line, rest in kept if line.kind in on_host), currency)
+    payout = _portion(booking.split.payout, host_kept.amount, host_paid.amount)
+    taxes = {area: zero(currency) for area in booking.split.taxes}
+    for line, rest in kept:
+        if line.kind == "tax":
+            area = line.area or line.label
+            taxes[area] = taxes.get(area, zero(currency)) + rest
+    if booking.confirmed_at is None:
+        payout, taxes = zero(currency), dict.fromkeys(taxes, zero(currency))
+    return Split(
+        payout=payout, platform=cancelled.kept - payout - total(taxes.values(), currency), taxes=taxes
+    )
+
+
+def returns_fee(cancelled: Cancellation) -> bool:
+    """Does the guest get the service fee back? Three times in twelve months at most."""
+    return cancelled.by == "guest" and any(
+        line.kind == "service_fee" and line.refunded for line in cancelled.lines
+    )
+
+
+class _Back(Frozen, kw_only=False):
+    """The refunded share of the nights as a fraction, and whether cleaning and service fee come back."""
+
+    nights: int
+    of: int
+    cleaning: bool
+    fee: bool
+
+
+def _part(booking: Booking, at: datetime) -> Part:
+    policy = POLICIES[booking.cancellation_policy]
+    if _checked_in(booking, at):
+        return policy.after
+    part = next((part for notice, part in policy.before if at <= _deadline(booking, notice)), NOTHING)
+    if part is not ALL and _in_grace(booking, at):
+        return GRACE_PART
+    return part
+
+
+def _back(booking: Booking, part: Part, at: datetime, fees_returned: int) -> _Back:
+    before = not _checked_in(booking, at)
+    over = 0 if before else _nights_over(booking, at)
+    # A home given away for nothing still has nights to count.
+    worth = [night.amount for night in booking.nightly]
+    worth = worth if sum(worth) else [1] * len(worth)
+    nights, of = part.bp * sum(worth[over + part.less :]), WHOLE_BP * sum(worth)
+    return _Back(nights, of, cleaning=before, fee=before and nights == of and fees_returned < FEE_REFUNDS)
+
+
+def _told(booking: Booking, by: str, rule: str, back: _Back, valid_until: datetime) -> Cancellation:
+    refunded = _refunds(booking.lines, back)
+    lines = [
+        CancelledLine(kind=line.kind, label=line.label, paid=line.amount, refunded=money)
+        for line, money in zip(booking.lines, refunded, strict=True)
+    ]
+    refund = total(refunded, booking.total.currency)
+    return Cancellation(
+        by=by,
+        policy=booking.cancellation_policy,
+        rule=rule,
+        refund=refund,
+        kept=booking.total - refund,
+        lines=lines,
+        valid_until=valid_until,
+    )
+
+
+def _refunds(lines: list[QuoteLine], back: _Back) -> list[Money]:
+    """The refund of each line, rounded half-up once: coupon and taxes follow what they were computed on."""
+    refunds: list[Money] = []
+    done: list[tuple[str, int, int]] = []  # kind, refunded, paid
+    for line in lines:
+        if line.kind in _WITH_NIGHTS:
+            money = _portion(line.amount, back.nights, back.of)
+        elif line.kind == "cleaning":
+            money = line.amount if back.cleaning else line.amount * 0
+        elif line.kind == "service_fee":
+            money = line.amount if back.fee else line.amount * 0
+        else:
+            base = _SUBTOTAL if line.kind == "coupon" else frozenset(line.on or ("nights",))
+            money = _portion(line.amount, *_sums(done, base))
+        refunds.append(money)
+        done.append((line.kind, money.amount, line.amount.amount))
+    return refunds
+
+
+def _sums(done: Iterable[tuple[str, int, int]], kinds: Iterable[str]) -> tuple[int, int]:
+    of_kind = [(refunded, paid) for kind, refunded, paid in done if kind in kinds]
+    return sum(refunded for refunded, _ in of_kind), sum(paid for _, paid in of_kind)
+
+
+def _portion(money: Money, part: int, of: int) -> Money:
+    return Money(half_up(money.amount * part, of), money.currency) if of > 0 else money * 0
+
+
+def _nothing_paid(booking: Booking, by: str, at: datetime) -> Cancellation:
+    none = zero(booking.total.currency)
+    return Cancellation(
+        by=by,
+        policy=booking.cancellation_policy,
+        rule="nothing_paid",
+        refund=none,
+        kept=none,
+        lines=[
+            CancelledLine(kind=line.kind, label=line.label, paid=none, refunded=none)
+            for line in booking.lines
+        ],
+        valid_until=booking.hold_until or at,
+    )
+
+
+def _checked_in(booking: Booking, at: datetime) -> bool:
+    return at > booking.check_in_at or booking.status == "checked_in"
+
+
+def _deadline(booking: Booking, notice: Notice) -> datetime:
+    """The last instant of this notice: the home's check-in time on the day that is so many days earlier."""
+    check_in_time = booking.check_in_at.astimezone(zone_of(booking.time_zone)).strftime("%H:%M")
+    day = booking.check_in - timedelta(days=notice.days)
+    return at_local(day, check_in_time, booking.time_zone) - timedelta(hours=notice.hours)
+
+
+def _in_grace(booking: Booking, at: datetime) -> bool:
+    confirmed = booking.confirmed_at
+    return (
+        confirmed is not None
+        and booking.stay.nights < GRACE_NIGHTS_BELOW
+        and confirmed <= _deadline(booking, _days(GRACE_NOTICE_DAYS))
+        and at <= confirmed + GRACE
+    )
+
+
+def _nights_over(booking: Booking, at: datetime) -> int:
+    """A night is over once its date is over at the home."""
+    days = (local_date(at, booking.time_zone) - booking.check_in).days
+    return min(max(days, 0), booking.stay.nights)
+
+
+def _valid_until(booking: Booking, part: Part, at: datetime) -> datetime:
+    """When the answer may change next: a deadline, the end of the grace period, a midnight of the stay."""
+    turns = [_deadline(booking, notice) for notice, _ in POLICIES[booking.cancellation_policy].before]
+    turns += [booking.check_in_at]
+    if part is GRACE_PART and booking.confirmed_at:
+        turns.append(booking.confirmed_at + GRACE)
+    ahead = [turn for turn in turns if turn >= at and not _checked_in(booking, at)]
+    if ahead:
+        return min(ahead)
+    tomorrow = max(local_date(at, booking.time_zone), booking.check_in) + ONE_NIGHT
+    return max(at, min(at_local(tomorrow, "00:00", booking.time_zone), booking.check_out_at))

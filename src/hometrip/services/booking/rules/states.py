@@ -1,0 +1,152 @@
+"""The table of a booking's states: the only way from one to the next. Each move writes who, when and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Conflict, Forbidden, NotFound
+from hometrip.kernel.record import Frozen
+from hometrip.kernel.stay import at_local
+from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.rules.booking import (
+    HOST,
+    PAY_AFTER_ACCEPTANCE_WITHIN,
+    PAY_LONGER_BY,
+    PAYMENT,
+    Actor,
+    Booking,
+    Step,
+)
+
+
+class TooEarly(Conflict):
+    """This can only be done from the day itself on; `not_before` says from when."""
+
+    code = "too_early"
+
+
+class Move(Frozen):
+    """From any of the states `out_of` to `status`, by these roles; if pending, it then awaits `awaiting`."""
+
+    out_of: frozenset[str]
+    status: str
+    by: frozenset[str]
+    awaiting: str | None = None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ASKED, HELD = "pending/host", "pending/payment"  # the two kinds of pending
+MOVES = {
+    "accept": Move(out_of=_words(ASKED), status="pending", awaiting=PAYMENT, by=_words("host staff")),
+    "decline": Move(out_of=_words(ASKED), status="declined", by=_words("host staff system")),
+    "confirm": Move(out_of=_words(HELD), status="confirmed", by=_words("system")),
+    # Replaced by a newer hold of the same guest, a request that nobody paid ends like a hold.
+    "expire": Move(out_of=_words(f"{HELD} {ASKED}"), status="expired", by=_words("system")),
+    # A payment that came after the hold's end, with the nights still free.
+    "revive": Move(out_of=_words("expired"), status="confirmed", by=_words("system")),
+    "check_in": Move(out_of=_words("confirmed"), status="checked_in", by=_words("host staff")),
+    "complete": Move(
+        out_of=_words("confirmed checked_in"), status="completed", by=_words("host staff system")
+    ),
+    "cancel": Move(
+        out_of=_words(f"{ASKED} {HELD} confirmed checked_in"),
+        status="cancelled",
+        by=_words("guest host staff"),
+    ),
+}
+LIVE = ("pending", "confirmed", "checked_in")
+
+
+def state_of(booking: Booking) -> str:
+    return f"pending/{booking.awaiting}" if booking.status == "pending" else booking.status
+
+
+def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
+    """The booking after this move; `Forbidden` to other roles, `WrongState` where it cannot be made."""
+    move = MOVES[verb]
+    if by.role not in move.by:
+        raise Forbidden
+    if state_of(booking) not in move.out_of:
+        raise WrongState(f"A booking that is {booking.status} cannot {verb}.", status=booking.status)
+    step = Step(
+        status="accepted" if verb == "accept" else move.status,
+        at=at,
+        by=by.role,
+        why=why,
+        account_id=by.account_id,
+    )
+    return replace(
+        booking,
+        status=move.status,
+        awaiting=move.awaiting,
+        hold_until=None,
+        history=[*booking.history, step],
+    )
+
+
+def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
+    """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before."""
+    moved_on = moved(booking, "accept", by, at)
+    return replace(moved_on, hold_until=at + PAY_AFTER_ACCEPTANCE_WITHIN)
+
+
+def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
+    """Paid: out of a hold, or out of one that had ended."""
+    verb = "revive" if booking.status == "expired" else "confirm"
+    return replace(moved(booking, verb, by, at), confirmed_at=at)
+
+
+def held_longer(booking: Booking) -> Booking:
+    """A hold lasts once 15 minutes longer while the guest's bank asks; any other booking stays as it is."""
+    if booking.hold_until is None or booking.awaiting != PAYMENT or booking.hold_extended:
+        return booking
+    return replace(booking, hold_until=booking.hold_until + PAY_LONGER_BY, hold_extended=True)
+
+
+def timed_out(booking: Booking, at: datetime) -> Booking | None:
+    """What becomes of a pending booking whose time is over: a request is declined, a hold expires."""
+    if booking.hold_until is None or at < booking.hold_until:
+        return None
+    system = Actor(role="system")
+    if booking.awaiting == HOST:
+        return moved(booking, "decline", system, at, NO_ANSWER)
+    return moved(booking, "expire", system, at, "not paid in time")
+
+
+NO_ANSWER = "the host did not answer within 24 hours"
+
+
+def checked_in(booking: Booking, by: Actor, at: datetime) -> Booking:
+    """From the beginning of the check-in day at the home on."""
+    moved_on = moved(booking, "check_in", by, at)
+    _not_before(at_local(booking.check_in, "00:00", booking.time_zone), at)
+    return moved_on
+
+
+def completed(booking: Booking, by: Actor, at: datetime) -> Booking:
+    """From the beginning of the check-out day at the home on; by itself at the check-out time."""
+    moved_on = moved(booking, "complete", by, at)
+    _not_before(at_local(booking.check_out, "00:00", booking.time_zone), at)
+    return moved_on
+
+
+def _not_before(day: datetime, at: datetime) -> None:
+    if at < day:
+        raise TooEarly(not_before=day)
+
+
+def actor_of(caller: Caller, booking: Booking) -> Actor:
+    """In which role the caller meets this booking; a stranger learns nothing: `NotFound`."""
+    if caller.account_id == booking.guest_id:
+        return Actor(role="guest", account_id=caller.account_id)
+    if caller.account_id == booking.host_id:
+        return Actor(role="host", account_id=caller.account_id)
+    if caller.is_staff:
+        return Actor(role="staff", account_id=caller.account_id)
+    raise NotFound

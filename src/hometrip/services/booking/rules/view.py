@@ -1,0 +1,74 @@
+"""A booking as its guest, its host and staff see it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from hometrip.kernel.money import Money
+from hometrip.kernel.page import Page
+from hometrip.kernel.wire import Answer
+from hometrip.services.booking.rules.booking import Booking, Cancellation, PaymentNote
+from hometrip.services.listing.contract import QuoteLine
+
+
+class StepView(Answer):
+    """`by` is guest, host, staff or system."""
+
+    status: str
+    at: datetime
+    by: str
+    why: str | None = None
+
+
+class BookingView(Answer):
+    """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending."""
+
+    id: UUID
+    listing_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    title: str
+    time_zone: str
+    check_in: date
+    check_out: date
+    check_in_at: datetime
+    check_out_at: datetime
+    nights: int
+    guests: int
+    pets: int
+    status: str
+    lines: list[QuoteLine]
+    total: Money
+    host_payout: Money
+    cancellation_policy: str
+    payment: PaymentNote
+    history: list[StepView]
+    version: int
+    created_at: datetime
+    awaiting: str | None = None
+    hold_until: datetime | None = None
+    confirmed_at: datetime | None = None
+    cancellation: Cancellation | None = None
+    coupon: str | None = None
+    message: str | None = None
+
+
+_SAME = tuple(
+    field for field in BookingView.__struct_fields__ if field not in ("nights", "host_payout", "history")
+)
+
+
+def view_of(booking: Booking) -> BookingView:
+    return BookingView(
+        **{field: getattr(booking, field) for field in _SAME},
+        nights=booking.stay.nights,
+        host_payout=booking.split.payout,
+        history=[
+            StepView(status=step.status, at=step.at, by=step.by, why=step.why) for step in booking.history
+        ],
+    )
+
+
+def views_of(page: Page[Booking]) -> Page[BookingView]:
+    return Page(items=[view_of(booking) for booking in page.items], next_cursor=page.next_cursor)

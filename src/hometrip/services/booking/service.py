@@ -1,0 +1,26 @@
+"""The booking service's table of contents."""
+
+from __future__ import annotations
+
+from hometrip.kernel.service import Service
+from hometrip.services.booking import actions, api, reactions, store
+from hometrip.services.booking.contract import BookingQuestions
+
+SERVICE = Service(
+    name="booking",
+    port=4004,
+    deps=actions.Deps,
+    routes=api.ROUTES,
+    reactions=[
+        reactions.confirm_when_paid,
+        reactions.note_when_intent_created,
+        reactions.hold_longer_when_action_required,
+        reactions.capture_when_authorised_late,
+        reactions.note_when_payment_failed,
+        reactions.note_when_refunded,
+        reactions.end_hold_when_due,
+        reactions.end_stay_when_due,
+    ],
+    answers={BookingQuestions: actions.questions},
+    storage=store.tables,
+)

@@ -1,0 +1,8 @@
+"""Bookings, nights and coupons: tables, and every query as a function of a transaction, by noun."""
+
+from __future__ import annotations
+
+from hometrip.services.booking.store import bookings, coupons, nights
+from hometrip.services.booking.store.tables import tables
+
+__all__ = ["bookings", "coupons", "nights", "tables"]

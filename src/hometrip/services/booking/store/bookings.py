@@ -1,0 +1,286 @@
+"""Bookings and their histories: every query about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, and_, func, insert, literal, or_, select, tuple_, update
+
+from hometrip.kernel.clock import MINUTE
+from hometrip.kernel.errors import Invalid, NotFound, Unavailable
+from hometrip.kernel.money import Money
+from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.record import Frozen
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.booking.rules import (
+    FEE_REFUNDS_WITHIN,
+    LIVE,
+    TAKEN,
+    UNPAID,
+    Booking,
+    Cancellation,
+    PaymentNote,
+    Step,
+    returns_fee,
+)
+from hometrip.services.booking.store.tables import bookings, history, nights
+from hometrip.services.listing.contract import QuoteLine, Split
+
+
+class _Agreed(Frozen):
+    """The JSON of `bookings.agreed`."""
+
+    lines: list[QuoteLine]
+    split: Split
+    nightly: list[Money]
+
+
+_agreed = msgspec.json.Decoder(_Agreed).decode
+_cancellation = msgspec.json.Decoder(Cancellation).decode
+
+# Columns that bear the name of the record's field.
+_SAME = (
+    "id listing_id guest_id host_id title time_zone check_in check_out check_in_at check_out_at guests pets "
+    "status awaiting hold_until hold_extended host_funds_coupon cancellation_policy coupon message "
+    "confirmed_at version created_at"
+).split()
+_CHANGING = (
+    "status awaiting hold_until hold_extended payment_status intent_id confirmed_at cancellation "
+    "fee_returned_at version"
+).split()
+
+
+async def add(tx: Tx, booking: Booking, once_key: str) -> None:
+    await tx.execute(insert(bookings).values(_row_of(booking) | {"once_key": once_key or None}))
+    await _write_steps(tx, booking, after=0)
+
+
+async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
+    """Write what has changed, and the new steps of its history; the booking at its next version."""
+    after = msgspec.structs.replace(after, version=before.version + 1)
+    row = _row_of(after)
+    statement = update(bookings).where(bookings.c.id == before.id, bookings.c.version == before.version)
+    if await tx.execute(statement.values({name: row[name] for name in _CHANGING})) != 1:
+        raise Unavailable("This booking is being changed by another at this moment.")
+    await _write_steps(tx, after, after=len(before.history))
+    return after
+
+
+async def get(db: Reader, booking_id: UUID) -> Booking:
+    """`NotFound` where there is none."""
+    row = await db.row(select(bookings).where(bookings.c.id == booking_id))
+    if row is None:
+        raise NotFound
+    return (await _with_history(db, [row]))[0]
+
+
+async def made_with(db: Reader, guest_id: UUID, once_key: str) -> bool:
+    """Has this guest made a booking with that Idempotency-Key (perhaps long ago)?"""
+    if not once_key:
+        return False
+    mine = select(bookings.c.id).where(bookings.c.guest_id == guest_id, bookings.c.once_key == once_key)
+    return await db.value(mine.limit(1)) is not None
+
+
+async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
+    """The guest's pending bookings of this home that no card backs."""
+    rows = await tx.rows(
+        select(bookings).where(
+            bookings.c.guest_id == guest_id,
+            bookings.c.listing_id == listing_id,
+            bookings.c.status == "pending",
+            bookings.c.payment_status.in_(sorted(UNPAID)),
+        )
+    )
+    return await _with_history(tx, rows)
+
+
+async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
+    found = select(bookings.c.id).where(
+        bookings.c.guest_id == guest_id,
+        bookings.c.listing_id == listing_id,
+        bookings.c.confirmed_at.is_not(None),
+    )
+    return await db.value(found.limit(1)) is not None
+
+
+async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
+    found = select(bookings.c.id).where(
+        bookings.c.listing_id == listing_id, bookings.c.status.in_(LIVE), bookings.c.check_out_at > at
+    )
+    return await db.value(found.limit(1)) is not None
+
+
+async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
+    """How often the guest got the service fee back within twelve months."""
+    statement = select(func.count()).where(
+        bookings.c.guest_id == guest_id, bookings.c.fee_returned_at > at - FEE_REFUNDS_WITHIN
+    )
+    return int(await db.value(statement))
+
+
+async def contradictions(db: Reader, at: datetime) -> list[str]:
+    """Bookings whose nights, hold or payment are not what their state says."""
+    held = and_(nights.c.owner_id == bookings.c.id, nights.c.kind == "booking")
+    statement = (
+        select(bookings, func.count(nights.c.night).label("held"))
+        .outerjoin(nights, held)
+        .group_by(bookings.c.id)
+    )
+    found = []
+    for row in await db.rows(statement):
+        live = row.status in (*LIVE, "completed")
+        if row.held != ((row.check_out - row.check_in).days if live else 0):
+            found.append(f"booking {row.id} is {row.status} and has {row.held} nights")
+        if row.status == "pending" and row.hold_until < at - MINUTE:
+            found.append(f"booking {row.id} is held since {row.hold_until}, past its time")
+        if row.confirmed_at is not None and row.payment_status not in TAKEN:
+            found.append(f"booking {row.id} was confirmed with its payment {row.payment_status}")
+    return found
+
+
+# Lists
+
+_BY_CHECK_IN = (bookings.c.check_in, bookings.c.id)
+_BY_AGE = (bookings.c.created_at, bookings.c.id)
+
+
+class Order(Frozen, kw_only=False):
+    """What a list is sorted by (its last column is unique), and whether the latest comes first."""
+
+    columns: tuple[Any, ...]
+    latest_first: bool
+
+
+def _upcoming(now: datetime) -> Any:
+    return or_(
+        bookings.c.status == "pending",
+        and_(bookings.c.status == "confirmed", bookings.c.check_in_at > now),
+    )
+
+
+def _current(now: datetime) -> Any:
+    begun = and_(
+        bookings.c.status == "confirmed", bookings.c.check_in_at <= now, bookings.c.check_out_at > now
+    )
+    return or_(bookings.c.status == "checked_in", begun)
+
+
+def _past(now: datetime) -> Any:
+    over = and_(bookings.c.status == "confirmed", bookings.c.check_out_at <= now)
+    return or_(bookings.c.status == "completed", over)
+
+
+def _cancelled(now: datetime) -> Any:
+    return bookings.c.status.in_(("cancelled", "declined", "expired"))
+
+
+WHEN = {
+    "upcoming": (_upcoming, Order(_BY_CHECK_IN, latest_first=False)),
+    "current": (_current, Order(_BY_CHECK_IN, latest_first=False)),
+    "past": (_past, Order(_BY_CHECK_IN, latest_first=True)),
+    "cancelled": (_cancelled, Order(_BY_AGE, latest_first=True)),
+}
+
+
+async def page(
+    db: Reader, only: Mapping[str, Any], when: str | None, now: datetime, limit: int, cursor: str | None
+) -> Page[Booking]:
+    """Bookings whose columns have the values of `only`, of one of `WHEN` if it is named."""
+    order = Order(_BY_AGE, latest_first=True)
+    statement = select(bookings).where(
+        *(bookings.c[name] == value for name, value in only.items() if value is not None)
+    )
+    if when is not None:
+        condition, order = WHEN[when]
+        statement = statement.where(condition(now))
+    rows = await db.rows(_from(statement, order, cursor).limit(limit + 1))
+    shown = rows[:limit]
+    more = len(rows) > limit
+    position = [getattr(shown[-1], column.name) for column in order.columns] if more else []
+    return Page(
+        items=await _with_history(db, shown),
+        next_cursor=cursor_of(position) if more else None,
+    )
+
+
+def _from(statement: Select[Any], order: Order, cursor: str | None) -> Select[Any]:
+    if cursor is not None:
+        here, there = tuple_(*order.columns), tuple_(*_position(cursor, order.columns))
+        statement = statement.where(here < there if order.latest_first else here > there)
+    return statement.order_by(
+        *(column.desc() if order.latest_first else column.asc() for column in order.columns)
+    )
+
+
+def _position(cursor: str, columns: Sequence[Any]) -> list[Any]:
+    try:
+        return [
+            literal(msgspec.convert(value, column.type.python_type), column.type)
+            for value, column in zip(position_of(cursor), columns, strict=True)
+        ]
+    except ValueError as reason:  # also msgspec's ValidationError
+        raise Invalid.field("cursor", "bad_cursor", "this cursor was not made here") from reason
+
+
+# Rows
+
+
+def _row_of(booking: Booking) -> dict[str, Any]:
+    cancelled = booking.cancellation
+    agreed = _Agreed(lines=booking.lines, split=booking.split, nightly=booking.nightly)
+    row = {name: getattr(booking, name) for name in _SAME}
+    return row | {
+        "total": booking.total.amount,
+        "currency": booking.total.currency,
+        "agreed": msgspec.json.encode(agreed).decode(),
+        "payment_status": booking.payment.status,
+        "intent_id": booking.payment.intent_id,
+        "cancellation": msgspec.json.encode(cancelled).decode() if cancelled else None,
+        "fee_returned_at": booking.history[-1].at if cancelled and returns_fee(cancelled) else None,
+    }
+
+
+async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
+    steps: dict[UUID, list[Step]] = {row.id: [] for row in rows}
+    if rows:
+        told = select(history).where(history.c.booking_id.in_(list(steps)))
+        for step in await db.rows(told.order_by(history.c.booking_id, history.c.step)):
+            steps[step.booking_id].append(
+                Step(status=step.status, at=step.at, by=step.by, why=step.why, account_id=step.account_id)
+            )
+    return [_booking_of(row, steps[row.id]) for row in rows]
+
+
+def _booking_of(row: Any, steps: list[Step]) -> Booking:
+    agreed = _agreed(row.agreed)
+    return Booking(
+        **{name: getattr(row, name) for name in _SAME},
+        total=Money(row.total, row.currency),
+        lines=agreed.lines,
+        split=agreed.split,
+        nightly=agreed.nightly,
+        payment=PaymentNote(status=row.payment_status, intent_id=row.intent_id),
+        cancellation=_cancellation(row.cancellation) if row.cancellation else None,
+        history=steps,
+    )
+
+
+async def _write_steps(tx: Tx, booking: Booking, after: int) -> None:
+    rows = [
+        {
+            "booking_id": booking.id,
+            "step": number,
+            "status": step.status,
+            "at": step.at,
+            "by": step.by,
+            "why": step.why,
+            "account_id": step.account_id,
+        }
+        for number, step in enumerate(booking.history[after:], start=after + 1)
+    ]
+    await tx.execute(insert(history), rows)

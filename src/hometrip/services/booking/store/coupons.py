@@ -1,0 +1,109 @@
+"""Coupons, and how often each was used: every query about them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import and_, case, delete, func, insert, not_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hometrip.kernel.errors import Invalid, NotFound, VersionMismatch
+from hometrip.kernel.money import Money
+from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.booking.rules import UNPAID, Coupon, CouponTaken, CouponUses
+from hometrip.services.booking.store.tables import bookings, coupons
+
+_SAME = (
+    "code host_id percent_bp starts_at ends_at total_limit account_limit host_funded version created_at"
+).split()
+# A booking that came to nothing gives its coupon back.
+_SPENT = ("pending", "confirmed", "checked_in", "completed")
+
+
+async def find(db: Reader, code: str) -> Coupon | None:
+    row = await db.row(select(coupons).where(coupons.c.code == code.upper()))
+    return _coupon_of(row) if row else None
+
+
+async def get(db: Reader, code: str) -> Coupon:
+    """`NotFound` where there is none."""
+    coupon = await find(db, code)
+    if coupon is None:
+        raise NotFound
+    return coupon
+
+
+async def uses(db: Reader, code: str, account_id: UUID | None, listing_id: UUID) -> CouponUses:
+    """By all, and by this account; its unpaid hold of this home does not count, as a new one replaces it."""
+    replaceable = and_(
+        bookings.c.guest_id == account_id,
+        bookings.c.listing_id == listing_id,
+        bookings.c.status == "pending",
+        bookings.c.payment_status.in_(sorted(UNPAID)),
+    )
+    mine = func.coalesce(func.sum(case((bookings.c.guest_id == account_id, 1), else_=0)), 0)
+    row = await db.row(
+        select(func.count().label("total"), mine.label("mine")).where(
+            bookings.c.coupon == code.upper(), bookings.c.status.in_(_SPENT), not_(replaceable)
+        )
+    )
+    assert row is not None  # an aggregate has one row
+    return CouponUses(total=int(row.total), by_account=int(row.mine))
+
+
+async def page(db: Reader, host_id: UUID | None, limit: int, cursor: str | None) -> Page[Coupon]:
+    """Those of a host, or all of them, by code."""
+    statement = select(coupons)
+    if host_id is not None:
+        statement = statement.where(coupons.c.host_id == host_id)
+    if cursor is not None:
+        statement = statement.where(coupons.c.code > _code_of(cursor))
+    rows = await db.rows(statement.order_by(coupons.c.code).limit(limit + 1))
+    items = [_coupon_of(row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=cursor_of([items[-1].code]) if len(rows) > limit else None)
+
+
+async def add(tx: Tx, coupon: Coupon) -> None:
+    try:
+        await tx.execute(insert(coupons).values(_row_of(coupon)))
+    except IntegrityError as refusal:
+        raise CouponTaken from refusal
+
+
+async def change(tx: Tx, coupon: Coupon, read_version: int) -> None:
+    statement = update(coupons).where(coupons.c.code == coupon.code, coupons.c.version == read_version)
+    if await tx.execute(statement.values(_row_of(coupon))) != 1:
+        raise VersionMismatch
+
+
+async def remove(tx: Tx, code: str) -> None:
+    await tx.execute(delete(coupons).where(coupons.c.code == code.upper()))
+
+
+def _code_of(cursor: str) -> str:
+    match position_of(cursor):
+        case [str(code)]:
+            return code
+    raise Invalid.field("cursor", "bad_cursor", "this cursor was not made here")
+
+
+def _row_of(coupon: Coupon) -> dict[str, Any]:
+    money = coupon.fixed or coupon.minimum
+    return {name: getattr(coupon, name) for name in _SAME} | {
+        "fixed": coupon.fixed.amount if coupon.fixed else None,
+        "minimum": coupon.minimum.amount if coupon.minimum else None,
+        "currency": money.currency if money else None,
+        "listing_ids": msgspec.json.encode(coupon.listing_ids).decode() if coupon.listing_ids else None,
+    }
+
+
+def _coupon_of(row: Any) -> Coupon:
+    return Coupon(
+        **{name: getattr(row, name) for name in _SAME},
+        fixed=None if row.fixed is None else Money(row.fixed, row.currency),
+        minimum=None if row.minimum is None else Money(row.minimum, row.currency),
+        listing_ids=msgspec.json.decode(row.listing_ids, type=list[UUID]) if row.listing_ids else None,
+    )

@@ -1,0 +1,109 @@
+"""The tables of bookings, their nights and coupons."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+
+tables = MetaData()
+
+bookings = Table(
+    "bookings",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("listing_id", Uuid, nullable=False),
+    Column("guest_id", Uuid, nullable=False),
+    Column("host_id", Uuid, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("check_in", Date, nullable=False),
+    Column("check_out", Date, nullable=False),
+    Column("check_in_at", DateTime(timezone=True), nullable=False),
+    Column("check_out_at", DateTime(timezone=True), nullable=False),
+    Column("guests", Integer, nullable=False),
+    Column("pets", Integer, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("awaiting", String(8)),
+    Column("hold_until", DateTime(timezone=True)),
+    Column("hold_extended", Boolean, nullable=False),
+    Column("total", BigInteger, nullable=False),  # minor units of `currency`
+    Column("currency", String(3), nullable=False),
+    Column(
+        "agreed", Text, nullable=False
+    ),  # lines, split and nightly prices, as JSON: read whole, never changed
+    Column("host_funds_coupon", Boolean, nullable=False),
+    Column("cancellation_policy", String(20), nullable=False),
+    Column("coupon", String(40)),
+    Column("message", Text),
+    Column("payment_status", String(24), nullable=False),
+    Column("intent_id", Uuid),
+    Column("confirmed_at", DateTime(timezone=True)),
+    Column("cancellation", Text),
+    Column("fee_returned_at", DateTime(timezone=True)),  # the guest got the service fee back
+    Column("once_key", String(255)),  # the Idempotency-Key that made it
+    Column("version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("bookings_by_guest", "guest_id", "check_in"),
+    Index("bookings_by_host", "host_id", "check_in"),
+    Index("bookings_by_listing", "listing_id", "check_out"),
+    Index("bookings_by_once_key", "once_key"),
+    Index("bookings_by_coupon", "coupon", "guest_id"),
+)
+
+# One row per move, never changed: who, when, why.
+history = Table(
+    "booking_history",
+    tables,
+    Column("booking_id", ForeignKey("bookings.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("status", String(12), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("by", String(8), nullable=False),
+    Column("why", Text),
+    Column("account_id", Uuid),
+)
+
+# One row per night: this key, not our code, is what makes a double booking impossible.
+nights = Table(
+    "booked_nights",
+    tables,
+    Column("listing_id", Uuid, primary_key=True),
+    Column("night", Date, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),  # a booking, a block, or the source of an import
+    Column("kind", String(8), nullable=False),  # booking, block or import
+    Index("booked_nights_by_owner", "owner_id"),
+    sqlite_with_rowid=False,
+)
+
+coupons = Table(
+    "coupons",
+    tables,
+    Column("code", String(40), primary_key=True),
+    Column("host_id", Uuid),  # none: the platform's own
+    Column("percent_bp", Integer),
+    Column("fixed", BigInteger),
+    Column("minimum", BigInteger),
+    Column("currency", String(3)),  # of `fixed` and `minimum`
+    Column("starts_at", DateTime(timezone=True)),
+    Column("ends_at", DateTime(timezone=True)),
+    Column("total_limit", Integer),
+    Column("account_limit", Integer),
+    Column("host_funded", Boolean, nullable=False),
+    Column("listing_ids", Text),  # JSON; none: every home
+    Column("version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("coupons_by_host", "host_id", "code"),
+)
