@@ -1,0 +1,96 @@
+"""The blob port on a folder: a file for each key, replaced as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from hometrip.kernel.errors import Invalid, Unavailable
+from hometrip.ports.blobs import Blob
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
+# No key has this mark, so a file never stands where the folder of another key is to be.
+_MARK = "~"
+
+
+class FileBlobs:
+    """A file holds its content type on the first line, then the content, so that both change at once.
+
+    What was put is on disk, with its name, before `put` returns; a crash leaves the old file or the new one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, key: str, content: bytes, content_type: str) -> None:
+        path = self._path(key)
+        if not _TYPE.fullmatch(content_type):
+            raise Invalid.field("content_type", "bad_content_type", "must be a media type")
+        await asyncio.to_thread(_write, path, content_type.encode() + b"\n", content)
+
+    async def get(self, key: str) -> Blob | None:
+        held = await asyncio.to_thread(_read, self._path(key))
+        if held is None:
+            return None
+        content_type, _, content = held.partition(b"\n")
+        return Blob(content, content_type.decode())
+
+    async def delete(self, key: str) -> None:
+        await asyncio.to_thread(_delete, self._path(key))
+
+    def url(self, key: str) -> str:
+        self._path(key)
+        return f"/files/{key}"
+
+    async def ready(self) -> None:
+        if not await asyncio.to_thread(os.access, self._folder, os.W_OK):
+            raise Unavailable(f"The folder of files, {self._folder.name}, cannot be written to.")
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise Invalid.field("key", "bad_key", "must be a relative path of safe characters")
+        return self._folder / f"{key}{_MARK}"
+
+
+def _write(path: Path, head: bytes, content: bytes) -> None:
+    """Under another name first: it takes the key's own name once it is whole and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(head)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name in a folder last."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _delete(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
