@@ -10,6 +10,15 @@ from hometrip.kernel.errors import Conflict, Forbidden, Invalid, TooMany, Unauth
 from hometrip.kernel.events import Event
 from hometrip.kernel.wire import Answer
 
+# The claims and the header of every access token.
+ISSUER = AUDIENCE = "hometrip"
+ALGORITHM = "EdDSA"
+
+# Where the 16 bytes of a revoked session's id are announced.
+REVOKED_CHANNEL = "sessions:revoked"
+
+VERIFY_EMAIL, RESET_PASSWORD = "verify_email", "reset_password"
+
 
 class AccountEvent(Event):
     about = ("user", "user_id")
@@ -28,7 +37,12 @@ class UserCreated(AccountEvent):
 
 
 class UserVerified(AccountEvent):
+    """The address is its owner's. Name and language are those of the sign-up that was verified."""
+
     name = "user.verified"
+
+    display_name: str = ""
+    locale: str = ""
 
 
 class VerificationRequested(AccountEvent):
@@ -106,9 +120,15 @@ class AccountClosed(Forbidden):
 
 
 class WeakPassword(Invalid):
-    """The password is too short or too common."""
+    """The password is too short, too long or too common."""
 
     code = "weak_password"
+
+
+class AddressTaken(Conflict):
+    """There is an account with this e-mail address."""
+
+    code = "address_taken"
 
 
 class AccountLocked(TooMany):
@@ -138,9 +158,9 @@ class AuthQuestions(Protocol):
         """Of those that exist; accounts that are closed too."""
 
     async def mail_token(self, user_id: UUID, purpose: str, request_id: UUID | None) -> str:
-        """The token for a link in a mail: `purpose` is verify_email or reset_password. Made anew, never
-        stored
-        in an event or a log."""
+        """The token for a link in a mail, never to be stored in an event or a log; `NotFound` where it would
+        be of no use (any more). `purpose` is `VERIFY_EMAIL`, or `RESET_PASSWORD` with its `request_id`.
+        """
 
     async def public_keys(self) -> dict[str, Any]:
         """The JWKS with which access tokens are verified."""

@@ -11,11 +11,14 @@ from hometrip.kernel.wire import Answer
 
 
 class UserUpdated(Event):
+    """The account's name or language changed; `locale` is empty where the language did not."""
+
     name = "user.updated"
     about = ("user", "user_id")
 
     user_id: UUID
     display_name: str
+    locale: str = ""
 
 
 class FavoriteAdded(Event):

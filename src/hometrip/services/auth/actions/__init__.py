@@ -1,0 +1,60 @@
+"""What auth does, one function per verb: accounts, sessions and keys."""
+
+from hometrip.services.auth.actions.accounts import (
+    Me,
+    account_id,
+    addresses,
+    any_account,
+    change_password,
+    create_account,
+    forgot_password,
+    mail_token,
+    me,
+    resend_verification,
+    reset_password,
+    sign_up,
+    verify_email,
+)
+from hometrip.services.auth.actions.deps import AuthSettings, Deps
+from hometrip.services.auth.actions.keys import ensure_key, public_keys, rotate_keys
+from hometrip.services.auth.actions.sessions import (
+    SessionShown,
+    Tokens,
+    end_session,
+    list_sessions,
+    login,
+    logout,
+    logout_all,
+    refresh,
+    revoked_sessions,
+)
+
+__all__ = [
+    "AuthSettings",
+    "Deps",
+    "Me",
+    "SessionShown",
+    "Tokens",
+    "account_id",
+    "addresses",
+    "any_account",
+    "change_password",
+    "create_account",
+    "end_session",
+    "ensure_key",
+    "forgot_password",
+    "list_sessions",
+    "login",
+    "logout",
+    "logout_all",
+    "mail_token",
+    "me",
+    "public_keys",
+    "refresh",
+    "resend_verification",
+    "reset_password",
+    "revoked_sessions",
+    "rotate_keys",
+    "sign_up",
+    "verify_email",
+]

@@ -1,0 +1,1 @@
+"""What is decided about accounts, passwords and tokens from values alone."""

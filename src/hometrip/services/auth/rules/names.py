@@ -1,0 +1,23 @@
+"""Names and languages as people give them at sign-up."""
+
+from __future__ import annotations
+
+from hometrip.kernel.errors import Invalid
+
+LONGEST = 100
+LOCALES = ("en", "fr", "es", "de")
+
+
+def display_name(given: str) -> str:
+    """The name on one line: white space of any kind becomes single spaces, invisible characters go."""
+    seen = "".join(c if c.isprintable() else " " for c in given)
+    name = " ".join(seen.split())
+    if not name or len(name) > LONGEST:
+        raise Invalid.field("name", "bad_name", f"a name has 1 to {LONGEST} characters")
+    return name
+
+
+def locale(given: str) -> str:
+    """The language of the house that is meant: `fr-CA` is `fr`, and what is not spoken here is `en`."""
+    language = given.strip().lower().replace("_", "-").partition("-")[0]
+    return language if language in LOCALES else LOCALES[0]
