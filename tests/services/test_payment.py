@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -187,21 +188,80 @@ class Till:
         )
 
 
+@asynccontextmanager
+async def till_in(
+    folder: Path, clock: MovableClock | None = None, desk: Desk | None = None
+) -> AsyncIterator[Till]:
+    """The service in a folder; opened there again, it goes on from what was on disk."""
+    clock, desk = clock or MovableClock(SystemClock(), frozen_at=START), desk or Desk()
+    new_id = ids(clock)
+    path = folder / "payment.db"
+    db = SqliteDatabase(path, service="payment", clock=clock, new_id=new_id, metadata=store.tables)
+    provider = SandboxPayments(folder / "provider.db", clock, new_id, b"s" * 32)
+    deps = Deps(db=db, payments=provider, booking=desk, clock=clock, new_id=new_id)
+    try:
+        yield Till(deps, clock, desk, provider)
+    finally:
+        await db.close()
+        await provider.close()
+
+
 @pytest.fixture
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
-    clock = MovableClock(SystemClock(), frozen_at=START)
-    new_id = ids(clock)
-    db = await SqliteDatabase.open(
-        tmp_path / "payment.db", service="payment", clock=clock, new_id=new_id, metadata=store.tables
-    )
-    provider = SandboxPayments(tmp_path / "provider.db", clock, new_id, b"s" * 32)
-    desk = Desk()
-    till = Till(Deps(db=db, payments=provider, booking=desk, clock=clock, new_id=new_id), clock, desk, provider)
-    yield till
-    wrong = await actions.verify(till.deps)
-    await db.close()
-    await provider.close()
-    assert wrong == []
+    async with till_in(tmp_path) as opened:
+        yield opened
+        assert await actions.verify(opened.deps) == []
+
+
+# Opening
+
+
+async def test_asking_again_answers_the_same_payment(till: Till) -> None:
+    booking_id = till.desk.add()
+    asked = [actions.open_intent(till.deps, GUEST, booking_id) for _ in range(20)]
+    answers = await asyncio.gather(*asked)
+    assert len({(intent.id, intent.client_secret) for intent in answers}) == 1
+    await till.settle()
+    assert till.names() == ["payment.intent.created"]
+    assert len(await till.provider.intents_since(START)) == 1
+
+
+async def test_a_stranger_does_not_learn_of_a_booking_or_its_payment(till: Till) -> None:
+    intent = await till.open()
+    for refused in (
+        actions.open_intent(till.deps, STRANGER, intent.booking_id),
+        actions.open_intent(till.deps, HOST, intent.booking_id),
+        actions.open_intent(till.deps, GUEST, uuid4()),
+        actions.confirm(till.deps, STRANGER, intent.id, method="pm_card_visa"),
+        actions.confirm(till.deps, SUPPORT, intent.id, method="pm_card_visa"),
+        actions.payment(till.deps, STRANGER, intent.id),
+        actions.refunds(till.deps, HOST, intent.id),
+    ):
+        with pytest.raises(NotFound):
+            await refused
+
+
+async def test_staff_see_a_payment_without_its_secret(till: Till) -> None:
+    intent = await till.open()
+    assert (await actions.payment(till.deps, GUEST, intent.id)).client_secret == intent.client_secret
+    assert (await actions.payment(till.deps, SUPPORT, intent.id)).client_secret is None
+
+
+@pytest.mark.parametrize("status", ["confirmed", "expired", "declined", "cancelled", "completed"])
+async def test_a_booking_that_awaits_nothing_is_not_payable(till: Till, status: str) -> None:
+    with pytest.raises(NotPayable) as refusal:
+        await actions.open_intent(till.deps, GUEST, till.desk.add(status=status))
+    assert refusal.value.facts == {"status": status}
+
+
+async def test_a_hold_that_has_ended_is_not_payable(till: Till) -> None:
+    booking_id = till.desk.add()
+    till.clock.move_to(START + 15 * MINUTE)
+    with pytest.raises(NotPayable):
+        await actions.open_intent(till.deps, GUEST, booking_id)
+
+
+# Confirming
 
 
 async def test_a_paid_booking_has_its_money_in_the_journal_and_is_told_once(till: Till) -> None:
@@ -214,3 +274,314 @@ async def test_a_paid_booking_has_its_money_in_the_journal_and_is_told_once(till
         "platform_revenue": -8_250,
         "tax_payable:berlin": -6_900,
     }
+
+
+async def test_confirming_a_hundred_times_at_once_takes_the_money_once(till: Till) -> None:
+    intent = await till.open()
+    tries = [actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa") for _ in range(100)]
+    assert {answer.status for answer in await asyncio.gather(*tries)} == {"succeeded"}
+    await till.settle()
+    assert till.names().count("payment.succeeded") == 1
+    [at_provider] = await till.provider.intents_since(START)
+    assert at_provider.captured == TOTAL
+
+
+async def test_a_decline_says_why_and_another_card_may_be_tried(till: Till) -> None:
+    declined = await till.pay(method="pm_card_visa_chargeDeclinedInsufficientFunds")
+    assert declined.status == "requires_payment_method"
+    assert declined.last_error
+    assert (declined.last_error.code, declined.last_error.decline_code) == (
+        "card_declined",
+        "insufficient_funds",
+    )
+    assert till.told[-1].why == "insufficient_funds"
+    paid = await actions.confirm(till.deps, GUEST, declined.id, method="pm_card_mastercard")
+    assert (paid.status, paid.last_error) == ("succeeded", None)
+
+
+async def test_the_same_declined_card_tried_twice_is_told_twice_and_at_once_only_once(till: Till) -> None:
+    intent = await till.pay(method="pm_card_visa_chargeDeclined")
+    again = [
+        actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa_chargeDeclined") for _ in range(9)
+    ]
+    await asyncio.gather(*again)
+    await till.settle()
+    assert till.names().count("payment.failed") == 2
+
+
+async def test_two_cards_at_once_take_the_money_once(till: Till) -> None:
+    intent = await till.open()
+    cards = ("pm_card_visa", "pm_card_mastercard", "pm_card_visa_debit", "pm_card_amex")
+    tries = [actions.confirm(till.deps, GUEST, intent.id, method=method) for method in cards]
+    assert {answer.status for answer in await asyncio.gather(*tries)} == {"succeeded"}
+    await till.settle()
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_3d_secure_asks_first_and_goes_on_without_a_card(till: Till) -> None:
+    asked = await till.pay(method="pm_card_threeDSecure2Required")
+    assert asked.status == "requires_action"
+    assert asked.next_action
+    assert till.names()[-1] == "payment.action_required"
+    paid = await actions.confirm(till.deps, GUEST, asked.id)
+    assert (paid.status, paid.next_action) == ("succeeded", None)
+
+
+async def test_a_typed_card_pays_and_a_mistyped_one_is_named(till: Till) -> None:
+    intent = await till.open()
+    mistyped = Card("4242 4242 4242 4241", 12, 2030, "123")
+    answer = await actions.confirm(till.deps, GUEST, intent.id, card=mistyped)
+    assert answer.last_error
+    assert answer.last_error.code == "incorrect_number"
+    right = Card("4242 4242 4242 4242", 12, 2030, "123")
+    assert (await actions.confirm(till.deps, GUEST, intent.id, card=right)).status == "succeeded"
+    with pytest.raises(Invalid):
+        await actions.confirm(till.deps, GUEST, intent.id, card=right, method="pm_card_visa")
+
+
+async def test_an_unknown_payment_method_is_refused_and_costs_nothing(till: Till) -> None:
+    intent = await till.open()
+    with pytest.raises(ProviderRefused):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_of_nobody")
+    assert (await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")).status == "succeeded"
+
+
+# Idempotency keys
+
+
+async def test_a_key_used_again_gets_the_first_answer_and_no_second_charge(till: Till) -> None:
+    intent = await till.open()
+    key = Once(key="k1", scope="confirm", fingerprint="a")
+    method = "pm_card_visa_chargeDeclined"
+    first = await actions.confirm(till.deps, GUEST, intent.id, method=method, once=key)
+    for _ in range(3):
+        with pytest.raises(AlreadyAnswered) as again:
+            await actions.confirm(till.deps, GUEST, intent.id, method=method, once=key)
+        assert again.value.answer == msgspec.json.encode(first)
+    other = msgspec.structs.replace(key, fingerprint="b")
+    with pytest.raises(KeyReused):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa", once=other)
+    await till.settle()
+    assert till.names().count("payment.failed") == 1
+
+
+async def test_a_key_used_a_hundred_times_at_once_makes_one_refund(till: Till) -> None:
+    paid = await till.pay()
+    key = Once(key="k1", scope="refund", fingerprint="a")
+    asked = [actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late", key) for _ in range(100)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    made = [one for one in answers if not isinstance(one, BaseException)]
+    assert len(made) == 1
+    assert {one.answer for one in answers if isinstance(one, AlreadyAnswered)} == {
+        msgspec.json.encode(made[0])
+    }
+    await till.advance(DAY + MINUTE)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late", key)
+    assert len((await actions.refunds(till.deps, GUEST, paid.id)).items) == 2
+    await till.settle()
+
+
+# Authorising, capturing, letting go
+
+
+async def test_a_request_is_authorised_and_captured_when_the_host_accepts(till: Till) -> None:
+    authorised = await till.pay("manual")
+    assert authorised.status == "requires_capture"
+    assert till.names()[-1] == "payment.created"
+    assert await till.balances(authorised.booking_id) == {}
+    outcomes = [await actions.capture(till.deps, authorised.booking_id) for _ in range(2)]
+    assert outcomes == ["captured", "captured"]
+    facts = till.facts(authorised.booking_id)
+    await till.hear(BookingAccepted(booking_id=authorised.booking_id, booking=facts))
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_the_acceptance_alone_captures_too(till: Till) -> None:
+    authorised = await till.pay("manual")
+    facts = till.facts(authorised.booking_id)
+    await till.hear(BookingAccepted(booking_id=authorised.booking_id, booking=facts))
+    assert (await till.row(authorised.id)).status == "succeeded"
+
+
+async def test_nothing_is_captured_where_nothing_was_authorised(till: Till) -> None:
+    open_one = await till.open("manual")
+    assert await actions.capture(till.deps, open_one.booking_id) == "nothing_authorised"
+    assert await actions.capture(till.deps, uuid4()) == "nothing_authorised"
+
+
+@pytest.mark.parametrize("method", ["", "pm_card_visa", "pm_card_threeDSecure2Required"])
+@pytest.mark.parametrize("ending", ["declined", "expired", "cancelled", "unpayable"])
+async def test_a_booking_that_is_not_to_be_takes_no_money(till: Till, ending: str, method: str) -> None:
+    intent = await (till.pay("manual", method) if method else till.open("manual"))
+    booking_id, facts = intent.booking_id, till.facts(intent.booking_id)
+    if ending == "cancelled":
+        await till.cancelled(booking_id, TOTAL, rules.nothing_kept("EUR"))
+    else:
+        endings: dict[str, Event] = {
+            "declined": BookingDeclined(booking_id=booking_id, booking=facts, why="no"),
+            "expired": BookingExpired(booking_id=booking_id, booking=facts),
+            "unpayable": BookingUnpayable(booking_id=booking_id, booking=facts),
+        }
+        await till.hear(endings[ending])
+    assert (await till.row(intent.id)).status == "canceled"
+    [at_provider] = await till.provider.intents_since(START)
+    assert (at_provider.status, at_provider.captured) == ("canceled", eur(0))
+    with pytest.raises(NotPayable):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")
+
+
+# Losing answers
+
+
+async def test_an_answer_that_is_lost_is_found_a_minute_later(till: Till) -> None:
+    intent = await till.open()
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    assert (await till.row(intent.id)).status == "requires_payment_method"
+    await till.advance(MINUTE)
+    assert (await till.row(intent.id)).status == "succeeded"
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_the_answer_is_found_after_the_process_has_died(tmp_path: Path) -> None:
+    async with till_in(tmp_path) as before:
+        intent = await before.open()
+        before.provider.weather = "answers_lost"
+        with pytest.raises(ProviderDown):
+            await actions.confirm(before.deps, GUEST, intent.id, method="pm_card_visa")
+    async with till_in(tmp_path, before.clock, before.desk) as after:
+        await after.advance(MINUTE)
+        assert after.names().count("payment.succeeded") == 1
+        assert await actions.verify(after.deps) == []
+
+
+async def test_confirming_again_after_a_lost_answer_does_not_charge_twice(till: Till) -> None:
+    intent = await till.open()
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    assert (await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")).status == "succeeded"
+    await till.advance(DAY)
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_another_card_after_a_lost_decline_is_charged(till: Till) -> None:
+    intent = await till.open()
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa_chargeDeclined")
+    till.provider.weather = "fine"
+    assert (await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")).status == "succeeded"
+    await till.advance(DAY)
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_a_provider_that_is_down_for_hours_is_asked_until_it_answers(till: Till) -> None:
+    authorised = await till.pay("manual")
+    till.provider.weather = "down"
+    facts = till.facts(authorised.booking_id)
+    await till.hear(BookingAccepted(booking_id=authorised.booking_id, booking=facts))
+    await till.advance(timedelta(hours=5))
+    assert (await till.row(authorised.id)).status == "requires_capture"
+    till.provider.weather = "fine"
+    await till.advance(timedelta(hours=6))
+    assert (await till.row(authorised.id)).status == "succeeded"
+
+
+async def test_a_payment_that_succeeds_after_its_hold_goes_back_in_full_when_the_nights_are_gone(
+    till: Till,
+) -> None:
+    intent = await till.open()
+    facts = till.facts(intent.booking_id)
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    await till.hear(BookingExpired(booking_id=intent.booking_id, booking=facts))
+    assert till.names()[-1] == "payment.succeeded"
+    await till.hear(BookingUnpayable(booking_id=intent.booking_id, booking=facts))
+    assert await till.balances(intent.booking_id) == {}
+    [at_provider] = await till.provider.intents_since(START)
+    assert at_provider.refunded == TOTAL
+    assert till.told[-1].all
+
+
+# Refunds
+
+
+async def test_a_cancellation_refunds_exactly_and_leaves_each_share_what_it_keeps(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    kept = Split(payout=eur(26_000), platform=eur(8_250), taxes={"berlin": eur(3_400)})
+    await till.cancelled(paid.booking_id, eur(30_850), kept)
+    assert await till.balances(paid.booking_id) == {
+        "provider_clearing": 37_650,
+        "host_payable:host": -26_000,
+        "platform_revenue": -8_250,
+        "tax_payable:berlin": -3_400,
+    }
+    [refund] = (await actions.refunds(till.deps, GUEST, paid.id)).items
+    assert (refund.amount, refund.status) == (eur(30_850), "completed")
+    assert till.names()[-3:] == ["refund.initiated", "refund.completed", "payment.refunded"]
+    assert (await actions.host_balance(till.deps, HOST)).upcoming == [eur(26_000)]
+
+
+async def test_a_refund_waits_for_a_provider_that_is_down_and_is_made_once(till: Till) -> None:
+    paid = await till.pay()
+    till.provider.weather = "down"
+    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
+    await till.advance(timedelta(hours=1))
+    till.provider.weather = "answers_lost"
+    await till.advance(timedelta(hours=8))
+    till.provider.weather = "fine"
+    await till.advance(timedelta(hours=8))
+    assert await till.balances(paid.booking_id) == {}
+    [at_provider] = await till.provider.intents_since(START)
+    assert at_provider.refunded == TOTAL
+    assert till.names().count("refund.completed") == 1
+
+
+async def test_staff_may_refund_what_is_left_and_no_more(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(10_000), "broken shower")
+    with pytest.raises(rules.RefundTooLarge) as refusal:
+        await actions.refund(till.deps, SUPPORT, paid.id, eur(58_501), "too much")
+    assert refusal.value.facts == {"left": {"amount": 58_500, "currency": "EUR"}}
+    await till.settle()
+    assert (await actions.host_balance(till.deps, HOST)).upcoming == [eur(45_562)]
+    await actions.refund(till.deps, SUPPORT, paid.id, None, "everything")
+    await till.settle()
+    assert await till.balances(paid.booking_id) == {}
+    assert [event.all for event in till.told if event.name == "payment.refunded"] == [False, True]
+    with pytest.raises(rules.RefundTooLarge):
+        await actions.refund(till.deps, SUPPORT, paid.id, None, "once more")
+
+
+async def test_refunds_at_once_never_exceed_what_was_paid(till: Till) -> None:
+    paid = await till.pay()
+    asked = [actions.refund(till.deps, SUPPORT, paid.id, eur(20_000), "again") for _ in range(10)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(answer, rules.RefundTooLarge) for answer in answers) == 7
+    await till.settle()
+
+
+async def test_what_was_never_paid_cannot_be_refunded(till: Till) -> None:
+    intent = await till.open()
+    with pytest.raises(rules.NotRefundable):
+        await actions.refund(till.deps, SUPPORT, intent.id, None, "nothing there")
+
+
+async def test_a_refund_that_the_provider_refuses_is_told_and_stays_owed(till: Till) -> None:
+    paid = await till.pay()
+    at_provider = (await till.row(paid.id)).provider_id
+    await till.provider.refund(at_provider, TOTAL, key="made by hand at the provider")
+    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    assert (till.names()[-1], till.told[-1].why) == ("refund.failed", "charge_already_refunded")
+    assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
+    [difference] = (await actions.reconciliation(till.deps)).differences
+    assert (difference.what, difference.ours, difference.theirs) == ("refunded", "0", "68500")

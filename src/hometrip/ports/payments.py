@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hometrip.kernel.errors import Conflict, HomeTripError, Unavailable
+from hometrip.kernel.errors import Conflict, Malformed, Unavailable
 from hometrip.kernel.money import Money
 
 
@@ -88,7 +88,7 @@ class ProviderDown(Unavailable):
     code = "provider_down"
 
 
-class BadSignature(HomeTripError):
+class BadSignature(Malformed):
     """The webhook was not signed by the provider, or too long ago."""
 
     code = "bad_signature"

@@ -50,13 +50,13 @@ async def refund_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
             return
         cause = f"cancelled:{event.booking_id}"
         await actions.give_back(deps, tx, payment, event.refund, event.kept, reason=event.why, cause=cause)
-        await actions.plan_payout(deps, tx, event.booking, event.kept.payout)
+        await actions.plan_payout(deps, tx, event.booking)
 
 
 async def plan_payout_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "payment.plan_payout_when_confirmed"):
-            await actions.plan_payout(deps, tx, event.booking, event.booking.split.payout)
+            await actions.plan_payout(deps, tx, event.booking)
 
 
 async def look_when_due(deps: Deps, event: PaymentLookDue) -> None:

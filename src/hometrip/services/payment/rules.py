@@ -26,6 +26,8 @@ GUEST = "guest"
 REVENUE = "platform_revenue"
 HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", "disputed")
 
+OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
+
 PAYOUT_AFTER_CHECK_IN = DAY
 # Between asking the provider and looking whether its answer was lost, and then between one try and the next.
 PATIENCE = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)
@@ -243,7 +245,7 @@ def story(entries: Iterable[Entry], currency: str) -> Story:
     return Story(
         captured=clearing["capture"],
         refunded=-clearing["refund"],
-        paid_out=-clearing["payout"] - clearing["payout_returned"],
+        paid_out=-sum(clearing[kind] for kind in OUT_TO_HOSTS),
         fees=-others[REVENUE],
         taxes=-sum(left for name, left in others.items() if name.startswith("tax_payable:")),
         held=sum(held.values()),

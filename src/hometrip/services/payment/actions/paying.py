@@ -285,7 +285,7 @@ async def hear(deps: Deps, body: bytes, signature: str) -> None:
     subject = event.object.get("payment_intent") or event.object.get("id")
     async with deps.db.transaction() as tx:
         payment = await store.payment_at_provider(tx, str(subject))
-        if payment is not None:
+        if payment is not None and payment.status not in (rules.SUCCEEDED, rules.CANCELED):
             await look_now(deps, tx, payment.id)
 
 

@@ -15,12 +15,14 @@ from hometrip.services.payment.actions.deps import Deps, PayoutDue, TransferDue,
 from hometrip.services.payment.contract import PayoutCompleted, PayoutFailed, PayoutInitiated
 
 
-async def plan_payout(deps: Deps, tx: Tx, booking: BookingFacts, amount: Money) -> None:
-    """The booking's pay-out will be about `amount` (decided by the journal on its day), 24 h after check-in.
+async def plan_payout(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """What the host is owed for the booking will be paid out 24 hours after check-in.
 
-    Planned again with another amount it moves; with nothing it is void; once decided it stays as it is.
+    Planned again after the journal has changed it follows it; with nothing owed it is void; once decided it
+    stays as it is.
     """
     due_at = rules.payout_due_at(booking.check_in_at, deps.clock.now())
+    amount = await _owed(tx, booking.booking_id, booking.host_id, booking.total.currency)
     planned = await store.payout_of(tx, booking.booking_id)
     payout_id = planned.id if planned else deps.new_id()
     status = "due" if amount.amount > 0 else "void"
@@ -48,6 +50,19 @@ async def plan_payout(deps: Deps, tx: Tx, booking: BookingFacts, amount: Money) 
         await tx.withdraw(f"{PayoutDue.name}:payout/{payout_id}")
 
 
+async def follow(tx: Tx, booking_id: UUID) -> None:
+    """A part of what the host was owed went back to the guest: the plan says so."""
+    planned = await store.payout_of(tx, booking_id)
+    if planned is not None:
+        left = await _owed(tx, booking_id, planned.host_id, planned.amount.currency)
+        await store.move_payout(tx, planned.id, "due", amount=max(0, left.amount))
+
+
+async def _owed(tx: Tx, booking_id: UUID, host_id: UUID, currency: str) -> Money:
+    balances = await store.balances(tx, booking_id)
+    return Money(-balances.get(rules.host_payable(host_id), 0), currency)
+
+
 async def pay_out(deps: Deps, payout_id: UUID) -> None:
     """On its day: what the host is owed for the booking then is taken from the journal and sent."""
     now = deps.clock.now()
@@ -55,8 +70,8 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
         payout = await store.payout(tx, payout_id)
         if payout.status != "due" or payout.due_at > now:
             return
-        balances = await store.balances(tx, payout.booking_id)
-        amount = Money(-balances.get(rules.host_payable(payout.host_id), 0), payout.amount.currency)
+        owed = await _owed(tx, payout.booking_id, payout.host_id, payout.amount.currency)
+        amount = await _less_debts(deps, tx, payout, owed)
         if amount.amount <= 0:
             await store.move_payout(tx, payout_id, "due", status="void", amount=0)
             return
@@ -66,6 +81,25 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
         await store.write(tx, entry)
         await tx.emit(_told(PayoutInitiated, payout, amount))
         await tx.emit_later(TransferDue(payout_id=payout_id), now)
+
+
+async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> Money:
+    """What a host was paid for other bookings and had to give back is taken from this pay-out.
+
+    The money stays at the provider; it only moves from this booking's story to those others'.
+    """
+    left, now, account = owed, deps.clock.now(), rules.host_payable(payout.host_id)
+    for booking_id, debt in await store.debts(tx, account, owed.currency):
+        taken = min(debt, left)
+        if taken.amount > 0:
+            lines = rules.returned(taken, payout.host_id)
+            entry = rules.entry(deps.new_id(), now, "offset_taken", booking_id, payout.id, lines)
+            await store.write(tx, entry)
+            left -= taken
+    lines = rules.paid_out(owed - left, payout.host_id)
+    entry = rules.entry(deps.new_id(), now, "offset_given", payout.booking_id, payout.id, lines)
+    await store.write(tx, entry)
+    return left
 
 
 async def transfer(deps: Deps, due: TransferDue) -> None:

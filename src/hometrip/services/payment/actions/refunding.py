@@ -14,6 +14,7 @@ from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
 from hometrip.services.payment.actions.deps import Deps, RefundDue, again
 from hometrip.services.payment.actions.paying import told
+from hometrip.services.payment.actions.paying_out import follow
 from hometrip.services.payment.contract import (
     PaymentRefunded,
     RefundCompleted,
@@ -37,6 +38,7 @@ async def refund(
         lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
         cause = f"{caller.service or caller.id}:{refund_id}"
         made = await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
+        await follow(tx, payment.booking_id)
         answer = refund_of(made)
         await tx.answer(once, answer)
     return answer

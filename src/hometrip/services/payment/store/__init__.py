@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.payment.store.journal import (
     balances,
+    debts,
     entries_of,
     moved,
     trial_balance,
@@ -50,6 +51,7 @@ __all__ = [
     "add_refund",
     "balances",
     "change_payment",
+    "debts",
     "end_refund",
     "entries_of",
     "every_payment",

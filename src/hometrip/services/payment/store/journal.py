@@ -57,6 +57,20 @@ async def balances(db: Reader, booking_id: UUID) -> dict[str, int]:
     return {row.account: int(row.amount) for row in await db.rows(statement)}
 
 
+async def debts(db: Reader, account: str, currency: str) -> list[tuple[UUID, Money]]:
+    """Bookings for which the owner of the account owes us, the oldest first."""
+    owes = func.sum(postings.c.amount).label("amount")
+    statement = (
+        select(entries.c.booking_id, owes)
+        .join(postings, postings.c.entry_id == entries.c.id)
+        .where(postings.c.account == account, postings.c.currency == currency)
+        .group_by(entries.c.booking_id)
+        .having(owes > 0)
+        .order_by(func.min(entries.c.id))
+    )
+    return [(row.booking_id, Money(int(row.amount), currency)) for row in await db.rows(statement)]
+
+
 async def trial_balance(db: Reader, booking_id: UUID | None) -> list[Posting]:
     """What each account comes to, over all bookings or this one."""
     statement = select(

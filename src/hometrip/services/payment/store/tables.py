@@ -123,7 +123,7 @@ entries = Table(
     Column("reference", Uuid, nullable=False),
 )
 # A movement is written once, however often it is told.
-Index("one_entry_per_movement", entries.c.reference, entries.c.kind, unique=True)
+Index("one_entry_per_movement", entries.c.reference, entries.c.kind, entries.c.booking_id, unique=True)
 
 postings = Table(
     "journal_postings",
