@@ -11,7 +11,6 @@ import msgspec
 
 from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.page import Page
-from hometrip.kernel.record import Frozen
 from hometrip.ports.documents import (
     Change,
     Collection,
@@ -29,6 +28,7 @@ from hometrip.ports.documents import (
 from hometrip.services.listing.contract import ListingEvent, ListingUpdated
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
+from hometrip.services.listing.rules.report import ImportReport
 
 PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
@@ -45,34 +45,6 @@ class Block(Record):
     created_at: datetime
 
 
-class RowLeftOut(Frozen):
-    """`file` is homes, calendar or reviews; `row` the line on which the row begins."""
-
-    file: str
-    row: int
-    reason: str
-    source_id: str | None = None
-
-
-class Report(Frozen):
-    """What an import has done so far. `left_out` has the first thousand rows, `rows_left_out` counts
-    all of them, `clashes` the imported ranges that live bookings have already.
-    """
-
-    homes: int = 0
-    homes_changed: int = 0
-    homes_unchanged: int = 0
-    drafts: int = 0
-    days: int = 0
-    calendars_changed: int = 0
-    calendars_unchanged: int = 0
-    reviews: int = 0
-    reviews_unchanged: int = 0
-    clashes: int = 0
-    rows_left_out: int = 0
-    left_out: list[RowLeftOut] = []
-
-
 class Import(Record):
     """An import that was asked for: its files are kept under `files` until it has ended."""
 
@@ -85,7 +57,7 @@ class Import(Record):
     phase: str = ""
     done: int = 0
     total: int = 0
-    report: Report = Report()
+    report: ImportReport = ImportReport()
     why: str = ""
     ended_at: datetime | None = None
 

@@ -5,11 +5,14 @@ from hometrip.services.listing.actions.days import availability, block, blocks, 
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
 from hometrip.services.listing.actions.homes import change, create, delete, mine, publish, show, toggle
+from hometrip.services.listing.actions.importing import import_homes
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, terms
+from hometrip.services.listing.rules.report import ImportReport
 
 __all__ = [
     "Deps",
+    "ImportReport",
     "ListingSettings",
     "all_ids",
     "amenity_words",
@@ -22,6 +25,7 @@ __all__ = [
     "delete",
     "free_instead",
     "homes",
+    "import_homes",
     "mine",
     "offers",
     "places",

@@ -58,7 +58,6 @@ class Calendar(Record):
     min_nights: list[int] = []
     spans: list[Span] = []
     released: list[Released] = []
-    source_mark: str | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
