@@ -30,3 +30,12 @@ class NotificationFailed(NotificationEvent):
 
     channel: str
     why: str
+
+
+class DeliveryDue(Event):
+    """Timer: a delivery is to be tried now. Nobody else needs to hear it."""
+
+    name = "notification.delivery_due"
+    about = ("delivery", "delivery_id")
+
+    delivery_id: UUID

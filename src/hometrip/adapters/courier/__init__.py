@@ -1,0 +1,1 @@
+"""Couriers: a folder that can be read as a mailbox."""

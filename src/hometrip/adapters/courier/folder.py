@@ -1,0 +1,171 @@
+"""A courier that puts every message into a folder, where the sandbox reads them as a mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import html
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+
+from hometrip.ports.courier import CourierDown, Message, Undeliverable
+
+# Another process may write to the same folder: it is read again when it has changed, but not more often
+# than this, since reading ten thousand names takes 5 ms.
+_LOOK_AGAIN_SECONDS = 0.25
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NAME = re.compile(r"(?P<at>\d{20})-(?P<to>[0-9a-f]{16})-(?P<id>[0-9a-f-]{36})\.json")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_LINK = re.compile(r"https?://[^\s<>\"']+")
+_HREF = re.compile(r"""href=["'](https?://[^"']+)["']""")
+# Six digits that stand alone: not part of a longer number, an amount or an id.
+_CODE = re.compile(r"(?<![\w.,-])\d{6}(?![\w-]|[.,]\d)")
+
+
+class Letter(NamedTuple):
+    """A file of the folder, by what its name says of it; sorts by time."""
+
+    at: int
+    id: str
+    name: str
+
+
+class FolderCourier:
+    """Keeps the promises of `Courier` without a network: a message is a JSON file, whole and on disk once
+    `send` returns, and it is there once however often it is sent.
+
+    Files are named by time, address (hashed) and id, so the names alone are the index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ids: set[str] = set()
+        self._of: dict[str, list[Letter]] = defaultdict(list)
+        self._seen_change, self._next_look = 0, 0.0
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._look()
+
+    async def send(self, message: Message) -> str:
+        """Answers the name of the file."""
+        if _BREAKS.search(message.to) or not message.to.strip():
+            raise Undeliverable(f"not an address that a message of kind {message.kind} can go to")
+        if str(message.id) in self._ids:
+            return f"folder:{message.id}"
+        letter = Letter((message.at - _EPOCH) // _MICROSECOND, str(message.id), _name(message))
+        try:
+            await asyncio.to_thread(self._write, letter.name, msgspec.json.encode(_content(message)))
+        except OSError as reason:
+            raise CourierDown(f"the folder of mail cannot be written to: {reason.strerror}") from reason
+        self._note(_hashed(message.to), letter)
+        return f"folder:{message.id}"
+
+    def mailbox(self, to: str = "", limit: int = 200) -> list[dict[str, Any]]:
+        """What was sent to an address (in any case), or to all; newest first."""
+        self._look_again()
+        letters: Iterable[Letter]
+        if to:
+            letters = self._of.get(_hashed(to), ())
+        else:
+            letters = (letter for box in self._of.values() for letter in box)
+        newest = sorted(letters, reverse=True)[:limit]
+        return [msgspec.json.decode((self._folder / letter.name).read_bytes()) for letter in newest]
+
+    async def ready(self) -> None:
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise CourierDown("the folder of mail cannot be written to")
+
+    def _write(self, name: str, content: bytes) -> None:
+        """All of it or nothing, and on disk: a link to a finished file, refused where the name is taken."""
+        unfinished = self._folder / f".{uuid4().hex}"
+        try:
+            with unfinished.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            target = self._folder / name
+            if not target.exists():
+                unfinished.replace(target)
+                _sync_folder(self._folder)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _look_again(self) -> None:
+        if time.monotonic() >= self._next_look and self._folder.stat().st_mtime_ns != self._seen_change:
+            self._look()
+
+    def _look(self) -> None:
+        """Learn of files that are not known here yet."""
+        self._seen_change = self._folder.stat().st_mtime_ns
+        self._next_look = time.monotonic() + _LOOK_AGAIN_SECONDS
+        for name in os.listdir(self._folder):  # noqa: PTH208 - the names alone: objects cost far more
+            if found := _NAME.fullmatch(name):
+                self._note(found["to"], Letter(int(found["at"]), found["id"], name))
+
+    def _note(self, box: str, letter: Letter) -> None:
+        if letter.id not in self._ids:
+            self._ids.add(letter.id)
+            self._of[box].append(letter)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _name(message: Message) -> str:
+    return f"{(message.at - _EPOCH) // _MICROSECOND:020d}-{_hashed(message.to)}-{message.id}.json"
+
+
+def _hashed(address: str) -> str:
+    return hashlib.sha256(address.strip().casefold().encode()).hexdigest()[:16]
+
+
+class _Content(msgspec.Struct):
+    id: UUID
+    to: str
+    kind: str
+    channel: str
+    subject: str
+    text: str
+    html: str
+    links: list[str]
+    codes: list[str]
+    headers: dict[str, str]
+    at: datetime
+
+
+def _content(message: Message) -> _Content:
+    links = [link.rstrip(".,;:!?)") for link in _LINK.findall(message.text)]
+    links += [html.unescape(link) for link in _HREF.findall(message.html)]
+    return _Content(
+        id=message.id,
+        to=message.to.strip(),
+        kind=message.kind,
+        channel=message.channel,
+        subject=_one_line(message.subject),
+        text=message.text,
+        html=message.html,
+        links=list(dict.fromkeys(links)),
+        codes=list(dict.fromkeys(_CODE.findall(_LINK.sub("", message.text)))),
+        headers={_one_line(name): _one_line(value) for name, value in message.headers.items()},
+        at=message.at,
+    )
+
+
+def _one_line(text: str) -> str:
+    """A header's value can hold no line break, of whatever kind, and so can hold no second header."""
+    return _BREAKS.sub(" ", text).strip()

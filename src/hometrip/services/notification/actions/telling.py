@@ -1,0 +1,69 @@
+"""Telling people: a notification is recorded once, with a delivery for each channel."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.events import Event
+from hometrip.services.booking.contract import BookingEvent
+from hometrip.services.notification import store
+from hometrip.services.notification.actions.deps import Deps
+from hometrip.services.notification.contract import DeliveryDue, NotificationCreated
+from hometrip.services.notification.rules.facts import Facts, Visit, visit_of
+from hometrip.services.notification.rules.kinds import kind_of
+
+
+class BookingNotHeardOf(Unavailable):
+    """A payment was heard of before its booking; the booking's own event is on its way."""
+
+    code = "booking_not_heard_of"
+
+
+async def tell(deps: Deps, event: Event, kind: str, user_id: UUID, facts: Facts) -> None:
+    """Record once that this account is told of this event, and have it delivered."""
+    assert event.event_id is not None, "an event that was heard has its id"
+    now, notification_id = deps.clock.now(), deps.new_id()
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, f"notification.{kind}"):
+            return
+        told = store.Notification(
+            id=notification_id,
+            user_id=user_id,
+            kind=kind,
+            facts=facts,
+            event_id=event.event_id,
+            event_name=event.name,
+            event_subject=event.subject,
+            created_at=now,
+        )
+        await tx.insert(store.notifications, told)
+        await tx.emit(NotificationCreated(notification_id=notification_id, user_id=user_id, kind=kind))
+        for channel in kind_of(kind).channels:
+            delivery = store.Delivery(
+                id=deps.new_id(),
+                notification_id=notification_id,
+                user_id=user_id,
+                event_id=event.event_id,
+                kind=kind,
+                channel=channel,
+                status=store.QUEUED,
+                created_at=now,
+            )
+            await tx.insert(store.deliveries, delivery)
+            await tx.emit(DeliveryDue(delivery_id=delivery.id))
+
+
+async def remember(deps: Deps, event: BookingEvent) -> None:
+    """Keep what is needed of a booking for the mails about its money."""
+    known = store.KnownVisit(id=event.booking_id, visit=visit_of(event.booking))
+    async with deps.db.transaction() as tx:
+        await tx.upsert(store.visits, known)
+
+
+async def visit_told(deps: Deps, booking_id: UUID) -> Visit:
+    """`BookingNotHeardOf` where the booking's own event has not come yet: it is tried again."""
+    known = await deps.db.get(store.visits, booking_id)
+    if known is None:
+        raise BookingNotHeardOf(booking_id=booking_id)
+    return known.visit

@@ -1,0 +1,78 @@
+"""What a notification is about: the facts that are kept of it, and who reads it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from hometrip.kernel.money import Money
+from hometrip.kernel.record import Frozen
+from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.listing.contract import HomeCard, QuoteLine
+
+
+class Visit(Frozen):
+    """A booking as far as mails tell of it."""
+
+    booking_id: UUID
+    listing_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    title: str
+    check_in: date
+    check_out: date
+    nights: int
+    guests: int
+    total: Money
+    payout: Money
+    lines: list[QuoteLine]
+    hold_until: datetime | None = None
+
+
+class Facts(Frozen, omit_defaults=True):
+    """Holds no address, no token and no name: those are asked for when a message is sent."""
+
+    visit: Visit | None = None
+    amount: Money | None = None
+    kept: Money | None = None
+    by: str = ""
+    why: str = ""
+    device: str = ""
+    at: datetime | None = None
+    request_id: UUID | None = None
+
+
+class Reader(Frozen):
+    """Who the message is for, and how this person reads: language (`fr`, `fr-CA`) and time zone."""
+
+    name: str
+    locale: str
+    time_zone: str
+
+
+class Around(Frozen):
+    """What was asked for at sending time: the first names of both parties, the home, the link's target."""
+
+    guest: str = ""
+    host: str = ""
+    home: HomeCard | None = None
+    link: str = ""
+    site: str = ""
+
+
+def visit_of(booking: BookingFacts) -> Visit:
+    return Visit(
+        booking_id=booking.booking_id,
+        listing_id=booking.listing_id,
+        guest_id=booking.guest_id,
+        host_id=booking.host_id,
+        title=booking.title,
+        check_in=booking.check_in,
+        check_out=booking.check_out,
+        nights=booking.nights,
+        guests=booking.guests,
+        total=booking.total,
+        payout=booking.split.payout,
+        lines=booking.lines,
+        hold_until=booking.hold_until,
+    )

@@ -1,0 +1,88 @@
+"""Money, days and counts as the reader writes them. Babel is loaded by the first mail, not by the start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from hometrip.kernel.errors import Invalid
+from hometrip.kernel.money import Money, digits_of
+from hometrip.kernel.stay import zone_of
+from hometrip.services.notification.rules.kinds import LOCALES
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+class Formats(NamedTuple):
+    """How one reader writes: `language` is one that there are words in, `locale` may be of a country."""
+
+    language: str
+    locale: Locale
+    zone: ZoneInfo
+
+    def money(self, amount: Money) -> str:
+        from babel.numbers import format_currency
+
+        units = Decimal(amount.amount).scaleb(-digits_of(amount.currency))
+        return format_currency(units, amount.currency, locale=self.locale)
+
+    def day(self, day: date) -> str:
+        """`Wednesday, June 16, 2027`"""
+        from babel.dates import format_date
+
+        return format_date(day, "full", locale=self.locale)
+
+    def days(self, first: date, last: date) -> str:
+        """`Jun 16 – 20, 2027`"""
+        from babel.dates import format_interval
+
+        return format_interval(first, last, "yMMMd", locale=self.locale)
+
+    def clock_time(self, shown: str) -> str:
+        """`15:00` as `3:00 PM`"""
+        from babel.dates import format_time
+
+        return format_time(time.fromisoformat(shown), "short", locale=self.locale)
+
+    def instant(self, at: datetime) -> str:
+        """On the reader's own clock, with the name of its zone."""
+        from babel.dates import format_datetime
+
+        return format_datetime(at, "long", tzinfo=self.zone, locale=self.locale)
+
+    def counted(self, forms: Mapping[str, str], n: int) -> str:
+        """The form of the words that goes with the number, by the language's own rule of plurals."""
+        return forms.get(self.locale.plural_form(n), forms["other"]).format(n=n)
+
+
+@lru_cache(maxsize=256)
+def formats(locale: str, time_zone: str = "UTC") -> Formats:
+    """For what an account says of itself; what is not known reads as English, in UTC."""
+    from babel import Locale, UnknownLocaleError
+
+    language = locale[:2].lower()
+    if language not in LOCALES:
+        language, locale = "en", "en"
+    try:
+        known = Locale.parse(locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        known = Locale(language)
+    try:
+        zone = zone_of(time_zone)
+    except Invalid:
+        zone = zone_of("UTC")
+    return Formats(language, known, zone)
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """Somebody else's words within ours: no line break, nothing that is not seen, not too long."""
+    plain = _BREAKS.sub(" ", text).strip()
+    return plain if len(plain) <= most else plain[: most - 1].rstrip() + "…"
