@@ -1,19 +1,132 @@
-"""What others may know of searches: its event."""
+"""What others may know of searches: what they ask, what they are answered, and the timer of a reindexing."""
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from hometrip.kernel.events import Event
+from hometrip.kernel.money import Money
+from hometrip.kernel.wire import Answer
 
 
-class SearchQueried(Event):
-    """A search was made; no personal data, and not who made it."""
+class ReindexPage(Event):
+    """A timer of search's own: the homes after this one are to be taken in anew."""
 
-    name = "search.query"
-    about = ("search", "search_id")
+    name = "search.reindex_page"
+    about = ("reindex", "run")
 
-    search_id: UUID
-    words: str
+    run: UUID
+    after: UUID | None = None
+
+
+class Location(Answer):
+    """Degrees; within 500 m of the home, as everyone sees it."""
+
+    lat: float
+    lng: float
+
+
+class Explained(Answer):
+    """The parts of a score, each 0 to 1, before they are weighed; for staff."""
+
+    score: float
+    text: float
+    quality: float
+    price: float
+    distance: float
+    freshness: float
+
+
+class Hit(Answer):
+    """A home that was found. Of the stay, when dates were asked: its dates, its nights, and its total, which
+    is the same that its quote has; `nightly` is then the mean of its nights.
+    """
+
+    id: UUID
+    title: str
     city: str
-    results: int
+    country: str
+    location: Location
+    structure: str
+    type: str
+    guests: int
+    bedrooms: int
+    beds: int
+    bathrooms: float
+    review_count: int
+    instant_book: bool
+    nightly: Money
+    rating: float | None = None
+    cover: str | None = None
+    check_in: date | None = None
+    check_out: date | None = None
+    nights: int | None = None
+    total: Money | None = None
+    explain: Explained | None = None
+
+
+class Counted(Answer):
+    """A value, and how many of the homes have it."""
+
+    value: str
+    count: int
+
+
+class Results(Answer):
+    """A page of what was found. `total` and `facets` are of all that was found, not only of this page."""
+
+    items: list[Hit]
+    page: int
+    per_page: int
+    total: int
+    pages: int
+    facets: dict[str, list[Counted]]
+
+
+class Suggestion(Answer):
+    """`kind` is place or listing; `count` is how many homes a place has here."""
+
+    kind: str
+    label: str
+    id: UUID | None = None
+    city: str | None = None
+    country: str | None = None
+    location: Location | None = None
+    count: int | None = None
+
+
+class Suggestions(Answer):
+    items: list[Suggestion]
+
+
+class Destination(Answer):
+    """A city with homes; `cover` is a picture of its best one."""
+
+    city: str
+    country: str
+    count: int
+    location: Location
+    cover: str | None = None
+
+
+class Destinations(Answer):
+    items: list[Destination]
+
+
+class Range(Answer):
+    """Lowest and highest among the homes; of prices, in minor units of `currency`."""
+
+    min: int
+    max: int
+    currency: str | None = None
+
+
+class Filters(Answer):
+    """What homes can be filtered by: how many there are of each value, and how far each number goes."""
+
+    total: int
+    values: dict[str, list[Counted]]
+    ranges: dict[str, Range]
+    nightly: list[Range]
+    sorts: list[str]

@@ -1,0 +1,55 @@
+"""What search needs, and what it remembers between two requests, which may vanish at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.ids import NewId
+from hometrip.ports.cache import Cache
+from hometrip.ports.documents import Documents
+from hometrip.ports.geocoder import Geocoder
+from hometrip.ports.search import Search
+from hometrip.services.listing.contract import ListingQuestions
+from hometrip.services.search.contract import Filters
+from hometrip.services.search.rules.board import Board
+from hometrip.services.search.rules.places import Places
+
+
+class Overview:
+    """What is counted over all homes, as of an edition of the board."""
+
+    def __init__(self, board: Board, counted_at: datetime, places: Places, filters: Filters) -> None:
+        self.board, self.edition, self.counted_at = board, board.edition, counted_at
+        self.places, self.filters = places, filters
+
+
+class Memory:
+    """The board, and which homes have changed in another copy of this service since it was read."""
+
+    def __init__(self) -> None:
+        self.board: Board | None = None
+        self.filled = False
+        self.filling = asyncio.Lock()
+        self.changed: set[UUID] = set()
+        self.overview: Overview | None = None
+        self.listening = False
+
+
+@dataclass(frozen=True)
+class Deps:
+    documents: Documents
+    index: Search
+    cache: Cache
+    geocoder: Geocoder
+    clock: Clock
+    new_id: NewId
+    listing: ListingQuestions
+
+    @cached_property
+    def memory(self) -> Memory:
+        return Memory()

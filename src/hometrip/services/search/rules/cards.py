@@ -1,0 +1,113 @@
+"""A home as the index knows it, as a hit shows it, and a search as a question to the index."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hometrip.kernel.money import Money
+from hometrip.ports.search import Question, Schema
+from hometrip.services.listing.contract import SearchCard
+from hometrip.services.search.contract import Hit, Location
+from hometrip.services.search.rules.asked import Wanted, folded
+
+HUNDREDTHS = 100  # ratings and bathrooms are whole numbers of these
+
+HOMES = Schema(
+    name="homes",
+    text={"title": 3.0, "place": 2.0, "about": 1.0},
+    keywords=("city", "country", "structure", "type", "amenities", "currency"),
+    numbers=("guests", "bedrooms", "beds", "bathrooms", "nightly", "rating", "instant_book", "pets"),
+    place=("lat", "lng"),
+)
+
+
+def record_of(card: SearchCard) -> dict[str, Any]:
+    """What the index gets: nothing of where the home really stands."""
+    return {
+        "id": str(card.id),
+        "title": card.title,
+        "place": " ".join((card.city, card.region, card.country, card.neighbourhood)),
+        "about": " ".join((card.description, card.type, card.structure, *card.amenities)),
+        "city": folded(card.city),
+        "country": folded(card.country),
+        "structure": card.structure,
+        "type": card.type,
+        "amenities": card.amenities,
+        "currency": card.currency,
+        "guests": card.guests,
+        "bedrooms": card.bedrooms,
+        "beds": card.beds,
+        "bathrooms": hundredths(card.bathrooms),
+        "nightly": card.nightly,
+        "rating": None if card.rating is None else hundredths(card.rating),
+        "instant_book": int(card.instant_book),
+        "pets": int(card.pets),
+        "lat": card.shown_lat,
+        "lng": card.shown_lng,
+    }
+
+
+def question_of(wanted: Wanted) -> Question:
+    """All of the search but its dates, which the index knows nothing of."""
+    terms = {
+        "city": [wanted.city] if wanted.city else [],
+        "country": [wanted.country] if wanted.country else [],
+        "structure": wanted.structures,
+        "type": wanted.types,
+        "currency": [wanted.currency] if wanted.currency else [],
+    }
+    least = {
+        "guests": wanted.guests,
+        "bedrooms": wanted.bedrooms,
+        "beds": wanted.beds,
+        "bathrooms": least_hundredths(wanted.bathrooms),
+        "rating": least_hundredths(wanted.min_rating),
+        "instant_book": int(wanted.instant),
+        "pets": wanted.pets,
+    }
+    ranges: dict[str, tuple[int | None, int | None]] = {
+        name: (number, None) for name, number in least.items() if number
+    }
+    if wanted.stay is None and (wanted.min_price, wanted.max_price) != (None, None):
+        ranges["nightly"] = (wanted.min_price, wanted.max_price)
+    return Question(
+        words=wanted.words,
+        terms={name: values for name, values in terms.items() if values},
+        all_terms={"amenities": wanted.amenities} if wanted.amenities else {},
+        ranges=ranges,
+        box=wanted.box,
+        circle=wanted.circle,
+    )
+
+
+def hit_of(card: SearchCard) -> Hit:
+    """The part of a hit that is the same in every search."""
+    return Hit(
+        id=card.id,
+        title=card.title,
+        city=card.city,
+        country=card.country,
+        location=Location(lat=card.shown_lat, lng=card.shown_lng),
+        structure=card.structure,
+        type=card.type,
+        guests=card.guests,
+        bedrooms=card.bedrooms,
+        beds=card.beds,
+        bathrooms=card.bathrooms,
+        review_count=card.review_count,
+        instant_book=card.instant_book,
+        nightly=Money(card.nightly, card.currency),
+        rating=card.rating,
+        cover=card.cover,
+    )
+
+
+def hundredths(number: float) -> int:
+    """What a home has, in whole hundredths."""
+    return math.floor(number * HUNDREDTHS + 1e-6)
+
+
+def least_hundredths(number: float) -> int:
+    """What a home must have, in whole hundredths."""
+    return math.ceil(number * HUNDREDTHS - 1e-6)

@@ -1,0 +1,217 @@
+"""Which homes on the board match a search, and at what price; the order in which they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hometrip.kernel.stay import Stay, at_local, local_date
+from hometrip.ports.search import Box
+from hometrip.services.search.rules import ranking
+from hometrip.services.search.rules.asked import Wanted, earliest
+from hometrip.services.search.rules.board import DAYS, Board, Floats, Mask, Numbers, Rows
+from hometrip.services.search.rules.cards import least_hundredths
+
+# The board does not know from which hour on a home takes guests in: the latest refuses none too early.
+LATEST_CHECK_IN = "23:59"
+HOUR = timedelta(hours=1)
+KM_A_DEGREE = 111.2
+
+
+class Matches(msgspec.Struct, frozen=True):
+    """Homes that match, by their rows, each with its price as far as the board knows: of a night, or of all
+    nights of the stay, which has been moved by `shifts` days.
+    """
+
+    rows: Rows
+    prices: Numbers
+    shifts: Numbers
+
+    def only(self, these: Mask | Rows) -> Matches:
+        return Matches(self.rows[these], self.prices[these], self.shifts[these])
+
+
+def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = None) -> Matches:
+    """All that match but for the price; `among` is a mask over the board's rows."""
+    mask = board.live[: board.size] & True if among is None else board.live[: board.size] & among
+    for part in _parts(board, wanted):
+        mask &= part
+    rows = np.flatnonzero(mask)
+    if wanted.circle is not None:
+        at = wanted.circle
+        rows = rows[ranking.kilometres(board.lat[rows], board.lng[rows], at.lat, at.lng) <= at.km]
+    if wanted.stay is None:
+        return Matches(rows, board.nightly[rows], np.zeros(len(rows), np.int64))
+    return _staying(board, rows, wanted.stay, wanted.flexible, now)
+
+
+def within(found: Matches, wanted: Wanted) -> Matches:
+    """Those whose price is between the limits."""
+    if wanted.min_price is not None:
+        found = found.only(found.prices >= wanted.min_price)
+    if wanted.max_price is not None:
+        found = found.only(found.prices <= wanted.max_price)
+    return found
+
+
+def _parts(board: Board, wanted: Wanted) -> Iterator[Any]:
+    """What each filter lets through, row by row."""
+    size = board.size
+    for name, number in (
+        ("guests", wanted.guests),
+        ("bedrooms", wanted.bedrooms),
+        ("beds", wanted.beds),
+        ("bathrooms", least_hundredths(wanted.bathrooms)),
+        ("rating", least_hundredths(wanted.min_rating)),
+        ("instant", wanted.instant),
+        ("pets", wanted.pets),
+    ):
+        if number:
+            yield getattr(board, name)[:size] >= number
+    for name, values in (
+        ("city", (wanted.city,)),
+        ("country", (wanted.country,)),
+        ("currency", (wanted.currency,)),
+        ("structure", wanted.structures),
+        ("type", wanted.types),
+    ):
+        if any(values):
+            yield _any_of(board, name, values)
+    for amenity in wanted.amenities:
+        yield board.having(amenity)
+    if wanted.box is not None:
+        yield from _inside(board, wanted.box)
+
+
+def _any_of(board: Board, name: str, values: tuple[str | None, ...]) -> Mask:
+    known = board.values[name].numbers
+    numbers = [known[value] for value in values if value in known]
+    column = getattr(board, name)[: board.size]
+    if len(numbers) == 1:
+        return np.asarray(column == numbers[0])
+    return np.isin(column, numbers)
+
+
+def _inside(board: Board, box: Box) -> Iterator[Mask]:
+    lat, lng = board.lat[: board.size], board.lng[: board.size]
+    yield lat >= box.south
+    yield lat <= box.north
+    if box.west <= box.east:
+        yield lng >= box.west
+        yield lng <= box.east
+    else:
+        yield (lng >= box.west) | (lng <= box.east)
+
+
+# Stays
+
+
+def _staying(board: Board, rows: Rows, stay: Stay, flexible: int, now: datetime) -> Matches:
+    """Those where the stay, or the cheapest of those that begin a few days earlier or later, can be had; of
+    equally cheap ones the nearest, the earlier of two.
+    """
+    found = np.full(len(rows), False)
+    prices = np.full(len(rows), np.iinfo(np.int64).max, np.int64)
+    shifts = np.zeros(len(rows), np.int64)
+    for shift in sorted(range(-flexible, flexible + 1), key=abs):
+        moved = stay.moved(shift)
+        if moved.check_in < earliest(now):
+            continue
+        free, price = _look(board, rows, moved, now)
+        better = free & (price < prices)
+        prices[better], shifts[better] = price[better], shift
+        found |= free
+    return Matches(rows, prices, shifts).only(found)
+
+
+def _look(board: Board, rows: Rows, stay: Stay, now: datetime) -> tuple[Mask, Numbers]:
+    """Where the stay can be had, and what its nights cost."""
+    begin = min(max((stay.check_in - board.starts).days, 0), DAYS)
+    end = min(begin + stay.nights, DAYS)
+    free = board.taken[end][rows] == board.taken[begin][rows]
+    least = board.least_on[begin] if begin < DAYS else board.least_nights
+    free &= least[rows] <= stay.nights
+    free &= board.most_nights[rows] >= stay.nights
+    free &= (board.in_days[rows] & (1 << stay.check_in.weekday())) != 0
+    free &= (board.out_days[rows] & (1 << stay.check_out.weekday())) != 0
+    zones = board.zone[rows]
+    last_night = stay.check_out.toordinal() - 1
+    free &= (last_night - _todays(board, now))[zones] <= board.window_days[rows]
+    if (stay.check_in - now.date()).days * 24 <= board.longest_notice + 48:
+        free &= _hours_ahead(board, stay.check_in, now)[zones] >= board.notice_hours[rows]
+    price = board.spent[end][rows] - board.spent[begin][rows]
+    if unknown := stay.nights - (end - begin):
+        price += unknown * board.nightly[rows]
+    return free, price
+
+
+def _todays(board: Board, now: datetime) -> Numbers:
+    """What day it is in each of the board's time zones, as an ordinal."""
+    return np.array([local_date(now, zone).toordinal() for zone in board.zones.shown], np.int64)
+
+
+def _hours_ahead(board: Board, check_in: date, now: datetime) -> Floats:
+    """How long until the latest check-in of the day, and an hour for changing clocks, in each time zone."""
+    return np.array(
+        [(at_local(check_in, LATEST_CHECK_IN, zone) - now) / HOUR + 1 for zone in board.zones.shown]
+    )
+
+
+# Order
+
+
+def order(
+    board: Board, wanted: Wanted, found: Matches, text: Floats | None, now: datetime, most: int
+) -> Rows:
+    """The places in `found` of the first `most`, in the order that was asked for. `text` holds a text score
+    for each of the board's rows.
+    """
+    rows = found.rows
+    keys: Floats | Numbers
+    match wanted.sort:
+        case "price":
+            keys = found.prices
+        case "-price":
+            keys = -found.prices
+        case "rating":
+            keys = -board.stars[rows] - board.reviews[rows] * 1e-9
+        case "popular":
+            keys = -(board.reviews[rows] * 10.0 + board.stars[rows])
+        case "newest":
+            keys = -board.created[rows]
+        case _:
+            keys = -parts(board, wanted, rows, text, now).score
+    return ranking.first(keys, board.id_high[rows], board.id_low[rows], most)
+
+
+def parts(board: Board, wanted: Wanted, rows: Rows, text: Floats | None, now: datetime) -> ranking.Parts:
+    """The parts of the relevance of these homes."""
+    nothing = np.zeros(len(rows))
+    words, distance = nothing, nothing
+    if text is not None and len(rows):
+        words = text[rows] / max(float(text[rows].max()), 1e-9)
+    if (aim := _aim(wanted)) is not None:
+        lat, lng, scale = aim
+        distance = ranking.nearness(ranking.kilometres(board.lat[rows], board.lng[rows], lat, lng), scale)
+    return ranking.Parts(
+        text=words,
+        quality=board.quality[rows],
+        price=ranking.cheapness(board.nightly[rows], board.peers.usual_prices(rows)),
+        distance=distance,
+        freshness=ranking.freshness(board.created[rows], now.timestamp()),
+    )
+
+
+def _aim(wanted: Wanted) -> tuple[float, float, float] | None:
+    """The point that was asked for, and what is far from it in kilometres."""
+    if wanted.circle is not None:
+        return wanted.circle.lat, wanted.circle.lng, wanted.circle.km / 2
+    if wanted.box is None:
+        return None
+    box = wanted.box
+    wide = (box.east - box.west) % 360
+    return (box.south + box.north) / 2, box.west + wide / 2, (box.north - box.south) * KM_A_DEGREE / 2

@@ -1,0 +1,140 @@
+"""In which order homes are shown: the parts of a score, each from 0 to 1, and what each weighs.
+
+Relevance is how well the words match, then the quality of the home, its price beside similar homes, how near
+it is to what was asked for, and, for new homes, how new. The same search over the same homes always has the
+same order; what is equal goes by id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hometrip.ports.search import EARTH_KM
+from hometrip.services.listing.contract import SearchCard
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+WEIGHTS = {"text": 0.45, "quality": 0.30, "price": 0.12, "distance": 0.08, "freshness": 0.05}
+
+# A home with few reviews is taken for an ordinary one: as if it had eight more of the usual rating.
+USUAL_RATING, USUAL_REVIEWS = 4.6, 8
+WORST, BEST = 3.0, 5.0
+STARS_SHARE = 0.75
+ENOUGH_WORDS, ENOUGH_AMENITIES = 40, 8
+NEW_SECONDS = 30 * 86_400.0
+ALIKE_BEDROOMS = 4
+
+
+def stars(rating: float | None, reviews: int) -> float:
+    """The rating to go by, 1 to 5: with few reviews near the usual one."""
+    if rating is None or reviews <= 0:
+        return USUAL_RATING
+    return (rating * reviews + USUAL_RATING * USUAL_REVIEWS) / (reviews + USUAL_REVIEWS)
+
+
+def quality(card: SearchCard) -> float:
+    """What guests say of it, and how completely the host tells of it."""
+    told = (
+        card.cover is not None,
+        len(card.description.split()) >= ENOUGH_WORDS,
+        len(card.amenities) >= ENOUGH_AMENITIES,
+        bool(card.neighbourhood),
+        card.beds > 0 and card.bathrooms > 0,
+    )
+    praised = (stars(card.rating, card.review_count) - WORST) / (BEST - WORST)
+    return STARS_SHARE * min(1.0, max(0.0, praised)) + (1 - STARS_SHARE) * sum(told) / len(told)
+
+
+class Peers:
+    """Which homes are alike (city, structure, bedrooms, currency), and the usual price of each kind."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[Any, ...], int] = {}
+        self._kind_of: dict[int, int] = {}
+        self._prices: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        self._changed: set[int] = set()
+        self._usual = np.ones(64)
+        self._kind = np.zeros(64, np.int32)
+
+    def put(self, row: int, card: SearchCard) -> None:
+        self.drop(row)
+        alike = (card.city, card.country, card.structure, min(card.bedrooms, ALIKE_BEDROOMS), card.currency)
+        kind = self._kinds.setdefault(alike, len(self._kinds))
+        self._prices[kind][row] = card.nightly
+        self._kind_of[row] = kind
+        self._changed.add(kind)
+        if row >= len(self._kind):
+            self._kind = np.resize(self._kind, 2 * row)
+        if kind >= len(self._usual):
+            self._usual = np.resize(self._usual, 2 * kind)
+        self._kind[row] = kind
+
+    def drop(self, row: int) -> None:
+        if (kind := self._kind_of.pop(row, None)) is not None:
+            del self._prices[kind][row]
+            self._changed.add(kind)
+
+    def usual_prices(self, rows: Rows) -> Floats:
+        """Of the homes like each of these, the median price of a night."""
+        while self._changed:
+            kind = self._changed.pop()
+            if prices := self._prices[kind]:
+                self._usual[kind] = max(1.0, float(np.median(list(prices.values()))))
+        return self._usual[self._kind[rows]]
+
+
+def cheapness(nightly: NDArray[np.int64], usual: Floats) -> Floats:
+    """1 for nothing, one half for the usual price, 0 from twice the usual on."""
+    return np.clip(1 - nightly / (2 * usual), 0.0, 1.0)
+
+
+def nearness(km: Floats, scale_km: float) -> Floats:
+    """1 at the point itself, falling to about a third at `scale_km`."""
+    return np.exp(-km / max(scale_km, 0.1))
+
+
+def freshness(created: Floats, now: float) -> Floats:
+    """1 for a home of this moment, 0 for one of thirty days."""
+    return np.clip(1 - (now - created) / NEW_SECONDS, 0.0, 1.0)
+
+
+def kilometres(lats: Floats, lngs: Floats, lat: float, lng: float) -> Floats:
+    """Along the surface, from each to the point (haversine)."""
+    here, there = np.radians(lat), np.radians(lats)
+    across = np.sin((there - here) / 2) ** 2
+    across += np.cos(here) * np.cos(there) * np.sin(np.radians(lngs - lng) / 2) ** 2
+    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(across, 1.0))))
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The parts of the scores of some homes; a part that nothing was asked about is 0 for all."""
+
+    text: Floats
+    quality: Floats
+    price: Floats
+    distance: Floats
+    freshness: Floats
+
+    @property
+    def score(self) -> Floats:
+        """Rounded, so that the noise of floats decides nothing."""
+        parts = (weight * getattr(self, name) for name, weight in WEIGHTS.items())
+        return np.round(sum(parts, start=np.zeros(len(self.quality))), 9)
+
+
+def first(
+    keys: Floats | NDArray[np.int64], high: NDArray[np.uint64], low: NDArray[np.uint64], most: int
+) -> Rows:
+    """The places of the `most` lowest keys, in order; equal ones by id (its high and low half)."""
+    places = np.arange(len(keys))
+    if most < len(keys) // 4:
+        edge = np.partition(keys, most - 1)[most - 1] if most else -np.inf
+        places = places[keys <= edge]
+    order = np.lexsort((low[places], high[places], keys[places]))
+    return places[order][:most]
