@@ -50,16 +50,25 @@ class PublicProfile(Answer):
 
 
 class Preferences(Answer):
-    """How an account wants to be spoken to."""
+    """How an account wants to be spoken to.
+
+    `muted` lists `kind:channel` pairs that are not wanted, such as `favorites.price_drop:email`; a pair's
+    kind may name a whole group of kinds (`favorites`). In the quiet hours, local times such as `22:00`, only
+    what is urgent is sent; both are empty where there are none.
+    """
 
     user_id: UUID
     locale: str
     currency: str
     time_zone: str
     muted: list[str]
+    quiet_from: str = ""
+    quiet_to: str = ""
 
 
 class UserQuestions(Protocol):
-    async def public_profiles(self, user_ids: list[UUID]) -> list[PublicProfile]: ...
+    async def public_profiles(self, user_ids: list[UUID]) -> list[PublicProfile]:
+        """Of those that have an account, in the order asked for."""
 
-    async def preferences(self, user_ids: list[UUID]) -> list[Preferences]: ...
+    async def preferences(self, user_ids: list[UUID]) -> list[Preferences]:
+        """Of those that have an account, in the order asked for."""

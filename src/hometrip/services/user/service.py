@@ -1,0 +1,17 @@
+"""The table of contents of `user`: profiles, settings and favourites."""
+
+from hometrip.kernel.service import Service
+from hometrip.services.user import actions, reactions
+from hometrip.services.user.api import ROUTES
+from hometrip.services.user.contract import UserQuestions
+from hometrip.services.user.store import COLLECTIONS
+
+SERVICE = Service(
+    name="user",
+    port=4002,
+    deps=actions.Deps,
+    routes=ROUTES,
+    reactions=[reactions.make_profile_when_created, reactions.mark_when_verified],
+    answers={UserQuestions: actions},
+    storage=COLLECTIONS,
+)
