@@ -137,7 +137,7 @@ def routes_page(house: House) -> str:
 
 async def pages() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
-        house = await House.open(load({}, {"data": Path(folder)}))
+        house = House(load({}, {"data": Path(folder)}))
         try:
             routes = routes_page(house)
         finally:

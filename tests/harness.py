@@ -15,7 +15,7 @@ import msgspec
 from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
-from hometrip.app.run import Open, open_house
+from hometrip.app.opening import Open, open_house
 from hometrip.app.settings import Settings, load
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import utc

@@ -179,7 +179,7 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(tmp_path: Path
 
 async def make_admin(server: Server) -> dict[str, str]:
     """Roles are given by an operator: through the house itself, while it does not run."""
-    from hometrip.app.run import open_house
+    from hometrip.app.opening import open_house
     from hometrip.app.settings import load
     from hometrip.services.auth.actions import create_account
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import click
@@ -32,7 +32,7 @@ def _settings(**overrides: Any) -> Settings:
         _give_up(bad)
 
 
-def _give_up(bad: BadSettings) -> Any:
+def _give_up(bad: BadSettings) -> NoReturn:
     click.echo("HomeTrip cannot start with these settings:", err=True)
     for line in bad.wrong:
         click.echo(f"  - {line}", err=True)
@@ -121,7 +121,7 @@ def import_homes(files: tuple[Path, ...], owner: str | None, shift_to_today: boo
 def seed(data: Path | None) -> None:
     """Fill an empty folder with the demo's homes and accounts, without serving them."""
     from hometrip.app.logs import configure
-    from hometrip.app.run import open_house
+    from hometrip.app.opening import open_house
     from hometrip.app.seed import seed as fill
 
     settings = _settings(data=data)
@@ -237,7 +237,7 @@ def keys() -> None:
 def keys_rotate(data: Path | None) -> None:
     """Sign new tokens with a new key; tokens of the old one stay valid until they expire."""
     from hometrip.app.logs import configure
-    from hometrip.app.run import open_house
+    from hometrip.app.opening import open_house
     from hometrip.services.auth.actions import rotate_keys
 
     settings = _settings(data=data)

@@ -5,7 +5,7 @@ progress.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hometrip.app.run import open_house
+from hometrip.app.opening import open_house
 from hometrip.app.settings import Settings
 from hometrip.app.wiring import House
 from hometrip.kernel.errors import NotFound
@@ -70,7 +70,7 @@ async def import_publication(
 
 async def import_files(
     house: House,
-    files: list[IO[bytes] | None],
+    files: Sequence[IO[bytes] | None],
     *,
     owner_of: Callable[[str], UUID],
     shift_to: date | None,

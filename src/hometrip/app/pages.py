@@ -16,14 +16,14 @@ from hometrip.app.demo import ATTRIBUTION
 from hometrip.app.edge.problems import STATUSES
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
-from hometrip.kernel.access import PUBLIC
+from hometrip.kernel.access import PUBLIC, Caller
 from hometrip.kernel.errors import HomeTripError, NotFound
-from hometrip.kernel.money import Money
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.courier import Courier
-from hometrip.services.search.actions import showcase
+from hometrip.services.search.actions import search
+from hometrip.services.search.rules.asked import Asked
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 
 
 @cache
@@ -46,7 +46,7 @@ async def home(house: NamedDependency[House]) -> Response[str]:
         }
         for name, room in house.rooms.items()
     ]
-    count, hits = await showcase(house.rooms["search"].deps)
+    shown = await search(house.rooms["search"].deps, Caller(), Asked(sort="popular", per_page=12))
     demo_file = house.settings.data / "demo.json"
     return page(
         "home.html",
@@ -54,24 +54,20 @@ async def home(house: NamedDependency[House]) -> Response[str]:
         sandbox=house.settings.sandbox,
         demo_file=str(demo_file) if demo_file.exists() else "",
         rooms=rooms,
-        count=count,
+        count=shown.total,
         homes=[
             {
                 "id": hit.id,
                 "title": hit.title,
                 "city": hit.city,
                 "cover": hit.cover,
-                "price": _price(hit.nightly),
+                "price": str(hit.nightly),
                 "rating": hit.rating,
             }
-            for hit in hits
+            for hit in shown.items
         ],
         attribution=ATTRIBUTION,
     )
-
-
-def _price(money: Money) -> str:
-    return str(money)
 
 
 @get("/mailbox", access=PUBLIC, include_in_schema=False)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -18,62 +16,14 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from hometrip.app.edge.ring import Ring
-from hometrip.app.edge.routes import ring_of
+from hometrip.app.opening import lock_of, open_house
 from hometrip.app.seed import seed
 from hometrip.app.settings import BadSettings, Settings
-from hometrip.app.wiring import House, Runner
-from hometrip.kernel.clock import Clock
 
 log = logging.getLogger("hometrip.run")
 
 DRAIN_SECONDS = 25.0
 OPEN_FILES = 65_536
-
-
-class Open:
-    """A house that is there: its application and itself. Not `started` where another process runs it."""
-
-    def __init__(self, house: House, ring: Ring, *, started: bool) -> None:
-        self.house, self.ring, self.started = house, ring, started
-
-
-@contextlib.asynccontextmanager
-async def open_house(
-    settings: Settings, *, clock: Clock | None = None, runner: Runner = Runner(), beside: bool = False
-) -> AsyncIterator[Open]:
-    """A whole house, without a port: what `hometrip up` serves, and what tests and other commands use.
-
-    One process at a time runs the house of a data folder (`BadSettings` for a second one). With `beside`, a
-    second one may open it to read and write, and leaves events and timers to the first.
-    """
-    with lock_of(settings) as mine:
-        if not mine and not beside:
-            raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
-        house = await House.open(settings, clock=clock, runner=runner)
-        ring, identity = ring_of(house)
-        try:
-            if mine:
-                await house.start()
-                await identity.start()
-            yield Open(house, ring, started=mine)
-        finally:
-            await identity.stop()
-            await house.stop()
-
-
-@contextlib.contextmanager
-def lock_of(settings: Settings) -> Iterator[bool]:
-    """True for the one process that runs the house of this folder; the system frees it when a process
-    dies.
-    """
-    settings.data.mkdir(parents=True, exist_ok=True)
-    with (settings.data / "running.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
 
 
 async def serve(settings: Settings) -> None:
@@ -122,7 +72,7 @@ async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> N
 
 async def _drain(ring: Ring, server: Server, serving: asyncio.Task[None]) -> None:
     """Take no new connection, let running requests end."""
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]  # granian has no types here
     for _ in range(int(DRAIN_SECONDS / 0.05)):
         if not ring.busy:
             break

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import zlib
-from typing import IO, Any, cast
+from typing import IO, Any
 from uuid import UUID
 
 import msgspec
@@ -114,7 +114,7 @@ async def _homes(house: House, hosts: dict[str, UUID]) -> None:
 
 
 def _unpacked(name: str) -> IO[bytes]:
-    return cast("IO[bytes]", FOLDER.joinpath(name).open("rb"))
+    return FOLDER.joinpath(name).open("rb")
 
 
 def _is_demo_hosts(source_host: str) -> bool:

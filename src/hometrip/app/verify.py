@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from hometrip.app.run import open_house
+from hometrip.app.opening import open_house
 from hometrip.app.settings import Settings
 from hometrip.app.wiring import House
 from hometrip.services.booking import actions as booking

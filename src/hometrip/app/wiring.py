@@ -95,6 +95,8 @@ class House:
         self.shared = self._shared_ports()
         self.rooms: dict[str, Room] = {}
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
+        for name in SERVICES:
+            self._add(service_of(name))
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._opening = "the marketplace is being made ready"
@@ -102,17 +104,7 @@ class House:
 
     # building
 
-    @classmethod
-    async def open(
-        cls, settings: Settings, *, clock: Clock | None = None, runner: Runner = Runner()
-    ) -> House:
-        """The house with every room in place; `Unavailable` where a storage cannot be opened."""
-        house = cls(settings, clock=clock, runner=runner)
-        for name in SERVICES:
-            await house._add(service_of(name))
-        return house
-
-    def _shared_ports(self) -> dict[type[Any], Any]:
+    def _shared_ports(self) -> dict[Any, Any]:
         """The ports that all services of a process have one instance of."""
         settings = self.settings
         secret = FileSecrets(settings.data / "secrets", "sandbox-payments").secret("webhooks")
@@ -131,25 +123,25 @@ class House:
             Workshop: ProcessWorkshop(),
         }
 
-    async def _add(self, service: Service) -> None:
+    def _add(self, service: Service) -> None:
         for protocol, module in service.answers.items():
             self._answers[protocol] = (service.name, module)
-        storage = await self._storage(service)
+        storage = self._storage(service)
         given = {name: self._part(service, kind, storage) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, storage, self.bus, self.clock) if storage else None
         self.rooms[service.name] = Room(service, service.deps(**given), storage, relay)
 
-    async def _storage(self, service: Service) -> Any:
+    def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""
         wanted = set(deps_fields(service).values())
         if Database in wanted:
             path = self._file("database", service.name)
-            return await SqliteDatabase.open(
+            return SqliteDatabase(
                 path, service=service.name, clock=self.clock, new_id=self.new_id, metadata=service.storage
             )
         if Documents in wanted:
             path = self._file("documents", service.name)
-            return await SqliteDocuments.open(
+            return SqliteDocuments(
                 path,
                 service=service.name,
                 clock=self.clock,
@@ -250,7 +242,7 @@ class House:
     async def ready(self) -> dict[str, str]:
         """Each engine and what is wrong with it; nothing when all answer."""
         wrong = {"house": self._opening} if self._opening else {}
-        parts = {kind.__name__.lower(): part for kind, part in self.shared.items() if isinstance(kind, type)}
+        parts = {kind.__name__.lower(): part for kind, part in self.shared.items() if kind is not NewId}
         parts |= {f"{name} storage": room.storage for name, room in self.rooms.items() if room.storage}
         for name, part in ({"bus": self.bus} | parts).items():
             if ready := getattr(part, "ready", None):

@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
 from hometrip.app.edge.operations import OPERATIONS
 from hometrip.app.edge.problems import to_response
@@ -55,7 +56,7 @@ def litestar_of(house: House) -> Litestar:
         Router("/api", route_handlers=list(room.service.routes), dependencies={"deps": given(room.deps)})
         for room in house.rooms.values()
     ]
-    own: list[Any] = [*OPERATIONS, *PAGES]
+    own: list[Any] = [*OPERATIONS, *PAGES, openapi_document]
     if house.settings.sandbox:
         own.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
     return Litestar(
@@ -91,7 +92,8 @@ def openapi_of(house: House) -> OpenAPIConfig:
         title="HomeTrip",
         version=VERSION,
         description="The HTTP interface of a HomeTrip marketplace.",
-        path="/api",
+        # Litestar serves it there; `app/edge/document.py` completes it and serves it at /api/openapi.json.
+        path="/api/docs/bare",
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         use_handler_docstrings=True,
         security=[{"bearer": []}, {}],

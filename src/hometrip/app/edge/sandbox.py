@@ -12,7 +12,6 @@ from litestar.params import FromQuery, JSONBody
 
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC
-from hometrip.kernel.events import Envelope
 from hometrip.kernel.wire import Answer, Request
 from hometrip.ports.courier import Courier
 
@@ -30,7 +29,9 @@ class Advance(Request):
 
 
 class Events(Answer):
-    items: list[Envelope]
+    """Envelopes: id, name, subject, sequence, data and the rest."""
+
+    items: list[dict[str, Any]]
 
 
 @get("/mailbox", access=PUBLIC, summary="What was sent to an address, newest first")
@@ -50,7 +51,7 @@ async def advance(data: JSONBody[Advance], house: NamedDependency[House]) -> Clo
 
 @get("/events", access=PUBLIC, summary="The events of a subject, in order")
 async def events(subject: FromQuery[str], house: NamedDependency[House]) -> Events:
-    return Events(items=await house.history(subject))
+    return Events(items=[msgspec.to_builtins(envelope) for envelope in await house.history(subject)])
 
 
 SANDBOX: list[Any] = [mailbox, clock, advance, events]

@@ -1,0 +1,95 @@
+"""The OpenAPI document: what Litestar reads from the routes, completed by who may call them and how they fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+
+from hometrip.app.edge.problems import PROBLEM
+from hometrip.kernel.access import PUBLIC, SERVICE
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; see /api/docs/errors."},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
+            },
+        },
+    },
+}
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@get("/api/openapi.json", access=PUBLIC, include_in_schema=False)
+async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return Response(
+        document_of(request.app),
+        media_type="application/json",
+        headers={"Cache-Control": "public, max-age=60"},
+    )
+
+
+def document_of(app: Litestar) -> bytes:
+    """Made once for each application."""
+    made = app.state.get("openapi_document")
+    if made is None:
+        made = app.state["openapi_document"] = msgspec.json.encode(_completed(app))
+    assert isinstance(made, bytes)
+    return made
+
+
+def _completed(app: Litestar) -> dict[str, Any]:
+    document = app.openapi_schema.to_schema()
+    document["components"].setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    handlers = {
+        (route.path_format, method.lower()): handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", [])
+        for method in handler.http_methods
+    }
+    for path, operations in document["paths"].items():
+        for method in _METHODS:
+            if method in operations:
+                _complete(operations[method], handlers[path, method].opt, path)
+    return document
+
+
+def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None:
+    access = opt["access"]
+    words = path.split("/")
+    operation["tags"] = [words[2] if len(words) > 2 and words[1] == "api" else "operations"]
+    operation["x-access"] = access.value
+    operation["security"] = [] if access is PUBLIC else [{"bearer": []}]
+    answers = operation["responses"]
+    # Litestar describes its own form of errors, which is never sent.
+    for status in [status for status in answers if status.startswith(("4", "5"))]:
+        del answers[status]
+    answers["default"] = {
+        "description": "A problem document",
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if opt.get("idempotent"):
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "The same key and body get the first answer again, for 24 hours.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            }
+        )
+    if access is SERVICE:
+        operation["description"] = "For other services only."

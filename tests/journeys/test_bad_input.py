@@ -1,0 +1,270 @@
+"""Bad input: each gets the right problem with its code, and nothing is written."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from harness import Person, TestHouse
+from journeys.steps import book, ok, open_home, problem, stay
+
+
+class Scene:
+    """A home, its host, a guest with a quote."""
+
+    def __init__(self, house: TestHouse, host: Person, guest: Person, home: dict[str, Any]) -> None:
+        self.house, self.host, self.guest, self.home = house, host, guest, home
+        self.when = stay(house)
+        self.quote_path = f"/api/listings/{home['id']}/quote"
+
+    async def wish(self, **changes: Any) -> dict[str, Any]:
+        quote = ok(await self.guest.post(self.quote_path, self.when | {"guests": 2}))
+        return self.when | {"listing_id": self.home["id"], "guests": 2, "quote_id": quote["id"]} | changes
+
+    async def nothing_is_booked(self) -> None:
+        await self.house.settle()
+        for person, side in ((self.guest, "user"), (self.host, "host")):
+            for when in ("upcoming", "current", "past", "cancelled"):
+                found = ok(await person.get(f"/api/bookings/{side}", params={"when": when}))
+                assert found["items"] == []
+        days = ok(
+            await self.guest.get(
+                f"/api/listings/{self.home['id']}/availability",
+                params={"from": self.when["check_in"], "to": self.when["check_out"]},
+            )
+        )["days"]
+        assert all(day["free"] for day in days)
+
+
+@pytest.fixture
+async def scene(house: TestHouse) -> Scene:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    return Scene(house, host, guest, await open_home(host))
+
+
+def fields(found: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(error["field"], error["code"]) for error in found["errors"]}
+
+
+async def test_an_unknown_field_is_refused_by_name(scene: Scene) -> None:
+    wish = await scene.wish(total=1)
+    found = problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
+    assert fields(found) == {("total", "unknown_field")}
+    await scene.nothing_is_booked()
+
+
+async def test_a_missing_field_is_named(scene: Scene) -> None:
+    wish = await scene.wish()
+    del wish["check_out"]
+    found = problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
+    assert fields(found) == {("check_out", "required")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("guests", "two"),
+        ("guests", 2.5),
+        ("guests", None),
+        ("check_in", "tomorrow"),
+        ("check_in", 20270501),
+        ("listing_id", "not-an-id"),
+        ("quote_id", 7),
+    ],
+)
+async def test_a_wrong_type_is_refused_by_name(scene: Scene, field: str, value: object) -> None:
+    wish = await scene.wish(**{field: value})
+    found = problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
+    assert {name for name, _ in fields(found)} == {field}
+    await scene.nothing_is_booked()
+
+
+async def test_check_out_before_check_in_is_refused(scene: Scene) -> None:
+    backwards = {"check_in": scene.when["check_out"], "check_out": scene.when["check_in"], "guests": 2}
+    found = problem(await scene.guest.post(scene.quote_path, backwards), 422, "invalid")
+    assert {name for name, _ in fields(found)} == {"check_out"}
+    wish = await scene.wish(check_out=scene.when["check_in"])
+    problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
+    await scene.nothing_is_booked()
+
+
+async def test_four_hundred_nights_are_refused_by_the_rule(scene: Scene) -> None:
+    first = date.fromisoformat(scene.when["check_in"])
+    long = {
+        "check_in": first.isoformat(),
+        "check_out": (first + timedelta(days=400)).isoformat(),
+        "guests": 2,
+    }
+    found = problem(await scene.guest.post(scene.quote_path, long), 409, "stay_refused")
+    assert found["rule"] == "max_nights"
+    assert found["value"] == 365
+
+
+async def test_a_party_of_nobody_is_refused(scene: Scene) -> None:
+    found = problem(await scene.guest.post(scene.quote_path, scene.when | {"guests": 0}), 422, "invalid")
+    assert {name for name, _ in fields(found)} == {"guests"}
+    wish = await scene.wish(guests=0)
+    problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
+    await scene.nothing_is_booked()
+
+
+async def test_a_party_that_does_not_fit_is_refused_by_the_rule(scene: Scene) -> None:
+    found = problem(await scene.guest.post(scene.quote_path, scene.when | {"guests": 5}), 409, "stay_refused")
+    assert (found["rule"], found["value"]) == ("guests", 4)
+
+
+async def test_an_id_that_nothing_has_is_not_found(scene: Scene) -> None:
+    nothing = uuid4()
+    problem(await scene.guest.get(f"/api/listings/{nothing}"), 404, "not_found")
+    problem(await scene.guest.get(f"/api/bookings/{nothing}"), 404, "not_found")
+    problem(await scene.guest.post("/api/payments/intent", {"booking_id": str(nothing)}), 404, "not_found")
+    wish = await scene.wish(listing_id=str(nothing))
+    assert (await scene.guest.post("/api/bookings", wish)).status_code in (404, 409)
+    await scene.nothing_is_booked()
+
+
+async def test_somebody_elses_booking_is_not_found(scene: Scene) -> None:
+    booking = ok(await book(scene.guest, scene.home["id"], scene.when), 201)
+    stranger = await scene.house.sign_up("eve@example.com", "Eve Else")
+    path = f"/api/bookings/{booking['id']}"
+    problem(await stranger.get(path), 404, "not_found")
+    problem(await stranger.post(f"{path}/cancel", {}), 404, "not_found")
+    problem(await stranger.post(f"{path}/accept"), 404, "not_found")
+    problem(await stranger.post("/api/payments/intent", {"booking_id": booking["id"]}), 404, "not_found")
+    assert ok(await scene.guest.get(path))["status"] == "pending"
+
+
+async def test_an_expired_quote_is_refused_with_a_new_one(scene: Scene) -> None:
+    wish = await scene.wish()
+    await scene.house.advance(16 * 60)
+    found = problem(await scene.guest.post("/api/bookings", wish), 409, "quote_expired")
+    await scene.nothing_is_booked()
+    wish["quote_id"] = found["quote"]["id"]
+    ok(await scene.guest.post("/api/bookings", wish), 201)
+
+
+async def test_a_quote_for_another_home_is_refused(scene: Scene) -> None:
+    other = await open_home(scene.host, "Another cabin")
+    wish = await scene.wish(listing_id=other["id"])
+    problem(await scene.guest.post("/api/bookings", wish), 409, "quote_mismatch")
+    await scene.nothing_is_booked()
+
+
+async def test_a_quote_that_was_changed_is_refused(scene: Scene) -> None:
+    wish = await scene.wish()
+    wish["quote_id"] = wish["quote_id"][:-3] + ("AAA" if not wish["quote_id"].endswith("AAA") else "BBB")
+    problem(await scene.guest.post("/api/bookings", wish), 409, "quote_mismatch")
+    await scene.nothing_is_booked()
+
+
+async def test_a_price_that_moved_is_shown_before_it_is_charged(scene: Scene) -> None:
+    wish = await scene.wish()
+    path = f"/api/listings/{scene.home['id']}/pricing"
+    pricing = ok(await scene.host.get(path))
+    pricing["base"] = {"amount": 20_000, "currency": "USD"}
+    pricing.pop("version", None)
+    ok(await scene.host.put(path, pricing))
+    found = problem(await scene.guest.post("/api/bookings", wish), 409, "price_changed")
+    await scene.nothing_is_booked()
+    wish["quote_id"] = found["quote"]["id"]
+    assert ok(await scene.guest.post("/api/bookings", wish), 201)["total"] == found["quote"]["total"]
+
+
+async def test_a_tampered_token_is_refused(scene: Scene) -> None:
+    head, body, signature = scene.guest.headers["Authorization"].removeprefix("Bearer ").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    claims["roles"] = ["admin"]
+    forged = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    for token in (f"{head}.{forged}.{signature}", f"{head}.{body}.", "x.y.z", "nonsense"):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await scene.house.client.get("/api/auth/me", headers=headers)
+        assert answer.status_code == 401, token
+        assert answer.headers["www-authenticate"] == "Bearer"
+    problem(await scene.house.client.get("/api/auth/me"), 401, "unauthenticated")
+
+
+async def test_a_refresh_token_used_again_ends_the_session(scene: Scene) -> None:
+    client = scene.house.client
+    first = scene.guest.tokens["refresh_token"]
+    second = ok(await client.post("/api/auth/refresh", json={"refresh_token": first}))
+    await scene.house.advance(60)
+    assert (await client.post("/api/auth/refresh", json={"refresh_token": first})).status_code == 401
+    again = await client.post("/api/auth/refresh", json={"refresh_token": second["refresh_token"]})
+    assert again.status_code == 401
+    await scene.house.settle()
+    headers = {"Authorization": f"Bearer {second['access_token']}"}
+    assert (await client.get("/api/auth/me", headers=headers)).status_code == 401
+
+
+async def test_a_body_over_the_cap_is_refused(scene: Scene) -> None:
+    body = json.dumps({"title": "x" * 1_000_001})
+    headers = {"Content-Type": "application/json"}
+    answer = await scene.host.post("/api/listings", content=body, headers=headers)
+    problem(answer, 413, "too_large")
+
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 50_000
+
+    answer = await scene.host.post("/api/listings", content=stream(), headers=headers)
+    problem(answer, 413, "too_large")
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"title": }', b"\xff\xfe", b"[" * 50_000, b'"title"', b"null", b""])
+async def test_broken_json_is_refused(scene: Scene, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await scene.host.post("/api/listings", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    mine = ok(await scene.host.get("/api/listings/my-listings"))
+    assert len(mine["items"]) == 1
+
+
+async def test_a_key_used_again_with_another_body_is_refused(scene: Scene) -> None:
+    key = {"Idempotency-Key": "my-key"}
+    wish = await scene.wish()
+    first = await scene.guest.post("/api/bookings", wish, headers=key)
+    ok(first, 201)
+    again = await scene.guest.post("/api/bookings", wish, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    other = wish | {"guests": 3}
+    problem(await scene.guest.post("/api/bookings", other, headers=key), 409, "idempotency_key_reused")
+
+
+async def test_a_stale_version_is_refused_and_the_tag_of_a_record_saves_its_body(scene: Scene) -> None:
+    path = f"/api/listings/{scene.home['id']}"
+    read = await scene.host.get(path)
+    tag = read.headers["etag"]
+    unchanged = await scene.host.get(path, headers={"If-None-Match": tag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    ok(await scene.host.patch(path, {"title": "First"}, headers={"If-Match": tag}))
+    stale = await scene.host.patch(path, {"title": "Second"}, headers={"If-Match": tag})
+    problem(stale, 412, "version_mismatch")
+    assert ok(await scene.host.get(path))["title"] == "First"
+
+
+async def test_an_address_that_does_not_exist_and_a_method_it_does_not_take(scene: Scene) -> None:
+    problem(await scene.house.client.get("/api/nothing/here"), 404, "not_found")
+    problem(await scene.house.client.delete("/api/auth/login"), 405, "method_not_allowed")
+
+
+async def test_too_many_requests_are_told_when_to_come_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from harness import house_in
+
+    folder = tmp_path_factory.mktemp("limits")
+    async with house_in(folder, limits=True, anonymous_limit=5) as house:
+        answers = [await house.client.get("/api/search") for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+        problem(answers[-1], 429, "too_many_requests")
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert answers[0].headers["ratelimit-remaining"] == "4"
+        await house.advance(15 * 60)
+        assert (await house.client.get("/api/search")).status_code == 200
