@@ -1,7 +1,7 @@
 """Payments on real embedded engines: the database, the sandbox provider, the events in between.
 
-Booking, the peer, is played by `Desk`: it answers what booking's contract says, and the test says what booking
-would say.
+Booking, the peer, is played by `Desk`: it answers what booking's contract says, and the test says what
+booking would say.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, get_type_hints
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from sqlalchemy import delete, insert, update
+from sqlalchemy.exc import DBAPIError
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.sqlite import SqliteDatabase
-from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.adapters.payments.sandbox import SandboxPayments, Webhook
+from hometrip.adapters.payments.sandbox.signature import sign
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, MINUTE, utc
 from hometrip.kernel.errors import AlreadyAnswered, Invalid, KeyReused, NotFound
@@ -44,6 +48,7 @@ from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import Deps
 from hometrip.services.payment.contract import NotPayable
 from hometrip.services.payment.service import SERVICE
+from hometrip.services.payment.store.tables import entries, postings
 
 START = utc(2027, 4, 14, 9)
 CHECK_IN_AT = utc(2027, 5, 10, 13)
@@ -576,12 +581,249 @@ async def test_what_was_never_paid_cannot_be_refunded(till: Till) -> None:
         await actions.refund(till.deps, SUPPORT, intent.id, None, "nothing there")
 
 
-async def test_a_refund_that_the_provider_refuses_is_told_and_stays_owed(till: Till) -> None:
+async def test_a_refund_that_the_provider_refuses_is_told_and_stays_owed(tmp_path: Path) -> None:
+    async with till_in(tmp_path) as till:
+        paid = await till.pay()
+        at_provider = (await till.row(paid.id)).provider_id
+        await till.provider.refund(at_provider, TOTAL, key="made by hand at the provider")
+        await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+        assert (till.names()[-1], till.told[-1].why) == ("refund.failed", "charge_already_refunded")
+        assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
+        [difference] = (await actions.reconciliation(till.deps)).differences
+        assert (difference.what, difference.ours, difference.theirs) == ("refunded", "0", "68500")
+
+
+# Pay-outs
+
+
+async def test_the_host_is_paid_a_day_after_check_in(till: Till) -> None:
     paid = await till.pay()
-    at_provider = (await till.row(paid.id)).provider_id
-    await till.provider.refund(at_provider, TOTAL, key="made by hand at the provider")
-    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
-    assert (till.names()[-1], till.told[-1].why) == ("refund.failed", "charge_already_refunded")
-    assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
-    [difference] = (await actions.reconciliation(till.deps)).differences
-    assert (difference.what, difference.ours, difference.theirs) == ("refunded", "0", "68500")
+    await till.confirmed(paid.booking_id)
+    [planned] = (await actions.payouts(till.deps, HOST, None, None)).items
+    assert (planned.amount, planned.status, planned.due_at) == (eur(53_350), "due", CHECK_IN_AT + DAY)
+    await till.advance(CHECK_IN_AT + DAY - START - MINUTE)
+    assert "host.payout.initiated" not in till.names()
+    await till.advance(MINUTE)
+    assert till.names()[-2:] == ["host.payout.initiated", "host.payout.completed"]
+    balance = await actions.host_balance(till.deps, HOST)
+    assert (balance.upcoming, balance.in_transit, balance.paid) == ([], [], [eur(53_350)])
+    assert await till.balances(paid.booking_id) == {
+        "provider_clearing": 15_150,
+        "platform_revenue": -8_250,
+        "tax_payable:berlin": -6_900,
+    }
+
+
+async def test_a_payout_whose_answers_are_lost_is_sent_once(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    till.provider.weather = "answers_lost"
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    till.provider.weather = "fine"
+    await till.advance(DAY)
+    assert till.names().count("host.payout.completed") == 1
+    sent = [
+        webhook.body for webhook in await till.provider.undelivered() if b"transfer.created" in webhook.body
+    ]
+    assert len(sent) == 1
+
+
+async def test_a_cancelled_booking_pays_out_what_the_host_keeps_and_nothing_where_that_is_nothing(
+    till: Till,
+) -> None:
+    half, none = await till.pay(), await till.pay()
+    for paid in (half, none):
+        await till.confirmed(paid.booking_id)
+    kept = Split(payout=eur(20_000), platform=eur(0), taxes={})
+    await till.cancelled(half.booking_id, TOTAL - eur(20_000), kept)
+    await till.cancelled(none.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    paid_out = [event.amount for event in till.told if event.name == "host.payout.completed"]
+    assert paid_out == [eur(20_000)]
+
+
+async def test_what_a_host_was_paid_too_much_is_taken_from_the_next_payout(till: Till) -> None:
+    first, second = await till.pay(), await till.pay()
+    await till.confirmed(first.booking_id)
+    await till.advance(CHECK_IN_AT + DAY - START)
+    kept = Split(payout=eur(13_350), platform=eur(8_250), taxes={"berlin": eur(6_900)})
+    await till.cancelled(first.booking_id, eur(40_000), kept)
+    assert (await till.balances(first.booking_id))["host_payable:host"] == 40_000
+    await till.confirmed(second.booking_id)
+    await till.advance(DAY)
+    amounts = [event.amount for event in till.told if event.name == "host.payout.completed"]
+    assert amounts == [eur(53_350), eur(13_350)]
+    for paid in (first, second):
+        assert "host_payable:host" not in await till.balances(paid.booking_id)
+
+
+async def test_a_payout_that_the_provider_refuses_is_owed_again(tmp_path: Path) -> None:
+    async with till_in(tmp_path) as till:
+        paid = await till.pay()
+        await till.confirmed(paid.booking_id)
+        somewhere = {"destination": "elsewhere", "metadata": {}, "key": "by hand"}
+        await till.provider.transfer(eur(50_000), **somewhere)
+        await till.advance(CHECK_IN_AT + DAY - START)
+        assert (till.names()[-1], till.told[-1].why) == ("host.payout.failed", "balance_insufficient")
+        assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
+
+
+# The journal
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        update(entries).values(kind="something else"),
+        delete(entries),
+        update(postings).values(amount=0),
+        delete(postings),
+    ],
+)
+async def test_the_database_refuses_to_change_the_journal(till: Till, change: Any) -> None:
+    await till.pay()
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with till.deps.db.transaction() as tx:
+            await tx.execute(change)
+
+
+async def test_an_entry_that_does_not_sum_to_zero_is_refused_by_the_store_as_well(till: Till) -> None:
+    paid = await till.pay()
+    lines = [rules.Posting(rules.CLEARING, eur(1))]
+    crooked = rules.Entry(
+        id=uuid4(), at=START, kind="gift", booking_id=paid.booking_id, reference=paid.id, postings=lines
+    )
+    with pytest.raises(rules.Unbalanced):
+        async with till.deps.db.transaction() as tx:
+            await store.write(tx, crooked)
+    assert (await till.balances(paid.booking_id))["provider_clearing"] == 68_500
+
+
+async def test_the_ledger_shows_a_booking_and_its_balance(till: Till) -> None:
+    paid, other = await till.pay(), await till.pay()
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(500), "broken shower")
+    await till.settle()
+    ledger = await actions.ledger(till.deps, paid.booking_id, None, None)
+    assert [entry.kind for entry in ledger.items] == ["capture", "refund_promised", "refund"]
+    assert ledger.balance == {"EUR": 0}
+    seen, cursor = [], None
+    while True:
+        page = await actions.ledger(till.deps, None, 2, cursor)
+        seen += [entry.booking_id for entry in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert seen == [paid.booking_id, other.booking_id, paid.booking_id, paid.booking_id]
+
+
+async def test_verify_finds_what_was_planted(tmp_path: Path) -> None:
+    async with till_in(tmp_path) as till:
+        paid = await till.pay()
+        assert await actions.verify(till.deps) == []
+        unknown = await till.provider.create_intent(eur(700), capture="automatic", metadata={}, key="x")
+        await till.provider.confirm_intent(unknown.id, method="pm_card_visa", key="y")
+        crooked = {"entry_id": uuid4(), "line": 0, "account": "guest", "amount": 5, "currency": "EUR"}
+        entry = {"id": crooked["entry_id"], "at": START, "kind": "gift", "reference": uuid4()}
+        async with till.deps.db.transaction() as tx:
+            await tx.execute(insert(entries).values(booking_id=paid.booking_id, **entry))
+            await tx.execute(insert(postings).values(**crooked))
+            await store.change_payment(tx, paid.id, promised_back=68_501)
+        found = "\n".join(await actions.verify(till.deps))
+        assert "does not sum to zero" in found
+        assert "off by 5" in found
+        assert "is promised back" in found
+        assert f"{unknown.id}: captured" in found
+
+
+async def test_history_is_the_callers_own_and_comes_in_pages(till: Till) -> None:
+    paid = [await till.pay() for _ in range(3)]
+    first = await actions.history(till.deps, GUEST, 2, None)
+    rest = await actions.history(till.deps, GUEST, 2, first.next_cursor)
+    assert [intent.id for intent in first.items + rest.items] == [intent.id for intent in reversed(paid)]
+    assert rest.next_cursor is None
+    assert (await actions.history(till.deps, STRANGER, None, None)).items == []
+
+
+# Webhooks
+
+
+async def drain(till: Till, webhooks: list[Webhook]) -> None:
+    for webhook in webhooks:
+        await actions.hear(till.deps, webhook.body, webhook.signature)
+    await till.settle()
+
+
+async def test_a_webhook_alone_settles_what_was_paid_elsewhere(till: Till) -> None:
+    intent = await till.open()
+    provider_id = (await till.row(intent.id)).provider_id
+    await till.provider.confirm_intent(provider_id, method="pm_card_visa", key="in the browser")
+    await drain(till, await till.provider.undelivered())
+    assert (await till.row(intent.id)).status == "succeeded"
+    assert till.names().count("payment.succeeded") == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_webhooks_repeated_and_in_any_order_have_their_effect_once(till: Till, seed: int) -> None:
+    intent = await till.open()
+    provider_id = (await till.row(intent.id)).provider_id
+    steps: tuple[str | None, ...] = ("pm_card_visa_chargeDeclined", "pm_card_threeDSecure2Required", None)
+    heard: list[Webhook] = []
+    for number, method in enumerate(steps):
+        await till.provider.confirm_intent(provider_id, method=method, key=f"in the browser {number}")
+        heard = await till.provider.undelivered() * 3
+        Random(seed).shuffle(heard)
+        await drain(till, heard[: len(heard) // 2])
+    await drain(till, heard)
+    assert (await till.row(intent.id)).status == "succeeded"
+    told = [name for name in till.names() if name != "payment.intent.created"]
+    assert told == ["payment.failed", "payment.action_required", "payment.succeeded"]
+    assert (await till.balances(intent.booking_id))["provider_clearing"] == 68_500
+
+
+async def test_every_forgery_is_refused_before_it_is_read(till: Till) -> None:
+    intent = await till.open()
+    provider_id = (await till.row(intent.id)).provider_id
+    await till.provider.confirm_intent(provider_id, method="pm_card_visa", key="in the browser")
+    _, body, signature = (await till.provider.undelivered())[-1]
+    moment, digest = signature.split(",")
+    flipped = [body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :] for at in range(0, len(body), 7)]
+    reserialised = msgspec.json.format(msgspec.json.encode(msgspec.json.decode(body)), indent=1)
+    other_hand = sign(body, b"another secret", till.clock.now())
+    forgeries = [
+        *((changed, signature) for changed in flipped),
+        (reserialised, signature),
+        (body, other_hand),
+        (body, ""),
+        (body, moment),
+        (body, digest),
+        (body, f"{moment}1,{digest}"),
+        (body, f"{moment},{moment},{digest}"),
+        (body, f"{moment},v1=" + "0" * 64),
+        (body, f"{moment},v0={digest[3:]}"),
+        (body, f"{moment},v1=é"),
+        (b"not even JSON", signature),
+    ]
+    for changed, header in forgeries:
+        with pytest.raises(BadSignature):
+            await actions.hear(till.deps, changed, header)
+    await till.settle()
+    assert (await till.row(intent.id)).status == "requires_payment_method"
+    await actions.hear(till.deps, body, f"{moment},v1={'0' * 64},v0=x,{digest}")
+    await till.settle()
+    assert (await till.row(intent.id)).status == "succeeded"
+
+
+async def test_an_old_webhook_is_refused(till: Till) -> None:
+    await till.open()
+    [webhook] = await till.provider.undelivered()
+    till.clock.move_to(START + 5 * MINUTE)
+    await actions.hear(till.deps, webhook.body, webhook.signature)
+    till.clock.move_to(START + 5 * MINUTE + timedelta(seconds=1))
+    with pytest.raises(BadSignature):
+        await actions.hear(till.deps, webhook.body, webhook.signature)
+    await drain(till, await till.provider.undelivered())
+
+
+async def test_a_webhook_about_something_else_is_taken_and_forgotten(till: Till) -> None:
+    await till.provider.create_intent(eur(100), capture="automatic", metadata={}, key="not ours")
+    await drain(till, await till.provider.undelivered())
+    assert till.told == []

@@ -127,19 +127,18 @@ def capture(paid: Money, split: Split, host_id: UUID) -> list[Posting]:
     ]
 
 
-def back_to_kept(balances: Mapping[str, int], refund: Money, kept: Split, host_id: UUID) -> list[Posting]:
+def back_to_kept(shares: Mapping[str, int], refund: Money, kept: Split, host_id: UUID) -> list[Posting]:
     """After a cancellation: each share falls to what it keeps, and the guest is owed the refund.
 
-    `balances` are the booking's accounts now. What the host was paid already is not taken from the balance
-    twice: the host then owes it (a positive `host_payable`). Where the shares and the refund do not meet
-    (part of it was refunded earlier), the platform bears the difference.
+    `shares` are the booking's accounts without what was paid out. A host who was paid more than is kept owes
+    the difference: `host_payable` is then positive. Where the shares and the refund do not meet (part of it
+    was refunded earlier), the platform bears the difference.
     """
     keeps = {account: part.amount for account, part in owed(kept, host_id).items()}
-    accounts = {name for name in (*balances, *keeps) if name.startswith(("host_payable:", "tax_payable:"))}
+    accounts = {name for name in (*shares, *keeps) if name.startswith(("host_payable:", "tax_payable:"))}
     currency = refund.currency
     lines = [
-        Posting(name, Money(-balances.get(name, 0) - keeps.get(name, 0), currency))
-        for name in sorted(accounts)
+        Posting(name, Money(-shares.get(name, 0) - keeps.get(name, 0), currency)) for name in sorted(accounts)
     ]
     rest = refund - total((line.amount for line in lines), currency)
     return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]

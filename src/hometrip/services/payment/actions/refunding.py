@@ -54,8 +54,8 @@ async def give_back(
     refund_id = deps.new_id()
     left = payment.captured - payment.promised_back
     back = min(amount, left)
-    balances = await store.balances(tx, payment.booking_id)
-    lines = rules.back_to_kept(balances, back, kept, payment.host_id)
+    shares = await store.balances(tx, payment.booking_id, without=rules.OUT_TO_HOSTS)
+    lines = rules.back_to_kept(shares, back, kept, payment.host_id)
     if back:
         await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
     else:

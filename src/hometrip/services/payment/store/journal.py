@@ -46,12 +46,13 @@ async def unbalanced(db: Reader, entry_id: UUID | None = None) -> list[UUID]:
     return [row.entry_id for row in await db.rows(statement.having(func.sum(postings.c.amount) != 0))]
 
 
-async def balances(db: Reader, booking_id: UUID) -> dict[str, int]:
-    """What each account of a booking comes to; a booking's money has one currency."""
+async def balances(db: Reader, booking_id: UUID, *, without: tuple[str, ...] = ()) -> dict[str, int]:
+    """What each account of a booking comes to, by all entries or all but those of some kinds; a booking's
+    money has one currency."""
     statement = (
         select(postings.c.account, func.sum(postings.c.amount).label("amount"))
         .join(entries)
-        .where(entries.c.booking_id == booking_id)
+        .where(entries.c.booking_id == booking_id, entries.c.kind.not_in(without))
         .group_by(postings.c.account)
     )
     return {row.account: int(row.amount) for row in await db.rows(statement)}
