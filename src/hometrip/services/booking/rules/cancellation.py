@@ -187,7 +187,9 @@ def _refunds(lines: list[QuoteLine], back: _Back) -> list[Money]:
             money = line.amount if back.fee else line.amount * 0
         else:
             base = _SUBTOTAL if line.kind == "coupon" else frozenset(line.on or ("nights",))
-            money = _portion(line.amount, *_sums(done, base))
+            part, of = _sums(done, base)
+            # What was computed on nothing (a tax per stay, of nights for nothing) goes with the nights.
+            money = _portion(line.amount, *((part, of) if of else (back.nights, back.of)))
         refunds.append(money)
         done.append((line.kind, money.amount, line.amount.amount))
     return refunds
