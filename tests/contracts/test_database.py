@@ -1,0 +1,294 @@
+"""What every relational storage promises beside what all storages do; see test_outbox.py."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    delete,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from hometrip.adapters.clock.system import SystemClock
+from hometrip.adapters.database.sqlite import SqliteDatabase
+from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.ids import ids
+
+ADAPTERS: dict[str, Callable[..., Any]] = {"adapters.database.sqlite": SqliteDatabase}
+
+
+class Mood(enum.Enum):
+    CALM = "calm"
+    WILD = "wild"
+
+
+tables = MetaData()
+rooms = Table(
+    "rooms",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("cents", BigInteger, nullable=False, server_default="0"),
+    Column("mood", Enum(Mood)),
+    Column("facts", JSON),
+    Column("open", Boolean),
+    Column("since", DateTime(timezone=True)),
+    UniqueConstraint("name"),
+    CheckConstraint("cents >= 0"),
+)
+nights = Table(
+    "nights",
+    tables,
+    Column("room_id", ForeignKey("rooms.id"), primary_key=True),
+    Column("night", Date, primary_key=True),
+)
+JUNE = [date(2027, 6, day) for day in range(1, 8)]
+
+
+@pytest.fixture(params=ADAPTERS)
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
+    def opened(metadata: MetaData = tables) -> Any:
+        clock = SystemClock()
+        return ADAPTERS[request.param](
+            tmp_path / "rooms.db", service="rooms", clock=clock, new_id=ids(clock), metadata=metadata
+        )
+
+    return opened
+
+
+@pytest.fixture
+async def database(opening: Callable[..., Any]) -> AsyncIterator[Any]:
+    opened = opening()
+    yield opened
+    await opened.close()
+
+
+async def add_room(tx: Any, **columns: Any) -> Any:
+    room_id = uuid4()
+    await tx.execute(insert(rooms).values({"id": room_id, "name": str(room_id), **columns}))
+    return room_id
+
+
+async def test_columns_of_every_type_come_back_as_they_went_in(database: Any) -> None:
+    since = datetime(2027, 4, 14, 12, 0, 0, 1, tzinfo=UTC)
+    facts = {"beds": [1, 2], "ü": None}
+    async with database.transaction() as tx:
+        room_id = await add_room(
+            tx, name="Über", cents=10**15, mood=Mood.WILD, facts=facts, open=True, since=since
+        )
+        await tx.execute(insert(nights), [{"room_id": room_id, "night": night} for night in JUNE])
+    async with database.read() as reader:
+        row = await reader.row(select(rooms))
+        assert (row.id, row.name, row.cents, row.mood) == (room_id, "Über", 10**15, Mood.WILD)
+        assert (row.facts, row.open, row.since) == (facts, True, since)
+        assert row.since.tzinfo is UTC
+        assert [row.night for row in await reader.rows(select(nights).order_by(nights.c.night))] == JUNE
+
+
+async def test_an_instant_of_any_zone_is_kept_as_the_same_instant_and_compared_as_one(database: Any) -> None:
+    east = timezone(timedelta(hours=9))
+    instants = [
+        datetime(2027, 4, 14, 20, 59, 59, tzinfo=east),
+        datetime(2027, 4, 14, 12, 0, tzinfo=UTC),
+        datetime(2027, 4, 14, 21, 0, 0, 500, tzinfo=east),
+    ]
+    async with database.transaction() as tx:
+        for instant in instants:
+            await add_room(tx, since=instant)
+        order = await tx.rows(select(rooms.c.since).order_by(rooms.c.since))
+        assert [row.since for row in order] == instants
+        late = select(func.count()).where(rooms.c.since >= datetime(2027, 4, 14, 21, tzinfo=east))
+        assert await tx.value(late) == 2
+        assert await tx.value(select(func.max(rooms.c.since))) == instants[-1]
+
+
+async def test_an_instant_without_a_zone_is_refused(database: Any) -> None:
+    async with database.transaction() as tx:
+        with pytest.raises(StatementError, match="aware"):
+            await add_room(tx, since=datetime(2027, 4, 14))  # noqa: DTZ001 - this is what is refused
+
+
+async def test_rows_row_and_value_answer_what_is_there(database: Any) -> None:
+    async with database.transaction() as tx:
+        assert await tx.rows(select(rooms)) == []
+        assert await tx.row(select(rooms)) is None
+        assert await tx.value(select(rooms.c.name)) is None
+        for name in "abc":
+            await add_room(tx, name=name)
+        assert [row.name for row in await tx.rows(select(rooms).order_by(rooms.c.name))] == ["a", "b", "c"]
+        assert (await tx.row(select(rooms).order_by(rooms.c.name.desc()))).name == "c"
+        assert await tx.value(select(func.count()).select_from(rooms)) == 3
+
+
+async def test_a_write_tells_how_many_rows_it_touched(database: Any) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx)
+        booked = [{"room_id": room_id, "night": night} for night in JUNE]
+        assert await tx.execute(insert(nights), booked) == 7
+        assert await tx.execute(insert(nights), []) == 0
+        assert await tx.execute(insert(nights).on_conflict_do_nothing(), booked[:1]) == 0
+        assert await tx.execute(update(rooms).values(cents=5)) == 1
+        assert await tx.execute(delete(nights).where(nights.c.night < JUNE[2])) == 2
+        assert await tx.execute(delete(nights).where(nights.c.night < JUNE[2])) == 0
+
+
+async def test_the_same_statements_run_on_every_engine(database: Any) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx, name="a")
+        raised = insert(rooms).values(id=uuid4(), name="a", cents=7)
+        raised = raised.on_conflict_do_update(
+            index_elements=[rooms.c.name], set_={"cents": rooms.c.cents + raised.excluded.cents}
+        ).returning(rooms.c.id, rooms.c.cents)
+        assert await tx.rows(raised) == [(room_id, 7)]
+        assert (await tx.row(select(rooms).where(rooms.c.id == room_id).with_for_update())).cents == 7
+
+
+async def test_a_refused_statement_names_itself_and_the_transaction_may_go_on(database: Any) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx, name="a")
+        for wrong in ({"name": "a"}, {"cents": -1}, {"name": None}):
+            with pytest.raises(IntegrityError):
+                await add_room(tx, **wrong)
+        with pytest.raises(IntegrityError):
+            await tx.execute(insert(nights).values(room_id=uuid4(), night=JUNE[0]))
+        await tx.execute(insert(nights).values(room_id=room_id, night=JUNE[0]))
+    async with database.read() as reader:
+        assert len(await reader.rows(select(nights).join(rooms))) == 1
+
+
+@pytest.mark.parametrize("several", [True, False])
+async def test_a_refused_statement_over_rows_leaves_none_of_them(database: Any, several: bool) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx)
+        booked = [{"room_id": room_id, "night": night} for night in JUNE]
+        await tx.execute(insert(nights), booked[3:4])
+        with pytest.raises(IntegrityError):
+            await (
+                tx.execute(insert(nights), booked) if several else tx.execute(insert(nights).values(booked))
+            )
+        assert [row.night for row in await tx.rows(select(nights))] == [JUNE[3]]
+
+
+async def test_of_many_that_take_the_same_nights_at_once_one_gets_them(database: Any) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx)
+
+    async def book(first: int) -> None:
+        async with database.transaction() as tx:
+            wanted = [{"room_id": room_id, "night": night} for night in JUNE[first : first + 4]]
+            await tx.execute(insert(nights), wanted)
+
+    results = await asyncio.gather(*(book(number % 4) for number in range(60)), return_exceptions=True)
+    assert results.count(None) == 1
+    assert sum(isinstance(result, IntegrityError) for result in results) == 59
+    async with database.read() as reader:
+        assert await reader.value(select(func.count()).select_from(nights)) == 4
+
+
+async def test_reads_of_one_block_are_of_one_moment(database: Any) -> None:
+    async with database.read() as reader:
+        assert await reader.rows(select(rooms)) == []
+        async with database.transaction() as tx:
+            await add_room(tx)
+        assert await reader.rows(select(rooms)) == []
+    async with database.read() as reader:
+        assert len(await reader.rows(select(rooms))) == 1
+
+
+async def test_many_may_read_at_once_while_one_writes(database: Any) -> None:
+    async def read() -> int:
+        async with database.read() as reader:
+            before = await reader.value(select(func.count()).select_from(rooms))
+            await asyncio.sleep(0)
+            assert await reader.value(select(func.count()).select_from(rooms)) == before
+            return int(before)
+
+    async def write() -> int:
+        for _ in range(30):
+            async with database.transaction() as tx:
+                await add_room(tx)
+        return 0
+
+    await asyncio.gather(write(), *(read() for _ in range(100)))
+    assert await read() == 30
+
+
+async def test_a_reader_whose_block_has_ended_cannot_be_used(database: Any) -> None:
+    async with database.read() as reader:
+        pass
+    with pytest.raises(RuntimeError, match="ended"):
+        await reader.rows(select(rooms))
+
+
+async def test_tables_and_indexes_that_came_later_are_made_when_it_is_opened(
+    opening: Callable[..., Any],
+) -> None:
+    first = opening()
+    async with first.transaction() as tx:
+        room_id = await add_room(tx)
+    await first.close()
+
+    grown = MetaData()
+    Table(
+        "rooms", grown, Column("id", Uuid, primary_key=True), Column("name", String), Index("by_name", "name")
+    )
+    keys = Table("keys", grown, Column("id", Uuid, primary_key=True))
+    second = opening(grown)
+    async with second.transaction() as tx:
+        await tx.execute(insert(keys).values(id=room_id))
+        assert (await tx.row(select(rooms))).id == room_id
+    await second.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda metadata: Table("outbox", metadata, Column("id", Uuid, primary_key=True)),
+        lambda metadata: Table("visits", metadata, Column("at", DateTime, primary_key=True)),
+    ],
+)
+async def test_tables_that_cannot_keep_the_promises_are_refused_at_the_start(
+    opening: Callable[..., Any], wrong: Callable[[MetaData], Any]
+) -> None:
+    metadata = MetaData()
+    wrong(metadata)
+    with pytest.raises(ValueError, match=r"storage itself|timezone=True"):
+        opening(metadata)
+
+
+async def test_it_is_ready_until_it_is_closed(opening: Callable[..., Any]) -> None:
+    database = opening()
+    await database.ready()
+    await database.close()
+    await database.close()
+    with pytest.raises(Unavailable):
+        await database.ready()
+    with pytest.raises(Unavailable):
+        async with database.read():
+            pass
