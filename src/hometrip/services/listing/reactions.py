@@ -14,6 +14,7 @@ from hometrip.services.booking.contract import (
 from hometrip.services.listing.actions.days import BlockUnsettled, note_booking, settle
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.files import FilesDropped, delete_files
+from hometrip.services.listing.actions.import_jobs import ImportAsked, run_import
 
 
 async def take_nights_when_requested(deps: Deps, event: BookingRequested) -> None:
@@ -55,6 +56,11 @@ async def delete_files_when_dropped(deps: Deps, event: FilesDropped) -> None:
     await delete_files(deps, event.keys)
 
 
+async def run_import_when_asked(deps: Deps, event: ImportAsked) -> None:
+    """The import itself finds what is done already: so no mark is kept."""
+    await run_import(deps, event.import_id)
+
+
 REACTIONS = (
     take_nights_when_requested,
     take_nights_when_created,
@@ -64,4 +70,5 @@ REACTIONS = (
     free_nights_when_cancelled,
     settle_block_when_due,
     delete_files_when_dropped,
+    run_import_when_asked,
 )

@@ -4,8 +4,17 @@ from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
 from hometrip.services.listing.actions.days import availability, block, blocks, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
-from hometrip.services.listing.actions.homes import change, create, delete, mine, publish, show, toggle
+from hometrip.services.listing.actions.import_jobs import ask_import, import_state
 from hometrip.services.listing.actions.importing import import_homes
+from hometrip.services.listing.actions.lifecycle import change, create, delete, mine, publish, show, toggle
+from hometrip.services.listing.actions.photos import (
+    add_drawn_photo,
+    add_photos,
+    change_photo,
+    homes_without_photos,
+    order_photos,
+    remove_photo,
+)
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, terms
 from hometrip.services.listing.rules.report import ImportReport
@@ -14,24 +23,32 @@ __all__ = [
     "Deps",
     "ImportReport",
     "ListingSettings",
+    "add_drawn_photo",
+    "add_photos",
     "all_ids",
+    "ask_import",
     "amenity_words",
     "availability",
     "block",
     "blocks",
     "browse",
     "change",
+    "change_photo",
     "create",
     "delete",
     "free_instead",
     "homes",
+    "homes_without_photos",
     "import_homes",
+    "import_state",
     "mine",
     "offers",
+    "order_photos",
     "places",
     "price_list",
     "publish",
     "quote",
+    "remove_photo",
     "search_cards",
     "set_prices",
     "show",

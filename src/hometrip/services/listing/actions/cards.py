@@ -10,7 +10,7 @@ import msgspec
 from hometrip.kernel.stay import local_date
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
-from hometrip.services.listing.actions.homes import place_in_words
+from hometrip.services.listing.actions.lifecycle import place_in_words
 from hometrip.services.listing.contract import HomeCard, SearchCard, StayRules
 from hometrip.services.listing.rules.calendar import Calendar, Openings, night_refusal
 from hometrip.services.listing.rules.home import PUBLISHED, Home, Point

@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from hometrip.services.listing.api import homes
+from hometrip.services.listing.api import files, homes
 
-ROUTES: list[Any] = [*homes.ROUTES]
+ROUTES: list[Any] = [*homes.ROUTES, *files.ROUTES]
