@@ -74,15 +74,14 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
     A request that was answered before gets that answer, whatever has become of the home since.
     """
     async with deps.db.read() as db:
-        known = await store.bookings.made_with(db, guest_id, once.key)
-        gone = not known and await store.nights.taken_by_others(db, wish.listing_id, stay, guest_id)
-    if gone:
-        raise await _taken(deps, wish)
-    if known:
+        seen = await store.nights.glance(db, wish.listing_id, stay, guest_id, once.key)
+    if seen.known:
         with suppress(_Forgotten):
             async with deps.db.transaction() as tx:
                 await tx.once(once)
                 raise _Forgotten
+    if seen.gone:
+        raise await _taken(deps, wish)
 
 
 async def _taken(deps: Deps, wish: BookingWish) -> DatesTaken:

@@ -78,14 +78,6 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
     return (await _with_history(db, [row]))[0]
 
 
-async def made_with(db: Reader, guest_id: UUID, once_key: str) -> bool:
-    """Has this guest made a booking with that Idempotency-Key (perhaps long ago)?"""
-    if not once_key:
-        return False
-    mine = select(bookings.c.id).where(bookings.c.guest_id == guest_id, bookings.c.once_key == once_key)
-    return await db.value(mine.limit(1)) is not None
-
-
 async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
     """The guest's pending bookings of this home that no card backs."""
     rows = await tx.rows(

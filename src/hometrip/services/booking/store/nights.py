@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.stay import Stay
@@ -52,14 +52,49 @@ async def any_taken(db: Reader, listing_id: UUID, stay: Stay) -> bool:
     return await db.value(_within(select(nights.c.night), listing_id, stay).limit(1)) is not None
 
 
-async def taken_by_others(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID) -> bool:
-    """Is a night of the stay taken by anything but a booking of this guest?"""
-    owner = bookings.alias("owner")
-    statement = select(nights.c.night).outerjoin(
-        owner, and_(owner.c.id == nights.c.owner_id, owner.c.guest_id == guest_id)
-    )
-    statement = _within(statement, listing_id, stay).where(owner.c.id.is_(None))
-    return await db.value(statement.limit(1)) is not None
+class Glance(NamedTuple):
+    """What one look tells before any work is done for a wish.
+
+    `known`: this guest has made a booking with this Idempotency-Key, perhaps long ago. `gone`: some night is
+    taken by something else than a booking of this guest.
+    """
+
+    known: bool
+    gone: bool
+
+
+_owner = bookings.alias("owner")
+# Built once: putting such a statement together takes longer than the database takes to answer it.
+_glance = select(
+    exists(
+        select(bookings.c.id).where(
+            bookings.c.once_key == bindparam("once_key"), bookings.c.guest_id == bindparam("guest")
+        )
+    ),
+    exists(
+        select(nights.c.night)
+        .outerjoin(_owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest")))
+        .where(
+            nights.c.listing_id == bindparam("listing"),
+            nights.c.night >= bindparam("first"),
+            nights.c.night < bindparam("end"),
+            _owner.c.id.is_(None),
+        )
+    ),
+)
+
+
+async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
+    bound = {
+        "once_key": once_key or None,
+        "guest": guest_id,
+        "listing": listing_id,
+        "first": stay.check_in,
+        "end": stay.check_out,
+    }
+    row = await db.row(_glance.params(bound))
+    assert row is not None
+    return Glance(known=bool(row[0]), gone=bool(row[1]))
 
 
 async def taken(db: Reader, listing_id: UUID, within: Stay | None = None) -> list[Stay]:
