@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from hometrip.kernel.errors import NotFound, Unavailable
@@ -55,7 +56,9 @@ async def _message(
 ) -> Message:
     """The message as its reader will see it, with names and tokens asked for now."""
     reader = Reader(name=address.display_name, locale=how.locale, time_zone=how.time_zone)
-    letter = mail(content(told.kind, told.facts, reader, await _around(deps, told)))
+    around = await _around(deps, told)
+    # In a thread: the first mail loads the templates and the languages, which takes a third of a second.
+    letter = await asyncio.to_thread(lambda: mail(content(told.kind, told.facts, reader, around)))
     return Message(
         id=delivery.id,
         channel=delivery.channel,

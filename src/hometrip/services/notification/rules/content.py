@@ -22,6 +22,7 @@ class Content(NamedTuple):
     """Plain text throughout. `lines` are the price, line by line; the total stands apart."""
 
     language: str
+    colon: str
     subject: str
     preview: str
     heading: str
@@ -54,6 +55,7 @@ def content(kind: str, facts: Facts, reader: Reader, around: Around) -> Content:
     paragraphs = (say(paragraph, values) for paragraph in words.paragraphs)
     return Content(
         language=how.language,
+        colon=telling.language.labels["colon"],
         subject=one_line(say(words.subject, values)),
         preview=say(words.preview, values),
         heading=say(words.heading, values),

@@ -53,10 +53,13 @@ class Formats(NamedTuple):
         return format_time(time.fromisoformat(shown), "short", locale=self.locale)
 
     def instant(self, at: datetime) -> str:
-        """On the reader's own clock, with the name of its zone."""
-        from babel.dates import format_datetime
+        """On the reader's own clock: `April 14, 2027, 11:00 AM (Central European Summer Time)`"""
+        from babel.dates import format_date, format_time, get_timezone_name
 
-        return format_datetime(at, "long", tzinfo=self.zone, locale=self.locale)
+        here = at.astimezone(self.zone)
+        day = format_date(here, "long", locale=self.locale)
+        shown = format_time(here, "short", tzinfo=self.zone, locale=self.locale)
+        return f"{day}, {shown} ({get_timezone_name(here, locale=self.locale)})"
 
     def counted(self, forms: Mapping[str, str], n: int) -> str:
         """The form of the words that goes with the number, by the language's own rule of plurals."""

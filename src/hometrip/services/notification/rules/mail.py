@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,13 @@ class Mail(NamedTuple):
 def mail(content: Content) -> Mail:
     """Both say the same; in the HTML every word is escaped."""
     values = content._asdict()
-    return Mail(content.subject, text_frame().render(values).strip() + "\n", html_frame().render(values))
+    text = text_frame().render(values)
+    return Mail(content.subject, _spaced(text), html_frame().render(values))
+
+
+def _spaced(text: str) -> str:
+    """No space at the end of a line, and no more than one empty line where a part has nothing to say."""
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[^\S\n]+\n", "\n", text)).strip() + "\n"
 
 
 @cache

@@ -61,10 +61,9 @@ def environment(*, html: bool) -> Environment:
 
 
 def say(words: str, values: Mapping[str, str]) -> str:
-    """The words with the values in their places; a value that is missing raises."""
-    if "{" not in words:
-        return words
-    return _compiled(words).render(values).strip()
+    """The words with the values in their places, beginning with a capital; a value that is missing raises."""
+    said = _compiled(words).render(values).strip() if "{" in words else words
+    return said[:1].upper() + said[1:]
 
 
 @cache
