@@ -26,9 +26,9 @@ class Deps:
 
 
 class BookingTimer(Event):
-    """Booking reminds itself of one of its bookings."""
+    """Booking reminds itself of one of its bookings; not part of what is told of the booking."""
 
-    about = ("booking", "booking_id")
+    about = ("booking_timer", "booking_id")
 
     booking_id: UUID
 
