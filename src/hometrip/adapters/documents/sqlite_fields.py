@@ -173,8 +173,16 @@ def after(sort: Sequence[str], steps: Sequence[Step], cursor: str) -> Sql:
         raise Invalid.field("cursor", "bad_cursor", "this cursor belongs to another list")
     if not any(step.nullable for step in steps) and len({step.falling for step in steps}) == 1:
         fields, marks = ", ".join(step.sql for step in steps), ", ".join("?" * len(steps))
-        return Sql(f"({fields}) {'<' if steps[0].falling else '>'} ({marks})", values)
-    return _after_mixed(steps, values)
+        behind = Sql(f"({fields}) {'<' if steps[0].falling else '>'} ({marks})", values)
+    else:
+        behind = _after_mixed(steps, values)
+    first = steps[0]
+    if values[0] is None or (first.falling and first.nullable):
+        return behind
+    # Says nothing new, but lets the engine begin at the right place of an index.
+    return Sql(
+        f"{first.sql} {'<=' if first.falling else '>='} ? AND {behind.text}", [values[0], *behind.bound]
+    )
 
 
 def _after_mixed(steps: Sequence[Step], values: Sequence[Any]) -> Sql:
@@ -192,12 +200,7 @@ def _after_mixed(steps: Sequence[Step], values: Sequence[Any]) -> Sql:
             behind = f"{step.sql} > ?"
         ways.append(f"({' AND '.join([*same, behind])})")
         bound += [*values[:number], *([] if value is None else [value])]
-    said = f"({' OR '.join(ways)})" if ways else "0"
-    first = steps[0]
-    if ways and values[0] is not None and not (first.falling and first.nullable):
-        # Says nothing new, but lets the engine begin at the right place of an index.
-        return Sql(f"{first.sql} {'<=' if first.falling else '>='} ? AND {said}", [values[0], *bound])
-    return Sql(said, bound)
+    return Sql(f"({' OR '.join(ways)})" if ways else "0", bound)
 
 
 def plain_of(value: Any) -> Any:
