@@ -24,6 +24,11 @@ class TokenReader:
         self._keys = keys_of(jwks)
         self._read: OrderedDict[str, AccessToken] = OrderedDict()
 
+    @property
+    def remembered(self) -> int:
+        """How many tokens need no verification now."""
+        return len(self._read)
+
     def renew(self, jwks: Mapping[str, Any]) -> None:
         """Use these keys from now on; what was verified with a key that is gone is verified no more."""
         keys = keys_of(jwks)
