@@ -386,6 +386,29 @@ async def test_a_key_used_a_hundred_times_at_once_makes_one_refund(till: Till) -
     await till.settle()
 
 
+async def test_a_key_whose_answer_was_lost_may_be_used_again_and_charges_once(till: Till) -> None:
+    intent = await till.open()
+    key = Once(key="k1", scope="confirm", fingerprint="a")
+    till.provider.weather = "answers_lost"
+    for _ in range(2):
+        with pytest.raises(ProviderDown):
+            await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa", once=key)
+    till.provider.weather = "fine"
+    paid = await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa", once=key)
+    assert paid.status == "succeeded"
+    with pytest.raises(AlreadyAnswered):
+        await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa", once=key)
+    await till.settle()
+    assert till.names().count("payment.succeeded") == 1
+
+
+async def test_a_payment_that_is_settled_leaves_no_timer(till: Till) -> None:
+    await till.pay()
+    await till.pay("manual")
+    await till.pay(method="pm_card_visa_chargeDeclined")
+    assert await till.deps.db.next_due() is None
+
+
 # Authorising, capturing, letting go
 
 
@@ -599,7 +622,7 @@ async def test_a_refund_that_the_provider_refuses_is_told_and_stays_owed(tmp_pat
 async def test_the_host_is_paid_a_day_after_check_in(till: Till) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
-    [planned] = (await actions.payouts(till.deps, HOST, None, None)).items
+    [planned] = (await actions.payouts(till.deps, HOST, 20, None)).items
     assert (planned.amount, planned.status, planned.due_at) == (eur(53_350), "due", CHECK_IN_AT + DAY)
     await till.advance(CHECK_IN_AT + DAY - START - MINUTE)
     assert "host.payout.initiated" not in till.names()
@@ -703,7 +726,7 @@ async def test_the_ledger_shows_a_booking_and_its_balance(till: Till) -> None:
     paid, other = await till.pay(), await till.pay()
     await actions.refund(till.deps, SUPPORT, paid.id, eur(500), "broken shower")
     await till.settle()
-    ledger = await actions.ledger(till.deps, paid.booking_id, None, None)
+    ledger = await actions.ledger(till.deps, paid.booking_id, 20, None)
     assert [entry.kind for entry in ledger.items] == ["capture", "refund_promised", "refund"]
     assert ledger.balance == {"EUR": 0}
     seen, cursor = [], None
@@ -740,7 +763,7 @@ async def test_history_is_the_callers_own_and_comes_in_pages(till: Till) -> None
     rest = await actions.history(till.deps, GUEST, 2, first.next_cursor)
     assert [intent.id for intent in first.items + rest.items] == [intent.id for intent in reversed(paid)]
     assert rest.next_cursor is None
-    assert (await actions.history(till.deps, STRANGER, None, None)).items == []
+    assert (await actions.history(till.deps, STRANGER, 20, None)).items == []
 
 
 # Webhooks

@@ -6,12 +6,12 @@ from uuid import UUID
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, RawBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter, RawBody
 
 from hometrip.kernel.access import ADMIN, PUBLIC, STAFF, USER, Caller
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import Once
-from hometrip.kernel.page import Limit, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, Page
 from hometrip.kernel.wire import Done, Request
 from hometrip.ports.payments import Card
 from hometrip.services.payment import actions
@@ -25,6 +25,9 @@ from hometrip.services.payment.actions.answers import (
     RefundRecord,
     Refunds,
 )
+
+MAX_PAGE = 100
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
 
 
 class Opening(Request):
@@ -100,7 +103,7 @@ async def refund(
 async def history(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
-    limit: FromQuery[Limit | None] = None,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[Intent]:
     return await actions.history(deps, caller, limit, cursor)
@@ -110,7 +113,7 @@ async def history(
 async def ledger(
     deps: NamedDependency[Deps],
     booking_id: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit | None] = None,
+    limit: PageLimit = MAX_PAGE,
     cursor: FromQuery[str | None] = None,
 ) -> Ledger:
     return await actions.ledger(deps, booking_id, limit, cursor)
@@ -149,7 +152,7 @@ async def webhook(
 async def payouts(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
-    limit: FromQuery[Limit | None] = None,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[PayoutRecord]:
     return await actions.payouts(deps, caller, limit, cursor)

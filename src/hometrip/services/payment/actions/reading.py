@@ -7,7 +7,7 @@ from itertools import groupby
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.page import DEFAULT_LIMIT, Page, cursor_of, position_of
+from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.ports.payments import ProviderIntent
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import (
@@ -36,13 +36,12 @@ async def payment(deps: Deps, caller: Caller, payment_id: UUID) -> Intent:
     return intent_of(found, secret=caller.account_id == found.guest_id)
 
 
-async def history(deps: Deps, caller: Caller, limit: int | None, cursor: str | None) -> Page[Intent]:
+async def history(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Intent]:
     """The caller's own payments, the newest first."""
-    size = limit or DEFAULT_LIMIT
     async with deps.db.read() as db:
-        found = await store.payments_of_guest(db, caller.id, size + 1, _after(cursor))
-    items = [intent_of(one, secret=True) for one in found[:size]]
-    return Page(items, cursor_of([items[-1].id]) if len(found) > size else None)
+        found = await store.payments_of_guest(db, caller.id, limit + 1, _after(cursor))
+    items = [intent_of(one, secret=False) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 
 async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
@@ -53,13 +52,12 @@ async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
     return Refunds(items=[refund_of(one) for one in made])
 
 
-async def payouts(deps: Deps, caller: Caller, limit: int | None, cursor: str | None) -> Page[PayoutRecord]:
+async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[PayoutRecord]:
     """What the caller was paid and will be paid as a host, the newest booking first."""
-    size = limit or DEFAULT_LIMIT
     async with deps.db.read() as db:
-        found = await store.payouts_of_host(db, caller.id, size + 1, _after(cursor))
-    items = [payout_of(one) for one in found[:size]]
-    return Page(items, cursor_of([items[-1].id]) if len(found) > size else None)
+        found = await store.payouts_of_host(db, caller.id, limit + 1, _after(cursor))
+    items = [payout_of(one) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 
 async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
@@ -70,13 +68,12 @@ async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
     )
 
 
-async def ledger(deps: Deps, booking_id: UUID | None, limit: int | None, cursor: str | None) -> Ledger:
+async def ledger(deps: Deps, booking_id: UUID | None, limit: int, cursor: str | None) -> Ledger:
     """The journal in order, of one booking or of all, with its trial balance."""
-    size = limit or 100
     async with deps.db.read() as db:
-        found = await store.entries_of(db, booking_id, limit=size + 1, after=_after(cursor))
+        found = await store.entries_of(db, booking_id, limit=limit + 1, after=_after(cursor))
         accounts = await store.trial_balance(db, booking_id)
-    shown = found[:size]
+    shown = found[:limit]
     return Ledger(
         items=[
             EntryRecord(
@@ -86,7 +83,7 @@ async def ledger(deps: Deps, booking_id: UUID | None, limit: int | None, cursor:
         ],
         accounts=_shown(accounts),
         balance=rules.balance(accounts),
-        next_cursor=cursor_of([shown[-1].id]) if len(found) > size else None,
+        next_cursor=cursor_of([shown[-1].id]) if len(found) > limit else None,
     )
 
 

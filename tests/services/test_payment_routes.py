@@ -1,0 +1,143 @@
+"""The routes of payments through the door: who may, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from harness import TestHouse
+from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.ports.payments import Payments
+from journeys.steps import book, ok, open_home, pay, problem, stay
+
+
+async def paid_booking(house: TestHouse) -> tuple[Any, Any, dict[str, Any]]:
+    """A host, a guest, and the payment of a booking between them."""
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home = await open_home(host)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    payment = await pay(guest, booking["id"])
+    await house.settle()
+    return host, guest, payment
+
+
+async def test_a_payment_is_shown_to_its_guest_and_to_staff_and_to_nobody_else(house: TestHouse) -> None:
+    host, guest, payment = await paid_booking(house)
+    path = f"/api/payments/{payment['id']}"
+    assert set(payment) >= {"id", "booking_id", "status", "amount", "client_secret"}
+    assert ok(await guest.get(path))["client_secret"] == payment["client_secret"]
+    support = await house.staff("support")
+    assert "client_secret" not in ok(await support.get(path))
+    for stranger in (host, await house.sign_up("eve@example.com", "Eve")):
+        problem(await stranger.get(path), 404, "not_found")
+        problem(await stranger.get(f"{path}/refunds"), 404, "not_found")
+        problem(await stranger.post(f"{path}/confirm", {"payment_method": "pm_card_visa"}), 404, "not_found")
+        problem(
+            await stranger.post("/api/payments/intent", {"booking_id": payment["booking_id"]}),
+            404,
+            "not_found",
+        )
+        assert ok(await stranger.get("/api/payments/history"))["items"] == []
+    problem(await house.client.get(path), 401, "unauthenticated")
+    [own] = ok(await guest.get("/api/payments/history"))["items"]
+    assert (own["id"], own["status"]) == (payment["id"], "succeeded")
+
+
+async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHouse) -> None:
+    _, guest, payment = await paid_booking(house)
+    support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
+    wish = {"payment_id": payment["id"], "reason": "broken shower"}
+    problem(await guest.post("/api/payments/refund", wish), 403, "forbidden")
+    for path in ("/api/payments/ledger", "/api/payments/reconciliation"):
+        problem(await support.get(path), 403, "forbidden")
+        problem(await guest.get(path), 403, "forbidden")
+    part = {"amount": 100, "currency": payment["amount"]["currency"]}
+    made = ok(await support.post("/api/payments/refund", wish | {"amount": part}), 201)
+    assert (made["amount"], made["status"]) == (part, "initiated")
+    await house.settle()
+    [refund] = ok(await guest.get(f"/api/payments/{payment['id']}/refunds"))["items"]
+    assert refund["status"] == "completed"
+    too_much = problem(
+        await support.post("/api/payments/refund", wish | {"amount": payment["amount"]}),
+        409,
+        "refund_too_large",
+    )
+    assert too_much["left"]["amount"] == payment["amount"]["amount"] - 100
+    found = ok(await admin.get("/api/payments/reconciliation"))
+    assert (found["compared"], found["in_flight"], found["differences"]) == (1, 0, [])
+    ledger = ok(await admin.get("/api/payments/ledger"))
+    assert ledger["balance"] == {payment["amount"]["currency"]: 0}
+
+
+async def test_wrong_requests_are_named(house: TestHouse) -> None:
+    _, guest, payment = await paid_booking(house)
+    confirm = f"/api/payments/{payment['id']}/confirm"
+    card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2030, "cvc": "123"}
+    for body in ({"payment_method": 7}, {"iban": "x"}, {"card": {**card, "owner": "Gus"}}):
+        assert (await guest.post(confirm, body)).status_code in (400, 422)
+    problem(await guest.post(confirm, {"payment_method": "pm_card_visa", "card": card}), 422, "invalid")
+    problem(await guest.post("/api/payments/intent", {"booking_id": str(uuid4())}), 404, "not_found")
+    assert (await guest.get("/api/payments/not-an-id")).status_code == 404
+    for limit in (0, 101, "many"):
+        assert (await guest.get("/api/payments/history", params={"limit": limit})).status_code == 422
+    assert (await guest.get("/api/payments/history", params={"cursor": "made up"})).status_code == 422
+
+
+async def test_the_same_key_answers_the_same_and_another_body_is_refused(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home = await open_home(host)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    key = {"Idempotency-Key": "opening-1"}
+    body = {"booking_id": booking["id"]}
+    first = await guest.post("/api/payments/intent", body, headers=key)
+    again = await guest.post("/api/payments/intent", body, headers=key)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    other = await guest.post("/api/payments/intent", {"booking_id": str(uuid4())}, headers=key)
+    assert other.status_code in (404, 409)
+    confirm, key = f"/api/payments/{first.json()['id']}/confirm", {"Idempotency-Key": "paying-1"}
+    declined = {"payment_method": "pm_card_visa_chargeDeclined"}
+    answers = [await guest.post(confirm, declined, headers=key) for _ in range(3)]
+    assert len({answer.content for answer in answers}) == 1
+    problem(
+        await guest.post(confirm, {"payment_method": "pm_card_visa"}, headers=key),
+        409,
+        "idempotency_key_reused",
+    )
+    await house.settle()
+    names = await house.events(f"payment/{first.json()['id']}")
+    assert names.count("payment.failed") == 1
+
+
+async def test_a_webhook_is_taken_at_the_door_and_a_forged_one_is_not(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home = await open_home(host)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    intent = ok(await guest.post("/api/payments/intent", {"booking_id": booking["id"]}), 201)
+    provider: SandboxPayments = house.house.shared[Payments]
+    provider_id = intent["client_secret"].partition("_secret_")[0]
+    await provider.confirm_intent(provider_id, method="pm_card_visa", key="in the browser")
+    _, body, signature = (await provider.undelivered())[-1]
+    headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
+    forged = await house.client.post("/api/webhook/stripe", content=body + b" ", headers=headers)
+    problem(forged, 400, "bad_signature")
+    problem(await house.client.post("/api/webhook/stripe", content=body), 400, "bad_signature")
+    for _ in range(3):
+        ok(await house.client.post("/api/webhook/stripe", content=body, headers=headers))
+    await house.settle()
+    assert ok(await guest.get(f"/api/payments/{intent['id']}"))["status"] == "succeeded"
+    assert ok(await guest.get(f"/api/bookings/{booking['id']}"))["status"] == "confirmed"
+
+
+async def test_a_host_sees_what_was_paid_and_will_be_paid(house: TestHouse) -> None:
+    host, guest, _ = await paid_booking(house)
+    [planned] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
+    assert planned["status"] == "due"
+    assert ok(await host.get("/api/stripe-connect/balance"))["upcoming"] == [planned["amount"]]
+    assert ok(await guest.get("/api/stripe-connect/payouts"))["items"] == []
+    await house.advance(45 * 86_400)
+    [paid] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
+    assert (paid["status"], paid["amount"]) == ("completed", planned["amount"])
+    assert ok(await host.get("/api/stripe-connect/balance"))["paid"] == [planned["amount"]]
