@@ -612,8 +612,9 @@ async def test_closing_lets_the_running_one_end_and_refuses_those_that_wait(
     await asyncio.wait_for(asyncio.gather(holder, closing), 10)
     with pytest.raises(Unavailable):
         await place.take(storage)
-    with pytest.raises(Unavailable):
-        await storage.ready()
+    for reading in (storage.ready, storage.unsent, storage.next_due, lambda: place.all(storage)):
+        with pytest.raises(Unavailable, match="closed"):
+            await reading()
     again = place.open()
     await again.ready()
     assert await place.all(again) == {note_id}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, DateTime, Engine, MetaData, NullPool, create_engine
+from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -129,6 +129,10 @@ class SqliteDatabase(SqliteOutbox[SqliteTx]):
         _check(metadata)
         super().__init__(SqliteFile(path), service, clock, new_id)
         self._over: dict[sqlite3.Connection, Connection] = {}
+        self._waiting: list[sqlite3.Connection] = []
+        self._engine = create_engine(
+            "sqlite+hometrip://", creator=self._waiting.pop, poolclass=NullPool, pool_reset_on_return=None
+        )
         with self.file.setting_up() as link:
             create_tables(link)
             core = self._core_over(link)
@@ -159,7 +163,8 @@ class SqliteDatabase(SqliteOutbox[SqliteTx]):
         """SQLAlchemy's connection over one of ours; made once, and never begun or ended by SQLAlchemy."""
         core = self._over.get(link)
         if core is None:
-            core = self._over[link] = _engine_over(link).connect()
+            self._waiting.append(link)
+            core = self._over[link] = self._engine.connect()
         return core
 
 
@@ -170,7 +175,3 @@ def _check(metadata: MetaData) -> None:
         for column in table.columns:
             if isinstance(column.type, DateTime) and not column.type.timezone:
                 raise ValueError(f"{column} is not DateTime(timezone=True): instants are aware")
-
-
-def _engine_over(link: sqlite3.Connection) -> Engine:
-    return create_engine("sqlite+hometrip://", creator=lambda: link, poolclass=NullPool)

@@ -15,7 +15,7 @@ import msgspec
 
 from hometrip.adapters.documents.sqlite_fields import Sql, after, cursor_at, order_by, plain_of
 from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf
-from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteOutbox, create_tables, refusal_of
+from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteOutbox, create_tables, fetch
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.ids import NewId
@@ -145,12 +145,7 @@ class SqliteReader(ABC):
         return [shelf.read(*row) for row in rows]
 
     def _run(self, query: str, bound: Sequence[Any]) -> list[Any]:
-        try:
-            return self.reading.execute(query, bound).fetchall()
-        except sqlite3.Error as reason:
-            if refused := refusal_of(reason):
-                raise refused from reason
-            raise
+        return fetch(self.reading, query, bound)
 
     def _living(self, shelf: Shelf[Any]) -> tuple[str, tuple[str, ...]]:
         """What a condition says so that it does not see what has expired."""

@@ -10,6 +10,7 @@ and `documents` import it, and it imports neither.
 """
 
 from hometrip.adapters.sqlite.events import TABLE_NAMES, EventWork, SqliteOutbox, create_tables
-from hometrip.adapters.sqlite.file import SqliteFile, refusal_of
+from hometrip.adapters.sqlite.file import SqliteFile
+from hometrip.adapters.sqlite.links import fetch
 
-__all__ = ["TABLE_NAMES", "EventWork", "SqliteFile", "SqliteOutbox", "create_tables", "refusal_of"]
+__all__ = ["TABLE_NAMES", "EventWork", "SqliteFile", "SqliteOutbox", "create_tables", "fetch"]

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from hometrip.adapters.sqlite.file import SqliteFile, Turn, Work
+from hometrip.adapters.sqlite.links import fetch
 from hometrip.kernel.clock import DAY, MINUTE, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause, sealed
@@ -224,7 +225,7 @@ class SqliteOutbox(ABC, Generic[T]):
         self.file, self.service, self.clock, self.new_id = file, service, clock, new_id
         self._relay = new_id().hex
         self._claimed: dict[UUID, int] = {}
-        self._heard: WeakKeyDictionary[asyncio.Task[Any] | None, int] = WeakKeyDictionary()
+        self._heard: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._heard_when_due = 0
         self._lock: sqlite3.Connection | None = None
         self._owns = False
@@ -291,12 +292,12 @@ class SqliteOutbox(ABC, Generic[T]):
         waits for the first time, those that came since `next_due`.
         """
         task, file = asyncio.current_task(), self.file
+        assert task is not None
         if file.news == self._heard.get(task, self._heard_when_due):
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await file.next_news.wait()
-        if task is not None:
-            self._heard[task] = file.news
+        self._heard[task] = file.news
 
     async def history(self, subject: str) -> list[Envelope]:
         kept = self._rows(
@@ -382,7 +383,7 @@ class SqliteOutbox(ABC, Generic[T]):
         return True
 
     def _rows(self, query: str, bound: Sequence[Any] = ()) -> list[Any]:
-        return self.file.reader.execute(query, bound).fetchall()
+        return fetch(self.file.reader, query, bound)
 
     def _one(self, query: str) -> Any:
         return self._rows(query)[0][0]

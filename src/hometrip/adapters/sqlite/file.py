@@ -11,7 +11,6 @@ Statements run in the event loop's own thread: a hop to another thread costs mor
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 import time
 from collections import deque
@@ -22,48 +21,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from hometrip.adapters.sqlite.links import PATIENCE, connect, is_locked, open_both, refusal_of
 from hometrip.kernel.errors import Unavailable
-
-log = logging.getLogger("hometrip.sqlite")
 
 # A group is committed when nobody waits, when it has so many blocks, or when it is so old (seconds).
 GROUP_SIZE = 256
 GROUP_SECONDS = 0.005
-# How long a transaction waits for another process that is writing the same file, in seconds.
-PATIENCE = 10.0
-READERS, IDLE_READERS = 16, 4
-
-_REFUSALS = {
-    sqlite3.SQLITE_BUSY: "the storage is being written by another process",
-    sqlite3.SQLITE_LOCKED: "the storage is being written by another process",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the storage cannot be written",
-    sqlite3.SQLITE_PERM: "the storage cannot be written",
-    sqlite3.SQLITE_CANTOPEN: "the storage cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the storage is damaged",
-    sqlite3.SQLITE_NOTADB: "the storage is damaged",
-    sqlite3.SQLITE_IOERR: "the disk does not answer",
-    sqlite3.SQLITE_NOMEM: "the storage has no memory left",
-}
-
-
-def refusal_of(error: BaseException | None) -> Unavailable | None:
-    """What to tell a client where the engine (and not the statement) failed; None for any other error.
-
-    The engine's own words go to the log only. `error` may wrap a `sqlite3.Error` as its `orig`.
-    """
-    reason = getattr(error, "orig", error)
-    if not isinstance(reason, sqlite3.Error):
-        return None
-    detail = _REFUSALS.get(getattr(reason, "sqlite_errorcode", 0) & 0xFF)
-    if detail is None:
-        return None
-    log.error("%s: %s", detail, reason)
-    return Unavailable(detail)
-
-
-def _is_locked(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# Blocks that may read several statements of one moment at the same time; others wait for one to end.
+READERS = 8
 
 
 class Work:
@@ -138,9 +103,8 @@ class SqliteFile:
         self._thread = ThreadPoolExecutor(1, f"commit-{path.stem}")
         self._seats = asyncio.Semaphore(READERS)
         self._idle: list[sqlite3.Connection] = []
-
         try:
-            self.writer, self.reader = _open_both(path)
+            self.writer, self.reader = open_both(path)
         except (sqlite3.Error, OSError) as reason:
             raise refusal_of(reason) or Unavailable("the storage cannot be opened") from reason
 
@@ -167,7 +131,7 @@ class SqliteFile:
         """A connection that reads one moment of the file until the end of the block."""
         async with self._seats:
             self._must_be_open()
-            link = self._idle.pop() if self._idle else _connect(self.path, readonly=True)
+            link = self._idle.pop() if self._idle else connect(self.path, readonly=True)
             try:
                 link.execute("BEGIN")
                 yield link
@@ -178,7 +142,7 @@ class SqliteFile:
             finally:
                 if link.in_transaction:
                     link.execute("ROLLBACK")
-                if self._closed or len(self._idle) >= IDLE_READERS:
+                if self._closed:
                     link.close()
                 else:
                     self._idle.append(link)
@@ -273,7 +237,7 @@ class SqliteFile:
             await turn
         except asyncio.CancelledError:
             # The turn may have come at the very moment in which its owner was cancelled.
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on()
             raise
 
@@ -286,7 +250,7 @@ class SqliteFile:
                 self.writer.execute("BEGIN IMMEDIATE")
                 break
             except sqlite3.OperationalError as reason:
-                if not _is_locked(reason) or time.monotonic() >= deadline:
+                if not is_locked(reason) or time.monotonic() >= deadline:
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
@@ -326,7 +290,7 @@ class SqliteFile:
                 self._commit_seconds = time.monotonic() - begun
                 return
             except sqlite3.OperationalError as reason:
-                if not _is_locked(reason) or time.monotonic() >= begun + PATIENCE:
+                if not is_locked(reason) or time.monotonic() >= begun + PATIENCE:
                     raise
                 time.sleep(0.01)
 
@@ -372,56 +336,3 @@ class SqliteFile:
     def _must_be_open(self) -> None:
         if self._closed:
             raise Unavailable("the storage is closed")
-
-
-def _open_both(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = _connect(path, readonly=False)
-    try:
-        return writer, _connect(path, readonly=True)
-    except BaseException:
-        writer.close()
-        raise
-
-
-def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """A connection under our own transaction control, durable and small.
-
-    While it is set up it waits for other processes that set up theirs; later the writer never waits in the
-    engine, which would stop the event loop.
-    """
-    link = sqlite3.connect(
-        path,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-        timeout=1.0 if readonly else PATIENCE,
-    )
-    try:
-        if not readonly:
-            _keep_a_log(link)
-        link.execute("PRAGMA synchronous = FULL")
-        link.execute("PRAGMA foreign_keys = ON")
-        link.execute("PRAGMA temp_store = MEMORY")
-        link.execute(f"PRAGMA cache_size = -{2048 if readonly else 4096}")
-        link.execute(f"PRAGMA query_only = {'ON' if readonly else 'OFF'}")
-        link.execute("PRAGMA journal_size_limit = 16777216")
-        link.execute(f"PRAGMA busy_timeout = {1000 if readonly else 0}")
-        link.execute("SELECT 1 FROM sqlite_master").fetchall()
-    except BaseException:
-        link.close()
-        raise
-    return link
-
-
-def _keep_a_log(link: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; where another process does the same, the engine does not wait."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            link.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as reason:
-            if not _is_locked(reason) or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.01)
