@@ -18,33 +18,33 @@ from hometrip.services.listing.actions.import_jobs import ImportAsked, run_impor
 
 
 async def take_nights_when_requested(deps: Deps, event: BookingRequested) -> None:
-    await _note(deps, event, "listing.take_nights_when_requested", live=True)
+    await _note(deps, event, "listing.take_nights_when_requested")
 
 
 async def take_nights_when_created(deps: Deps, event: BookingCreated) -> None:
-    await _note(deps, event, "listing.take_nights_when_created", live=True)
+    await _note(deps, event, "listing.take_nights_when_created")
 
 
 async def take_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
-    await _note(deps, event, "listing.take_nights_when_confirmed", live=True)
+    await _note(deps, event, "listing.take_nights_when_confirmed")
 
 
 async def free_nights_when_declined(deps: Deps, event: BookingDeclined) -> None:
-    await _note(deps, event, "listing.free_nights_when_declined", live=False)
+    await _note(deps, event, "listing.free_nights_when_declined")
 
 
 async def free_nights_when_expired(deps: Deps, event: BookingExpired) -> None:
-    await _note(deps, event, "listing.free_nights_when_expired", live=False)
+    await _note(deps, event, "listing.free_nights_when_expired")
 
 
 async def free_nights_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
-    await _note(deps, event, "listing.free_nights_when_cancelled", live=False)
+    await _note(deps, event, "listing.free_nights_when_cancelled")
 
 
-async def _note(deps: Deps, event: BookingEvent, effect: str, *, live: bool) -> None:
+async def _note(deps: Deps, event: BookingEvent, effect: str) -> None:
     async with deps.docs.transaction() as tx:
         if await tx.first_time(event, effect):
-            await note_booking(tx, event, live=live)
+            await note_booking(tx, event, deps.clock.now())
 
 
 async def settle_block_when_due(deps: Deps, event: BlockUnsettled) -> None:

@@ -1,6 +1,7 @@
 """The verbs of this service; `Deps` is what they need. Also where peers' questions are answered."""
 
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
+from hometrip.services.listing.actions.checking import verify
 from hometrip.services.listing.actions.days import availability, block, blocks, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
@@ -56,4 +57,5 @@ __all__ = [
     "terms",
     "toggle",
     "unblock",
+    "verify",
 ]

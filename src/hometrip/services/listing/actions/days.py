@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -206,17 +206,30 @@ def block_shown(kept: Block) -> BlockShown:
     return BlockShown(id=kept.id, first=kept.check_in, until=kept.check_out, reason=kept.reason)
 
 
-async def note_booking(tx: DocumentTx, event: BookingEvent, *, live: bool) -> None:
+async def note_booking(tx: DocumentTx, event: BookingEvent, at: datetime) -> None:
     """Enter into the home's days what an event says of a booking; homes that are gone have none."""
+    booking = event.booking
     try:
-        home = await store.home(tx, event.booking.listing_id)
+        home = await store.home(tx, booking.listing_id)
     except NotFound:
         return
     days = await store.calendar(tx, home.id)
-    changed = with_booking(days, event, live=live)
+    changed = with_booking(days, event)
     if changed is None:
         return
     if nights_of(changed) == nights_of(days):
         await tx.replace(store.CALENDARS, changed)
-    else:
-        await store.keep_calendar(tx, home, changed)
+        return
+    await store.keep_calendar(tx, home, changed)
+    if any(span.id == booking.booking_id and span.kind == BLOCKED for span in changed.spans):
+        # The host, who has them now, may give them back like those of any other block.
+        kept = Block(
+            id=booking.booking_id,
+            listing_id=home.id,
+            check_in=booking.check_in,
+            check_out=booking.check_out,
+            reason="A confirmed booking was cancelled.",
+            state=PLACED,
+            created_at=at,
+        )
+        await tx.upsert(store.BLOCKS, kept)

@@ -28,13 +28,14 @@ REACH = 90
 class Span(Frozen):
     """Nights that are taken, by whom (`kind`) and which (`id`: a booking, a block or an imported calendar).
 
-    `told_by` is the event that last spoke of a booking.
+    Of a booking, `confirmed` tells whether it ever was, and `told_by` is the event that last spoke of it.
     """
 
     id: UUID
     kind: str
     check_in: date
     check_out: date
+    confirmed: bool = False
     told_by: UUID | None = None
 
 

@@ -9,9 +9,17 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.stay import ONE_NIGHT, Stay
-from hometrip.services.booking.contract import BookingEvent
-from hometrip.services.listing.rules.calendar import BOOKED, IMPORTED, Calendar, Released, Span
+from hometrip.services.booking.contract import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingDeclined,
+    BookingEvent,
+    BookingExpired,
+)
+from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, IMPORTED, Calendar, Released, Span
 
+# What ends a booking so that its nights are free again.
+ENDS = (BookingDeclined, BookingExpired, BookingCancelled)
 # Of so many bookings that ended it is remembered that they did: an event that comes late cannot revive them.
 _ENDED_REMEMBERED = 100
 
@@ -40,29 +48,33 @@ def _with(days: Calendar, spans: Sequence[Span]) -> Calendar:
     return msgspec.structs.replace(days, spans=ordered)
 
 
-def with_booking(days: Calendar, event: BookingEvent, *, live: bool) -> Calendar | None:
-    """The calendar after an event that says that a booking takes its nights (`live`) or has given them back.
+def with_booking(days: Calendar, event: BookingEvent) -> Calendar | None:
+    """The calendar after what an event says of a booking: that it takes its nights or gives them back.
 
-    None where the calendar knew already. Ids of events rise with time: one that is older than the last word
-    about its booking, because it was kept back or comes again, changes nothing.
+    The nights of a confirmed booking that host or staff cancelled stay blocked. None where the calendar knew
+    already: ids of events rise with time, and one that is older than the last word about its booking, because
+    it was kept back or comes again, changes nothing.
     """
     booking, told_by = event.booking, event.event_id or UUID(int=0)
-    words = [span.told_by for span in days.spans if span.id == booking.booking_id]
-    words += [ended.told_by for ended in days.released if ended.id == booking.booking_id]
-    if any(last is not None and told_by <= last for last in words):
+    old = next((span for span in days.spans if span.id == booking.booking_id), None)
+    ended = next((each for each in days.released if each.id == booking.booking_id), None)
+    if any(last is not None and last.told_by and told_by <= last.told_by for last in (old, ended)):
         return None
-    released = [ended for ended in days.released if ended.id != booking.booking_id]
-    if live:
-        span = Span(
-            id=booking.booking_id,
-            kind=BOOKED,
-            check_in=booking.check_in,
-            check_out=booking.check_out,
-            told_by=told_by,
-        )
-        return msgspec.structs.replace(with_span(days, span), released=released)
-    ended = [*released, Released(id=booking.booking_id, told_by=told_by)][-_ENDED_REMEMBERED:]
-    return msgspec.structs.replace(without_span(days, booking.booking_id), released=ended)
+    released = [each for each in days.released if each.id != booking.booking_id]
+    confirmed = isinstance(event, BookingConfirmed) or (old is not None and old.confirmed)
+    kept = confirmed and isinstance(event, BookingCancelled) and event.by != "guest"
+    if isinstance(event, ENDS) and not kept:
+        released = [*released, Released(id=booking.booking_id, told_by=told_by)][-_ENDED_REMEMBERED:]
+        return msgspec.structs.replace(without_span(days, booking.booking_id), released=released)
+    span = Span(
+        id=booking.booking_id,
+        kind=BLOCKED if kept else BOOKED,
+        check_in=booking.check_in,
+        check_out=booking.check_out,
+        confirmed=confirmed,
+        told_by=told_by,
+    )
+    return msgspec.structs.replace(with_span(days, span), released=released)
 
 
 def nights_of(days: Calendar) -> list[tuple[str, date, date]]:
