@@ -25,11 +25,12 @@ LONGEST_TOKEN = timedelta(days=8)
 class Identity:
     """Answers callers from memory; the keys and the revoked sessions are asked for in the background.
 
-    A revoked session is felt at once where it is announced, and within 5 seconds everywhere.
+    A revoked session is felt at once where it is announced, and within 5 seconds everywhere. Tokens age by
+    `wall`, the time on the wall: moving the sandbox's clock past a stay must not sign everybody out.
     """
 
-    def __init__(self, auth: AuthQuestions, cache: Cache, clock: Clock) -> None:
-        self._auth, self._cache, self._clock = auth, cache, clock
+    def __init__(self, auth: AuthQuestions, cache: Cache, clock: Clock, wall: Clock) -> None:
+        self._auth, self._cache, self._clock, self._wall = auth, cache, clock, wall
         self._reader: TokenReader | None = None
         self._revoked: set[UUID] = set()
         self._asked: datetime | None = None
@@ -48,11 +49,12 @@ class Identity:
 
     async def refresh(self) -> None:
         now = self._clock.now()
-        since = (self._asked or now - LONGEST_TOKEN) - timedelta(seconds=30)
+        moved = now - self._wall.now()
+        since = (self._asked or now - LONGEST_TOKEN - max(moved, timedelta())) - timedelta(seconds=30)
         self._revoked.update(await self._auth.revoked_sessions(since))
         keys = await self._auth.public_keys()
         if self._reader is None:
-            self._reader = TokenReader(keys, self._clock)
+            self._reader = TokenReader(keys, self._wall)
         else:
             self._reader.renew(keys)
         self._asked = now

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Litestar reads from the routes, completed by who may call them and how they fail."""
+"""The OpenAPI document: what Litestar reads from the routes, completed by who may call and how they fail."""
 
 from __future__ import annotations
 

@@ -77,6 +77,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "malformed", "the body is not well-formed JSON", {})
         case ValidationException():
             return _validation(error)
+        case RecursionError():
+            return Problem(400, "malformed", "the body is nested too deeply", {})
         case NotFoundException():
             return Problem(404, "not_found", "there is nothing at this address", {})
         case MethodNotAllowedException():
@@ -116,7 +118,9 @@ def field_error(message: str) -> errors.FieldError:
     """A msgspec message as a field, a code and a sentence."""
     match = _AT.match(message)
     assert match is not None
-    what, path = match["what"], (match["path"] or "").removeprefix("$").lstrip(".")
+    # The body is the handler's parameter `data`; whoever sent it knows nothing of that.
+    path = (match["path"] or "").removeprefix("$").lstrip(".")
+    what, path = match["what"], "" if path == "data" else path.removeprefix("data.")
     if found := re.match(r"Object contains unknown field `(.+)`", what):
         name = f"{path}.{found[1]}" if path else found[1]
         return errors.FieldError(name, "unknown_field", "there is no such field")

@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
 from hometrip.app.edge.operations import OPERATIONS
@@ -33,7 +34,7 @@ from hometrip.services.auth.contract import AuthQuestions
 def ring_of(house: House) -> tuple[Ring, Identity]:
     """The application, and who it believes callers to be."""
     settings = house.settings
-    identity = Identity(house.peers.ask(AuthQuestions), house.shared[Cache], house.clock)
+    identity = Identity(house.peers.ask(AuthQuestions), house.shared[Cache], house.clock, SystemClock())
     ring = Ring(
         litestar_of(house),
         settings=RingSettings(
