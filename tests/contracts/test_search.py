@@ -519,3 +519,25 @@ async def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     await search.declare(HOMES)
     assert await search.behind("homes", {"loft": 1}) == ["loft"]
     await search.close()
+
+
+async def test_many_small_changes_end_up_in_one_segment_with_nothing_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hometrip.adapters.search.tantivy.QUIET", 0.05)
+    search = TantivySearch(tmp_path)
+    await search.declare(HOMES)
+    for n in range(6):
+        await search.put("homes", [LOFT | {"id": f"loft{n}", "price": n}], [n])
+        await search.flush()
+    await search.remove("homes", "loft0", 9)
+    index = search._shelves["homes"].index
+    async with asyncio.timeout(10):
+        while index.searcher().num_segments > 1 or "loft0" in await ids(search):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await ids(search, words="luxury", all_terms={"tags": ["wifi", "kitchen"]}) == {
+        f"loft{n}" for n in range(1, 6)
+    }
+    assert await ids(search, ranges={"price": (4, None)}, box=Box(-30, -50, 0, 0)) == {"loft4", "loft5"}
+    assert await search.behind("homes", {"loft0": 9, "loft5": 6}) == ["loft5"]
+    await search.close()

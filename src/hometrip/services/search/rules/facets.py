@@ -119,7 +119,7 @@ def destinations(board: Board) -> list[Destination]:
     places = cities * max(1, len(board.values["country"].shown)) + countries
     by_place = np.lexsort((-board.quality[rows], places))
     starts = np.flatnonzero(np.diff(places[by_place], prepend=-1))
-    ends = np.append(starts[1:], len(rows))
+    ends = np.append(starts, len(rows))[1:]
     found = [_destination(board, rows[by_place[start:end]]) for start, end in zip(starts, ends, strict=True)]
     return sorted(found, key=lambda place: (-place.count, place.city, place.country))
 
