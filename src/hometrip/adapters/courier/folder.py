@@ -10,7 +10,9 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -19,9 +21,8 @@ import msgspec
 
 from hometrip.ports.courier import CourierDown, Message, Undeliverable
 
-# Another process may write to the same folder: it is read again when it has changed, but not more often
-# than this, since reading ten thousand names takes 5 ms.
-_LOOK_AGAIN_SECONDS = 0.25
+# The folder's time of change moves in steps of a few milliseconds: a change this young may hide another.
+_SETTLED_NS = 50_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -48,8 +49,11 @@ class FolderCourier:
     Files are named by time, address (hashed) and id, so the names alone are the index.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, look_again: float = 0.25) -> None:
+        """Another process may write to the same folder: it is read again when it has changed, but not more
+        often than every `look_again` seconds, since to read ten thousand names takes 5 ms.
+        """
+        self._folder, self._look_again_seconds = folder, look_again
         self._ids: set[str] = set()
         self._of: dict[str, list[Letter]] = defaultdict(list)
         self._seen_change, self._next_look = 0, 0.0
@@ -58,8 +62,7 @@ class FolderCourier:
 
     async def send(self, message: Message) -> str:
         """Answers the name of the file."""
-        if _BREAKS.search(message.to) or not message.to.strip():
-            raise Undeliverable(f"not an address that a message of kind {message.kind} can go to")
+        _check(message)
         if str(message.id) in self._ids:
             return f"folder:{message.id}"
         letter = Letter((message.at - _EPOCH) // _MICROSECOND, str(message.id), _name(message))
@@ -72,14 +75,15 @@ class FolderCourier:
 
     def mailbox(self, to: str = "", limit: int = 200) -> list[dict[str, Any]]:
         """What was sent to an address (in any case), or to all; newest first."""
-        self._look_again()
+        with suppress(FileNotFoundError):
+            self._look_again()
         letters: Iterable[Letter]
         if to:
             letters = self._of.get(_hashed(to), ())
         else:
             letters = (letter for box in self._of.values() for letter in box)
-        newest = sorted(letters, reverse=True)[:limit]
-        return [msgspec.json.decode((self._folder / letter.name).read_bytes()) for letter in newest]
+        newest = (self._read(letter) for letter in sorted(letters, reverse=True))
+        return list(islice((content for content in newest if content is not None), limit))
 
     async def ready(self) -> None:
         if not os.access(self._folder, os.W_OK | os.X_OK):
@@ -100,14 +104,23 @@ class FolderCourier:
         finally:
             unfinished.unlink(missing_ok=True)
 
+    def _read(self, letter: Letter) -> dict[str, Any] | None:
+        """None where somebody has thrown it away meanwhile."""
+        try:
+            content: dict[str, Any] = msgspec.json.decode((self._folder / letter.name).read_bytes())
+        except FileNotFoundError:
+            return None
+        return content
+
     def _look_again(self) -> None:
         if time.monotonic() >= self._next_look and self._folder.stat().st_mtime_ns != self._seen_change:
             self._look()
 
     def _look(self) -> None:
         """Learn of files that are not known here yet."""
-        self._seen_change = self._folder.stat().st_mtime_ns
-        self._next_look = time.monotonic() + _LOOK_AGAIN_SECONDS
+        changed = self._folder.stat().st_mtime_ns
+        self._seen_change = changed if time.time_ns() - changed > _SETTLED_NS else 0
+        self._next_look = time.monotonic() + self._look_again_seconds
         for name in os.listdir(self._folder):  # noqa: PTH208 - the names alone: objects cost far more
             if found := _NAME.fullmatch(name):
                 self._note(found["to"], Letter(int(found["at"]), found["id"], name))
@@ -116,6 +129,16 @@ class FolderCourier:
         if letter.id not in self._ids:
             self._ids.add(letter.id)
             self._of[box].append(letter)
+
+
+def _check(message: Message) -> None:
+    """`Undeliverable` for what is no address, and for `undeliverable@…`: as with the test cards of payments,
+    a sandbox can show what becomes of mail that its provider refuses.
+    """
+    if _BREAKS.search(message.to) or not message.to.strip():
+        raise Undeliverable("this is not an address")
+    if message.to.strip().lower().startswith("undeliverable@"):
+        raise Undeliverable("550 there is no such mailbox")
 
 
 def _sync_folder(folder: Path) -> None:

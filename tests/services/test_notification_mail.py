@@ -1,0 +1,390 @@
+"""Mails: each once, to the address and in the language of now, and again until the courier has taken it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from harness import TestHouse, house_in
+from hometrip.kernel.clock import utc
+from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
+from hometrip.ports.courier import Message
+from hometrip.services.auth import contract as auth
+from hometrip.services.booking import contract as booking
+from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.notification import reactions
+from hometrip.services.payment import contract as payment
+
+JUNE = Stay(utc(2027, 6, 16).date(), utc(2027, 6, 19).date())
+EUR = "EUR"
+
+
+def booked(guest: UUID, host: UUID, title: str = "Cabin above the lake") -> booking.BookingFacts:
+    lines = [
+        QuoteLine(
+            kind="nights", label="3 nights", amount=Money(36000, EUR), quantity=3, unit=Money(12000, EUR)
+        ),
+        QuoteLine(kind="cleaning", label="Cleaning", amount=Money(4000, EUR)),
+    ]
+    return booking.BookingFacts(
+        booking_id=uuid4(),
+        listing_id=uuid4(),
+        guest_id=guest,
+        host_id=host,
+        title=title,
+        check_in=JUNE.check_in,
+        check_out=JUNE.check_out,
+        check_in_at=utc(2027, 6, 16, 13),
+        check_out_at=utc(2027, 6, 19, 9),
+        nights=3,
+        guests=2,
+        status="confirmed",
+        total=Money(40000, EUR),
+        split=Split(payout=Money(38000, EUR), platform=Money(2000, EUR), taxes={}),
+        lines=lines,
+        cancellation_policy="flexible",
+    )
+
+
+class Town:
+    """A house with a guest and a host in it, whose verification mails have been read."""
+
+    def __init__(self, house: TestHouse, guest: Any, host: Any) -> None:
+        self.house, self.guest, self.host = house, guest, host
+        self.deps = house.deps("notification")
+        self.staff: Any = None
+
+    async def hear(self, reaction: Any, event: Any, *, times: int = 2) -> Any:
+        """The event is heard, as often as the bus likes."""
+        msgspec.structs.force_setattr(event, "event_id", uuid4())
+        for _ in range(times):
+            await reaction(self.deps, event)
+        await self.house.settle()
+        return event
+
+    async def mails(self, to: Any) -> list[dict[str, Any]]:
+        """Since the sign-up, newest first."""
+        return [mail for mail in await self.house.mails(to.email) if mail["kind"] != "verify_email"]
+
+    async def kinds(self, to: Any) -> list[str]:
+        return sorted(mail["kind"] for mail in await self.mails(to))
+
+    def booked(self, **changes: Any) -> booking.BookingFacts:
+        return booked(self.guest.id, self.host.id, **changes)
+
+    async def deliveries(self, **filters: Any) -> list[dict[str, Any]]:
+        self.staff = self.staff or await self.house.staff("support")
+        answer = await self.staff.get("/api/notifications/deliveries", params={"limit": 100, **filters})
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+
+@pytest.fixture
+async def town(house: TestHouse) -> Town:
+    guest = await house.sign_up("ann@example.com", "Ann Archer")
+    host = await house.sign_up("henri@example.com", "Henri Hôte", locale="fr")
+    return Town(house, guest, host)
+
+
+def confirmed(facts: booking.BookingFacts) -> booking.BookingConfirmed:
+    return booking.BookingConfirmed(booking_id=facts.booking_id, booking=facts)
+
+
+# each event, once, to whom it concerns
+
+
+async def test_a_verification_mail_comes_once_though_every_event_comes_twice(tmp_path: Path) -> None:
+    async with house_in(tmp_path, loopback=True) as house:
+        await house.sign_up("ann@example.com", "Ann Archer")
+        assert [mail["kind"] for mail in await house.mails("ANN@example.com")] == ["verify_email"]
+
+
+async def test_the_verification_link_leads_to_the_public_address(tmp_path: Path) -> None:
+    async with house_in(tmp_path, public_url="https://stay.example/") as house:
+        await house.sign_up("ann@example.com", "Ann Archer")
+        (mail,) = await house.mails("ann@example.com")
+        assert re.fullmatch(r"https://stay\.example/verify-email\?token=[\w.~-]+", mail["links"][0])
+
+
+async def test_a_seeded_account_is_not_asked_to_verify(house: TestHouse) -> None:
+    await house.staff()
+    await house.settle()
+    assert await house.mails("staff@example.com") == []
+
+
+async def test_the_owner_of_a_known_address_is_told_and_nothing_else(town: Town) -> None:
+    body = {"email": "ann@example.com", "password": "another long pass", "name": "Eve", "locale": "en"}
+    assert (await town.house.client.post("/api/auth/signup", json=body)).status_code == 202
+    await town.house.settle()
+    (mail,) = await town.mails(town.guest)
+    assert mail["kind"] == "signup_repeated"
+    assert "Eve" not in mail["text"]
+
+
+async def test_a_password_is_reset_through_the_mail(town: Town) -> None:
+    await town.house.client.post("/api/auth/forgot-password", json={"email": "ann@example.com"})
+    await town.house.settle()
+    (mail,) = await town.mails(town.guest)
+    assert mail["links"][0].startswith("http://127.0.0.1:3001/reset-password?token=")
+    body = {"token": town.house.link_token(mail), "password": "a wholly new secret"}
+    answer = await town.house.client.post("/api/auth/reset-password", json=body)
+    assert answer.status_code < 300, answer.text
+    await town.house.settle()
+    assert "password_changed" in await town.kinds(town.guest)
+
+
+async def test_guest_and_host_hear_of_a_confirmed_booking_in_their_own_languages(town: Town) -> None:
+    await town.hear(reactions.tell_both_when_confirmed, confirmed(town.booked()))
+    (to_guest,), (to_host,) = await town.mails(town.guest), await town.mails(town.host)
+    assert to_guest["subject"].startswith("Your stay is confirmed: Cabin above the lake")
+    assert to_host["subject"].startswith("Nouvelle réservation")
+    assert "380,00\N{NO-BREAK SPACE}€" in to_host["text"]
+    assert "Ann vient séjourner chez vous" in to_host["text"]
+    assert to_guest["kind"] == "booking_confirmed"
+
+
+async def test_nothing_is_mailed_about_a_booking_that_awaits_its_payment(town: Town) -> None:
+    facts = town.booked()
+    event = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, event)
+    assert await town.mails(town.guest) == []
+    assert await town.mails(town.host) == []
+
+
+async def test_each_turn_of_a_booking_is_told_once_to_whom_it_concerns(town: Town) -> None:
+    facts, told = town.booked(), {}
+    about = {"booking_id": facts.booking_id, "booking": facts}
+    turns: list[tuple[Any, Any]] = [
+        (reactions.tell_both_when_requested, booking.BookingRequested(**about)),
+        (reactions.tell_guest_when_declined, booking.BookingDeclined(**about, why="We repaint")),
+        (reactions.tell_guest_when_expired, booking.BookingExpired(**about)),
+        (
+            reactions.tell_both_when_cancelled,
+            booking.BookingCancelled(
+                **about,
+                by="guest",
+                why="",
+                refund=Money(20000, EUR),
+                kept=Split(payout=Money(19000, EUR), platform=Money(1000, EUR), taxes={}),
+            ),
+        ),
+    ]
+    for reaction, event in turns:
+        await town.hear(reaction, event)
+    told = {"guest": await town.kinds(town.guest), "host": await town.kinds(town.host)}
+    assert told == {
+        "guest": ["booking_cancelled", "booking_declined", "booking_expired", "booking_request_sent"],
+        "host": ["booking_cancelled_host", "booking_request_received"],
+    }
+    texts = {mail["kind"]: mail["text"] for mail in await town.mails(town.guest)}
+    assert "€200.00 go back" in texts["booking_cancelled"]
+    assert "We repaint" in texts["booking_declined"]
+    (kept,) = [m["text"] for m in await town.mails(town.host) if m["kind"] == "booking_cancelled_host"]
+    assert "Vous conservez\N{NO-BREAK SPACE}: 190,00\N{NO-BREAK SPACE}€" in kept
+
+
+async def test_money_is_told_with_the_lines_of_its_booking(town: Town) -> None:
+    facts = town.booked()
+    about = {"payment_id": uuid4(), "booking_id": facts.booking_id, "guest_id": town.guest.id}
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    paid = payment.PaymentSucceeded(**about, amount=facts.total)
+    failed = payment.PaymentFailed(**about, amount=facts.total, why="insufficient_funds")
+    refunded = payment.PaymentRefunded(**about, amount=Money(20000, EUR), all=False)
+    out = payment.PayoutCompleted(
+        payout_id=uuid4(), booking_id=facts.booking_id, host_id=town.host.id, amount=Money(38000, EUR)
+    )
+    await town.hear(reactions.send_receipt_when_paid, paid)
+    await town.hear(reactions.tell_guest_when_payment_failed, failed)
+    await town.hear(reactions.tell_guest_when_refunded, refunded)
+    await town.hear(reactions.tell_host_when_paid_out, out)
+    assert await town.kinds(town.guest) == ["payment_failed", "payment_refunded", "payment_succeeded"]
+    assert await town.kinds(town.host) == ["payout_sent"]
+    texts = {mail["kind"]: mail["text"] for mail in await town.mails(town.guest)}
+    for line in ("3 nights × €120.00: €360.00", "Cleaning: €40.00", "Total: €400.00"):
+        assert line in texts["payment_succeeded"].splitlines()
+    assert "not enough money" in texts["payment_failed"]
+
+
+async def test_a_payment_heard_of_before_its_booking_waits_for_it(town: Town) -> None:
+    facts = town.booked()
+    paid = payment.PaymentSucceeded(
+        event_id=uuid4(),
+        payment_id=uuid4(),
+        booking_id=facts.booking_id,
+        guest_id=town.guest.id,
+        amount=facts.total,
+    )
+    with pytest.raises(Exception, match="booking") as refused:
+        await reactions.send_receipt_when_paid(town.deps, paid)
+    assert refused.value.code == "booking_not_heard_of"  # type: ignore[attr-defined]
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    await town.hear(reactions.send_receipt_when_paid, paid)
+    assert await town.kinds(town.guest) == ["payment_succeeded"]
+
+
+# what is kept, and what is not
+
+
+async def test_no_address_and_no_token_is_in_the_storage_of_events(town: Town, tmp_path: Path) -> None:
+    await town.house.client.post("/api/auth/forgot-password", json={"email": "ann@example.com"})
+    await town.hear(reactions.tell_both_when_confirmed, confirmed(town.booked()))
+    tokens = [
+        town.house.link_token(mail)
+        for mail in await town.house.mails("ann@example.com")
+        if "token" in mail["text"]
+    ]
+    assert len(tokens) == 2
+    kept = _everything_in(tmp_path / "databases" / "notification.db")
+    assert "booking_confirmed" in kept
+    for secret in ("ann@example.com", "henri@example.com", *tokens):
+        assert secret not in kept
+    for room in town.house.house.rooms.values():
+        if room.storage:
+            events = [
+                *await room.storage.history(f"user/{town.guest.id}"),
+                *await room.storage.history(f"user/{town.host.id}"),
+            ]
+            assert not [
+                e
+                for e in events
+                if b"@example.com" in bytes(e.data) or any(t.encode() in bytes(e.data) for t in tokens)
+            ]
+
+
+def _everything_in(file: Path) -> str:
+    """All text in all rows of a database."""
+    with sqlite3.connect(file) as db:
+        tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+        rows = [row for table in tables for row in db.execute(f'select * from "{table}"')]
+    parts = [part for row in rows for part in row if part is not None]
+    return "\n".join(
+        part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in parts
+    )
+
+
+async def test_names_and_titles_cannot_add_headers_or_markup(town: Town) -> None:
+    title = "Cabin\r\nBcc: all@example.com\r\n\r\n<img src=x onerror=alert(1)>"
+    await town.hear(reactions.tell_both_when_confirmed, confirmed(town.booked(title=title)))
+    for person in (town.guest, town.host):
+        (mail,) = await town.mails(person)
+        assert len(mail["subject"].splitlines()) == 1
+        assert not [line for line in mail["text"].splitlines() if line.startswith("Bcc:")]
+        assert "<img" not in mail["html"]
+        assert "&lt;img src=x onerror=alert(1)&gt;" in mail["html"]
+
+
+# when the courier is not there
+
+
+class Road:
+    """The way to this house's courier: closed while its folder is away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.away = folder, folder.with_name("away")
+
+    def close(self) -> None:
+        self.folder.rename(self.away)
+
+    def open(self) -> None:
+        self.away.rename(self.folder)
+
+
+@pytest.fixture
+def road(town: Town, tmp_path: Path) -> Road:
+    return Road(tmp_path / "mail")
+
+
+async def test_what_could_not_be_sent_is_sent_once_when_the_courier_is_back(town: Town, road: Road) -> None:
+    road.close()
+    await town.hear(reactions.tell_both_when_confirmed, confirmed(town.booked()))
+    await town.house.advance(61)
+    (waiting,) = await town.deliveries(kind="booking_confirmed")
+    assert (waiting["status"], waiting["tries"]) == ("queued", 2)
+    assert "cannot be written to" in waiting["why"]
+    road.open()
+    await town.house.advance(300)
+    await town.house.advance(86_400)
+    assert await town.kinds(town.guest) == ["booking_confirmed"]
+    (delivery,) = await town.deliveries(kind="booking_confirmed")
+    assert (delivery["status"], delivery["tries"], delivery["to"]) == ("sent", 3, "an…@example.com")
+    assert delivery["answer"].startswith("folder:")
+    assert "why" not in delivery
+    assert "next_try_at" not in delivery
+
+
+async def test_after_five_failed_tries_a_delivery_is_given_up_and_said_so(town: Town, road: Road) -> None:
+    road.close()
+    await town.hear(reactions.tell_guest_when_expired, _expired(town))
+    for seconds in (60, 300, 1800, 7200):
+        (delivery,) = await town.deliveries(kind="booking_expired")
+        assert delivery["status"] == "queued"
+        await town.house.advance(seconds)
+    (delivery,) = await town.deliveries(kind="booking_expired")
+    assert (delivery["status"], delivery["tries"]) == ("failed", 5)
+    names = await town.house.events(f"notification/{delivery['notification_id']}")
+    assert names == ["notification.created", "notification.failed"]
+
+
+async def test_what_the_courier_refuses_for_good_is_not_tried_again(town: Town) -> None:
+    from hometrip.services.auth.actions import create_account
+
+    account = {
+        "email": "undeliverable@example.com",
+        "password": "x" * 20,
+        "name": "Ann",
+        "locale": "en",
+        "roles": [],
+    }
+    await create_account(town.house.deps("auth"), **account, verified=True)
+    body = {"email": "undeliverable@example.com"}
+    await town.house.client.post("/api/auth/forgot-password", json=body)
+    await town.house.advance(86_400)
+    (delivery,) = await town.deliveries(kind="password_reset")
+    assert (delivery["status"], delivery["tries"]) == ("failed", 1)
+    assert delivery["why"] == "550 there is no such mailbox"
+
+
+async def test_a_message_that_was_sent_but_not_marked_is_the_same_message_again(
+    town: Town, road: Road
+) -> None:
+    road.close()
+    await town.hear(reactions.tell_guest_when_expired, _expired(town))
+    (delivery,) = await town.deliveries(kind="booking_expired")
+    road.open()
+    # What a process does that ends between the sending and the mark: the courier has it, we know nothing.
+    first = Message(
+        id=UUID(delivery["id"]),
+        channel="email",
+        to="ann@example.com",
+        kind="booking_expired",
+        subject="the first",
+        text="the first",
+        at=town.house.clock.now(),
+    )
+    await town.deps.courier.send(first)
+    await town.house.advance(60)
+    assert [mail["subject"] for mail in await town.mails(town.guest)] == ["the first"]
+    (delivery,) = await town.deliveries(kind="booking_expired")
+    assert delivery["status"] == "sent"
+
+
+async def test_an_account_that_is_not_there_fails_without_another_try(town: Town) -> None:
+    created = auth.UserCreated(user_id=uuid4(), display_name="X", locale="en")
+    await town.hear(reactions.ask_to_verify_when_created, created)
+    (delivery,) = await town.deliveries(status="failed")
+    assert delivery["why"] == "there is no such account any more"
+
+
+def _expired(town: Town) -> booking.BookingExpired:
+    facts = town.booked()
+    return booking.BookingExpired(booking_id=facts.booking_id, booking=facts)
