@@ -205,10 +205,10 @@ async def cancellation(
 )
 async def cancel(
     booking_id: FromPath[UUID],
-    data: JSONBody[Farewell | None],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
     once: NamedDependency[Once],
+    data: JSONBody[Farewell | None] = None,
 ) -> BookingView:
     return await actions.cancel(deps, caller, booking_id, data.reason if data else "", once)
 
