@@ -138,18 +138,21 @@ async def keep_home(
     kept = await tx.replace(HOMES, changed)
     days = await tx.change(CALENDARS, kept.id, Change(inc={"revision": 1}))
     assert days is not None  # a home and its calendar come and go in the same transactions
+    await _say(tx, kept, days, says)
+    return kept
+
+
+async def keep_calendar(tx: DocumentTx, of: Home, changed: Calendar, *says: type[ListingEvent]) -> Calendar:
+    """Put the changed days in their place and tell that the home was updated, and what else there is."""
+    kept = await tx.replace(CALENDARS, msgspec.structs.replace(changed, revision=changed.revision + 1))
+    await _say(tx, of, kept, says)
+    return kept
+
+
+async def _say(tx: DocumentTx, of: Home, days: Calendar, says: Sequence[type[ListingEvent]]) -> None:
     kinds: tuple[type[ListingEvent], ...] = (*says, ListingUpdated)
     for kind in kinds:
-        await tx.emit(kind(listing_id=kept.id, host_id=kept.host_id, revision=days.revision))
-    return kept
-
-
-async def keep_calendar(tx: DocumentTx, of: Home, changed: Calendar) -> Calendar:
-    """Put the changed days in their place and tell that the home was updated."""
-    raised = msgspec.structs.replace(changed, revision=changed.revision + 1)
-    kept = await tx.replace(CALENDARS, raised)
-    await tx.emit(ListingUpdated(listing_id=of.id, host_id=of.host_id, revision=kept.revision))
-    return kept
+        await tx.emit(kind(listing_id=of.id, host_id=of.host_id, revision=days.revision))
 
 
 async def of_host(reader: DocumentReader, host_id: UUID, limit: int, cursor: str | None) -> Page[Home]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.lifecycle import place_in_words
 from hometrip.services.listing.contract import HomeCard, SearchCard, StayRules
-from hometrip.services.listing.rules.calendar import Calendar, Openings, night_refusal
+from hometrip.services.listing.rules.calendar import Calendar, Openings, board
 from hometrip.services.listing.rules.home import PUBLISHED, Home, Point
 from hometrip.services.listing.rules.price import Prices
 from hometrip.services.listing.rules.shown import blurred
@@ -59,7 +59,7 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
     seen = blurred(point, home.id, key)
     today = local_date(now, home.time_zone)
     openings = Openings(home, days)
-    board = [today + timedelta(days=n) for n in range(BOARD_DAYS)]
+    days_ahead = board(openings, today, BOARD_DAYS, now)
     pricing = home.pricing
     return SearchCard(
         **{name: getattr(home, name) for name in _AS_KEPT},
@@ -80,9 +80,9 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
         nightly=pricing.base.amount if pricing else 0,
         rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
         board_from=today,
-        taken=bytes(night_refusal(openings, night, now) is not None for night in board),
+        taken=days_ahead.taken,
         prices=Prices(home, days).of_nights(today, BOARD_DAYS) if pricing else [0] * BOARD_DAYS,
-        min_nights=[openings.min_nights(night) for night in board],
+        min_nights=days_ahead.min_nights,
         rating=None if home.rating is None else home.rating / 100,
         cover=_cover(deps, home),
     )

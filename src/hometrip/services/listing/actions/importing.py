@@ -233,6 +233,9 @@ async def _keep_calendars(run: Run, told: list[SourceDays], shift: timedelta) ->
         if new == old and new_home == home:
             run.count("calendars_unchanged")
             continue
+        if new_home.status == DRAFT and new_home.pricing is not None:
+            now = deps.clock.now()
+            new_home = msgspec.structs.replace(new_home, status=PUBLISHED, updated_at=now)
         run.count("calendars_changed")
         changed.append(_Days(new_home, home, new, old))
     await _block(run, changed)
@@ -255,7 +258,8 @@ async def _block(run: Run, changed: list[_Days]) -> None:
 async def _keep_days(tx: DocumentTx, each: _Days) -> None:
     if each.home != each.old_home:
         await tx.replace(store.HOMES, each.home)
-    await store.keep_calendar(tx, each.home, each.days)
+    says = (ListingPublished,) if each.home.status != each.old_home.status else ()
+    await store.keep_calendar(tx, each.home, each.days, *says)
 
 
 # publishing
@@ -268,6 +272,8 @@ async def _publish(run: Run) -> None:
         ids = run.drafts[at : at + HOMES_AT_ONCE]
         async with deps.docs.transaction() as tx:
             for home in await tx.get_many(store.HOMES, ids):
+                if home.status != DRAFT:
+                    continue
                 if home.pricing is None:
                     run.count("drafts")
                     continue

@@ -14,10 +14,12 @@ from hometrip.kernel.money import Money, half_up
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.listing.rules.calendar import Calendar, season_of
+from hometrip.services.listing.rules.calendar import Calendar, lay_days, lay_seasons, season_of
 from hometrip.services.listing.rules.home import Home, Pricing
 
 MONTH, WEEK = 28, 7
+# From so many nights on, writing layer upon layer is faster than asking for each night.
+_MANY = 40
 # What the host's payout is made of; what the guest's service fee is taken on has the coupon as well.
 HOST_KINDS = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets", "cleaning")
 
@@ -55,12 +57,19 @@ class Prices:
         return pricing.base.amount
 
     def of_nights(self, first: date, count: int) -> list[int]:
-        """Prices of so many nights, the fast way for the days that have prices of their own."""
-        at = first.toordinal() - self.starts
-        own = self.dated[at : at + count] if at >= 0 else []
-        if len(own) == count and 0 not in own:
-            return own
-        return [self.of_night(first + n * ONE_NIGHT) for n in range(count)]
+        """Prices of so many nights in a row: what `of_night` says of each."""
+        if count < _MANY:
+            return [self.of_night(first + n * ONE_NIGHT) for n in range(count)]
+        pricing = self.pricing
+        week = [pricing.base.amount] * 7
+        for day in pricing.weekend_nights if pricing.weekend else ():
+            week[day] = pricing.weekend.amount if pricing.weekend else 0
+        begins = first.weekday()
+        prices = (week[begins:] + week * (count // 7 + 1))[:count]
+        lay_seasons(prices, first, pricing.seasons, [season.price.amount for season in pricing.seasons])
+        if self.dated:
+            lay_days(prices, first, date.fromordinal(self.starts), self.dated)
+        return prices
 
 
 class Line(msgspec.Struct, frozen=True):
