@@ -289,10 +289,11 @@ def test_a_failed_delivery_is_tried_again_ever_later_and_then_given_up() -> None
 
 
 def test_what_is_essential_cannot_be_muted() -> None:
-    assert is_muted("booking_confirmed", "email", ["bookings"])
+    assert is_muted("booking_confirmed", "email", ["bookings:email"])
     assert is_muted("booking_confirmed", "email", ["booking_confirmed:email"])
-    assert not is_muted("booking_confirmed", "email", ["bookings:push"])
-    assert not is_muted("password_changed", "email", ["account", "password_changed"])
+    assert is_muted("booking_confirmed", "email", ["bookings.booking_confirmed:email"])
+    assert not is_muted("booking_confirmed", "email", ["bookings:push", "payments:email"])
+    assert not is_muted("password_changed", "email", ["account:email", "password_changed:email"])
 
 
 def test_a_masked_address_can_be_recognised_and_not_used() -> None:

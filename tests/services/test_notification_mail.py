@@ -21,6 +21,7 @@ from hometrip.services.booking import contract as booking
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.notification import reactions
 from hometrip.services.payment import contract as payment
+from journeys.steps import book, ok, open_home, pay, stay
 
 JUNE = Stay(utc(2027, 6, 16).date(), utc(2027, 6, 19).date())
 EUR = "EUR"
@@ -230,6 +231,63 @@ async def test_a_payment_heard_of_before_its_booking_waits_for_it(town: Town) ->
     await town.hear(reactions.remember_visit_when_created, created)
     await town.hear(reactions.send_receipt_when_paid, paid)
     assert await town.kinds(town.guest) == ["payment_succeeded"]
+
+
+async def test_the_main_journey_mails_each_of_them_what_they_need(town: Town) -> None:
+    home = await open_home(town.host, "Creek cabin")
+    when = stay(town.house)
+    quote = ok(await town.guest.post(f"/api/listings/{home['id']}/quote", when | {"guests": 2}))
+    booking_id = ok(await book(town.guest, home["id"], when), 201)["id"]
+    await pay(town.guest, booking_id)
+    await town.house.settle()
+    assert await town.kinds(town.guest) == ["booking_confirmed", "payment_succeeded"]
+    assert await town.kinds(town.host) == ["booking_confirmed_host"]
+    mails = {mail["kind"]: mail for mail in await town.mails(town.guest)}
+    assert "1 Creek Road" in mails["booking_confirmed"]["text"]
+    assert "Henri is looking forward" in mails["booking_confirmed"]["text"]
+    assert f"http://127.0.0.1:3001/bookings/{booking_id}" in mails["booking_confirmed"]["links"]
+    receipt = mails["payment_succeeded"]["text"]
+    total = f"${quote['total']['amount'] / 100:,.2f}"
+    assert f"Total: {total}" in receipt
+    assert receipt.count("$") >= len(quote["lines"]) + 1
+    (to_host,) = await town.mails(town.host)
+    assert "1 Creek Road" not in to_host["text"]
+
+
+async def test_a_cancelled_booking_tells_both_and_its_refund_is_told_once(town: Town) -> None:
+    home = await open_home(town.host, "Creek cabin")
+    booking_id = ok(await book(town.guest, home["id"], stay(town.house)), 201)["id"]
+    await pay(town.guest, booking_id)
+    await town.house.settle()
+    ok(await town.guest.post(f"/api/bookings/{booking_id}/cancel", {}, headers={"Idempotency-Key": "k1"}))
+    await town.house.settle()
+    new_to_guest = set(await town.kinds(town.guest)) - {"booking_confirmed", "payment_succeeded"}
+    assert new_to_guest == {"booking_cancelled", "payment_refunded"}
+    assert await town.kinds(town.host) == ["booking_cancelled_host", "booking_confirmed_host"]
+
+
+async def test_who_wants_no_mail_about_bookings_gets_none_but_still_the_receipt(town: Town) -> None:
+    path = f"/api/users/{town.guest.id}/settings"
+    wishes = ok(await town.guest.get(path))
+    wishes = {name: value for name, value in wishes.items() if name != "version"}
+    ok(await town.guest.put(path, wishes | {"notifications": {"bookings": {"email": False}}}))
+    home = await open_home(town.host, "Creek cabin")
+    await pay(town.guest, ok(await book(town.guest, home["id"], stay(town.house)), 201)["id"])
+    await town.house.settle()
+    assert await town.kinds(town.guest) == ["payment_succeeded"]
+    (delivery,) = await town.deliveries(kind="booking_confirmed")
+    assert delivery["status"] == "muted"
+    page = (await town.guest.get("/api/notifications", params={"kind": "booking_confirmed"})).json()
+    assert len(page["items"]) == 1
+
+
+async def test_who_changes_the_language_gets_the_next_mail_in_it(town: Town) -> None:
+    path = f"/api/users/{town.guest.id}/settings"
+    wishes = {k: v for k, v in ok(await town.guest.get(path)).items() if k != "version"}
+    ok(await town.guest.put(path, wishes | {"language": "de", "time_zone": "Europe/Berlin"}))
+    await town.hear(reactions.tell_guest_when_expired, _expired(town))
+    (mail,) = await town.mails(town.guest)
+    assert mail["subject"].startswith("Ihre Buchung wurde nicht abgeschlossen")
 
 
 # what is kept, and what is not

@@ -67,7 +67,8 @@ notifications = Collection(
     Notification,
     indexes=(
         Index("told_once", ("event_id", "kind", "user_id"), unique=True),
-        Index("of_user", ("user_id", "read", "id")),
+        Index("of_user", ("user_id", "id")),
+        Index("unread", ("user_id", "read", "id")),
     ),
 )
 deliveries = Collection(

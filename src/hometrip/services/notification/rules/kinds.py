@@ -84,9 +84,11 @@ def next_try(tries: int, at: datetime) -> datetime | None:
 
 
 def is_muted(name: str, channel: str, muted: list[str]) -> bool:
-    """Has the reader said no to this? By kind, by category, or by either on one channel (`kind:channel`)."""
+    """Has the reader said no to this? `muted` has pairs of kind and channel (`booking_confirmed:email`), or
+    of a category (`bookings:email`), or of both (`bookings.booking_confirmed:email`).
+    """
     kind = kind_of(name)
-    names = {name, kind.category, f"{name}:{channel}", f"{kind.category}:{channel}"}
+    names = {f"{said}:{channel}" for said in (name, kind.category, f"{kind.category}.{name}")}
     return not kind.essential and not names.isdisjoint(muted)
 
 
