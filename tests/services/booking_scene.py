@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from harness import Person, TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.stay import Stay
 from hometrip.services.booking import actions, store
 from hometrip.services.booking.actions import Deps
 from hometrip.services.booking.rules import Booking, BookingView, BookingWish
@@ -41,6 +42,9 @@ class Scene:
 
     def day(self, ahead: int) -> date:
         return self.today + timedelta(days=ahead)
+
+    def stay(self, first: int, end: int) -> Stay:
+        return Stay(self.day(first), self.day(end))
 
     async def wish(self, guest: Caller, ahead: int = 30, nights: int = 3, **more: Any) -> BookingWish:
         """A wish with its quote."""

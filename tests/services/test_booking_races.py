@@ -1,0 +1,198 @@
+"""Many at once for the same nights, the same key, the same coupon, the same booking."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from harness import TestHouse
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.errors import AlreadyAnswered, HomeTripError, KeyReused
+from hometrip.kernel.once import NO_KEY, Once, answer_of
+from hometrip.kernel.stay import Stay
+from hometrip.services.booking import actions, reactions
+from hometrip.services.booking.actions import questions
+from hometrip.services.booking.contract import CouponRefused, DatesTaken
+from hometrip.services.booking.rules import BookingView, NewCoupon
+from services.booking_scene import Scene, scene_in, somebody
+
+
+@pytest.fixture
+async def scene(house: TestHouse) -> Scene:
+    return await scene_in(house)
+
+
+async def outcome(work: Awaitable[Any]) -> Any:
+    """What came of it: the answer, or the error of the house that it raised."""
+    try:
+        return await work
+    except HomeTripError as error:
+        return error
+
+
+def kinds(outcomes: list[Any]) -> Counter[str]:
+    return Counter(type(found).__name__ for found in outcomes)
+
+
+async def test_of_two_hundred_guests_for_one_night_one_gets_it(scene: Scene) -> None:
+    guests = [somebody() for _ in range(200)]
+    wishes = [await scene.wish(guest, nights=1) for guest in guests]
+    outcomes = await asyncio.gather(
+        *(
+            outcome(actions.book(scene.deps, guest, wish, NO_KEY))
+            for guest, wish in zip(guests, wishes, strict=True)
+        )
+    )
+    assert kinds(outcomes) == {"BookingView": 1, "DatesTaken": 199}
+    night = Stay(scene.day(30), scene.day(31))
+    for refusal in outcomes:
+        if isinstance(refusal, DatesTaken):
+            free = refusal.facts["free_instead"]
+            assert len(free) > 0
+            assert {
+                "check_in": night.check_in.isoformat(),
+                "check_out": night.check_out.isoformat(),
+            } not in free
+    assert await questions.taken(scene.deps, scene.home_id) == [night]
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_of_ranges_that_overlap_none_share_a_night(scene: Scene) -> None:
+    chance = random.Random(7)
+    guests = [somebody() for _ in range(120)]
+    wishes = [await scene.wish(guest, chance.randrange(20, 60), chance.randrange(1, 6)) for guest in guests]
+    outcomes = await asyncio.gather(
+        *(
+            outcome(actions.book(scene.deps, guest, wish, NO_KEY))
+            for guest, wish in zip(guests, wishes, strict=True)
+        )
+    )
+    assert set(kinds(outcomes)) == {"BookingView", "DatesTaken"}
+    won = [view for view in outcomes if isinstance(view, BookingView)]
+    stays = sorted(Stay(view.check_in, view.check_out) for view in won)
+    assert not any(one.overlaps(next_one) for one, next_one in pairwise(stays))
+    assert await questions.taken(scene.deps, scene.home_id) == stays
+    # Whoever was refused had a reason: another's night.
+    lost = [wish for wish, found in zip(wishes, outcomes, strict=True) if isinstance(found, DatesTaken)]
+    for wish in lost:
+        assert any(Stay(wish.check_in, wish.check_out).overlaps(stay) for stay in stays)
+
+
+async def test_a_key_a_hundred_times_at_once_makes_one_booking_and_one_answer(scene: Scene) -> None:
+    guest = somebody()
+    wish = await scene.wish(guest)
+    once = Once(key="k", scope="guest POST /bookings", fingerprint="one", status=201)
+    outcomes = await asyncio.gather(
+        *(outcome(actions.book(scene.deps, guest, wish, once)) for _ in range(100))
+    )
+    assert kinds(outcomes) == {"BookingView": 1, "AlreadyAnswered": 99}
+    (first,) = (answer_of(found) for found in outcomes if isinstance(found, BookingView))
+    repeated = {(found.status, found.answer) for found in outcomes if isinstance(found, AlreadyAnswered)}
+    assert repeated == {(201, first)}
+    other_body = Once(key="k", scope=once.scope, fingerprint="other", status=201)
+    assert isinstance(await outcome(actions.book(scene.deps, guest, wish, other_body)), KeyReused)
+
+
+async def test_a_key_gets_its_first_answer_whatever_became_of_the_home(scene: Scene) -> None:
+    guest, once = somebody(), Once(key="k", scope="guest POST /bookings", fingerprint="one", status=201)
+    wish = await scene.wish(guest)
+    first = await actions.book(scene.deps, guest, wish, once)
+    await actions.cancel(scene.deps, guest, first.id, "", NO_KEY)
+    await scene.house.settle()
+    await scene.paid(somebody())
+    await scene.house.advance((20 * MINUTE).total_seconds())  # the quote has expired as well
+    again = await outcome(actions.book(scene.deps, guest, wish, once))
+    assert isinstance(again, AlreadyAnswered)
+    assert again.answer == answer_of(first)
+    await scene.house.advance((24 * HOUR).total_seconds())
+    forgotten = await outcome(actions.book(scene.deps, guest, wish, once))
+    assert isinstance(forgotten, DatesTaken)
+
+
+async def test_a_block_against_bookings_leaves_one_of_them(scene: Scene) -> None:
+    for ahead in range(20, 60, 5):
+        guest = somebody()
+        wish = await scene.wish(guest, ahead)
+        stay = Stay(wish.check_in, wish.check_out)
+        outcomes = await asyncio.gather(
+            outcome(questions.block(scene.deps, scene.home_id, uuid4(), stay)),
+            outcome(actions.book(scene.deps, guest, wish, NO_KEY)),
+            outcome(questions.replace_blocks(scene.deps, scene.home_id, uuid4(), [stay])),
+        )
+        taken = [found for found in await questions.taken(scene.deps, scene.home_id) if found.overlaps(stay)]
+        assert taken == [stay]
+        block, booking, clashes = outcomes
+        winners = [block is None, isinstance(booking, BookingView), clashes == []]
+        assert sum(winners) == 1, outcomes
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_accept_against_cancel_ends_in_one_story(house: TestHouse) -> None:
+    scene = await scene_in(house, instant_book=False)
+    host = Caller(account_id=scene.host.id)
+    for ahead in range(20, 60, 5):
+        guest = somebody()
+        booking = await scene.book(guest, ahead)
+        await asyncio.gather(
+            outcome(actions.accept(scene.deps, host, booking.id)),
+            outcome(actions.cancel(scene.deps, guest, booking.id, "", NO_KEY)),
+            outcome(actions.decline(scene.deps, host, booking.id, "no")),
+        )
+        found = await scene.look(booking.id)
+        steps = [step.status for step in found.history]
+        assert steps in (
+            ["pending", "accepted", "cancelled"],
+            ["pending", "cancelled"],
+            ["pending", "declined"],
+        )
+    assert await questions.taken(scene.deps, scene.home_id) == []
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_payment_against_a_cancellation_is_never_lost(scene: Scene) -> None:
+    for ahead in range(20, 60, 5):
+        guest = somebody()
+        booking = await scene.book(guest, ahead)
+        paid = scene.succeeded(booking)
+        await asyncio.gather(
+            reactions.confirm_when_paid(scene.deps, paid),
+            actions.cancel(scene.deps, guest, booking.id, "", NO_KEY),
+            reactions.confirm_when_paid(scene.deps, paid),
+        )
+        found, told = await scene.look(booking.id), await scene.told(booking.id)
+        assert found.status == "cancelled"
+        assert found.cancellation is not None
+        if found.confirmed_at:  # what was paid goes back by the cancellation, all of it
+            assert found.cancellation.refund == booking.total
+        else:
+            assert told.count("booking.unpayable") == 1
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_of_twenty_guests_with_a_coupon_for_one_one_uses_it(house: TestHouse) -> None:
+    scene = await scene_in(house)
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    coupon = NewCoupon(code="FIRST1", percent_bp=1_000, total_limit=1)
+    await actions.coupons.add_coupon(scene.deps, admin, coupon)
+    guests = [somebody() for _ in range(20)]
+    wishes = [
+        await scene.wish(guest, 20 + 4 * number, coupon="first1") for number, guest in enumerate(guests)
+    ]
+    outcomes = await asyncio.gather(
+        *(
+            outcome(actions.book(scene.deps, guest, wish, NO_KEY))
+            for guest, wish in zip(guests, wishes, strict=True)
+        )
+    )
+    assert kinds(outcomes) == {"BookingView": 1, "CouponRefused": 19}
+    reasons = {found.facts["reason"] for found in outcomes if isinstance(found, CouponRefused)}
+    assert reasons == {"used_up"}
+    assert len(await questions.taken(scene.deps, scene.home_id)) == 1

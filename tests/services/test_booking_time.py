@@ -1,0 +1,211 @@
+"""What payments and time do to a booking behind the door: late money, holds, refunds of the fee."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import update
+
+from harness import TestHouse
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY, MINUTE, SECOND
+from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.once import NO_KEY
+from hometrip.services.booking import actions, reactions, store
+from hometrip.services.booking.actions import questions
+from hometrip.services.booking.contract import BookingCancelled, DatesTaken
+from hometrip.services.booking.store.tables import bookings
+from hometrip.services.payment.contract import PaymentRefunded
+from services.booking_scene import Scene, scene_in, somebody
+
+PAST_HOLD = (15 * MINUTE + SECOND).total_seconds()
+
+
+@pytest.fixture
+async def scene(house: TestHouse) -> Scene:
+    return await scene_in(house, cancellation_policy="moderate")
+
+
+async def test_a_payment_after_the_holds_end_confirms_where_the_nights_are_free(scene: Scene) -> None:
+    booking = await scene.book(somebody())
+    await scene.house.advance(PAST_HOLD)
+    assert (await scene.look(booking.id)).status == "expired"
+    assert await questions.taken(scene.deps, scene.home_id) == []
+    paid = scene.succeeded(booking)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    found = await scene.look(booking.id)
+    assert (found.status, found.payment.status) == ("confirmed", "succeeded")
+    assert [step.status for step in found.history] == ["pending", "expired", "confirmed"]
+    assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.confirmed"]
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_payment_after_the_holds_end_goes_back_where_they_are_not(scene: Scene) -> None:
+    booking = await scene.book(somebody())
+    await scene.house.advance(PAST_HOLD)
+    await scene.book(somebody(), ahead=32, nights=3)  # one night of it is enough
+    paid = scene.succeeded(booking)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    assert (await scene.look(booking.id)).status == "expired"
+    assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.unpayable"]
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_news_of_a_payment_that_was_cancelled_meanwhile_sends_nothing_back_twice(scene: Scene) -> None:
+    guest = somebody()
+    booking = await scene.paid(guest)
+    await actions.cancel(scene.deps, guest, booking.id, "", NO_KEY)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    assert "booking.unpayable" not in await scene.told(booking.id)
+
+
+async def test_what_goes_back_is_noted_on_the_booking(scene: Scene) -> None:
+    booking = await scene.paid(somebody())
+    part = PaymentRefunded(
+        event_id=uuid4(),
+        payment_id=uuid4(),
+        booking_id=booking.id,
+        guest_id=booking.guest_id,
+        amount=booking.total,
+        all=False,
+    )
+    await reactions.note_when_refunded(scene.deps, part)
+    assert (await scene.look(booking.id)).payment.status == "partially_refunded"
+
+
+async def test_a_newer_hold_of_the_guest_takes_the_place_of_the_earlier(scene: Scene) -> None:
+    guest, other = somebody(), somebody()
+    earlier = await scene.book(guest, ahead=30)
+    newer = await scene.book(guest, ahead=40)
+    assert (await scene.look(earlier.id)).status == "expired"
+    assert "newer" in str((await scene.look(earlier.id)).history[-1].why)
+    assert (await scene.look(newer.id)).status == "pending"
+    await scene.house.settle()
+    await scene.book(other, ahead=30)
+    # Its timer went with it: nothing more happens when its time would have come.
+    await scene.house.advance(PAST_HOLD)
+    assert (await scene.told(earlier.id)).count("booking.expired") == 1
+
+
+async def test_a_paid_booking_is_no_hold_and_stays(scene: Scene) -> None:
+    guest = somebody()
+    paid = await scene.paid(guest, ahead=30)
+    await scene.book(guest, ahead=40)
+    assert (await scene.look(paid.id)).status == "confirmed"
+
+
+async def test_the_fee_comes_back_three_times_in_twelve_months(scene: Scene) -> None:
+    guest = somebody()
+
+    async def cancelled_early() -> int:
+        booking = await scene.paid(guest)
+        shown = await actions.preview_cancellation(scene.deps, guest, booking.id)
+        view = await actions.cancel(scene.deps, guest, booking.id, "", NO_KEY)
+        await scene.house.settle()
+        assert view.cancellation == shown
+        (fee,) = (line for line in shown.lines if line.kind == "service_fee")
+        return fee.refunded.amount
+
+    assert [await cancelled_early() > 0 for _ in range(4)] == [True, True, True, False]
+    await scene.house.advance((366 * DAY).total_seconds())
+    assert await cancelled_early() > 0
+
+
+async def test_the_event_of_a_cancellation_says_whose_the_kept_rest_is(scene: Scene) -> None:
+    guest = somebody()
+    booking = await scene.paid(guest, ahead=4)
+    await actions.cancel(scene.deps, guest, booking.id, "ill", NO_KEY)
+    *_, last = await scene.deps.db.history(f"booking/{booking.id}")
+    assert last.name == "booking.cancelled"
+    event = last.open(BookingCancelled)
+    assert (event.by, event.why) == ("guest", "ill")
+    kept = event.kept
+    # Moderate, three nights of 100: one night and half of the rest stay with the host, less 3 %.
+    assert kept.payout.amount == 19_400
+    assert kept.payout + kept.platform + event.refund == booking.total
+
+
+async def test_a_change_by_another_in_between_is_not_overwritten(scene: Scene) -> None:
+    booking = await scene.book(somebody())
+    stale = await scene.stored(booking.id)
+    async with scene.deps.db.transaction() as tx:
+        await tx.execute(update(bookings).where(bookings.c.id == booking.id).values(version=7))
+    with pytest.raises(Unavailable):
+        async with scene.deps.db.transaction() as tx:
+            await store.bookings.change(tx, stale, stale)
+
+
+async def test_verify_finds_what_contradicts_itself(scene: Scene) -> None:
+    booking = await scene.paid(somebody())
+    async with scene.deps.db.transaction() as tx:
+        await store.nights.release(tx, booking.id)
+    (found,) = await actions.verify(scene.deps)
+    assert str(booking.id) in found
+    assert "0 nights" in found
+
+
+async def test_blocks_take_nights_and_give_them_back(scene: Scene) -> None:
+    deps, home = scene.deps, scene.home_id
+    booking = await scene.book(somebody(), ahead=30)
+    block, stay = uuid4(), scene.stay(20, 25)
+    await questions.block(deps, home, block, stay)
+    await questions.block(deps, home, block, stay)
+    with pytest.raises(DatesTaken):
+        await questions.block(deps, home, uuid4(), scene.stay(24, 26))
+    with pytest.raises(DatesTaken):
+        await questions.block(deps, home, uuid4(), scene.stay(29, 31))
+    await questions.unblock(deps, booking.id)  # not a block: nothing happens
+    assert await questions.taken(deps, home) == [stay, scene.stay(30, 33)]
+    await questions.unblock(deps, block)
+    await questions.unblock(deps, block)
+    assert await questions.taken(deps, home) == [scene.stay(30, 33)]
+
+
+async def test_an_imported_calendar_is_replaced_as_a_whole_and_never_takes_what_is_others(
+    scene: Scene,
+) -> None:
+    deps, home, source = scene.deps, scene.home_id, uuid4()
+    await scene.book(somebody(), ahead=30)
+    wanted = [scene.stay(10, 12), scene.stay(29, 35)]
+    for _ in range(2):
+        assert await questions.replace_blocks(deps, home, source, wanted) == [scene.stay(30, 33)]
+        assert await questions.taken(deps, home) == [
+            scene.stay(10, 12),
+            scene.stay(29, 30),
+            scene.stay(30, 33),
+            scene.stay(33, 35),
+        ]
+    moved = [scene.stay(11, 13)]
+    assert await questions.replace_blocks(deps, home, source, moved) == []
+    assert await questions.taken(deps, home) == [scene.stay(11, 13), scene.stay(30, 33)]
+    assert await questions.replace_blocks(deps, home, source, []) == []
+    assert await questions.taken(deps, home) == [scene.stay(30, 33)]
+
+
+async def test_who_has_been_there_and_what_lies_ahead(scene: Scene) -> None:
+    guest = somebody()
+    deps, home = scene.deps, scene.home_id
+    assert not await questions.has_open(deps, home)
+    booking = await scene.book(guest)
+    assert await questions.has_open(deps, home)
+    assert not await questions.has_confirmed(deps, home, guest.id)
+    await reactions.confirm_when_paid(deps, scene.succeeded(booking))
+    assert await questions.has_confirmed(deps, home, guest.id)
+    assert not await questions.has_confirmed(deps, home, uuid4())
+    await scene.house.advance((40 * DAY).total_seconds())
+    assert (await scene.look(booking.id)).status == "completed"
+    assert not await questions.has_open(deps, home)
+    assert await questions.has_confirmed(deps, home, guest.id)
+
+
+async def test_what_payment_needs_to_know(house: TestHouse) -> None:
+    scene = await scene_in(house, instant_book=False)
+    asked = await scene.book(somebody())
+    payable = await questions.payable(scene.deps, asked.id)
+    assert (payable.status, payable.capture, payable.total) == ("pending", "manual", asked.total)
+    await actions.accept(scene.deps, Caller(account_id=scene.host.id), asked.id)
+    payable = await questions.payable(scene.deps, asked.id)
+    assert (payable.capture, payable.hold_until) == ("automatic", house.clock.now() + DAY)
