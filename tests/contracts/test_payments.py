@@ -16,7 +16,7 @@ import pytest
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.payments.sandbox import SandboxPayments
-from hometrip.kernel.clock import MINUTE, utc
+from hometrip.kernel.clock import DAY, MINUTE, utc
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import (
@@ -419,6 +419,19 @@ async def test_every_change_queues_one_signed_webhook_until_it_is_taken(tmp_path
     ]
     await sandbox.delivered(waiting[0].id)
     assert [webhook.id for webhook in await sandbox.undelivered()] == [webhook.id for webhook in waiting[1:]]
+    await sandbox.close()
+
+
+async def test_a_webhook_that_nobody_takes_is_given_up_after_three_days(tmp_path: Path) -> None:
+    clock = MovableClock(SystemClock(), frozen_at=START)
+    sandbox = SandboxPayments(tmp_path / "provider.db", clock, ids(clock), SECRET)
+    await opened(sandbox, key="first")
+    clock.move_to(START + 3 * DAY)
+    await opened(sandbox, key="second")
+    assert len(await sandbox.undelivered()) == 2
+    clock.move_to(START + 3 * DAY + MINUTE)
+    await opened(sandbox, key="third")
+    assert len(await sandbox.undelivered()) == 2
     await sandbox.close()
 
 

@@ -452,6 +452,7 @@ async def test_a_booking_that_is_not_to_be_takes_no_money(till: Till, ending: st
         }
         await till.hear(endings[ending])
     assert (await till.row(intent.id)).status == "canceled"
+    assert till.names().count("payment.canceled") == 1
     [at_provider] = await till.provider.intents_since(START)
     assert (at_provider.status, at_provider.captured) == ("canceled", eur(0))
     with pytest.raises(NotPayable):

@@ -50,6 +50,12 @@ class PaymentFailed(PaymentEvent):
     why: str
 
 
+class PaymentCanceled(PaymentEvent):
+    """Nothing was taken and nothing will be: an authorisation was released, or an unpaid intent closed."""
+
+    name = "payment.canceled"
+
+
 class PaymentRefunded(PaymentEvent):
     """`amount` went back; `all` tells whether nothing is left."""
 

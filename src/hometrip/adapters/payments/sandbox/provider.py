@@ -36,6 +36,7 @@ from hometrip.ports.payments import (
 T = TypeVar("T")
 Weather = Literal["fine", "down", "answers_lost"]
 
+_GIVE_UP = 3 * 86_400  # seconds for which an event is offered; Stripe tries for three days as well
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CANCELABLE = (*_OPEN, "processing", "requires_capture")
 
@@ -46,7 +47,9 @@ CREATE INDEX IF NOT EXISTS intents_changed ON intents (changed_at);
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS balance (currency TEXT PRIMARY KEY, amount INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS webhooks (number INTEGER PRIMARY KEY, id TEXT UNIQUE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS webhooks (
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS webhooks_created ON webhooks (created);
 """
 
 
@@ -143,7 +146,7 @@ class SandboxPayments:
             self._db.execute("SELECT 1 FROM balance LIMIT 1")
 
     async def undelivered(self) -> list[Webhook]:
-        """Up to 100 events that were not taken yet, oldest first."""
+        """Up to 100 events of the last three days that were not taken yet, oldest first."""
         rows = self._db.execute("SELECT id, body FROM webhooks ORDER BY number LIMIT 100").fetchall()
         now = self._clock.now()
         return [Webhook(number, body, sign(body, self._secret, now)) for number, body in rows]
@@ -269,8 +272,10 @@ class SandboxPayments:
         created = int(self._clock.now().timestamp())
         event = _Event(id=f"evt_{self._new_id().hex}", type=kind, created=created, data=_About(about))
         self._db.execute(
-            "INSERT INTO webhooks (id, body) VALUES (?, ?)", (event.id, msgspec.json.encode(event))
+            "INSERT INTO webhooks (id, created, body) VALUES (?, ?, ?)",
+            (event.id, created, msgspec.json.encode(event)),
         )
+        self._db.execute("DELETE FROM webhooks WHERE created < ?", (created - _GIVE_UP,))
 
     def _move(self, amount: Money) -> None:
         """What the provider holds for us; it never pays out more than came in."""

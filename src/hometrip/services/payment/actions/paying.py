@@ -26,6 +26,7 @@ from hometrip.services.payment.actions.deps import Deps, PaymentLookDue, again
 from hometrip.services.payment.contract import (
     NotPayable,
     PaymentActionRequired,
+    PaymentCanceled,
     PaymentCreated,
     PaymentFailed,
     PaymentIntentCreated,
@@ -208,6 +209,8 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
         return told(PaymentActionRequired, before)
     if intent.status == rules.CANCELED and before.wanted == "capture":
         return told(PaymentFailed, before, why="authorisation_expired")
+    if intent.status == rules.CANCELED:
+        return told(PaymentCanceled, before)
     if intent.last_error:
         return told(PaymentFailed, before, why=intent.last_error.decline_code or intent.last_error.code)
     return None
