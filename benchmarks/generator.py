@@ -21,7 +21,7 @@ import msgspec
 import uvloop
 
 from benchmarks.load import OpenLoop, Schedule, Tally, percentile, summary
-from benchmarks.mix import MIX, Composer, Trip, Visit, error_of, refusal_of, without_trips
+from benchmarks.mix import MIX, Composer, Trip, Visit, error_of, refusal_of
 from benchmarks.pace import beat
 from benchmarks.slots import stays_for_bookings
 from benchmarks.town import Town
@@ -34,14 +34,15 @@ LOOK_EVERY, LOOK_FOR = 0.02, 10.0
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`what` is `mix` (everything), `browse` (the mix without trips) or `bookings` (a closed loop of
-    `lines` guests who book at once, `turn` choosing which of the stays are theirs)."""
+    """With a `rate`, an open load of `mix`; without one, a closed loop of `lines` guests who book at once,
+    `turn` choosing which of the stays are theirs.
+    """
 
-    what: str
     port: int
     town: Town
     seconds: float
     rate: float = 0.0
+    mix: tuple[tuple[str, float], ...] = MIX
     lines: int = 64
     seed: int = 1
     turn: int = 0
@@ -182,8 +183,7 @@ class Run:
 
 
 async def open_run(job: Job) -> dict[str, Any]:
-    mix = MIX if job.what == "mix" else without_trips()
-    visits = Composer(job.town, job.seed, mix).visits(max(1, round(job.rate * job.seconds)))
+    visits = Composer(job.town, job.seed, job.mix).visits(max(1, round(job.rate * job.seconds)))
     gc.freeze()
     gc.disable()
     async with Lines(job.host, job.port, job.lines) as lines:
@@ -260,7 +260,7 @@ def _say(word: str) -> None:
 
 def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    work = booking_run(job) if job.what == "bookings" else open_run(job)
+    work = open_run(job) if job.rate else booking_run(job)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found = runner.run(work)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -18,6 +18,7 @@ import uvloop
 
 from benchmarks import machine, processes, report
 from benchmarks.generator import Job
+from benchmarks.mix import MIX, WITHOUT_TRIPS
 from benchmarks.processes import Served
 from benchmarks.town import Town, Unexpected, read_town, wait_for_pictures
 
@@ -26,6 +27,7 @@ REST = 10.0
 # S1's line: the highest rate with no error and 99 of 100 requests within this.
 GOOD_P99_MS = 20.0
 STEP = 1.25
+Mix = tuple[tuple[str, float], ...]
 SATURATING = 60_000.0
 
 
@@ -35,6 +37,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each round [20]")
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second [300]")
     parser.add_argument("--find-rate", action="store_true", help="step up to the highest good rate")
+    parser.add_argument("--only", choices=[kind for kind, _ in MIX], help="one kind of request, not the mix")
     parser.add_argument("--guests", type=int, default=48, help="accounts to make [48]")
     parser.add_argument("--lines", type=int, default=64, help="connections of the generator [64]")
     parser.add_argument("--booking-seconds", type=float, default=5.0, help="of durable bookings [5]")
@@ -51,11 +54,13 @@ class Bench:
 
     def __init__(self, given: argparse.Namespace, folder: Path) -> None:
         self.given, self.folder, self.data = given, folder, folder / "data"
+        self.mix = tuple((kind, weight) for kind, weight in MIX if given.only in (None, kind))
         self.found: dict[str, Any] = {
             "date": datetime.now(UTC).date().isoformat(),
             "machine": machine.describe(),
             "seconds": given.seconds,
             "seed": given.seed,
+            "only": given.only,
         }
 
     async def run(self) -> dict[str, Any]:
@@ -93,35 +98,42 @@ class Bench:
 
     async def rounds(self, house: Served, town: Town) -> None:
         say("warming up")
-        warm = await processes.load(house, self.job("mix", house, town, seconds=min(5.0, self.given.seconds)))
+        warm = await processes.load(house, self.job(house, town, seconds=min(5.0, self.given.seconds)))
         size = int(warm["median_bytes"])
         rounds = self.found["rounds"] = []
         async with processes.raw_granian(size, self.folder) as granian:
             self.found["ceiling"] = await self.ceiling(granian, town)
-            for number in range(self.given.rounds):
-                ours = await processes.load(house, self.job("mix", house, town, turn=number + 1))
-                raw = await processes.load(granian, self.job("browse", granian, town, turn=number + 1))
+            for turn in range(1, self.given.rounds + 1):
+                ours = await processes.load(house, self.job(house, town, turn=turn))
+                raw = await processes.load(granian, self.job(granian, town, mix=WITHOUT_TRIPS, turn=turn))
                 rounds.append({"ours": ours, "granian": raw})
-                say(f"round {number + 1}: ours {_short(ours)}; Granian alone {_short(raw)}")
+                say(f"round {turn}: ours {_short(ours)}; Granian alone {_short(raw)}")
         self.found["answer_bytes"] = size
         self.found["ours"] = report.over_rounds([each["ours"] for each in rounds])
         self.found["granian"] = report.over_rounds([each["granian"] for each in rounds])
 
     async def ceiling(self, granian: Served, town: Town) -> dict[str, Any]:
         """More than can be sent: what is answered then is the most that this generator could measure."""
-        job = self.job("browse", granian, town, rate=SATURATING, seconds=1.0)
+        job = self.job(granian, town, mix=WITHOUT_TRIPS, rate=SATURATING, seconds=1.0)
         found = await processes.load(granian, job)
         say(f"the generator's ceiling: {found['rate']:,.0f} a second")
         return found
 
     def job(
-        self, what: str, served: Served, town: Town, *, turn: int = 0, rate: float = 0, seconds: float = 0
+        self,
+        served: Served,
+        town: Town,
+        *,
+        mix: Mix | None = None,
+        turn: int = 0,
+        rate: float = 0.0,
+        seconds: float = 0.0,
     ) -> Job:
         """The same turn has the same requests, whoever answers them."""
         return Job(
-            what=what,
             port=served.port,
             town=town,
+            mix=mix or self.mix,
             rate=rate or self.given.rate,
             seconds=seconds or self.given.seconds,
             lines=self.given.lines,
@@ -135,7 +147,7 @@ class Bench:
         good, bad, rate = 0.0, 0.0, self.given.rate
         seconds = max(5.0, self.given.seconds / 2)
         while len(steps) < 30:
-            job = self.job("mix", house, town, turn=100 + len(steps), rate=rate, seconds=seconds)
+            job = self.job(house, town, turn=100 + len(steps), rate=rate, seconds=seconds)
             step = await processes.load(house, job)
             step["good"] = is_good(step)
             steps.append(step)
@@ -155,7 +167,11 @@ class Bench:
         ours, raw, grouped = [], [], []
         for turn in range(self.given.rounds):
             seconds = self.given.booking_seconds
-            found = await processes.load(house, self.job("bookings", house, town, turn=turn, seconds=seconds))
+            # One seed for all turns: it is the turn that makes the stays others.
+            job = msgspec.structs.replace(
+                self.job(house, town, turn=turn, seconds=seconds), rate=0.0, seed=self.given.seed
+            )
+            found = await processes.load(house, job)
             ours.append(found)
             raw.append(await processes.raw_sqlite(self.folder, seconds, 1))
             grouped.append(await processes.raw_sqlite(self.folder, seconds, 64))

@@ -161,9 +161,8 @@ class Composer:
         return self.chance.choice(self.town.guests).token
 
 
-def without_trips(mix: Sequence[tuple[str, float]] = MIX) -> list[tuple[str, float]]:
-    """For a server that answers everything alike: a trip needs answers that mean something."""
-    return [(kind, weight) for kind, weight in mix if kind != "book and pay"]
+# For a server that answers everything alike: a trip needs answers that mean something.
+WITHOUT_TRIPS = tuple((kind, weight) for kind, weight in MIX if kind != "book and pay")
 
 
 def refusal_of(kind: str, answer: Answer) -> str | None:

@@ -42,6 +42,8 @@ def errors_of(rounds: Sequence[Found]) -> dict[str, int]:
 
 def markdown(run: Found) -> str:
     parts = [f"# Marketplace mix, {run['date']}", _machine(run["machine"])]
+    if run["only"]:
+        parts.append(f"Only requests of the kind “{run['only']}”, not the mix.")
     if not run["verify"]["clean"]:
         parts.append("**Worthless: `hometrip verify` found violations after the load.**")
     parts.append(_start(run["start"]))

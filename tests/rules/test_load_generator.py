@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 from benchmarks.load import OpenLoop, Schedule, Tally, percentile, summary
-from benchmarks.mix import MIX, Composer, error_of, refusal_of, without_trips
+from benchmarks.mix import MIX, WITHOUT_TRIPS, Composer, error_of, refusal_of
 from benchmarks.slots import EVERY, NIGHTS, stays_for_bookings
 from benchmarks.town import Guest, Home, Town
 from benchmarks.wire import Answer, NotHttp, read_answer, request
@@ -251,7 +251,7 @@ def test_trips_are_to_homes_that_can_be_booked_at_once_and_long_enough() -> None
 
 
 def test_a_server_that_answers_everything_alike_is_sent_no_trips() -> None:
-    assert {visit.kind for visit in Composer(TOWN, 5, without_trips()).visits(5_000)} == {
+    assert {visit.kind for visit in Composer(TOWN, 5, WITHOUT_TRIPS).visits(5_000)} == {
         kind for kind, _ in MIX if kind != "book and pay"
     }
 
