@@ -10,6 +10,7 @@ import pytest
 
 from harness import Person, TestHouse
 from hometrip.app.verify import verify_house
+from hometrip.kernel.access import Caller
 from journeys.steps import book, ok, open_home, stay
 
 GUESTS = 200
@@ -17,7 +18,9 @@ GUESTS = 200
 
 async def crowd(house: TestHouse, size: int) -> list[Person]:
     """Accounts of their own, without the cost of a password each."""
-    from hometrip.services.auth.actions import create_account, tokens_for
+    from hometrip.services.auth.actions import create_account
+    from hometrip.services.auth.actions.sessions import open_session
+    from hometrip.services.auth.store import accounts
 
     deps = house.deps("auth")
     people = []
@@ -26,7 +29,10 @@ async def crowd(house: TestHouse, size: int) -> list[Person]:
         account = await create_account(
             deps, email=email, password=None, name=f"Guest {number}", locale="en", roles=[], verified=True
         )
-        tokens = await tokens_for(deps, account)
+        async with deps.db.transaction() as tx:
+            known = await accounts.get(tx, account)
+            assert known
+            tokens = await open_session(deps, tx, known, Caller())
         people.append(
             Person(house.client, {"id": str(account), "email": email}, {"access_token": tokens.access_token})
         )

@@ -1,5 +1,6 @@
 """What search does: find homes, suggest, count, and keep up with the homes."""
 
+from hometrip.services.search.actions.checking import verify
 from hometrip.services.search.actions.deps import Deps
 from hometrip.services.search.actions.homes import (
     begin,
@@ -24,4 +25,5 @@ __all__ = [
     "search",
     "take_in",
     "take_in_page",
+    "verify",
 ]

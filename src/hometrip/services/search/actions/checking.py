@@ -1,0 +1,63 @@
+"""Whether what can be found still is what the listing service says."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from hometrip.services.listing.contract import SearchCard
+from hometrip.services.search import store
+from hometrip.services.search.actions.deps import Deps
+from hometrip.services.search.rules.cards import HOMES
+from hometrip.services.search.store import Shown
+
+PAGE = 200
+
+
+async def verify(deps: Deps) -> list[str]:
+    """A line for each home that is shown otherwise than it is: hidden, too long, with other nights or prices.
+
+    The text index is looked at where this process holds it.
+    """
+    found: list[str] = []
+    after: UUID | None = None
+    while ids := await deps.listing.all_ids(after, PAGE):
+        cards = {card.id: card for card in await deps.listing.search_cards(ids)}
+        shown = {home.id: home for home in await store.some(deps.documents, ids)}
+        today = deps.clock.now().date()
+        found += [
+            f"listing {home_id}: {wrong}"
+            for home_id in ids
+            if (wrong := difference(cards.get(home_id), shown.get(home_id), today))
+        ]
+        if deps.memory.filled:
+            revisions = {str(home.id): home.revision for home in shown.values() if home.card}
+            behind = await deps.index.behind(HOMES.name, revisions)
+            found += [f"listing {home_id}: the text index is behind" for home_id in behind]
+        after = ids[-1]
+    return found
+
+
+def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
+    """What is wrong with how a home is shown; nothing where it is right."""
+    shown = home.card if home else None
+    if card is None or not card.published:
+        return "is shown and should not be" if shown else ""
+    if shown is None:
+        return "is not shown and should be"
+    if _days(card, today) != _days(shown, today):
+        return "other nights or prices are shown than it has"
+    same = (card.title, card.guests, card.nightly, card.currency, card.rating)
+    return (
+        "" if same == (shown.title, shown.guests, shown.nightly, shown.currency, shown.rating) else "is stale"
+    )
+
+
+def _days(card: SearchCard, today: date) -> tuple[bytes, list[int], list[int]]:
+    """From today on, as far as both boards can reach after they were made on different days."""
+    begin, days = (today - card.board_from).days, 300
+    return (
+        card.taken[begin : begin + days],
+        card.prices[begin : begin + days],
+        card.min_nights[begin : begin + days],
+    )
