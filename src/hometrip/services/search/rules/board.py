@@ -137,7 +137,7 @@ class Board:
         self.spent: Numbers = self._longer("spent", (DAYS + 1, room), np.int64)
         self.least_on: Column = self._longer("least_on", (DAYS, room), np.int16)
         # A row per amenity, a bit per home.
-        amenities = max(FEW, len(self.amenities.shown))
+        amenities = len(self.amenity_bits) if hasattr(self, "amenity_bits") else FEW
         self.amenity_bits: NDArray[np.uint8] = self._longer("amenity_bits", (amenities, room // 8), np.uint8)
 
     def _longer(self, name: str, shape: tuple[int, ...], kind: Any) -> Any:
