@@ -49,7 +49,7 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
 
 def sealed(promise: Promise, key: bytes) -> str:
     body = msgspec.msgpack.encode(promise)
-    return base64.urlsafe_b64encode(_signature(body, key) + body).rstrip(b"=").decode()
+    return _text(_signature(body, key) + body)
 
 
 def opened(quote_id: str, key: bytes) -> Promise:
@@ -57,11 +57,16 @@ def opened(quote_id: str, key: bytes) -> Promise:
     try:
         raw = base64.urlsafe_b64decode(quote_id.encode("ascii") + b"=" * (-len(quote_id) % 4))
         signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, _signature(body, key)):
+        # Decoding reads over strange letters and spare bits: only the one true spelling is taken.
+        if _text(raw) != quote_id or not hmac.compare_digest(signature, _signature(body, key)):
             raise QuoteMismatch
         return msgspec.msgpack.decode(body, type=Promise)
     except (binascii.Error, ValueError, msgspec.DecodeError) as unreadable:
         raise QuoteMismatch from unreadable
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _signature(body: bytes, key: bytes) -> bytes:
