@@ -12,7 +12,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
 from hometrip.ports.cache import Cache
 from hometrip.ports.documents import Documents
-from hometrip.ports.geocoder import Geocoder
+from hometrip.ports.geocoder import Geocoder, Place
 from hometrip.ports.search import Search
 from hometrip.services.listing.contract import ListingQuestions
 from hometrip.services.search.contract import Filters
@@ -37,6 +37,7 @@ class Memory:
         self.filling = asyncio.Lock()
         self.changed: set[UUID] = set()
         self.overview: Overview | None = None
+        self.elsewhere: dict[str, list[Place]] = {}
         self.listening = False
 
 

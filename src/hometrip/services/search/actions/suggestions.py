@@ -17,11 +17,13 @@ from hometrip.services.search.contract import (
     Suggestions,
 )
 from hometrip.services.search.rules import facets
+from hometrip.services.search.rules.asked import folded
 from hometrip.services.search.rules.cards import HOMES
 from hometrip.services.search.rules.places import Places
 
 MOST_PLACES, MOST_HOMES = 5, 5
 MOST_DESTINATIONS = 12
+MOST_REMEMBERED = 5_000
 # Counting over few homes is done at every change; over many, at most so often.
 FEW = 5_000
 PAUSE = timedelta(seconds=5)
@@ -30,7 +32,7 @@ PAUSE = timedelta(seconds=5)
 async def autocomplete(deps: Deps, beginning: str) -> Suggestions:
     """Cities of our homes, the one with the most first; then other places; then homes by their titles."""
     board, known = await current(deps), (await _overview(deps)).places
-    elsewhere = await deps.geocoder.search(beginning, limit=MOST_PLACES)
+    elsewhere = await _elsewhere(deps, folded(beginning))
     ours = known.beginning(beginning, MOST_PLACES)
     others: list[Place] = []
     for place in elsewhere:
@@ -44,6 +46,16 @@ async def autocomplete(deps: Deps, beginning: str) -> Suggestions:
     rows = [row for home in ids if (row := board.rows.get(home)) is not None and board.live[row]]
     places = [*map(_of_ours, ours), *map(_of_elsewhere, others)]
     return Suggestions(items=[*places[:MOST_PLACES], *(_of_home(board.hits[row]) for row in rows)])
+
+
+async def _elsewhere(deps: Deps, beginning: str) -> list[Place]:
+    """What the geocoder answers. It is remembered: people type the same beginnings, and places stay."""
+    remembered = deps.memory.elsewhere
+    if beginning not in remembered:
+        if len(remembered) >= MOST_REMEMBERED:
+            remembered.clear()
+        remembered[beginning] = await deps.geocoder.search(beginning, limit=MOST_PLACES)
+    return remembered[beginning]
 
 
 async def popular(deps: Deps) -> Destinations:
