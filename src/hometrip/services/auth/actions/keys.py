@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.jwk import OKPKey
 
+from hometrip.kernel.clock import SECOND
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.database import Reader
 from hometrip.services.auth.actions.deps import Deps
@@ -24,6 +25,8 @@ from hometrip.services.auth.store.sessions import Session
 log = logging.getLogger("hometrip.auth")
 
 _NONCE = 12
+# A key is published so long before it signs: every reader of tokens renews its keys more often than that.
+AHEAD = 10 * SECOND
 
 
 class SigningKey:
@@ -45,40 +48,44 @@ class SigningKey:
 
 async def signing_key(deps: Deps, reader: Reader) -> SigningKey:
     """The key that signs now, whichever process made it."""
-    kept = await store.newest(reader)
+    kept = await store.signing_at(reader, deps.now())
     if kept is None:
         raise Unavailable("there is no signing key yet")
     return _unsealed(deps.secrets.secret("signing-keys"), kept.kid, bytes(kept.sealed))
 
 
 async def rotate_keys(deps: Deps) -> str:
-    """Make a new key that signs from now on, and answer its id.
+    """Make a new key that signs in ten seconds, and answer its id.
 
     The keys before it verify until the last token that they signed has expired.
     """
+    return await _make_key(deps, deps.now() + AHEAD)
+
+
+async def _make_key(deps: Deps, signs_from: datetime) -> str:
     private = Ed25519PrivateKey.generate()
     key = OKPKey.import_key(private)
     kid = key.thumbprint()
     nonce = os.urandom(_NONCE)
     cipher = AESGCM(deps.secrets.secret("signing-keys"))
     sealed = nonce + cipher.encrypt(nonce, private.private_bytes_raw(), kid.encode())
-    now = deps.now()
+    over = deps.now() - deps.access_life
     async with deps.db.transaction() as tx:
-        await store.replace(tx, kid, sealed, public_jwk(key, kid), now, now - deps.access_life)
+        await store.replace(tx, kid, sealed, public_jwk(key, kid), signs_from, over)
     return kid
 
 
 async def ensure_key(deps: Deps) -> None:
     """There is a key that can sign. One whose secret was lost is replaced, and all sign in again."""
     async with deps.db.read() as reader:
-        kept = await store.newest(reader)
+        kept = await store.signing_at(reader, deps.now())
     if kept is not None:
         try:
             _unsealed(deps.secrets.secret("signing-keys"), kept.kid, bytes(kept.sealed))
             return
         except InvalidTag:
             log.error("the signing key cannot be decrypted: making another one")
-    await rotate_keys(deps)
+    await _make_key(deps, deps.now())
 
 
 async def public_keys(deps: Deps) -> dict[str, Any]:

@@ -11,29 +11,34 @@ from hometrip.ports.database import Reader, Tx
 from hometrip.services.auth.store.tables import signing_keys
 
 
-async def newest(reader: Reader) -> Any | None:
-    """`kid` and `sealed` of the newest key: the one that signs."""
+async def signing_at(reader: Reader, now: datetime) -> Any | None:
+    """`kid` and `sealed` of the key that signs then: the newest whose time has come."""
+    serving = or_(signing_keys.c.retired_at.is_(None), signing_keys.c.retired_at > now)
     signing = (
         select(signing_keys.c.kid, signing_keys.c.sealed)
-        .where(signing_keys.c.retired_at.is_(None))
-        .order_by(signing_keys.c.created_at.desc(), signing_keys.c.kid.desc())
+        .where(serving, signing_keys.c.signs_from <= now)
+        .order_by(signing_keys.c.signs_from.desc(), signing_keys.c.kid.desc())
         .limit(1)
     )
     return await reader.row(signing)
 
 
 async def public(reader: Reader, retired_after: datetime) -> list[dict[str, Any]]:
+    """The newest first."""
     serving = or_(signing_keys.c.retired_at.is_(None), signing_keys.c.retired_at > retired_after)
     rows = await reader.rows(
-        select(signing_keys.c.public).where(serving).order_by(signing_keys.c.created_at.desc())
+        select(signing_keys.c.public).where(serving).order_by(signing_keys.c.signs_from.desc())
     )
     return [row.public for row in rows]
 
 
 async def replace(
-    tx: Tx, kid: str, sealed: bytes, public: dict[str, Any], now: datetime, retired_before: datetime
+    tx: Tx, kid: str, sealed: bytes, public: dict[str, Any], signs_from: datetime, retired_before: datetime
 ) -> None:
-    """The new key signs from now on; those retired before then are forgotten."""
+    """The new key signs from then on; those retired before then are forgotten."""
     await tx.execute(delete(signing_keys).where(signing_keys.c.retired_at <= retired_before))
-    await tx.execute(update(signing_keys).where(signing_keys.c.retired_at.is_(None)).values(retired_at=now))
-    await tx.execute(insert(signing_keys).values(kid=kid, sealed=sealed, public=public, created_at=now))
+    serving = signing_keys.c.retired_at.is_(None)
+    await tx.execute(update(signing_keys).where(serving).values(retired_at=signs_from))
+    await tx.execute(
+        insert(signing_keys).values(kid=kid, sealed=sealed, public=public, signs_from=signs_from)
+    )

@@ -85,13 +85,13 @@ mail_requests = Table(
     Index("mail_requests_of_account", "account_id", "purpose"),
 )
 
-# `sealed` is the private key, encrypted; `public` its JWK.
+# `sealed` is the private key, encrypted; `public` its JWK, which is known to all before the key signs.
 signing_keys = Table(
     "signing_keys",
     tables,
     Column("kid", String(64), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("public", JSON, nullable=False),
-    Column("created_at", Instant, nullable=False),
+    Column("signs_from", Instant, nullable=False),
     Column("retired_at", Instant),
 )
