@@ -1,1 +1,1 @@
-"""The technologies behind the ports: `<port>/<technology>.py`, each knowing its own driver and no other adapter."""
+"""The technologies behind the ports: `<port>/<technology>.py`, each knowing its own driver only."""

@@ -52,11 +52,13 @@ from hometrip.ports.registry import Registry
 from hometrip.ports.search import Search
 from hometrip.ports.secrets import Secrets
 from hometrip.ports.workshop import Workshop
+from hometrip.services.payment.actions import hear as hear_webhook
 
 log = logging.getLogger("hometrip.house")
 
 KEEP = timedelta(days=30)
 SETTLE_SECONDS = 60.0
+WEBHOOK_SECONDS = 1.0
 CLOCK_FILE = "sandbox-clock"
 
 
@@ -194,6 +196,8 @@ class House:
         for relay in self._relays():
             relay.start()
         self._upkeep = asyncio.create_task(self._keep_up(), name="upkeep")
+        if isinstance(self.shared[Payments], SandboxPayments):
+            self.in_background(self._bring_webhooks(), "sandbox webhooks")
 
     async def _listen(self, room: Room) -> None:
         """A service is one listener, so that it hears the events of a subject in their order."""
@@ -263,6 +267,24 @@ class House:
                 if room.storage:
                     await room.storage.forget(self.clock.now(), KEEP)
             await asyncio.sleep(3600)
+
+    async def _bring_webhooks(self) -> None:
+        """Play the provider's part: what the sandbox wants to tell is brought as Stripe would bring it."""
+        while True:
+            try:
+                await self.bring_webhooks()
+            except HomeTripError as error:
+                log.warning("webhooks wait", exc_info=error)
+            await asyncio.sleep(WEBHOOK_SECONDS)
+
+    async def bring_webhooks(self) -> int:
+        """Every webhook that waits, once; how many there were."""
+        provider, payment = self.shared[Payments], self.rooms["payment"].deps
+        waiting = await provider.undelivered()
+        for webhook in waiting:
+            await hear_webhook(payment, webhook.body, webhook.signature)
+            await provider.delivered(webhook.id)
+        return len(waiting)
 
     async def measure(self) -> None:
         """Bring the gauges up to date: how far the outboxes are behind, and what is parked."""

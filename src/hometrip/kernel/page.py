@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -12,8 +12,9 @@ from hometrip.kernel.errors import Invalid
 
 T = TypeVar("T")
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
+# How many items a page has where nothing is said, and at most.
 DEFAULT_LIMIT = 20
+MOST = 100
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -28,7 +28,7 @@ class FileSecrets:
                 file.write(secrets.token_bytes(32))
                 file.flush()
                 os.fsync(file.fileno())
-            # A link is made only where there is none yet: of two processes at once, both keep the first one's.
+            # A link is made only where there is none yet: of two at once, both keep the first one's.
             try:
                 os.link(fresh, path)
             except FileExistsError:

@@ -51,7 +51,8 @@ async def advance(data: JSONBody[Advance], house: NamedDependency[House]) -> Clo
 
 @get("/events", access=PUBLIC, summary="The events of a subject, in order")
 async def events(subject: FromQuery[str], house: NamedDependency[House]) -> Events:
-    return Events(items=[msgspec.json.decode(msgspec.json.encode(each)) for each in await house.history(subject)])
+    envelopes = await house.history(subject)
+    return Events(items=[msgspec.json.decode(msgspec.json.encode(envelope)) for envelope in envelopes])
 
 
 SANDBOX: list[Any] = [mailbox, clock, advance, events]

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from litestar import delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from hometrip.kernel.access import PUBLIC, STAFF, USER, Caller
 from hometrip.kernel.once import Once
-from hometrip.kernel.page import DEFAULT_LIMIT, Limit, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.kernel.wire import Request
 from hometrip.services.booking import actions
 from hometrip.services.booking.actions import Availability, Deps, Shown
@@ -24,6 +24,8 @@ from hometrip.services.booking.rules import (
     NewCoupon,
 )
 from hometrip.services.listing.contract import Quote, Wish
+
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 When = Literal["upcoming", "current", "past", "cancelled"]
 Status = Literal["pending", "confirmed", "checked_in", "completed", "declined", "expired", "cancelled"]
@@ -99,7 +101,7 @@ async def all_bookings(
     listing_id: FromQuery[UUID | None] = None,
     guest_id: FromQuery[UUID | None] = None,
     host_id: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[BookingView]:
     shown = Shown(
@@ -119,7 +121,7 @@ async def my_trips(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
     when: FromQuery[When | None] = None,
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[BookingView]:
     return await actions.bookings(deps, Shown(when=when, guest_id=caller.id, limit=limit, cursor=cursor))
@@ -131,7 +133,7 @@ async def my_guests(
     caller: NamedDependency[Caller],
     when: FromQuery[When | None] = None,
     listing_id: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[BookingView]:
     shown = Shown(when=when, host_id=caller.id, listing_id=listing_id, limit=limit, cursor=cursor)
@@ -217,7 +219,7 @@ async def cancel(
 async def coupons(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[Coupon]:
     return await actions.coupons.coupons(deps, caller, limit, cursor)

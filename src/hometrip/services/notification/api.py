@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hometrip.kernel.access import STAFF, USER, Caller
-from hometrip.kernel.page import DEFAULT_LIMIT, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.services.notification.actions import reading
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.actions.reading import DeliveryView, Marked, Notice, UnreadCount
 
-PageLimit = Annotated[int, QueryParameter(ge=1, le=100)]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 
 @get("/notifications", access=USER, summary="Your notifications, newest first")

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from hometrip.kernel.access import ADMIN, PUBLIC, STAFF, USER, Caller
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import Once
-from hometrip.kernel.page import DEFAULT_LIMIT, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.kernel.wire import Done, Request
 from hometrip.ports.payments import Card
 from hometrip.services.payment import actions
@@ -26,8 +26,7 @@ from hometrip.services.payment.actions.answers import (
     Refunds,
 )
 
-MAX_PAGE = 100
-PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 
 class Opening(Request):
@@ -113,7 +112,7 @@ async def history(
 async def ledger(
     deps: NamedDependency[Deps],
     booking_id: FromQuery[UUID | None] = None,
-    limit: PageLimit = MAX_PAGE,
+    limit: PageLimit = MOST,
     cursor: FromQuery[str | None] = None,
 ) -> Ledger:
     return await actions.ledger(deps, booking_id, limit, cursor)

@@ -1,18 +1,20 @@
 """The routes of user."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from hometrip.kernel.access import PUBLIC, USER, Caller
-from hometrip.kernel.page import DEFAULT_LIMIT, Limit, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.services.user import actions
 from hometrip.services.user.actions import Deps, FavoriteShown, ProfileShown, SettingsShown
 from hometrip.services.user.contract import PublicProfile
 from hometrip.services.user.rules import ProfileEdit, SettingsEdit
+
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 
 @get("/users/{user_id:uuid}", access=USER, summary="A whole profile")
@@ -61,7 +63,7 @@ async def list_favorites(
     user_id: FromPath[UUID],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[FavoriteShown]:
     return await actions.list_favorites(deps, caller, user_id, limit, cursor)

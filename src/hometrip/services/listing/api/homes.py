@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, field
 
 from hometrip.kernel.access import PUBLIC, USER, Caller
-from hometrip.kernel.page import DEFAULT_LIMIT, Limit, Page
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.kernel.wire import Request
 from hometrip.services.listing import actions
 from hometrip.services.listing.actions import Deps
@@ -20,6 +20,8 @@ from hometrip.services.listing.contract import Quote, Wish
 from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome
 from hometrip.services.listing.rules.home import Pricing
 from hometrip.services.listing.rules.shown import Listing, PricingShown
+
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 
 class BlockWish(Request):
@@ -56,7 +58,7 @@ async def list_listings(
     near: FromQuery[str | None] = None,
     radius_km: FromQuery[float | None] = None,
     sort: FromQuery[str] = "newest",
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[Listing]:
     filters = Filters(
@@ -70,7 +72,7 @@ async def list_listings(
 async def my_listings(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
-    limit: FromQuery[Limit] = DEFAULT_LIMIT,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[Listing]:
     return await actions.mine(deps, caller, limit, cursor)

@@ -89,7 +89,7 @@ def _values(telling: Telling) -> dict[str, str]:
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
     }
-    if facts.amount:
+    if facts.amount is not None:  # nothing is an amount too
         values["amount"] = how.money(facts.amount)
         values["refunded"] = "yes" if facts.amount.amount else ""
     if facts.visit:
