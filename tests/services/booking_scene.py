@@ -94,8 +94,8 @@ class Scene:
         )
 
 
-async def scene_in(house: TestHouse, **changes: Any) -> Scene:
-    host = await house.sign_up("host@example.com", "Hanna Host")
+async def scene_in(house: TestHouse, email: str = "host@example.com", **changes: Any) -> Scene:
+    host = await house.sign_up(email, "Hanna Host")
     home = await open_home(host, **changes)
     await house.settle()
     return Scene(house, host, UUID(home["id"]))
