@@ -524,7 +524,7 @@ async def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
 async def test_many_small_changes_end_up_in_one_segment_with_nothing_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hometrip.adapters.search.tantivy.QUIET", 0.05)
+    monkeypatch.setattr("hometrip.adapters.search.tantivy.shelf.QUIET", 0.05)
     search = TantivySearch(tmp_path)
     await search.declare(HOMES)
     for n in range(6):
