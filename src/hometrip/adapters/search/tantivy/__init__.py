@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import tantivy
 
-from hometrip.adapters.search.tantivy_records import LAYOUT, fields_of
-from hometrip.adapters.search.tantivy_shelf import Shelf
+from hometrip.adapters.search.tantivy.records import LAYOUT, fields_of
+from hometrip.adapters.search.tantivy.shelf import Shelf
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.search import Found, Question, Schema
 
