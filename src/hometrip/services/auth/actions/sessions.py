@@ -38,6 +38,8 @@ from hometrip.services.auth.store.sessions import Session
 KEEP_ENDED = 30 * DAY
 # "Last seen" is written at most so often.
 SEEN_EVERY = MINUTE
+# Whose devices are looked for where there is no account: the same work, and none are found.
+NOBODY = UUID(int=0)
 
 
 class Tokens(Answer):
@@ -70,7 +72,7 @@ async def login(deps: Deps, caller: Caller, email: str, password: str) -> Tokens
     place = devices.place_mark(caller.user_agent, caller.address)
     async with deps.db.read() as reader:
         account = await account_store.by_email(reader, key)
-        marks = await store.known_marks(reader, account.id) if account else set()
+        marks = await store.known_marks(reader, account.id if account else NOBODY)
     right, newer = await guessing.try_password(
         deps,
         caller,
