@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,12 +102,10 @@ def _open(folder: Path, schema: Schema) -> Shelf:
     fields = fields_of(schema)
     laid_out = msgspec.json.encode((LAYOUT, tantivy.tantivy.__version__, schema), order="deterministic")
     mark = folder / "schema.json"
-    fresh = not mark.exists() or mark.read_bytes() != laid_out
-    if not fresh:
-        try:
+    if mark.exists() and mark.read_bytes() == laid_out:
+        # One that is damaged is made anew: what it held can be had again.
+        with contextlib.suppress(ValueError, OSError):
             return _shelf_of(tantivy.Index(fields, str(folder)), schema)
-        except (ValueError, OSError):
-            fresh = True  # damaged; what it held can be had again
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shelf = _shelf_of(tantivy.Index(fields, str(folder)), schema)
@@ -119,5 +118,7 @@ def _shelf_of(index: tantivy.Index, schema: Schema) -> Shelf:
     try:
         writer = index.writer(HEAP, 1)
     except ValueError as refusal:
+        if "LockBusy" not in str(refusal):
+            raise
         raise Unavailable(f"another process writes the index {schema.name}") from refusal
     return Shelf(index, writer, schema)
