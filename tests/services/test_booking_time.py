@@ -79,6 +79,8 @@ async def test_what_goes_back_is_noted_on_the_booking(scene: Scene) -> None:
 async def test_a_newer_hold_of_the_guest_takes_the_place_of_the_earlier(scene: Scene) -> None:
     guest, other = somebody(), somebody()
     earlier = await scene.book(guest, ahead=30)
+    assert await questions.taken(scene.deps, scene.home_id) == [scene.stay(30, 33)]
+    assert await questions.taken(scene.deps, scene.home_id, guest.id) == []
     newer = await scene.book(guest, ahead=40)
     assert (await scene.look(earlier.id)).status == "expired"
     assert "newer" in str((await scene.look(earlier.id)).history[-1].why)

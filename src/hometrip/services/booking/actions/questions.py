@@ -47,9 +47,9 @@ async def has_open(deps: Deps, listing_id: UUID) -> bool:
         return await store.bookings.is_ahead(db, listing_id, deps.clock.now())
 
 
-async def taken(deps: Deps, listing_id: UUID) -> list[Stay]:
+async def taken(deps: Deps, listing_id: UUID, besides: UUID | None = None) -> list[Stay]:
     async with deps.db.read() as db:
-        return await store.nights.taken(db, listing_id)
+        return await store.nights.taken(db, listing_id, besides=besides)
 
 
 async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:

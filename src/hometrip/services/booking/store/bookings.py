@@ -20,14 +20,13 @@ from hometrip.services.booking.rules import (
     FEE_REFUNDS_WITHIN,
     LIVE,
     TAKEN,
-    UNPAID,
     Booking,
     Cancellation,
     PaymentNote,
     Step,
     returns_fee,
 )
-from hometrip.services.booking.store.tables import bookings, history, nights
+from hometrip.services.booking.store.tables import bookings, history, nights, unpaid_holds_of
 from hometrip.services.listing.contract import QuoteLine, Split
 
 
@@ -80,14 +79,7 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
 
 async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
     """The guest's pending bookings of this home that no card backs."""
-    rows = await tx.rows(
-        select(bookings).where(
-            bookings.c.guest_id == guest_id,
-            bookings.c.listing_id == listing_id,
-            bookings.c.status == "pending",
-            bookings.c.payment_status.in_(sorted(UNPAID)),
-        )
-    )
+    rows = await tx.rows(select(bookings).where(bookings.c.id.in_(unpaid_holds_of(guest_id, listing_id))))
     return await _with_history(tx, rows)
 
 

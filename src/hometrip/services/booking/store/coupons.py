@@ -6,15 +6,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, case, delete, func, insert, not_, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import Invalid, NotFound, VersionMismatch
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.booking.rules import UNPAID, Coupon, CouponTaken, CouponUses
-from hometrip.services.booking.store.tables import bookings, coupons
+from hometrip.services.booking.rules import Coupon, CouponTaken, CouponUses
+from hometrip.services.booking.store.tables import bookings, coupons, unpaid_holds_of
 
 _SAME = (
     "code host_id percent_bp starts_at ends_at total_limit account_limit host_funded version created_at"
@@ -38,16 +38,12 @@ async def get(db: Reader, code: str) -> Coupon:
 
 async def uses(db: Reader, code: str, account_id: UUID | None, listing_id: UUID) -> CouponUses:
     """By all, and by this account; its unpaid hold of this home does not count, as a new one replaces it."""
-    replaceable = and_(
-        bookings.c.guest_id == account_id,
-        bookings.c.listing_id == listing_id,
-        bookings.c.status == "pending",
-        bookings.c.payment_status.in_(sorted(UNPAID)),
-    )
     mine = func.coalesce(func.sum(case((bookings.c.guest_id == account_id, 1), else_=0)), 0)
     row = await db.row(
         select(func.count().label("total"), mine.label("mine")).where(
-            bookings.c.coupon == code.upper(), bookings.c.status.in_(_SPENT), not_(replaceable)
+            bookings.c.coupon == code.upper(),
+            bookings.c.status.in_(_SPENT),
+            bookings.c.id.not_in(unpaid_holds_of(account_id, listing_id)),
         )
     )
     assert row is not None  # an aggregate has one row

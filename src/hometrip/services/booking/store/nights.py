@@ -14,7 +14,7 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import ranges
-from hometrip.services.booking.store.tables import bookings, nights
+from hometrip.services.booking.store.tables import bookings, nights, unpaid_holds_of
 
 
 async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wanted: Iterable[date]) -> None:
@@ -97,9 +97,16 @@ async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_
     return Glance(known=bool(row[0]), gone=bool(row[1]))
 
 
-async def taken(db: Reader, listing_id: UUID, within: Stay | None = None) -> list[Stay]:
-    """Every taken range of the home, in order; neighbours of different owners are told apart."""
+async def taken(
+    db: Reader, listing_id: UUID, within: Stay | None = None, besides: UUID | None = None
+) -> list[Stay]:
+    """Every taken range of the home, in order; neighbours of different owners are told apart.
+
+    Unpaid holds of the guest `besides` are left out.
+    """
     statement = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == listing_id)
+    if besides is not None:
+        statement = statement.where(nights.c.owner_id.not_in(unpaid_holds_of(besides, listing_id)))
     if within is not None:
         statement = _within(statement, listing_id, within)
     rows = await db.rows(statement.order_by(nights.c.night))

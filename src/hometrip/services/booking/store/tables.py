@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -12,11 +14,15 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     Uuid,
+    select,
 )
+
+from hometrip.services.booking.rules import UNPAID
 
 tables = MetaData()
 
@@ -107,3 +113,13 @@ coupons = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("coupons_by_host", "host_id", "code"),
 )
+
+
+def unpaid_holds_of(guest_id: UUID | None, listing_id: UUID) -> Select[tuple[UUID]]:
+    """Ids of the guest's pending bookings of this home that no card backs: a new one takes their place."""
+    return select(bookings.c.id).where(
+        bookings.c.guest_id == guest_id,
+        bookings.c.listing_id == listing_id,
+        bookings.c.status == "pending",
+        bookings.c.payment_status.in_(sorted(UNPAID)),
+    )
