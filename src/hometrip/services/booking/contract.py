@@ -168,7 +168,7 @@ class BookingQuestions(Protocol):
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""
 
-    async def taken(self, listing_id: UUID, besides: UUID | None = None) -> list[Stay]:
+    async def taken(self, listing_id: UUID, besides: UUID | None) -> list[Stay]:
         """Every taken range, bookings and blocks, in order. Unpaid holds of the guest `besides` are left out:
         that guest's next booking of this home takes their place."""
 
