@@ -422,3 +422,15 @@ async def test_searching_looks_ahead_however_long_the_house_has_been_open(house:
     await house.settle()
     await house.advance(200 * 86_400)
     assert (await at_door(house, **stay(house, 200, 3)))["total"] == 1
+
+
+async def test_a_booking_window_moves_on_with_the_days(house: TestHouse) -> None:
+    host = await host_of(house)
+    home = await open_home(host)
+    rules = home["stay_rules"] | {"window_days": 90}
+    ok(await host.patch(f"/api/listings/{home['id']}", {"stay_rules": rules}))
+    await house.settle()
+    assert (await at_door(house, **stay(house, 87, 3)))["total"] == 1
+    assert (await at_door(house, **stay(house, 92, 3)))["total"] == 0
+    await house.advance(30 * 86_400)
+    assert (await at_door(house, **stay(house, 87, 3)))["total"] == 1
