@@ -34,7 +34,16 @@ async def release_when_expired(deps: Deps, event: BookingExpired) -> None:
 
 
 async def refund_when_unpayable(deps: Deps, event: BookingUnpayable) -> None:
-    await _let_go(deps, event, event.booking_id, "payment.refund_when_unpayable")
+    """Booking has seen the payment and cannot have it: all of it goes back."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "payment.refund_when_unpayable"):
+            return
+        payment = await store.live_payment(tx, event.booking_id)
+        if payment is not None and payment.status == rules.SUCCEEDED:
+            cause = f"{event.name}:{event.booking_id}"
+            await actions.give_all_back(deps, tx, payment, reason=event.name, cause=cause)
+        elif payment is not None:
+            await actions.want(deps, tx, payment.id, "cancel")
 
 
 async def refund_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
@@ -47,6 +56,11 @@ async def refund_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
             return
         if payment.status != rules.SUCCEEDED:
             await actions.want(deps, tx, payment.id, "cancel")
+            return
+        kept = event.kept
+        if not any((event.refund.amount, kept.payout.amount, kept.platform.amount, kept.taxes)):
+            # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
+            # BookingUnpayable, which gives all of it back.
             return
         cause = f"cancelled:{event.booking_id}"
         await actions.give_back(deps, tx, payment, event.refund, event.kept, reason=event.why, cause=cause)
@@ -76,15 +90,13 @@ async def transfer_when_due(deps: Deps, event: TransferDue) -> None:
 
 
 async def _let_go(deps: Deps, event: Event, booking_id: UUID, effect: str) -> None:
-    """The booking is not to be: nothing may be taken for it, and what was taken goes back, all of it."""
+    """The booking is not to be: nothing may be taken for it any more.
+
+    What was taken already stays: booking hears of it, and either confirms after all or says BookingUnpayable.
+    """
     async with deps.db.transaction() as tx:
         if not await tx.first_time(event, effect):
             return
         payment = await store.live_payment(tx, booking_id)
-        if payment is None:
-            return
-        if payment.status == rules.SUCCEEDED:
-            cause = f"{event.name}:{booking_id}"
-            await actions.give_all_back(deps, tx, payment, reason=event.name, cause=cause)
-        else:
+        if payment is not None and payment.status != rules.SUCCEEDED:
             await actions.want(deps, tx, payment.id, "cancel")
