@@ -282,6 +282,13 @@ async def test_a_declared_index_is_used(
         assert "TEMP B-TREE" not in explaining.plan
 
 
+async def test_the_index_of_the_expiry_does_not_take_the_place_of_the_order(homes: SqliteDocuments) -> None:
+    explaining = Explaining(homes.file.reader)
+    homes.file.reader = explaining  # type: ignore[assignment]
+    await homes.find(HOMES)
+    assert explaining.plan == "SCAN doc_homes USING INDEX sqlite_autoindex_doc_homes_1"
+
+
 async def test_a_page_begins_at_its_place_in_the_index(homes: SqliteDocuments) -> None:
     async with homes.transaction() as tx:
         await tx.insert_many(HOMES, [Home(id=uuid4(), town="Graz", price=n, at=NOON) for n in range(3)])
