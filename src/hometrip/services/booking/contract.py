@@ -18,7 +18,11 @@ from hometrip.services.listing.contract import QuoteLine, Split
 
 
 class BookingFacts(Answer):
-    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times."""
+    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
+
+    `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
+    is held on the card from 48 hours before check-in to 14 days after check-out.
+    """
 
     booking_id: UUID
     listing_id: UUID
@@ -38,6 +42,9 @@ class BookingFacts(Answer):
     cancellation_policy: str
     awaiting: str | None = None
     hold_until: datetime | None = None
+    due_now: Money | None = None
+    balance_due_at: datetime | None = None
+    deposit: Money | None = None
 
 
 class BookingEvent(Event):
@@ -82,12 +89,50 @@ class BookingExpired(BookingEvent):
 
 
 class BookingCancelled(BookingEvent):
-    """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff."""
+    """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff.
+
+    `penalty` is taken from the host's coming payouts.
+    """
 
     name = "booking.cancelled"
 
     by: str
     why: str
+    refund: Money
+    kept: Split
+    penalty: Money | None = None
+
+
+class BookingChanged(BookingEvent):
+    """Dates or guests are others now; `booking` tells the new terms, `before` what the old total was and whose.
+
+    A dearer booking was paid for before it was changed (as payment of the change `change_id`); of a cheaper one
+    the difference goes back.
+    """
+
+    name = "booking.changed"
+
+    change_id: UUID
+    before_total: Money
+    before: Split
+
+
+class DisputeOpened(BookingEvent):
+    """Nothing is paid out for the booking until it is resolved. `by` is guest or host."""
+
+    name = "dispute.opened"
+
+    dispute_id: UUID
+    by: str
+    why: str
+
+
+class DisputeResolved(BookingEvent):
+    """`refund` goes back to the guest beyond what went back before; `kept` says whose the rest is then."""
+
+    name = "dispute.resolved"
+
+    dispute_id: UUID
     refund: Money
     kept: Split
 
@@ -142,7 +187,11 @@ class CouponTerms(Answer):
 
 
 class Payable(Answer):
-    """What payment needs to know before it takes money for a booking. `capture` is automatic or manual."""
+    """What payment needs to know before it takes money for a booking. `capture` is automatic or manual.
+
+    `due_now` is what is to be paid now where that is less than the total: half of it, or, with a `change_id`, the
+    difference that a change costs (`split` is then whose the difference is).
+    """
 
     booking_id: UUID
     guest_id: UUID
@@ -153,6 +202,9 @@ class Payable(Answer):
     capture: str
     check_in_at: datetime
     hold_until: datetime | None = None
+    due_now: Money | None = None
+    balance_due_at: datetime | None = None
+    change_id: UUID | None = None
 
 
 class BookingQuestions(Protocol):
@@ -182,6 +234,5 @@ class BookingQuestions(Protocol):
 
     @command
     async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
-        """Make these the nights that a source (an imported calendar) takes; answers those that live bookings
-        or
+        """Make these the nights that a source (an imported calendar) takes; answers those that live bookings or
         other blocks have already, which stay as they are. Safe to repeat."""

@@ -64,6 +64,26 @@ class PaymentRefunded(PaymentEvent):
     all: bool
 
 
+class PaymentBalanceFailed(PaymentEvent):
+    """The second half could not be charged in three tries over 72 hours: booking cancels under its policy."""
+
+    name = "payment.balance_failed"
+
+    why: str
+
+
+class DepositHeld(PaymentEvent):
+    """A damage deposit is held on the guest's card."""
+
+    name = "payment.deposit_held"
+
+
+class DepositReleased(PaymentEvent):
+    """A damage deposit, or what is left of it, is released."""
+
+    name = "payment.deposit_released"
+
+
 class RefundInitiated(PaymentEvent):
     name = "refund.initiated"
 
