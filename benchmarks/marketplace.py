@@ -215,6 +215,8 @@ def main() -> None:
             found = runner.run(Bench(given, Path(folder)).run())
         except (processes.Failed, Unexpected) as reason:
             sys.exit(f"The benchmark could not be run: {reason}")
+        except KeyboardInterrupt:
+            sys.exit(130)
     text, name = report.markdown(found), f"{found['date']}-marketplace"
     print(text)
     RESULTS.mkdir(exist_ok=True)
