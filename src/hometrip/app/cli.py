@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -17,6 +16,7 @@ import msgspec
 
 from hometrip.app.settings import BadSettings, Settings, environment, load
 from hometrip.app.version import VERSION
+from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,10 +40,22 @@ def _give_up(bad: BadSettings) -> NoReturn:
 
 
 def _run(work: Callable[[], Awaitable[Any]]) -> Any:
+    """What the work answers. What it refuses is said in words: a traceback is for what nobody foresaw."""
     from hometrip.app.run import event_loop
 
-    with asyncio.Runner(loop_factory=event_loop) as runner:
-        return runner.run(_of(work))
+    try:
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            return runner.run(_of(work))
+    except BadSettings as bad:
+        _give_up(bad)
+    except Invalid as refused:
+        raise click.UsageError(refused.detail) from refused
+    except HomeTripError as error:
+        raise click.ClickException(error.detail) from error
+    except OSError as error:
+        raise click.ClickException(
+            " ".join(map(str, filter(None, (error.filename, error.strerror))))
+        ) from error
 
 
 async def _of(work: Callable[[], Awaitable[Any]]) -> Any:
@@ -84,8 +96,12 @@ def config() -> None:
 def config_check(data: Path | None) -> None:
     """Say what the settings are, or everything that is wrong with them."""
     settings = _settings(data=data)
-    for name in settings.__struct_fields__:
-        click.echo(f"{name:16} {_shown(getattr(settings, name))}")
+    shown = {name: getattr(settings, name) for name in settings.__struct_fields__ if name != "own"}
+    shown |= {
+        f"{service}_{name}": value for service, own in settings.own.items() for name, value in own.items()
+    }
+    for name, value in shown.items():
+        click.echo(f"{name:16} {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
@@ -110,8 +126,9 @@ def import_homes(files: tuple[Path, ...], owner: str | None, shift_to_today: boo
         publication = find_files(list(files))
     except ValueError as reason:
         raise click.UsageError(str(reason)) from reason
-    shift_to = datetime.now(UTC).date() if shift_to_today else None
-    report = _run(lambda: import_publication(settings, publication, owner=owner, shift_to=shift_to))
+    report = _run(
+        lambda: import_publication(settings, publication, owner=owner, shift_to_today=shift_to_today)
+    )
     for line in report.lines():
         click.echo(line)
 
@@ -185,9 +202,13 @@ def events_show(event_id: UUID, data: Path | None) -> None:
     """Print a parked event."""
 
     async def work(bus: Any) -> None:
-        for event in await bus.parked():
-            if event.envelope.id == event_id:
-                click.echo(json.dumps(msgspec.to_builtins(event), indent=2, default=str))
+        found = [event for event in await bus.parked() if event.envelope.id == event_id]
+        if not found:
+            raise NotFound("no such parked event")
+        for event in found:
+            shown = msgspec.to_builtins(event)
+            shown["envelope"]["data"] = msgspec.json.decode(event.envelope.data)
+            click.echo(json.dumps(shown, indent=2))
 
     _with_bus(data, work)
 
@@ -215,16 +236,20 @@ def events_drop(service: str, event_id: UUID, data: Path | None) -> None:
 def _with_bus(data: Path | None, work: Callable[[Any], Awaitable[None]]) -> None:
     from hometrip.adapters.bus.memory import MemoryBus
     from hometrip.adapters.clock.system import SystemClock
-    from hometrip.kernel.errors import NotFound
 
     settings = _settings(data=data)
     parking = settings.data / "databases" / "parked.db"
     if not parking.exists():
         raise click.ClickException(f"{settings.data} holds no marketplace")
-    try:
-        _run(lambda: work(MemoryBus(parking, SystemClock())))
-    except NotFound as missing:
-        raise click.ClickException(missing.detail) from missing
+
+    async def with_bus() -> None:
+        bus = MemoryBus(parking, SystemClock())
+        try:
+            await work(bus)
+        finally:
+            await bus.stop()
+
+    _run(with_bus)
 
 
 @main.group()
@@ -244,7 +269,7 @@ def keys_rotate(data: Path | None) -> None:
     configure(msgspec.structs.replace(settings, log_level="error"))
 
     async def work() -> str:
-        async with open_house(settings) as opened:
+        async with open_house(settings, beside=True) as opened:
             return str(await rotate_keys(opened.house.rooms["auth"].deps))
 
     click.echo(f"New tokens are signed with key {_run(work)}.")

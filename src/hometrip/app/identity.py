@@ -11,7 +11,7 @@ from uuid import UUID
 from hometrip.app.tokens import TokenReader
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import HomeTripError, Unauthenticated
+from hometrip.kernel.errors import Unauthenticated
 from hometrip.ports.cache import Cache
 from hometrip.services.auth.contract import AuthQuestions
 
@@ -64,8 +64,8 @@ class Identity:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await self.refresh()
-            except HomeTripError as error:
-                # The keys and revocations that are known go on being used.
+            except Exception as error:
+                # The keys and revocations that are known go on being used, and are asked for again.
                 log.warning("auth does not answer", exc_info=error)
 
     def caller(self, credential: bytes, *, address: str, user_agent: str, locale: str) -> Caller:

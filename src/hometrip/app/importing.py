@@ -51,8 +51,9 @@ def find_files(paths: list[Path]) -> Publication:
 
 
 async def import_publication(
-    settings: Settings, publication: Publication, *, owner: str | None, shift_to: date | None
+    settings: Settings, publication: Publication, *, owner: str | None, shift_to_today: bool
 ) -> ImportReport:
+    """Into the house of these settings, which may be running elsewhere: that one then hears of the homes."""
     async with open_house(settings, beside=True) as opened:
         account = await owner_account(opened.house, owner or DEMO_HOST)
         with ExitStack() as files:
@@ -60,11 +61,12 @@ async def import_publication(
                 files.enter_context(path.open("rb")) if path else None
                 for path in (publication.homes, publication.days, publication.reviews)
             ]
+            shift_to = opened.house.clock.now().date() if shift_to_today else None
             report = await import_files(
                 opened.house, opened_files, owner_of=lambda _: account, shift_to=shift_to, show=True
             )
         if opened.started:
-            await opened.house.settle()
+            await opened.house.settle(within=None)
         return report
 
 

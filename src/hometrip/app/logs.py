@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from hometrip.app.settings import Settings
+from hometrip.kernel.events import current_cause
 
 _SECRET_KEYS = re.compile(
     r"pass|token|secret|authorization|cookie|card|cvc|email|phone|address|api_key", re.I
@@ -20,6 +21,9 @@ _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|\b[A-Za-z0-9_-]{43,}\b")
 _CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 _PHONE = re.compile(r"\+\d[\d ().-]{7,}\d")
+
+# What could begin another line, or tell a terminal to do something.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -54,31 +58,43 @@ def configure(settings: Settings) -> None:
 
 
 def _extras(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """The `extra` of a standard log call becomes fields of the line."""
+    """The `extra` of a standard log call becomes fields of the line, with the request that it is about."""
     record = line.get("_record")
     if record is not None:
         line.update({key: value for key, value in vars(record).items() if key not in _OWN})
+    if request := current_cause.get().correlation_id:
+        line.setdefault("request_id", request)
     return line
 
 
 def redact(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """No e-mail address, token, card, phone or secret in a log; one record is one line."""
+    """No e-mail address, token, card, phone or secret in a log; one record is one line, but for a traceback,
+    whose lines are set in so that none passes for a record.
+    """
     for key, value in line.items():
-        if key.startswith("_"):
-            continue
-        if _SECRET_KEYS.search(key):
-            line[key] = "[redacted]"
-        elif isinstance(value, str):
-            line[key] = redacted(value) if key != "exception" else clean(value)
+        if not key.startswith("_"):
+            line[key] = _set_in(value) if key == "exception" else _shown(key, value)
     return line
+
+
+def _shown(key: str, value: Any) -> Any:
+    if _SECRET_KEYS.search(key):
+        return "[redacted]"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {redacted(str(name)): _shown(str(name), part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown("", part) for part in value]
+    return redacted(str(value))
+
+
+def _set_in(traceback: str) -> str:
+    return "\n".join("    " + redacted(line) for line in traceback.split("\n"))
 
 
 def redacted(text: str) -> str:
     """One line of text without anything personal or secret."""
-    return clean(text).replace("\r", "\\r").replace("\n", "\\n")
-
-
-def clean(text: str) -> str:
     for pattern, word in ((_EMAIL, "[email]"), (_TOKEN, "[token]"), (_CARD, "[card]"), (_PHONE, "[phone]")):
         text = pattern.sub(word, text)
-    return text
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

@@ -17,7 +17,7 @@ from hometrip.app.edge.problems import STATUSES
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC, Caller
-from hometrip.kernel.errors import HomeTripError, NotFound
+from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.courier import Courier
 from hometrip.services.search.actions import search
@@ -80,7 +80,10 @@ async def mailbox(house: NamedDependency[House], to: FromQuery[str] = "") -> Res
 @get("/files/{key:path}", access=PUBLIC, include_in_schema=False)
 async def stored_file(key: FromPath[str], house: NamedDependency[House]) -> Response[bytes]:
     """A blob by its key. Keys are never reused for another content, so a browser may keep it."""
-    blob = await house.shared[Blobs].get(key.removeprefix("/"))
+    try:
+        blob = await house.shared[Blobs].get(key.removeprefix("/"))
+    except Invalid:
+        blob = None  # no file can have that key
     if blob is None:
         raise NotFound
     return Response(

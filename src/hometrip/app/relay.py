@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
 from uuid import UUID
 
 from hometrip.app import metrics
@@ -16,9 +15,6 @@ from hometrip.ports.bus import Bus
 from hometrip.ports.outbox import Outbox
 
 log = logging.getLogger("hometrip.relay")
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 BATCH = 256
 IN_FLIGHT = 2_000
@@ -67,11 +63,14 @@ class Relay:
 
     async def _send(self) -> None:
         while True:
-            batch = await self._steadily(self._storage.claim, BATCH) if self._in_flight < IN_FLIGHT else []
-            for envelope in batch or ():
-                self._enqueue(envelope)
-            if not batch:
-                await self._storage.wait_for_unsent(1.0)
+            await self._steadily(self._send_some())
+
+    async def _send_some(self) -> None:
+        batch = await self._storage.claim(BATCH) if self._in_flight < IN_FLIGHT else []
+        for envelope in batch:
+            self._enqueue(envelope)
+        if not batch:
+            await self._storage.wait_for_unsent(1.0)
 
     def _enqueue(self, envelope: Envelope) -> None:
         self._in_flight += 1
@@ -96,10 +95,19 @@ class Relay:
             # The bus did not take it: all of the lane is claimed again later, in order.
             log.warning("event not published", extra={"subject": subject}, exc_info=error)
             await asyncio.sleep(0.2)
-            await self._storage.release([envelope.id for envelope in lane])
+            await self._release(lane)
         finally:
             self._lanes.pop(subject, None)
             self._in_flight -= len(lane)
+
+    async def _release(self, lane: deque[Envelope]) -> None:
+        """Also what joins the lane meanwhile: it must not be sent before those that it stood behind."""
+        while lane:
+            released = [envelope.id for envelope in lane]
+            if await self._steadily(self._storage.release(released)):
+                for _ in released:
+                    lane.popleft()
+                    self._in_flight -= 1
 
     async def _mark(self) -> None:
         """Many are marked in one write: to repeat one after a crash is harmless."""
@@ -108,29 +116,34 @@ class Relay:
             await asyncio.sleep(GATHER_SECONDS)
             self._some_published.clear()
             marked = list(self._published)
-            await self._steadily(self._storage.sent, marked)
-            del self._published[: len(marked)]
+            if await self._steadily(self._storage.sent(marked)):
+                del self._published[: len(marked)]
+            else:
+                self._some_published.set()
 
     async def _fire(self) -> None:
         while True:
-            await self._steadily(self._storage.fire_due, self._clock.now())
-            due = await self._storage.next_due()
-            # A commit between the two lines is heard by the sender alone, so never wait long.
-            changed = asyncio.create_task(self._storage.wait_for_unsent(1.0))
-            waits = {changed}
-            if due is not None:
-                waits.add(asyncio.create_task(self._clock.sleep_until(due)))
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
+            await self._steadily(self._fire_some())
 
-    async def _steadily(self, write: Callable[[A], Awaitable[T]], argument: A) -> T | None:
-        """A storage that is busy or away for a moment must not end the relay."""
+    async def _fire_some(self) -> None:
+        await self._storage.fire_due(self._clock.now())
+        due = await self._storage.next_due()
+        # A commit between the two lines is heard by the sender alone, so never wait long.
+        waits = {asyncio.create_task(self._storage.wait_for_unsent(1.0))}
+        if due is not None:
+            waits.add(asyncio.create_task(self._clock.sleep_until(due)))
         try:
-            return await write(argument)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _steadily(self, work: Awaitable[None]) -> bool:
+        """False where it failed: a storage that is busy or away for a moment must not end the relay."""
+        try:
+            await work
         except Exception as error:
             log.warning("storage does not answer the relay", extra={"service": self._service}, exc_info=error)
             await asyncio.sleep(0.5)
-            return None
+            return False
+        return True

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -19,11 +20,13 @@ from hometrip.app.edge.ring import Ring
 from hometrip.app.opening import lock_of, open_house
 from hometrip.app.seed import seed
 from hometrip.app.settings import BadSettings, Settings
+from hometrip.app.wiring import House
 
 log = logging.getLogger("hometrip.run")
 
 DRAIN_SECONDS = 25.0
 OPEN_FILES = 65_536
+ROOM_BYTES = 64 << 20
 
 
 async def serve(settings: Settings) -> None:
@@ -47,15 +50,23 @@ async def serve(settings: Settings) -> None:
         serving = asyncio.create_task(server.serve(), name="server")
         try:
             await _until_listening(settings, serving)
-            if settings.demo:
-                await seed(opened.house)
-            opened.house.open_for_business()
-            print(f"HomeTrip is ready at {settings.url}", flush=True)
-            await asyncio.wait(
-                {serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
-            )
+            opening = opened.house.in_background(_open(opened.house), "opening")
+            stop = asyncio.create_task(stopping.wait(), name="stop")
+            await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                await opening
+                await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            opened.house.close_for_business()
             await _drain(opened.ring, server, serving)
+
+
+async def _open(house: House) -> None:
+    """The demo, where it is wanted, goes on after a stop in the middle of it."""
+    if house.settings.demo:
+        await seed(house)
+    house.open_for_business()
+    print(f"HomeTrip is ready at {house.settings.url}", flush=True)
 
 
 async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> None:
@@ -100,8 +111,15 @@ def check_place(settings: Settings) -> None:
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
         probe_file = settings.data / ".writable"
-        probe_file.write_bytes(b"x" * 65_536)
-        probe_file.unlink()
+        try:
+            probe_file.write_bytes(b"x" * 65_536)
+        finally:
+            probe_file.unlink(missing_ok=True)
+        if (free := shutil.disk_usage(settings.data).free) < ROOM_BYTES:
+            wrong.append(
+                f"HOMETRIP_DATA: the disk of {settings.data} is full: {free >> 20} MiB are free, "
+                f"and HomeTrip needs {ROOM_BYTES >> 20} MiB to start"
+            )
     except OSError as reason:
         wrong.append(f"HOMETRIP_DATA: {settings.data} cannot be written to ({reason.strerror})")
     if wrong:

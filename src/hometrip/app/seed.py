@@ -52,7 +52,7 @@ async def seed(house: House, *, wait_for_pictures: bool = False) -> bool:
         accounts = _accounts(house.settings)
         hosts = await _create(house, accounts)
         await _homes(house, hosts)
-        await house.settle()
+        await house.settle(within=None)
         done.touch()
         made = True
     if _accounts_file(house.settings).exists():

@@ -8,13 +8,14 @@ import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from hometrip.app.written import Given, value_of
 from hometrip.kernel.service import Settings as ServiceSettings
 
 SERVICES = ("auth", "user", "listing", "booking", "payment", "search", "notification")
@@ -33,7 +34,9 @@ ENGINES = {
     "geocoder": ("gazetteer",),
     "traces": ("none",),
 }
-
+# The storages, which every service has of its own; it shares the other ports with the rest of its process.
+OWN_ENGINES = ("database", "documents")
+IN_FOLDERS = frozenset({"sqlite", "tantivy", "file", "folder"})
 
 # Read elsewhere, not settings of the house: where the file is, and what a build stamps into itself.
 _NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT"})
@@ -76,11 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     courier_url: str
     geocoder_url: str = "gazetteer:"
     traces_url: str = "none:"
-    own: dict[str, dict[str, str]] = {}
+    own: dict[str, dict[str, Any]] = {}
 
     @property
     def url(self) -> str:
-        return self.public_url or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     def engine(self, port: str, service: str = "") -> str:
         """The url of a port's engine; a service's own value wins."""
@@ -88,17 +92,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return own or str(getattr(self, f"{port}_url"))
 
     def of_service(self, service: str, kind: type[ServiceSettings]) -> Any:
-        """The service's own settings, from `HOMETRIP_<SERVICE>_<FIELD>`."""
+        """The service's own settings, from `HOMETRIP_<SERVICE>_<FIELD>`; what the house has too, is the
+        house's where it is not told.
+        """
         fields = kind.__struct_fields__
         given = {name: value for name, value in self.own.get(service, {}).items() if name in fields}
-        if "public_url" in fields:
-            given.setdefault("public_url", self.url)
+        for name, value in (("public_url", self.url), ("review_listings", self.review_listings)):
+            if name in fields:
+                given.setdefault(name, value)
         return msgspec.convert(given, kind, strict=False)
 
 
 def folder_of(url: str) -> Path:
-    """The path in `sqlite:///relative` or `sqlite:////absolute`."""
-    return Path(urlsplit(url).path.removeprefix("/"))
+    """The path in `sqlite:///relative` or `sqlite:////absolute`, with `%23` for a `#` in it."""
+    return Path(unquote(urlsplit(url).path.removeprefix("/")))
 
 
 def load(
@@ -106,114 +113,119 @@ def load(
 ) -> Settings:
     """Raises `BadSettings` with everything that is wrong. `overrides` (the command line's) win over all."""
     wrong: list[str] = []
-    file = file or Path(environment.get("HOMETRIP_CONFIG", "hometrip.toml"))
-    values = _from_file(file, wrong)
+    given = _from_file(file or Path(environment.get("HOMETRIP_CONFIG", "hometrip.toml")), wrong)
+    if "HOMETRIP_CONFIG" in environment and not Path(environment["HOMETRIP_CONFIG"]).exists():
+        wrong.append(f"HOMETRIP_CONFIG: there is no file {environment['HOMETRIP_CONFIG']}")
     for name, value in environment.items():
-        if (
-            name.startswith("HOMETRIP_")
-            and name != "HOMETRIP_CONFIG"
-            and not name.startswith("HOMETRIP_TEST_")
-        ):
-            _put(values, name.removeprefix("HOMETRIP_").lower(), value, name, wrong)
-    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
-    own = values.pop("own", {})
-    data = Path(str(values.pop("data", "var"))).absolute()
-    filled = _defaults(data) | {name: _typed(name, value, wrong) for name, value in values.items()}
-    if wrong:
-        raise BadSettings(wrong)
-    settings = Settings(data=data, own=own, **filled)
-    settings = _with_sandbox(settings, "sandbox" in values, wrong)
+        if _is_setting(name):
+            _put(given, name.removeprefix("HOMETRIP_").lower(), Given(value, name), wrong)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            given[name] = Given(value, f"HOMETRIP_{name.upper()}")
+    settings = _with_sandbox(_read(given, wrong), "sandbox" in given, wrong)
     _check(settings, wrong)
     if wrong:
         raise BadSettings(wrong)
     return settings
 
 
-def _from_file(file: Path, wrong: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def environment() -> Mapping[str, str]:
+    return os.environ
+
+
+# finding what is given
+
+
+def _is_setting(name: str) -> bool:
+    return (
+        name.startswith("HOMETRIP_") and name not in _NOT_SETTINGS and not name.startswith("HOMETRIP_TEST_")
+    )
+
+
+def _from_file(file: Path, wrong: list[str]) -> dict[str, Given]:
+    given: dict[str, Given] = {}
     if not file.exists():
-        return values
+        return given
     try:
-        written = tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as reason:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as reason:
         wrong.append(f"{file}: cannot be read: {reason}")
-        return values
+        return given
     for name, value in written.items():
         if isinstance(value, dict):
             for key, part in value.items():
-                _put(values, f"{name}_{key}", part, f"{file}: [{name}] {key}", wrong)
+                _put(given, f"{name}_{key}", Given(part, f"{file}: [{name}] {key}"), wrong)
         else:
-            _put(values, name, value, f"{file}: {name}", wrong)
-    return values
+            _put(given, name, Given(value, f"{file}: {name}"), wrong)
+    return given
 
 
-def _put(values: dict[str, Any], name: str, value: Any, shown: str, wrong: list[str]) -> None:
-    known = [field for field in Settings.__struct_fields__ if field != "own"]
-    service, _, rest = name.partition("_")
-    if name in known:
-        values[name] = value
-    elif service in SERVICES and rest in _of_service(service):
-        values.setdefault("own", {}).setdefault(service, {})[rest] = value
-    else:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean HOMETRIP_{near[0].upper()}?" if near else ""
-        wrong.append(f"{shown}: there is no such setting{hint}")
+def _put(given: dict[str, Given], name: str, value: Given, wrong: list[str]) -> None:
+    if name in _known():
+        given[name] = value
+        return
+    near = difflib.get_close_matches(name, _known(), n=1)
+    hint = f"; did you mean HOMETRIP_{near[0].upper()}?" if near else ""
+    wrong.append(f"{value.where}: there is no such setting{hint}")
 
 
-def _of_service(service: str) -> list[str]:
-    from hometrip.app.rooms import settings_kind  # wiring knows the services; this is its only use here
+def _known() -> dict[str, tuple[str, str]]:
+    """Every name, with the service that it is of (none for the house's) and its name there."""
+    from hometrip.app.rooms import settings_kind  # reading settings of a service needs the service
 
-    kind = settings_kind(service)
-    ports = [f"{port}_url" for port in ENGINES]
-    return [*ports, *(kind.__struct_fields__ if kind else ())]
+    known: dict[str, tuple[str, str]] = {}
+    for service in SERVICES:
+        kind = settings_kind(service)
+        fields = [f"{port}_url" for port in OWN_ENGINES] + list(kind.__struct_fields__ if kind else ())
+        known |= {f"{service}_{field}": (service, field) for field in fields}
+    # `search_url` is the house's engine.
+    return known | {field: ("", field) for field in Settings.__struct_fields__ if field != "own"}
 
 
-def _defaults(data: Path) -> dict[str, Any]:
+# reading it
+
+
+def _read(given: Mapping[str, Given], wrong: list[str]) -> Settings:
+    """What cannot be read is written down, and left at its default, so that the rest is looked at too."""
+    known, house, own = _known(), dict[str, Any](), dict[str, dict[str, Any]]()
+    for name, written in given.items():
+        service, field = known[name]
+        value = value_of(written, _default(service, field), wrong)
+        if value is None:
+            continue
+        if service:
+            own.setdefault(service, {})[field] = value
+        else:
+            house[field] = value
+    if not (folder := house.pop("data", "var")):
+        wrong.append("HOMETRIP_DATA: is empty; it is the folder where everything is kept")
+    data = Path(folder).absolute()
+    return Settings(data=data, own=own, **(_defaults(data) | house))
+
+
+def _default(service: str, field: str) -> Any:
+    """The default of a setting; its type is the setting's. Text where it has none of its own."""
+    from hometrip.app.rooms import settings_kind
+
+    kind = settings_kind(service) if service else Settings
+    for known in msgspec.structs.fields(kind) if kind else ():
+        if known.name == field and known.default is not msgspec.NODEFAULT:
+            return known.default
+    return ""
+
+
+def _defaults(data: Path) -> dict[str, str]:
+    folder = quote(str(data))
     return {
-        "database_url": f"sqlite:///{data}/databases",
-        "documents_url": f"sqlite:///{data}/databases",
-        "search_url": f"tantivy:///{data}/search",
-        "blobs_url": f"file:///{data}/files",
-        "courier_url": f"folder:///{data}/mail",
+        "database_url": f"sqlite:///{folder}/databases",
+        "documents_url": f"sqlite:///{folder}/databases",
+        "search_url": f"tantivy:///{folder}/search",
+        "blobs_url": f"file:///{folder}/files",
+        "courier_url": f"folder:///{folder}/mail",
     }
 
 
-_ON = {
-    "on": True,
-    "true": True,
-    "yes": True,
-    "1": True,
-    "off": False,
-    "false": False,
-    "no": False,
-    "0": False,
-}
-
-
-def _typed(name: str, value: Any, wrong: list[str]) -> Any:
-    kinds: dict[type, tuple[Callable[[Any], Any], str]] = {
-        bool: (lambda given: given if isinstance(given, bool) else _ON[str(given).lower()], "on or off"),
-        int: (int, "a whole number"),
-        float: (float, "a number"),
-        tuple: (lambda given: tuple(given.split(",") if isinstance(given, str) else given), "a list"),
-        str: (str, "text"),
-    }
-    kind = type(getattr(Settings, name, "")) if name in _plain() else str
-    convert, wanted = kinds[_plain().get(name, kind)]
-    try:
-        return convert(value)
-    except (ValueError, KeyError):
-        wrong.append(f"HOMETRIP_{name.upper()}: {value!r} is not {wanted}")
-        return None
-
-
-def _plain() -> dict[str, type]:
-    """The type of each setting that is not text."""
-    return {
-        field.name: type(field.default)
-        for field in msgspec.structs.fields(Settings)
-        if field.default is not msgspec.NODEFAULT and field.name != "own"
-    }
+# looking at it
 
 
 def _with_sandbox(settings: Settings, chosen: bool, wrong: list[str]) -> Settings:
@@ -240,27 +252,52 @@ def _with_sandbox(settings: Settings, chosen: bool, wrong: list[str]) -> Setting
 
 
 def _check(settings: Settings, wrong: list[str]) -> None:
-    if not 0 <= settings.port <= 65535:
-        wrong.append(f"HOMETRIP_PORT: {settings.port} is not a port (0 to 65535)")
+    if not settings.host:
+        wrong.append("HOMETRIP_HOST: is empty; it is the address to listen on, such as 127.0.0.1")
+    if not 1 <= settings.port <= 65535:
+        wrong.append(f"HOMETRIP_PORT: {settings.port} is not a port (1 to 65535)")
+    wrong.extend(
+        f"HOMETRIP_{name.upper()}: must be more than 0"
+        for name in ("anonymous_limit", "account_limit", "request_seconds", "max_body")
+        if not getattr(settings, name)
+    )
     if not settings.limits and not settings.sandbox:
         wrong.append("HOMETRIP_LIMITS: can be off only with the sandbox on")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         wrong.append(f"HOMETRIP_LOG_LEVEL: {settings.log_level!r} is not debug, info, warning or error")
     if settings.log_format not in ("text", "json"):
         wrong.append(f"HOMETRIP_LOG_FORMAT: {settings.log_format!r} is not text or json")
+    if settings.public_url and not _is_origin(settings.public_url):
+        wrong.append(f"HOMETRIP_PUBLIC_URL: {settings.public_url!r} is not like https://homes.example.com")
+    wrong.extend(
+        f"HOMETRIP_CORS_ORIGINS: {origin!r} is not like https://homes.example.com"
+        for origin in settings.cors_origins
+        if not _is_origin(origin)
+    )
     for port, schemes in ENGINES.items():
         for service in ("", *SERVICES):
-            name = f"HOMETRIP_{service.upper()}_{port.upper()}_URL".replace("__", "_")
-            if service and f"{port}_url" not in settings.own.get(service, {}):
-                continue
-            scheme = urlsplit(settings.engine(port, service)).scheme
-            if scheme not in schemes:
-                shown = f"{scheme}:" if scheme else repr(settings.engine(port, service))
-                wrong.append(f"{name}: {shown} is not one of {', '.join(f'{known}:' for known in schemes)}")
+            if not service or f"{port}_url" in settings.own.get(service, {}):
+                _check_engine(settings, port, schemes, service, wrong)
     wrong.extend(_bad_own(settings))
 
 
+def _check_engine(
+    settings: Settings, port: str, schemes: tuple[str, ...], service: str, wrong: list[str]
+) -> None:
+    name = f"HOMETRIP_{service.upper()}_{port.upper()}_URL".replace("__", "_")
+    url = settings.engine(port, service)
+    scheme = urlsplit(url).scheme
+    if scheme not in schemes:
+        shown = f"{scheme}:" if scheme else repr(url)
+        wrong.append(f"{name}: {shown} is not one of {', '.join(f'{known}:' for known in schemes)}")
+    elif scheme in IN_FOLDERS and not folder_of(url).parts:
+        wrong.append(
+            f"{name}: {url!r} names no folder, as {scheme}:///{port} or {scheme}:////var/{port} does"
+        )
+
+
 def _bad_own(settings: Settings) -> list[str]:
+    """What a service itself does not take."""
     from hometrip.app.rooms import settings_kind
 
     bad = []
@@ -276,6 +313,21 @@ def _bad_own(settings: Settings) -> list[str]:
     return bad
 
 
+def _is_origin(url: str) -> bool:
+    """Scheme, host and perhaps a port, as a browser writes them: nothing else, no `/` at the end."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port or 1) > 0
+            and url == f"{parts.scheme}://{parts.netloc}".lower()
+            and "@" not in url
+        )
+    except ValueError:
+        return False
+
+
 def _scheme(settings: Settings, port: str) -> str:
     return urlsplit(settings.engine(port)).scheme
 
@@ -285,7 +337,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def environment() -> Mapping[str, str]:
-    return os.environ

@@ -224,6 +224,12 @@ class House:
         """From now on `ready` is only about the engines."""
         self._opening = ""
 
+    def close_for_business(self) -> None:
+        """No new work from now on: `ready` says so, and whoever shares the work out goes elsewhere."""
+        self._opening = "the marketplace is stopping"
+        for task in self._background:
+            task.cancel()
+
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Work that nobody waits for; it ends with the house."""
         task = asyncio.create_task(work, name=name)
@@ -263,9 +269,12 @@ class House:
     async def _keep_up(self) -> None:
         """Once an hour, forget what is older than it needs to be."""
         while True:
-            for room in self.rooms.values():
-                if room.storage:
-                    await room.storage.forget(self.clock.now(), KEEP)
+            for name, room in self.rooms.items():
+                try:
+                    if room.storage:
+                        await room.storage.forget(self.clock.now(), KEEP)
+                except HomeTripError as error:
+                    log.warning("nothing was forgotten", extra={"service": name}, exc_info=error)
             await asyncio.sleep(3600)
 
     async def _bring_webhooks(self) -> None:
@@ -309,9 +318,11 @@ class House:
 
     # time
 
-    async def settle(self) -> None:
-        """Returns when every event has been handled or parked, and nothing is due."""
-        async with asyncio.timeout(SETTLE_SECONDS):
+    async def settle(self, within: float | None = SETTLE_SECONDS) -> None:
+        """Returns when every event has been handled or parked, and nothing is due; `TimeoutError` where that
+        takes longer than `within` seconds.
+        """
+        async with asyncio.timeout(within):
             quiet = 0
             while quiet < 2:
                 fired = [await relay.fire() for relay in self._relays()]
@@ -321,16 +332,22 @@ class House:
 
     async def advance(self, seconds: float) -> datetime:
         """Move time forward, doing everything that is due on the way at its own time."""
-        assert isinstance(self.clock, MovableClock)
         target = self.clock.now() + timedelta(seconds=seconds)
         await self.settle()
         while (due := await self._next_due()) is not None and due <= target:
-            self.clock.move_to(due)
+            self._move_to(due)
             await self.settle()
-        self.clock.move_to(target)
+        self._move_to(target)
         await self.settle()
-        (self.settings.data / CLOCK_FILE).write_text(str(self.clock.shift.total_seconds()))
         return self.clock.now()
+
+    def _move_to(self, at: datetime) -> None:
+        """Kept before anything happens at that time, so that a restart never goes back before it."""
+        assert isinstance(self.clock, MovableClock)
+        self.clock.move_to(at)
+        fresh = self.settings.data / f"{CLOCK_FILE}.new"
+        fresh.write_text(str(self.clock.shift.total_seconds()))
+        fresh.replace(self.settings.data / CLOCK_FILE)
 
     async def _next_due(self) -> datetime | None:
         dues = [await room.storage.next_due() for room in self.rooms.values() if room.storage]

@@ -8,12 +8,13 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
+from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import Scope
 
 from hometrip.app import metrics
 from hometrip.kernel.access import PUBLIC, Access, Caller
-from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated
+from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated, UnsupportedMedia
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.cache import Cache
 
@@ -23,14 +24,30 @@ ROUTE_LIMITS = {"login": (20, 900), "signup": (20, 3600), "mail": (10, 3600), "u
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Every route declares its `access`; a bad token is refused wherever one is needed."""
-    access: Access = handler.opt["access"]
     scope: Any = connection.scope
+    if scope["method"] == "OPTIONS":
+        return  # which methods an address takes, is no secret
+    access: Access = handler.opt["access"]
     if access is not PUBLIC and scope.get("bad_token") is not None:
         raise scope["bad_token"]
     caller: Caller = scope["caller"]
     caller.admit(access)
     if (name := handler.opt.get("limit")) and scope["limits"] is not None:
         await _limit(scope["limits"], name, caller)
+    _must_fit(connection.headers.get("content-type", ""), handler)
+
+
+def _must_fit(sent: str, handler: BaseRouteHandler) -> None:
+    """A body that says what it is, and is not what the route takes, is not even read."""
+    field = getattr(handler, "parsed_data_field", None)
+    wanted = getattr(getattr(field, "kwarg_definition", None), "media_type", None)
+    kind = sent.partition(";")[0].strip().lower()
+    if not wanted or not kind or kind == wanted.value:
+        return
+    if not (
+        wanted is RequestEncodingType.JSON and kind.startswith("application/") and kind.endswith("+json")
+    ):
+        raise UnsupportedMedia(f"the body must be {wanted.value}, not {kind[:60]}")
 
 
 async def _limit(cache: Cache, name: str, caller: Caller) -> None:

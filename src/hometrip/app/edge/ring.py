@@ -94,8 +94,10 @@ class Ring:
             scope["caller"] = self._caller(exchange)
             scope["limits"] = self._cache if self._settings.limits else None
             await self._count(exchange)
+            # Whoever answers GET answers HEAD too; the exchange leaves the body out.
+            inner = scope | {"method": "GET"} if scope["method"] == "HEAD" else scope
             async with asyncio.timeout(self._settings.seconds):
-                await self._app(scope, exchange.capped(receive), exchange.send)
+                await self._app(inner, exchange.capped(receive), exchange.send)
         except TimeoutError:
             await exchange.fail(DeadlineExceeded())
         except Exception as error:
@@ -157,9 +159,7 @@ class Exchange:
         """The body, refused once it is larger than the route may take."""
         uploads = self._settings.uploads.match(self.scope["path"])
         most = self._settings.max_upload if uploads else self._settings.max_body
-        if (declared := self.headers.get(b"content-length")) and (
-            not declared.isdigit() or int(declared) > most
-        ):
+        if (declared := self.headers.get(b"content-length")) and _more_than(most, declared):
             raise TooLarge(f"the body may have at most {most} bytes", limit=most)
         seen = 0
 
@@ -188,10 +188,14 @@ class Exchange:
             message = message | {"headers": self._dressed(message)}
             if self._not_modified:
                 self.status = message["status"] = 304
-        elif message["type"] == "http.response.body" and self._not_modified:
+        elif message["type"] == "http.response.body" and self._is_bare:
             message = message | {"body": b""}
         self.sent += len(message.get("body", b""))
         await self._send(message)
+
+    @property
+    def _is_bare(self) -> bool:
+        return self._not_modified or self.scope["method"] == "HEAD"
 
     def _dressed(self, message: Message) -> list[tuple[bytes, bytes]]:
         headers = [(name.lower(), value) for name, value in message.get("headers", ())]
@@ -301,6 +305,11 @@ def _limit_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
         (b"ratelimit-remaining", str(allowance.remaining).encode()),
         (b"ratelimit-reset", str(max(0, round(allowance.reset_after))).encode()),
     ]
+
+
+def _more_than(most: int, declared: bytes) -> bool:
+    """As text: a number of thousands of digits is not worth reading."""
+    return not declared.isdigit() or len(declared.lstrip(b"0")) > 18 or int(declared) > most
 
 
 def _matching(pattern: re.Pattern[bytes], value: bytes | None) -> str | None:
