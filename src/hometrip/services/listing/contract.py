@@ -142,6 +142,7 @@ class Terms(Answer):
     split: Split
     nightly: list[Money]
     host_funds_coupon: bool
+    deposit: Money | None = None
 
 
 class HomeCard(Answer):
