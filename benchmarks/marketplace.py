@@ -224,7 +224,7 @@ def main() -> None:
     (RESULTS / f"{name}.md").write_text(text)
     say(f"written to benchmarks/results/{name}.json and .md")
     if not found["verify"]["clean"]:
-        sys.exit("Worthless: hometrip verify found violations after the load.")
+        sys.exit("Worthless: hometrip verify did not find the data in order after the load.")
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ async def raw_sqlite(folder: Path, seconds: float, group: int) -> dict[str, Any]
 async def verify(data: Path) -> tuple[bool, str]:
     """`hometrip verify`: whether every invariant holds, and its lines."""
     code, said = await _output(str(HOMETRIP), "verify", "--data", str(data))
-    return code == 0, said.decode()
+    return code == 0, said.decode() or f"nothing; it ended with exit code {code}"
 
 
 async def _output(*command: str) -> tuple[int, bytes]:

@@ -45,7 +45,7 @@ def markdown(run: Found) -> str:
     if run["only"]:
         parts.append(f"Only requests of the kind “{run['only']}”, not the mix.")
     if not run["verify"]["clean"]:
-        parts.append("**Worthless: `hometrip verify` found violations after the load.**")
+        parts.append("**Worthless: `hometrip verify` did not find the data in order after the load.**")
     parts.append(_start(run["start"]))
     parts.append(_mix_table(run))
     parts.append(_kinds_table(run["rounds"][-1]["ours"]))
@@ -71,8 +71,12 @@ def _start(start: Found) -> str:
     return (
         f"First start, with the demo made: {start['first_seconds']:.1f} s to the first 200. "
         f"Second start: {start['second_seconds']:.2f} s. At rest 10 s later: {start['resting_mb']:.0f} MB "
-        f"in {start['processes']} processes."
+        f"in {_counted(start['processes'], 'process', 'processes')}."
     )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _mix_table(run: Found) -> str:
