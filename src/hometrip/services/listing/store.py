@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.page import Page
 from hometrip.ports.documents import (
     Change,
@@ -126,15 +126,11 @@ async def add_home(tx: DocumentTx, new: Home) -> Home:
     return added
 
 
-async def keep_home(
-    tx: DocumentTx, changed: Home, *says: type[ListingEvent], if_match: int | None = None
-) -> Home:
+async def keep_home(tx: DocumentTx, changed: Home, *says: type[ListingEvent]) -> Home:
     """Put the changed home in its place and tell that it was updated, and what else there is to say.
 
-    `VersionMismatch` where the stored one is not the one that was changed, or not the one of `if_match`.
+    `VersionMismatch` where the stored one is no longer the one that was changed.
     """
-    if if_match is not None and if_match != changed.version:
-        raise VersionMismatch(version=changed.version)
     kept = await tx.replace(HOMES, changed)
     days = await tx.change(CALENDARS, kept.id, Change(inc={"revision": 1}))
     assert days is not None  # a home and its calendar come and go in the same transactions

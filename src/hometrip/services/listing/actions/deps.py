@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import Invalid, Unavailable
+from hometrip.kernel.errors import Invalid, Unavailable, VersionMismatch
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Settings
 from hometrip.kernel.stay import Stay, stay_of
@@ -55,6 +55,12 @@ async def own_home(reader: DocumentReader, caller: Caller, listing_id: UUID) -> 
     home = await store.home(reader, listing_id)
     caller.must_be_one_of(home.host_id)
     return home
+
+
+def must_be_version(home: Home, if_match: int | None) -> None:
+    """`VersionMismatch` where a write is based on another version than the one that is here."""
+    if if_match is not None and if_match != home.version:
+        raise VersionMismatch(version=home.version)
 
 
 async def knows_the_place(deps: Deps, caller: Caller, home: Home) -> bool:

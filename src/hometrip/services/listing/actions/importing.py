@@ -155,6 +155,8 @@ async def _keep_homes(run: Run, fresh: dict[str, SourceHome]) -> None:
             run.count("homes_unchanged")
             continue
         written.append(await _arrived(run, home, old, now))
+    if not written:
+        return
     async with deps.docs.transaction() as tx:
         for changed in written:
             if changed.source in known:
@@ -238,6 +240,8 @@ async def _keep_calendars(run: Run, told: list[SourceDays], shift: timedelta) ->
             new_home = msgspec.structs.replace(new_home, status=PUBLISHED, updated_at=now)
         run.count("calendars_changed")
         changed.append(_Days(new_home, home, new, old))
+    if not changed:
+        return
     await _block(run, changed)
     async with deps.docs.transaction() as tx:
         for each in changed:
@@ -307,6 +311,8 @@ async def _keep_reviews(run: Run, told: dict[UUID, SourceReview]) -> None:
             run.leave_out("reviews", "the home is not among the homes", review.source_id)
         elif own_id not in known:
             new.append(_review(own_id, home.id, review))
+    if not new:
+        return
     async with docs.transaction() as tx:
         await tx.insert_many(store.IMPORTED_REVIEWS, new)
     run.count("reviews_new", len(new))

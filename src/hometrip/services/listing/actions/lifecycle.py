@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Conflict, Invalid, VersionMismatch
+from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.page import Page
 from hometrip.ports.documents import eq
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, as_shown, own_home, seen_home
+from hometrip.services.listing.actions.deps import Deps, as_shown, must_be_version, own_home, seen_home
 from hometrip.services.listing.actions.files import drop_files, keys_of
 from hometrip.services.listing.contract import (
     ListingCreated,
@@ -64,12 +64,13 @@ async def change(
     edit = await _located(deps, edit)
     async with deps.docs.transaction() as tx:
         home = await own_home(tx, caller, listing_id)
-        whole = isinstance(edit, WholeHome)
-        changed = (rewritten if whole else edited)(home, edit, deps.clock.now())  # type: ignore[arg-type]
+        must_be_version(home, if_match)
+        write = rewritten if isinstance(edit, WholeHome) else edited
+        changed = write(home, edit, deps.clock.now())  # type: ignore[arg-type]
         if changed.status == PUBLISHED:
             must_be_complete(changed)
-        if changed != home or if_match is not None:
-            changed = await store.keep_home(tx, changed, if_match=if_match)
+        if changed != home:
+            changed = await store.keep_home(tx, changed)
     return as_shown(deps, changed)
 
 
@@ -132,6 +133,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
     }
     async with deps.docs.transaction() as tx:
         home = await own_home(tx, caller, listing_id)
+        must_be_version(home, if_match)
         if home.status == SUSPENDED:
             raise ListingSuspended
         if home.status not in moves:
@@ -140,7 +142,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         if status == PUBLISHED:
             must_be_complete(home)
         home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
-        home = await store.keep_home(tx, home, says, if_match=if_match)
+        home = await store.keep_home(tx, home, says)
     return as_shown(deps, home)
 
 
@@ -151,8 +153,7 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         raise BookingsAhead
     async with deps.docs.transaction() as tx:
         home = await own_home(tx, caller, listing_id)
-        if if_match is not None and if_match != home.version:
-            raise VersionMismatch(version=home.version)
+        must_be_version(home, if_match)
         days = await store.calendar(tx, listing_id)
         await tx.delete(store.HOMES, listing_id)
         await tx.delete(store.CALENDARS, listing_id)

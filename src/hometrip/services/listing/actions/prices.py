@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.errors import NotFound
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, own_home
+from hometrip.services.listing.actions.deps import Deps, must_be_version, own_home
 from hometrip.services.listing.rules.home import Pricing
 from hometrip.services.listing.rules.pricing import checked, dated, with_dates
 from hometrip.services.listing.rules.shown import PricingShown, pricing_shown
@@ -32,8 +32,7 @@ async def set_prices(
     bare = msgspec.structs.replace(pricing, dates={})
     async with deps.docs.transaction() as tx:
         home = await own_home(tx, caller, listing_id)
-        if if_match is not None and if_match != home.version:
-            raise VersionMismatch(version=home.version)
+        must_be_version(home, if_match)
         days = await store.calendar(tx, listing_id)
         new_days = dated(pricing, days)
         if new_days != days:

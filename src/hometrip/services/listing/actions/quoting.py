@@ -71,7 +71,7 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
     coupon = await _coupon(deps, listing_id, wish, caller.account_id)
     now = deps.clock.now()
     at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, stay, wish, now)
+    await _must_be_open(deps, listing_id, at.openings, stay, wish, now, caller.account_id)
     return _quote(deps, home, at.prices, stay, wish, coupon, now)[0]
 
 
@@ -92,13 +92,19 @@ async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) 
 
 
 async def _must_be_open(
-    deps: Deps, listing_id: UUID, openings: Openings, stay: Stay, wish: Wish, now: datetime
+    deps: Deps,
+    listing_id: UUID,
+    openings: Openings,
+    stay: Stay,
+    wish: Wish,
+    now: datetime,
+    guest: UUID | None,
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
-    on its way here."""
+    on its way here, and a guest's own unpaid hold makes room for a new one."""
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     if refused and refused.rule in (*TAKEN, "preparation"):
-        taken = await deps.booking.taken(listing_id)
+        taken = await deps.booking.taken(listing_id, guest)
         spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
         openings = openings.with_spans(spans)
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
@@ -167,7 +173,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     coupon = await _coupon(deps, listing_id, wish, guest_id)
     now = deps.clock.now()
     at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, stay, wish, now)
+    await _must_be_open(deps, listing_id, at.openings, stay, wish, now, guest_id)
     quoted, made = _quote(deps, home, at.prices, stay, wish, coupon, now)
     if now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)

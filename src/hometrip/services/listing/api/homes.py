@@ -24,6 +24,9 @@ from hometrip.services.listing.rules.shown import Listing, PricingShown
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 
+Amount = Annotated[int | None, QueryParameter(ge=0, le=10**15)]
+
+
 class BlockWish(Request):
     """Nights from `from` to before `to`."""
 
@@ -45,18 +48,18 @@ async def list_listings(
     caller: NamedDependency[Caller],
     city: FromQuery[str | None] = None,
     country: FromQuery[str | None] = None,
-    min_price: FromQuery[int | None] = None,
-    max_price: FromQuery[int | None] = None,
-    guests: FromQuery[int | None] = None,
+    min_price: Amount = None,
+    max_price: Amount = None,
+    guests: Annotated[int | None, QueryParameter(ge=1, le=50)] = None,
     structure: FromQuery[str | None] = None,
     type: FromQuery[str | None] = None,  # noqa: A002 - the name of the query's field
     amenities: FromQuery[str | None] = None,
-    min_rating: FromQuery[float | None] = None,
+    min_rating: Annotated[float | None, QueryParameter(ge=0, le=5)] = None,
     check_in: FromQuery[date | None] = None,
     check_out: FromQuery[date | None] = None,
     bbox: FromQuery[str | None] = None,
     near: FromQuery[str | None] = None,
-    radius_km: FromQuery[float | None] = None,
+    radius_km: Annotated[float | None, QueryParameter(ge=0, le=20_000)] = None,
     sort: FromQuery[str] = "newest",
     limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,

@@ -1,0 +1,443 @@
+"""Homes through the door: drafts, edits, prices, publishing, and who sees what."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from harness import Person, TestHouse
+from hometrip.services.listing.actions.lifecycle import place_in_words
+from hometrip.services.listing.rules.home import Place
+from hometrip.services.listing.rules.texts import folded, plain
+from journeys.steps import CABIN, PRICING, book, ok, open_home, pay, problem, stay
+
+
+@pytest.fixture
+async def host(house: TestHouse) -> Person:
+    return await house.sign_up("host@example.com", "Hanna Host")
+
+
+async def draft(host: Person, **more: Any) -> str:
+    return str(ok(await host.post("/api/listings", {"title": "Creek cabin"} | more), 201)["id"])
+
+
+def fields(found: dict[str, Any]) -> set[str]:
+    return {error["field"] for error in found["errors"]}
+
+
+# Drafts and publishing
+
+
+async def test_a_title_is_enough_to_begin(host: Person) -> None:
+    listing = ok(await host.post("/api/listings", {"title": "Creek cabin"}), 201)
+    assert (listing["status"], listing["host_id"], listing["version"]) == ("draft", str(host.id), 1)
+    assert listing["stay_rules"] == {
+        "min_nights": 1, "max_nights": 365, "notice_hours": 0, "preparation_nights": 0, "window_days": 730
+    }  # fmt: skip
+
+
+async def test_publishing_names_everything_that_is_missing_at_once(house: TestHouse, host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}"
+    missing = fields(problem(await host.post(f"{path}/publish"), 422, "listing_incomplete"))
+    assert missing == {
+        "description", "structure", "type", "guests", "address.city", "address.country", "location",
+        "pricing.base",
+    }  # fmt: skip
+    ok(await host.patch(path, CABIN))
+    missing = fields(problem(await host.post(f"{path}/publish"), 422, "listing_incomplete"))
+    assert missing == {"pricing.base"}
+    ok(await host.put(f"{path}/pricing", PRICING))
+    assert ok(await host.post(f"{path}/publish"))["status"] == "published"
+    await house.settle()
+    names = await house.events(f"listing/{path.split('/')[-1]}")
+    assert names == [
+        "listing.created",
+        "listing.updated",
+        "listing.updated",
+        "listing.published",
+        "listing.updated",
+    ]
+
+
+async def test_a_home_without_a_point_gets_that_of_its_city_and_its_time_zone(host: Person) -> None:
+    listing_id = await draft(host, **{name: value for name, value in CABIN.items() if name != "location"})
+    path = f"/api/listings/{listing_id}"
+    ok(await host.put(f"{path}/pricing", PRICING))
+    published = ok(await host.post(f"{path}/publish"))
+    assert published["location"]["lat"] == pytest.approx(42.65, abs=0.1)
+    assert published["location"]["lng"] == pytest.approx(-73.76, abs=0.1)
+    assert published["time_zone"] == "America/New_York"
+
+
+async def test_a_published_home_cannot_be_made_incomplete(host: Person) -> None:
+    home = await open_home(host)
+    found = problem(
+        await host.patch(f"/api/listings/{home['id']}", {"description": " "}), 422, "listing_incomplete"
+    )
+    assert fields(found) == {"description"}
+
+
+async def test_revisions_rise_with_every_change_of_home_price_and_days(
+    house: TestHouse, host: Person
+) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    ok(await host.patch(path, {"beds": 9}))
+    ok(await host.put(f"{path}/pricing", PRICING | {"dates": {"2027-07-01": PRICING["base"]}}))
+    when = stay(house, 40, 2)
+    ok(await host.post(f"{path}/block-dates", {"from": when["check_in"], "to": when["check_out"]}), 201)
+    await house.settle()
+    answer = await house.client.get("/api/sandbox/events", params={"subject": f"listing/{home['id']}"})
+    events = [event for event in answer.json()["items"] if event["name"] == "listing.updated"]
+    revisions = [event["data"]["revision"] for event in events]
+    assert revisions == sorted(set(revisions))
+    assert len(revisions) == 6
+    [card] = await house.deps("search").listing.search_cards([UUID(home["id"])])
+    assert card.revision == revisions[-1]
+
+
+# Edits
+
+
+async def test_an_edit_that_changes_nothing_says_nothing(host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}"
+    first = ok(await host.patch(path, CABIN))
+    again = ok(await host.patch(path, CABIN))
+    assert again["version"] == first["version"] == 2
+
+
+async def test_if_match_guards_every_write(host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}"
+    stale = {"If-Match": '"1"'}
+    ok(await host.patch(path, {"beds": 2}, headers=stale))
+    problem(await host.patch(path, {"beds": 3}, headers=stale), 412, "version_mismatch")
+    problem(await host.put(path, {"title": "Other"}, headers=stale), 412, "version_mismatch")
+    problem(await host.put(f"{path}/pricing", PRICING, headers=stale), 412, "version_mismatch")
+    problem(await host.delete(path, headers=stale), 412, "version_mismatch")
+    assert ok(await host.get(path))["beds"] == 2
+
+
+async def test_parts_of_an_address_and_of_rules_change_by_themselves(host: Person) -> None:
+    path = f"/api/listings/{await draft(host, **CABIN)}"
+    changed = ok(
+        await host.patch(
+            path,
+            {"address": {"line1": "2 Hill Lane"}, "rules": {"pets": True}, "stay_rules": {"min_nights": 2}},
+        )
+    )
+    assert changed["address"] == CABIN["address"] | {"line1": "2 Hill Lane"}
+    assert changed["rules"] == {"pets": True, "smoking": False, "parties": False}
+    assert (changed["stay_rules"]["min_nights"], changed["stay_rules"]["max_nights"]) == (2, 365)
+
+
+async def test_put_writes_the_whole_home_and_takes_its_own_answer_back(host: Person) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    again = ok(await host.put(path, home | {"title": "Creek house"}))
+    assert again["title"] == "Creek house"
+    assert again["amenities"] == home["amenities"]
+    assert again["status"] == "published"
+    other = await draft(host, **CABIN)
+    bare = ok(await host.put(f"/api/listings/{other}", {"title": "Bare"}))
+    assert (bare["amenities"], bare["guests"], bare["address"]["city"]) == ([], None, "")
+
+
+async def test_a_countrys_name_becomes_its_code_and_a_word_for_a_type_its_key(host: Person) -> None:
+    listing_id = await draft(host, type="apartment", address={"city": "Lyon", "country": "France"})
+    seen = ok(await host.get(f"/api/listings/{listing_id}"))
+    assert (seen["address"]["country"], seen["type"]) == ("FR", "rental_unit")
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"amenities": ["wifi", "helipad"]}, "amenities"),
+    ({"structure": "castle"}, "structure"),
+    ({"type": "spaceship"}, "type"),
+    ({"cancellation_policy": "whimsical"}, "cancellation_policy"),
+    ({"time_zone": "Mars/Olympus"}, "time_zone"),
+    ({"address": {"country": "Atlantis"}}, "address.country"),
+    ({"address": {"country": "1!"}}, "address.country"),
+    ({"stay_rules": {"min_nights": 9, "max_nights": 8}}, "stay_rules.max_nights"),
+    ({"title": "<b></b>"}, "title"),
+    ({"description": "x" * 10_001}, "description"),
+    ({"guests": 0}, "guests"),
+    ({"guests": 51}, "guests"),
+    ({"location": {"lat": 91, "lng": 0}}, "location.lat"),
+    ({"location": {"lat": 0, "lng": -181}}, "location.lng"),
+    ({"check_in_from": "25:00"}, "check_in_from"),
+    ({"check_out_by": "9am"}, "check_out_by"),
+    ({"stay_rules": {"check_in_days": [7]}}, "stay_rules.check_in_days[0]"),
+    ({"status": "published"}, "status"),
+]
+
+
+async def test_what_cannot_be_is_refused_by_field_and_nothing_is_written(host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}"
+    for edit, field in WRONG:
+        answer = await host.patch(path, {"beds": 5} | edit)
+        assert answer.status_code == 422, answer.text
+        assert fields(answer.json()) == {field}
+    seen = ok(await host.get(path))
+    assert (seen["beds"], seen["version"]) == (0, 1)
+
+
+async def test_markup_in_texts_is_taken_out(host: Person) -> None:
+    edit = {
+        "title": "Tom & Jerry's <b>cabin</b>",
+        "description": "Quiet<script>alert(1)</script>\n2 < 3 &amp; 5",
+    }
+    path = f"/api/listings/{await draft(host)}"
+    changed = ok(await host.patch(path, edit))
+    assert (changed["title"], changed["description"]) == ("Tom & Jerry's cabin", "Quiet\n2 < 3 & 5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "&amp;lt;img src=x onerror=alert(1)&amp;gt;",
+        "<scr<script>ipt>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "&#60;svg onload=alert(1)&#62;",
+    ],
+)
+def test_no_disguise_of_markup_gets_through(text: str) -> None:
+    assert "<" not in plain(text)
+    assert plain(plain(text)) == plain(text)
+
+
+def test_texts_are_compared_without_case_and_accents() -> None:
+    assert folded(" São  PAULO ") == folded("sao paulo") == "sao paulo"
+
+
+def test_a_place_in_words_leaves_out_what_is_not_known() -> None:
+    whole = Place(line1="1 Creek Road", city="Albany", region="New York", postcode="12207", country="US")
+    assert place_in_words(whole) == "1 Creek Road, 12207 Albany, New York, US"
+    assert place_in_words(Place(city="Lyon", country="FR")) == "Lyon, FR"
+
+
+# Who sees what
+
+
+async def test_strangers_learn_nothing_of_a_draft(house: TestHouse, host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}"
+    stranger = await house.sign_up("eve@example.com", "Eve")
+    for answer in (
+        await house.client.get(path),
+        await stranger.get(path),
+        await stranger.patch(path, {"beds": 1}),
+        await stranger.get(f"{path}/pricing"),
+        await stranger.put(f"{path}/pricing", PRICING),
+        await stranger.post(f"{path}/publish"),
+        await stranger.patch(f"{path}/toggle-active"),
+        await stranger.delete(path),
+        await stranger.get(f"{path}/availability"),
+        await stranger.post(f"{path}/quote", stay(house) | {"guests": 1}),
+        await stranger.post(f"{path}/block-dates", {"from": "2027-05-01", "to": "2027-05-02"}),
+    ):
+        problem(answer, 404, "not_found")
+    assert ok(await (await house.staff("support")).get(path))["status"] == "draft"
+
+
+async def test_strangers_see_a_point_within_500_m_and_no_street(house: TestHouse, host: Person) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    seen = ok(await guest.get(path))
+    assert "line1" not in seen["address"]
+    assert seen["exact"] is False
+    assert 100 <= metres(seen["location"], CABIN["location"]) <= 500
+    assert ok(await house.client.get(path))["location"] == seen["location"]
+    assert ok(await host.get(path))["location"] == CABIN["location"]
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    assert ok(await guest.get(path))["exact"] is False
+    await pay(guest, booking["id"])
+    await house.settle()
+    told = ok(await guest.get(path))
+    assert (told["address"]["line1"], told["location"]) == ("1 Creek Road", CABIN["location"])
+    assert ok(await (await house.staff("support")).get(path))["exact"] is True
+
+
+async def test_moving_a_home_a_little_tells_nothing_more(house: TestHouse, host: Person) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    north, east = [], []
+    for n in range(4):
+        real = {"lat": 42.65 + n / 10_000, "lng": -73.75}
+        ok(await host.patch(path, {"location": real}))
+        seen = ok(await house.client.get(path))["location"]
+        north.append(seen["lat"] - real["lat"])
+        east.append(seen["lng"] - real["lng"])
+    assert max(north) - min(north) < 0.00001
+    assert max(east) - min(east) < 0.0001
+
+
+def metres(one: dict[str, float], other: dict[str, float]) -> float:
+    north = (one["lat"] - other["lat"]) * 111_320
+    east = (one["lng"] - other["lng"]) * 111_320 * math.cos(math.radians(one["lat"]))
+    return math.hypot(north, east)
+
+
+# Lists
+
+
+async def test_the_host_finds_drafts_and_all_among_their_own(house: TestHouse, host: Person) -> None:
+    ids = [await draft(host), (await open_home(host))["id"], await draft(host)]
+    await open_home(await house.sign_up("other@example.com", "Otto"))
+    first = ok(await host.get("/api/listings/my-listings", params={"limit": 2}))
+    rest = ok(await host.get("/api/listings/my-listings", params={"cursor": first["next_cursor"]}))
+    assert [item["id"] for item in first["items"] + rest["items"]] == ids[::-1]
+    assert rest.get("next_cursor") is None
+
+
+async def test_the_public_list_filters_and_sorts(house: TestHouse, host: Person) -> None:
+    cheap = await open_home(host, "Cheap", guests=2, structure="private_room")
+    lyon = {"city": "Lyon", "country": "FR", "line1": "", "region": "", "postcode": ""}
+    dear = await open_home(
+        host, "Dear", amenities=["wifi", "pool"], address=lyon, location={"lat": 45.76, "lng": 4.84}
+    )
+    ok(await host.put(f"/api/listings/{dear['id']}/pricing", {"base": {"amount": 50_000, "currency": "USD"}}))
+    await draft(host)
+
+    async def found(**query: Any) -> list[str]:
+        page = ok(await house.client.get("/api/listings", params=query))
+        return [item["title"] for item in page["items"]]
+
+    assert await found() == ["Dear", "Cheap"]
+    assert await found(sort="price") == ["Cheap", "Dear"]
+    assert await found(city="LYÓN") == ["Dear"]
+    assert await found(country="us") == ["Cheap"]
+    assert await found(max_price=20_000) == ["Cheap"]
+    assert await found(min_price=20_000) == ["Dear"]
+    assert await found(guests=3) == ["Dear"]
+    assert await found(structure="private_room") == ["Cheap"]
+    assert await found(amenities="pool,wifi") == ["Dear"]
+    assert await found(bbox="40,-80,44,-70") == ["Cheap"]
+    assert await found(near="45.7,4.8", radius_km=30) == ["Dear"]
+    when = stay(house)
+    ok(
+        await host.post(
+            f"/api/listings/{cheap['id']}/block-dates", {"from": when["check_in"], "to": when["check_out"]}
+        ),
+        201,
+    )
+    assert await found(**when) == ["Dear"]
+    assert "line1" not in ok(await house.client.get("/api/listings"))["items"][0]["address"]
+    problem(await house.client.get("/api/listings", params={"sort": "worst"}), 422, "invalid")
+    problem(await house.client.get("/api/listings", params={"check_in": "2027-05-01"}), 422, "invalid")
+    for wrong in (
+        {"bbox": "1,2,x,4"},
+        {"bbox": "1,2,nan,4"},
+        {"near": "1"},
+        {"min_rating": "nan"},
+        {"near": "1,1", "radius_km": "inf"},
+        {"max_price": 10**30},
+        {"limit": 101},
+        {"cursor": "xx"},
+    ):
+        answer = await house.client.get("/api/listings", params=wrong)
+        assert answer.status_code == 422, (wrong, answer.text)
+
+
+async def test_a_paused_home_is_not_offered_until_it_is_taken_up_again(
+    house: TestHouse, host: Person
+) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    assert ok(await host.patch(f"{path}/toggle-active"))["status"] == "paused"
+    problem(await house.client.get(path), 404, "not_found")
+    problem(await house.client.post(f"{path}/quote", json=stay(house) | {"guests": 1}), 404, "not_found")
+    assert ok(await host.patch(f"{path}/toggle-active"))["status"] == "published"
+    ok(await house.client.get(path))
+    await house.settle()
+    names = await house.events(f"listing/{home['id']}")
+    assert names[-4:] == ["listing.unpublished", "listing.updated", "listing.published", "listing.updated"]
+    other = await draft(host)
+    problem(await host.patch(f"/api/listings/{other}/toggle-active"), 409, "listing_not_published")
+
+
+async def test_a_home_with_bookings_ahead_is_not_deleted(house: TestHouse, host: Person) -> None:
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    ok(await book(guest, home["id"], stay(house)), 201)
+    problem(await host.delete(path), 409, "bookings_ahead")
+    await house.advance(3_600)  # nobody pays
+    ok(await host.delete(path), 204)
+    problem(await host.get(path), 404, "not_found")
+    await house.settle()
+    assert (await house.events(f"listing/{home['id']}"))[-1] == "listing.deleted"
+
+
+# Prices
+
+
+async def test_a_price_list_comes_back_with_every_amount_written_out(host: Person) -> None:
+    path = f"/api/listings/{await draft(host, guests=4)}/pricing"
+    problem(await host.get(path), 404, "not_found")
+    usd = {"amount": 12_000, "currency": "USD"}
+    nothing = {"amount": 0, "currency": "USD"}
+    season = {"from": "2027-07-01", "to": "2027-09-01", "price": usd, "min_nights": 3}
+    written = {
+        "base": usd,
+        "seasons": [season],
+        "dates": {"2027-12-31": usd},
+        "last_minute": {"days": 3, "discount_bp": 500},
+    }
+    stored = ok(await host.put(path, written))
+    assert stored == written | {
+        "weekend_nights": [4, 5], "weekly_discount_bp": 0, "monthly_discount_bp": 0, "cleaning_fee": nothing,
+        "included_guests": 4, "extra_guest": nothing, "pet_fee": nothing, "deposit": nothing,
+    }  # fmt: skip
+    assert ok(await host.get(path)) == stored
+    assert ok(await host.put(path, stored)) == stored
+
+
+async def test_a_price_list_in_two_currencies_is_refused(host: Person) -> None:
+    path = f"/api/listings/{await draft(host)}/pricing"
+    wrong = PRICING | {"pet_fee": {"amount": 1, "currency": "EUR"}, "weekly_discount_bp": 20_000}
+    found = problem(await host.put(path, wrong), 422, "invalid")
+    assert fields(found) == {"pet_fee", "weekly_discount_bp"}
+
+
+# Words and places
+
+
+async def test_the_vocabularies_speak_the_callers_language(house: TestHouse) -> None:
+    french = ok(await house.client.get("/api/listings/amenities", params={"lang": "fr"}))
+    words = {item["key"]: item["label"] for group in french["groups"] for item in group["items"]}
+    assert words["kitchen"] == "Cuisine"
+    german = ok(await house.client.get("/api/listings/structures", headers={"Accept-Language": "de"}))
+    assert {word["key"] for word in german["structures"]} == {
+        "entire_home",
+        "private_room",
+        "shared_room",
+        "hotel_room",
+    }
+    assert len(german["types"]) > 20
+
+
+async def test_places_are_found_by_name_for_those_who_are_signed_in(house: TestHouse, host: Person) -> None:
+    problem(await house.client.get("/api/listings/geocode", params={"q": "Albany"}), 401, "unauthenticated")
+    found = ok(await host.get("/api/listings/geocode", params={"q": "albany, ny"}))
+    assert (found["items"][0]["name"], found["items"][0]["country"]) == ("Albany", "US")
+
+
+# What other services ask
+
+
+async def test_cards_and_ids_of_homes_for_other_services(house: TestHouse, host: Person) -> None:
+    first, second = UUID((await open_home(host))["id"]), UUID(await draft(host))
+    questions = house.deps("search").listing
+    assert await questions.all_ids(None, 1) == [first]
+    assert await questions.all_ids(first, 10) == [second]
+    [card] = await questions.homes([first, UUID(int=1)])
+    assert (card.address, card.time_zone) == ("1 Creek Road, 12207 Albany, New York, US", "America/New_York")
+    [seen, hidden] = await questions.search_cards([first, second])
+    assert (seen.published, hidden.published) == (True, False)
+    assert len(seen.taken) == len(seen.prices) == len(seen.min_nights) == 540
+    assert (seen.nightly, set(seen.prices), sum(seen.taken)) == (10_000, {10_000}, 0)
+    assert seen.board_from == house.clock.now().date()
+    assert 100 <= metres({"lat": seen.shown_lat, "lng": seen.shown_lng}, CABIN["location"]) <= 500
