@@ -81,7 +81,7 @@ def probe(client: httpx2.Client, operation: Any) -> list[str]:
             asked["content"] = asked.pop("data")
         try:
             answer = client.request(**asked)
-        except (httpx2.InvalidURL, UnicodeEncodeError, TypeError, ValueError):
+        except (httpx2.InvalidURL, httpx2.LocalProtocolError, UnicodeEncodeError, TypeError, ValueError):
             return
         if answer.status_code >= 500:
             failures.append(f"{operation.label}: {answer.status_code} {answer.text[:200]}")
