@@ -32,6 +32,8 @@ class Questions(Protocol):
 
     async def missing(self) -> Card | None: ...
 
+    async def double(self, number: int, times: int = 2) -> int: ...
+
     async def refuse(self, title: str) -> Card: ...
 
     @command
@@ -56,6 +58,9 @@ class Answers:
 
     async def missing(self) -> Card | None:
         return None
+
+    async def double(self, number: int, times: int) -> int:
+        return number * times
 
     async def refuse(self, title: str) -> Card:
         raise NoSuchCard("no card here", title=title)
@@ -92,6 +97,11 @@ async def test_an_answer_is_an_equal_copy_and_so_are_the_arguments(peers: Peers,
 
 async def test_nothing_is_an_answer_too(peers: Peers) -> None:
     assert await peers.ask(Questions).missing() is None
+
+
+async def test_an_argument_that_is_left_out_has_the_default_of_the_protocol(peers: Peers) -> None:
+    assert await peers.ask(Questions).double(4) == 8
+    assert await peers.ask(Questions).double(4, times=3) == 12
 
 
 async def test_an_error_arrives_as_its_class_with_its_facts(peers: Peers) -> None:

@@ -24,6 +24,7 @@ class Exchange(msgspec.Struct, frozen=True):
     """How one method of a peer Protocol is carried: its arguments as a tuple, its answer as its type."""
 
     names: tuple[str, ...]
+    defaults: dict[str, Any]
     arguments: msgspec.msgpack.Decoder[Any]
     answer: msgspec.msgpack.Decoder[Any]
     is_command: bool
@@ -34,9 +35,15 @@ def exchange(protocol: type[Any], method: str) -> Exchange:
     function = getattr(protocol, method)
     hints = get_type_hints(function)
     answer = hints.pop("return")
-    names = tuple(name for name in inspect.signature(function).parameters if name != "self")
+    parameters = inspect.signature(function).parameters
+    names = tuple(name for name in parameters if name != "self")
     return Exchange(
         names,
+        {
+            name: parameters[name].default
+            for name in names
+            if parameters[name].default is not inspect.Parameter.empty
+        },
         # Built at run time from the signature, which a type checker cannot follow.
         msgspec.msgpack.Decoder(tuple.__class_getitem__(tuple(hints[name] for name in names))),
         msgspec.msgpack.Decoder(answer),
@@ -72,7 +79,8 @@ class LocalPeers:
                 if answering is None:
                     raise Refused(f"nobody answers {protocol.__name__}.{method}")
                 found.append(answering)
-            given = (*args, *(named[name] for name in carried.names[len(args) :]))
+            filled = carried.defaults | named
+            given = (*args, *(filled[name] for name in carried.names[len(args) :]))
             packed = _pack(given)
             answer = await found[0](*carried.arguments.decode(packed)) if carried.names else await found[0]()
             if asked_twice:
