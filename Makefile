@@ -1,7 +1,7 @@
 # `make up` starts everything for a newcomer, `make test` runs all tests, `make check` holds the code to its rules.
 # Each sets up what it needs: a virtual environment in .venv, filled from the locked requirements.
 
-PYTHON ?= $(shell command -v python3.14 python3.13 python3.12 python3.11 2>/dev/null | head -n 1)
+PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin
 UP ?=
 
