@@ -115,7 +115,7 @@ async def test_every_request_is_one_line_without_its_query(
     told = vars(line)
     assert (told["method"], told["route"], told["status"]) == ("GET", "/api/search", 200)
     assert told["request_id"] == answer.headers["x-request-id"]
-    assert told["account"] == str(person.id)
+    assert told["account"] == person.id
     assert told["bytes"] == len(answer.content)
     assert told["ms"] > 0
     assert "secret" not in json.dumps(told, default=str)

@@ -4,11 +4,14 @@ enters.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 
 from hometrip.app.settings import Settings
@@ -21,6 +24,8 @@ _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|\b[A-Za-z0-9_-]{43,}\b")
 _CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 _PHONE = re.compile(r"\+\d[\d ().-]{7,}\d")
+
+REQUESTS = "hometrip.http"
 
 # What could begin another line, or tell a terminal to do something.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -53,8 +58,51 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    requests = logging.getLogger(REQUESTS)
+    requests.handlers[:] = [RequestLines(sys.stderr, as_json=settings.log_format == "json")]
+    requests.propagate = False
     for loud in ("asyncio", "PIL", "tzfpy", "_granian", "aiosqlite"):
         logging.getLogger(loud).setLevel(logging.WARNING)
+
+
+class RequestLines(logging.Handler):
+    """The one line of each request, written cheaply: there is nothing personal in its fields to take out.
+
+    Lines are gathered for a moment and written together; a killed process loses that moment's only.
+    """
+
+    GATHER_SECONDS = 0.05
+
+    def __init__(self, out: TextIO, *, as_json: bool) -> None:
+        super().__init__()
+        self._out, self._as_json = out, as_json
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {key: value for key, value in vars(record).items() if key not in _OWN and value is not None}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat()
+        if self._as_json:
+            line = msgspec.json.encode(
+                {"event": "request", "level": "info", "timestamp": at, **fields}
+            ).decode()
+        else:
+            line = f"{at} [info     ] request  {' '.join(f'{key}={value}' for key, value in fields.items())}"
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_later(self.GATHER_SECONDS, self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+
+    def close(self) -> None:
+        self.flush()
+        super().close()
 
 
 def _extras(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:

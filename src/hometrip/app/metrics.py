@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 
@@ -45,6 +47,21 @@ DATES_TAKEN = Counter(
     "hometrip_dates_taken_total", "Bookings refused because a night was taken.", registry=REGISTRY
 )
 RATE_LIMITED = Counter("hometrip_rate_limited_total", "Requests over a limit.", ["limit"], registry=REGISTRY)
+
+
+@cache
+def _requests_of(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Routes, methods and statuses are few; finding their counters anew costs more than counting."""
+    return (
+        HTTP_REQUESTS.labels(service, method, route, str(status)),
+        HTTP_SECONDS.labels(service, method, route),
+    )
+
+
+def count_request(service: str, method: str, route: str, status: int, seconds: float) -> None:
+    answered, took = _requests_of(service, method, route, status)
+    answered.inc()
+    took.observe(seconds)
 
 
 # Which state a booking came into, by the event that tells it.

@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import Scope
@@ -67,7 +68,7 @@ def provide_caller(scope: Scope) -> Caller:
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-async def provide_once(request: Request[Any, Any, Any]) -> Once:
+async def provide_once(request: Request[Any, Any, Any], deps: NamedDependency[Any]) -> Once:
     """The request's Idempotency-Key, tied to the account, the route and the body."""
     key = request.headers.get("idempotency-key", "")
     handler = request.route_handler
@@ -90,7 +91,7 @@ async def provide_once(request: Request[Any, Any, Any]) -> Once:
 _ETAG = re.compile(r'(?:W/)?"(\d+)"')
 
 
-def provide_if_match(request: Request[Any, Any, Any]) -> int | None:
+def provide_if_match(request: Request[Any, Any, Any], deps: NamedDependency[Any]) -> int | None:
     """The version that a write is based on, from If-Match; None where the header is absent or `*`."""
     given = request.headers.get("if-match", "").strip()
     if given in ("", "*"):

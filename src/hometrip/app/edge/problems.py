@@ -38,6 +38,11 @@ STATUSES: tuple[tuple[type[errors.HomeTripError], int], ...] = (
     (errors.DeadlineExceeded, 503),
     (errors.Unavailable, 503),
 )
+# What only the edge itself says: code, status and meaning.
+OWN_CODES = (
+    ("internal", 500, "Something went wrong here that nobody foresaw; it has been noted."),
+    ("method_not_allowed", 405, "This address does not take that method."),
+)
 PROBLEM = "application/problem+json"
 DOCS = "/api/docs/errors#"
 

@@ -258,8 +258,7 @@ class Exchange:
         route = self.scope.get("path_template") or "(none)"
         service = service_of_path(route)
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
-        metrics.HTTP_REQUESTS.labels(service, method, route, str(self.status)).inc()
-        metrics.HTTP_SECONDS.labels(service, method, route).observe(seconds)
+        metrics.count_request(service, method, route, self.status, seconds)
         if not log.isEnabledFor(logging.INFO):
             return
         caller = self.scope.get("caller")
@@ -272,7 +271,7 @@ class Exchange:
                 "status": self.status,
                 "ms": round(seconds * 1000, 2),
                 "bytes": self.sent,
-                "account": str(caller.account_id) if caller and caller.account_id else None,
+                "account": caller.account_id if caller else None,
                 "problem": self.scope.get("problem"),
             },
         )

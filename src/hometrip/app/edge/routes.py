@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -25,7 +25,7 @@ from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
-from hometrip.kernel.access import PUBLIC
+from hometrip.kernel.access import PUBLIC, Caller
 from hometrip.ports.cache import Cache
 from hometrip.services.auth.contract import AuthQuestions
 
@@ -78,9 +78,13 @@ def litestar_of(house: House) -> Litestar:
 
 
 def given(value: Any) -> Provide:
-    """A dependency that is always the same object."""
+    """A dependency that is always the same object.
 
-    def provide() -> Any:
+    It asks for the caller, and the others ask for it, though none needs to: dependencies in a chain are
+    resolved one after the other, while those that stand side by side get a task each, which costs more.
+    """
+
+    def provide(caller: NamedDependency[Caller]) -> Any:
         return value
 
     return Provide(provide, sync_to_thread=False)
