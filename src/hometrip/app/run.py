@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import shutil
@@ -65,8 +66,16 @@ async def _open(house: House) -> None:
     """The demo, where it is wanted, goes on after a stop in the middle of it."""
     if house.settings.demo:
         await seed(house)
+    _spare_the_collector()
     house.open_for_business()
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays: the garbage collector need not walk over it again and again while people wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> None:
