@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from harness import TestHouse
@@ -69,17 +73,38 @@ async def test_a_new_key_is_learnt_and_the_old_one_goes_on(house: TestHouse) -> 
     identity = await elsewhere(house)
     await rotate_keys(house.deps("auth"))
     await house.advance(60)
+    own: Any = house.opened.ring
+    await own._identity.refresh()
     again = await house.sign_in(ann.email)
+    with pytest.raises(Unauthenticated):
+        caller(identity, again.headers)
     await identity.refresh()
     assert caller(identity, ann.headers).account_id == ann.id
     assert caller(identity, again.headers).account_id == ann.id
     ok(await again.get("/api/auth/me"))
 
 
+class Silent:
+    """An auth service that does not answer."""
+
+    async def revoked_sessions(self, since: datetime) -> list[UUID]:
+        raise Unavailable
+
+    async def public_keys(self) -> dict[str, Any]:
+        raise Unavailable
+
+
 async def test_what_is_known_goes_on_being_used_while_auth_does_not_answer(house: TestHouse) -> None:
     ann = await house.sign_up()
-    identity = await elsewhere(house)
-    await house.deps("auth").db.close()
+    identity: Any = await elsewhere(house)
+    answering, identity._auth = identity._auth, Silent()
     with pytest.raises(Unavailable):
         await identity.refresh()
     assert caller(identity, ann.headers).account_id == ann.id
+    # What ended meanwhile is learnt once it answers again.
+    assert (await ann.post("/api/auth/logout")).status_code in (200, 204)
+    await house.advance(3600)
+    identity._auth = answering
+    await identity.refresh()
+    with pytest.raises(Unauthenticated):
+        caller(identity, ann.headers)

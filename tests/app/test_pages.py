@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from harness import TestHouse, house_in
+from hometrip.app.pages import page
 from hometrip.kernel.errors import HomeTripError
 from hometrip.ports.blobs import Blobs
 from journeys.steps import open_home, problem
@@ -45,13 +46,19 @@ async def test_the_first_page_says_what_runs(house: TestHouse) -> None:
     assert "/api/docs" in text
 
 
-async def test_what_a_host_wrote_is_shown_as_it_was_written(house: TestHouse) -> None:
+async def test_what_a_host_wrote_is_shown_and_never_run(house: TestHouse) -> None:
     host = await house.sign_up("nasty@example.com", "Nasty Host")
-    await open_home(host, title=NASTY)
+    await open_home(host, title="Tom & \"Jerry\" <script>alert('x')</script>")
     await house.settle()
-    text = await html(house, "/")
-    assert "&lt;script&gt;" in text
-    assert "<b>Sons" not in text
+    assert "<strong>Tom &amp; &#34;Jerry&#34;" in await html(house, "/")
+
+
+async def test_the_page_itself_trusts_no_title_and_no_picture() -> None:
+    home = {"id": "1", "title": NASTY, "city": NASTY, "price": NASTY, "rating": 5, "cover": '"><script>'}
+    text = page("home.html", homes=[home], rooms=[], count=1).content
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert text.count("&lt;script&gt;") == 4
 
 
 async def test_the_mailbox_shows_what_was_sent_to_an_address(house: TestHouse) -> None:

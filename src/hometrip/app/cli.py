@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -206,9 +205,7 @@ def events_show(event_id: UUID, data: Path | None) -> None:
         if not found:
             raise NotFound("no such parked event")
         for event in found:
-            shown = msgspec.to_builtins(event)
-            shown["envelope"]["data"] = msgspec.json.decode(event.envelope.data)
-            click.echo(json.dumps(shown, indent=2))
+            click.echo(msgspec.json.format(msgspec.json.encode(event), indent=2))
 
     _with_bus(data, work)
 

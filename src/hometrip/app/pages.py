@@ -5,6 +5,7 @@ files.
 from __future__ import annotations
 
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -13,7 +14,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from hometrip.app.demo import ATTRIBUTION
-from hometrip.app.edge.problems import STATUSES
+from hometrip.app.edge.problems import OWN_CODES, STATUSES
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC, Caller
@@ -127,9 +128,10 @@ async def errors() -> Response[str]:
             "status": next((status for family, status in STATUSES if issubclass(kind, family)), 500),
             "meaning": (kind.__doc__ or "").strip().replace("\n    ", " "),
         }
-        for code, kind in sorted(HomeTripError.by_code.items())
+        for code, kind in HomeTripError.by_code.items()
     ]
-    return page("errors.html", errors=known)
+    known += [{"code": code, "status": status, "meaning": meaning} for code, status, meaning in OWN_CODES]
+    return page("errors.html", errors=sorted(known, key=itemgetter("code")))
 
 
 PAGES: list[Any] = [home, mailbox, stored_file, docs, errors]

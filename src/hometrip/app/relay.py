@@ -49,8 +49,7 @@ class Relay:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if self._published:
-            await self._storage.sent(self._published)
+        if self._published and await self._steadily(self._storage.sent(self._published)):
             self._published = []
 
     async def idle(self) -> bool:

@@ -72,7 +72,7 @@ async def _open(house: House) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What is there now stays: the garbage collector need not walk over it again and again while people wait."""
+    """What is there now stays: the collector need not walk over it again and again while people wait."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
