@@ -23,6 +23,7 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.courier.folder import FolderCourier
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.adapters.documents.sqlite import SqliteDocuments
+from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.adapters.geocoder.gazetteer import GazetteerGeocoder
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.peers.local import Answering, LocalPeers
@@ -45,6 +46,7 @@ from hometrip.ports.cache import Cache
 from hometrip.ports.courier import Courier
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
+from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.geocoder import Geocoder
 from hometrip.ports.outbox import Outbox
 from hometrip.ports.payments import Payments
@@ -119,6 +121,7 @@ class House:
             Registry: StaticRegistry(),
             Courier: FolderCourier(folder_of(settings.courier_url)),
             Geocoder: GazetteerGeocoder(),
+            Fetcher: WebFetcher(),
             Payments: SandboxPayments(
                 settings.data / "databases" / "sandbox-payments.db", self.clock, self.new_id, secret
             ),
