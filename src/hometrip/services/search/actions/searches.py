@@ -119,12 +119,12 @@ async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[UUID
     for each in found:
         if each.stay is not None:
             homes.setdefault(each.stay, []).append(each.hit.id)
-    answers = await asyncio.gather(
-        *(
-            deps.listing.offers(ids, stay.check_in, stay.check_out, wish.guests, wish.pets)
-            for stay, ids in homes.items()
-        )
-    )
+    asking = [
+        deps.listing.offers(ids, stay.check_in, stay.check_out, wish.guests, wish.pets)
+        for stay, ids in homes.items()
+    ]
+    # One question needs no task of its own.
+    answers = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
     return {offer.listing_id: offer for answer in answers for offer in answer}
 
 
