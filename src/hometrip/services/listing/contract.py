@@ -60,8 +60,8 @@ class CalendarUnblocked(ListingEvent):
 
 class StayRefused(Conflict):
     """A rule of the home refuses this stay. Facts: `rule` (min_nights, max_nights, notice, preparation,
-    window,
-    check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that would do."""
+    window, check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that
+    would do."""
 
     code = "stay_refused"
 
@@ -79,7 +79,8 @@ class QuoteMismatch(Conflict):
 
 
 class Wish(Request):
-    """What a guest asks a price for."""
+    """What a guest asks a price for. `exempt_guests` of the guests are too young for taxes that spare them;
+    in `currency` the price is shown besides the home's own."""
 
     check_in: date
     check_out: date
@@ -87,12 +88,13 @@ class Wish(Request):
     pets: int = 0
     coupon: str | None = None
     currency: str | None = None
+    exempt_guests: int = 0
 
 
 class QuoteLine(Answer):
     """`kind` is nights, length_discount, early_bird, last_minute, extra_guests, pets, cleaning, coupon,
-    service_fee or tax; discounts are negative. `area` and `on` (the kinds it is computed on) only for a
-    tax."""
+    service_fee or tax; discounts are negative. `area` and `on` (the kinds it is computed on) only for a tax.
+    `was` only where the nights cost clearly less than they did."""
 
     kind: str
     label: str
@@ -101,6 +103,7 @@ class QuoteLine(Answer):
     unit: Money | None = None
     area: str | None = None
     on: list[str] | None = None
+    was: Money | None = None
 
 
 class Split(Answer):
@@ -111,8 +114,19 @@ class Split(Answer):
     taxes: dict[str, Money]
 
 
+class ShownIn(Answer):
+    """A quote in the guest's currency: each line at the `rate` of the day `on`, half-up once; `total` is
+    their sum. What is charged stays in the home's currency."""
+
+    currency: str
+    rate: str
+    on: date
+    total: Money
+    lines: list[Money]
+
+
 class Quote(Answer):
-    """The price of a stay, line by line. `id` is signed and good until `expires_at`."""
+    """The price of a stay, line by line. `id` is signed and good until `expires_at`, and holds the rate."""
 
     id: str
     listing_id: UUID
@@ -124,6 +138,7 @@ class Quote(Answer):
     total: Money
     host_payout: Money
     expires_at: datetime
+    shown: ShownIn | None = None
 
 
 class Terms(Answer):
@@ -178,8 +193,7 @@ class SearchCard(Answer):
 
     The board describes days from `board_from` on, one entry a day: `taken` (1 where the night cannot be had),
     `prices` in minor units of `currency`, `min_nights`. It narrows candidates; the answer is always
-    re-checked by
-    `offers`. `cover` is a picture's url.
+    re-checked by `offers`. `cover` is a picture's url.
     """
 
     id: UUID
@@ -238,9 +252,7 @@ class ListingQuestions(Protocol):
         """
 
     async def free_instead(self, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
-        """Up to three of the nearest stays of the same length that would do; `taken` is known to be taken
-        too.
-        """
+        """Up to three of the nearest stays of the same length that would do; `taken` is known to be taken."""
 
     async def homes(self, listing_ids: list[UUID]) -> list[HomeCard]: ...
 
@@ -250,9 +262,7 @@ class ListingQuestions(Protocol):
     async def offers(
         self, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
     ) -> list[Offer]:
-        """Those of the homes that can be booked for this stay, in the same order, each with the stay's
-        total.
-        """
+        """Those of the homes that can be booked for this stay, in the same order, each with its total."""
 
     async def all_ids(self, after: UUID | None, limit: int) -> list[UUID]:
         """Ids of all homes in order, a page at a time: to fill an index anew."""

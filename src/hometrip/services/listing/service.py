@@ -14,4 +14,5 @@ SERVICE = Service(
     reactions=REACTIONS,
     answers={ListingQuestions: actions},
     storage=store.COLLECTIONS,
+    starts=[actions.write_examples],
 )

@@ -12,6 +12,7 @@ import msgspec
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.page import Page
 from hometrip.ports.documents import (
+    EVERY,
     Change,
     Collection,
     DocumentReader,
@@ -29,6 +30,7 @@ from hometrip.services.listing.contract import ListingEvent, ListingUpdated
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.report import ImportReport
+from hometrip.services.listing.rules.taxes import TaxRule
 
 PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
@@ -93,7 +95,11 @@ IMPORTS: Collection[Import] = Collection("imports", Import)
 IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
     "imported_reviews", ImportedReview, indexes=(Index("of_listing", ("listing_id", "on")),)
 )
-COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS)
+TAX_RULES: Collection[TaxRule] = Collection(
+    "tax_rules", TaxRule, indexes=(Index("enabled", ("terms.enabled",), where=eq("terms.enabled", True)),)
+)
+COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES)
+MOST_TAXES = 1_000
 
 
 async def home(reader: DocumentReader, listing_id: UUID) -> Home:
@@ -195,3 +201,16 @@ async def by_source(reader: DocumentReader, sources: Sequence[str]) -> dict[str,
 
 async def change_import(tx: DocumentTx, import_id: UUID, **fields: Any) -> None:
     await tx.change(IMPORTS, import_id, Change(set=fields))
+
+
+async def taxes(reader: DocumentReader, *, enabled_only: bool = False) -> list[TaxRule]:
+    """In the order in which they were written down; those of an area come so onto its bills."""
+    where = eq("terms.enabled", True) if enabled_only else EVERY
+    return (await reader.find(TAX_RULES, where, limit=MOST_TAXES)).items
+
+
+async def tax(reader: DocumentReader, tax_id: UUID) -> TaxRule:
+    found = await reader.get(TAX_RULES, tax_id)
+    if found is None:
+        raise NotFound("There is no such tax.")
+    return found

@@ -18,6 +18,14 @@ from hometrip.services.listing.actions.photos import (
 )
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, terms
+from hometrip.services.listing.actions.taxes import (
+    add_tax,
+    delete_tax,
+    list_taxes,
+    switch_taxes,
+    write_examples,
+    write_tax,
+)
 from hometrip.services.listing.rules.report import ImportReport
 
 __all__ = [
@@ -26,9 +34,10 @@ __all__ = [
     "ListingSettings",
     "add_drawn_photo",
     "add_photos",
+    "add_tax",
     "all_ids",
-    "ask_import",
     "amenity_words",
+    "ask_import",
     "availability",
     "block",
     "blocks",
@@ -37,11 +46,13 @@ __all__ = [
     "change_photo",
     "create",
     "delete",
+    "delete_tax",
     "free_instead",
     "homes",
     "homes_without_photos",
     "import_homes",
     "import_state",
+    "list_taxes",
     "mine",
     "offers",
     "order_photos",
@@ -54,8 +65,11 @@ __all__ = [
     "set_prices",
     "show",
     "structure_words",
+    "switch_taxes",
     "terms",
     "toggle",
     "unblock",
     "verify",
+    "write_examples",
+    "write_tax",
 ]

@@ -25,12 +25,14 @@ from hometrip.services.listing.rules.shown import Listing, shown
 
 
 class ListingSettings(Settings, frozen=True):
-    """Shares are basis points; `places_limit` is how many places a search by name answers."""
+    """Shares are basis points; `places_limit` is how many places a search by name answers. `exchange_rates`
+    is the path of a table of rates, in the form of the bundled one, that takes its place."""
 
     guest_fee_bp: int = 1_200
     host_fee_bp: int = 300
     quote_minutes: int = 15
     places_limit: int = 10
+    exchange_rates: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
+from hometrip.services.listing.actions.taxes import rates_now, taxes_now
 from hometrip.services.listing.contract import (
     Offer,
     Quote,
@@ -36,8 +37,9 @@ from hometrip.services.listing.rules.calendar import (
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
-from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines
+from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
+from hometrip.services.listing.rules.taxes import Taxes
 
 _REMEMBERED = 4_096
 
@@ -64,27 +66,65 @@ def ready(home: Home, days: Calendar) -> Ready:
     return found
 
 
+class Asked(NamedTuple):
+    """What a price depends on besides the home: `shown` is the currency it is shown in as well."""
+
+    wish: Wish
+    stay: Stay
+    now: datetime
+    coupon: CouponTerms | None
+    taxes: Taxes
+    exempt: int
+    shown: Shown | None = None
+
+
+class Shown(NamedTuple):
+    """A currency that is not the home's, what one unit of the home's is in it, and on which day."""
+
+    currency: str
+    rate: int
+    on: date
+
+
 async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quote:
     """The itemised price of a stay that can be booked now; `StayRefused` or `DatesTaken` for any other."""
     home, days = await store.published(deps.docs, listing_id)
-    stay = _asked(home, wish)
-    coupon = await _coupon(deps, listing_id, wish, caller.account_id)
-    now = deps.clock.now()
+    stay = _stay(wish)
+    asked = Asked(
+        wish=wish,
+        stay=stay,
+        now=deps.clock.now(),
+        coupon=await _coupon(deps, listing_id, wish, caller.account_id),
+        taxes=await taxes_now(deps),
+        exempt=wish.exempt_guests,
+        shown=_shown(deps, home, wish),
+    )
     at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, stay, wish, now, caller.account_id)
-    return _quote(deps, home, at.prices, stay, wish, coupon, now)[0]
+    await _must_be_open(deps, listing_id, at.openings, asked, caller.account_id)
+    return _quote(deps, home, at.prices, asked)[0]
 
 
-def _asked(home: Home, wish: Wish) -> Stay:
+def _stay(wish: Wish) -> Stay:
     stay = stay_asked(wish.check_in, wish.check_out)
     if wish.guests < 1:
         raise Invalid.field("guests", "out_of_range", "must be at least 1")
     if not 0 <= wish.pets <= 20:
         raise Invalid.field("pets", "out_of_range", "must be 0 to 20")
-    currency = home.pricing.currency if home.pricing else ""
-    if wish.currency is not None and wish.currency != currency:
-        raise Invalid.field("currency", "other_currency", f"this home is priced in {currency}")
+    if not 0 <= wish.exempt_guests <= wish.guests:
+        raise Invalid.field("exempt_guests", "out_of_range", "must be 0 to the number of guests")
     return stay
+
+
+def _shown(deps: Deps, home: Home, wish: Wish) -> Shown | None:
+    """The currency that was asked for, where it is not the home's own; `Invalid` where it has no rate."""
+    currency = home.pricing.currency if home.pricing else ""
+    if wish.currency is None or wish.currency == currency:
+        return None
+    rates = rates_now(deps)
+    rate = rates.rate(currency, wish.currency)
+    if rate is None:
+        raise Invalid.field("currency", "no_rate", f"there is no rate for it; this home is in {currency}")
+    return Shown(wish.currency, rate, rates.on)
 
 
 async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) -> CouponTerms | None:
@@ -95,13 +135,12 @@ async def _must_be_open(
     deps: Deps,
     listing_id: UUID,
     openings: Openings,
-    stay: Stay,
-    wish: Wish,
-    now: datetime,
+    asked: Asked,
     guest: UUID | None,
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
     on its way here, and a guest's own unpaid hold makes room for a new one."""
+    wish, stay, now = asked.wish, asked.stay, asked.now
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     if refused and refused.rule in (*TAKEN, "preparation"):
         taken = await deps.booking.taken(listing_id, guest)
@@ -125,57 +164,77 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
     return StayRefused(rule=refused.rule, value=refused.value, **facts)
 
 
-def _quote(
-    deps: Deps,
-    home: Home,
-    prices: Prices,
-    stay: Stay,
-    wish: Wish,
-    coupon: CouponTerms | None,
-    now: datetime,
-) -> tuple[Quote, Bill]:
-    made = bill(prices, stay, now, deps.fees, guests=wish.guests, pets=wish.pets, coupon=coupon)
-    until = (now + deps.settings.quote_minutes * MINUTE).replace(microsecond=0)
-    promise = Promise(
-        id=deps.new_id(),
-        listing_id=home.id,
-        check_in=stay.check_in,
-        check_out=stay.check_out,
+def _quote(deps: Deps, home: Home, prices: Prices, asked: Asked) -> tuple[Quote, Bill]:
+    wish, stay = asked.wish, asked.stay
+    made = bill(
+        prices,
+        stay,
+        asked.now,
+        deps.fees,
         guests=wish.guests,
         pets=wish.pets,
-        coupon=wish.coupon or "",
-        total=made.total,
-        currency=made.currency,
-        until=int(until.timestamp()),
+        coupon=asked.coupon,
+        taxes=asked.taxes,
+        exempt=asked.exempt,
     )
+    until = (asked.now + deps.settings.quote_minutes * MINUTE).replace(microsecond=0)
+    lines = quote_lines(made)
     quoted = Quote(
-        id=sealed(promise, deps.secrets.secret("quotes")),
+        id=sealed(_promise(deps.new_id(), home, asked, made, until), deps.secrets.secret("quotes")),
         listing_id=home.id,
         check_in=stay.check_in,
         check_out=stay.check_out,
         nights=stay.nights,
         guests=wish.guests,
-        lines=quote_lines(made),
+        lines=lines,
         total=Money(made.total, made.currency),
         host_payout=Money(made.payout, made.currency),
         expires_at=until,
+        shown=shown_in(lines, *asked.shown) if asked.shown else None,
     )
     return quoted, made
+
+
+def _promise(quote_id: UUID, home: Home, asked: Asked, made: Bill, until: datetime) -> Promise:
+    shown = asked.shown
+    return Promise(
+        id=quote_id,
+        listing_id=home.id,
+        check_in=asked.stay.check_in,
+        check_out=asked.stay.check_out,
+        guests=asked.wish.guests,
+        pets=asked.wish.pets,
+        coupon=asked.wish.coupon or "",
+        total=made.total,
+        currency=made.currency,
+        until=int(until.timestamp()),
+        exempt=asked.exempt,
+        shown_in=shown.currency if shown else "",
+        rate=shown.rate if shown else 0,
+        rated_on=shown.on if shown else None,
+    )
 
 
 async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
     """Answers `ListingQuestions.terms`."""
     home, days = await store.published(deps.docs, listing_id)
-    stay = _asked(home, wish)
+    stay = _stay(wish)
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):
         raise QuoteMismatch
-    coupon = await _coupon(deps, listing_id, wish, guest_id)
-    now = deps.clock.now()
+    asked = Asked(
+        wish=wish,
+        stay=stay,
+        now=deps.clock.now(),
+        coupon=await _coupon(deps, listing_id, wish, guest_id),
+        taxes=await taxes_now(deps),
+        exempt=promise.exempt,  # what the guest said of the party, and the rate that was promised
+        shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
+    )
     at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, stay, wish, now, guest_id)
-    quoted, made = _quote(deps, home, at.prices, stay, wish, coupon, now)
-    if now >= promise.expires_at:
+    await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
+    quoted, made = _quote(deps, home, at.prices, asked)
+    if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
         listing_id=home.id,
@@ -190,14 +249,15 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         quoted_total=Money(promise.total, promise.currency),
         split=made.split,
         nightly=[Money(price, made.currency) for price in made.nightly],
-        host_funds_coupon=coupon is not None and coupon.host_funded,
+        host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
+        deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
     )
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
     """Answers `ListingQuestions.free_instead`."""
     home, days = await store.published(deps.docs, listing_id)
-    stay = _asked(home, wish)
+    stay = _stay(wish)
     more = [
         Span(id=listing_id, kind=BOOKED, check_in=other.check_in, check_out=other.check_out)
         for other in taken
@@ -211,14 +271,14 @@ async def offers(
 ) -> list[Offer]:
     """Answers `ListingQuestions.offers`."""
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
-    fees = deps.fees
+    fees, taxes = deps.fees, await taxes_now(deps)
     made: list[Offer] = []
     for home, days in await store.homes_and_days(deps.docs, listing_ids):
         if home.status != PUBLISHED or home.pricing is None:
             continue
         at = ready(home, days)
         if refusal(at.openings, stay, now, guests=guests, pets=pets) is None:
-            price = bill(at.prices, stay, now, fees, guests=guests, pets=pets)
+            price = bill(at.prices, stay, now, fees, guests=guests, pets=pets, taxes=taxes)
             made.append(Offer(home.id, Money(price.total, price.currency), price.mean_night))
     return made
 

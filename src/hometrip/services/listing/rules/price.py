@@ -10,12 +10,14 @@ from datetime import date, datetime
 
 import msgspec
 
-from hometrip.kernel.money import Money, half_up
+from hometrip.kernel.money import Money, half_up, total
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 from hometrip.services.listing.rules.calendar import Calendar, lay_days, lay_seasons, season_of
 from hometrip.services.listing.rules.home import Home, Pricing
+from hometrip.services.listing.rules.rates import converted, written
+from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 
 MONTH, WEEK = 28, 7
 # From so many nights on, writing layer upon layer is faster than asking for each night.
@@ -43,6 +45,7 @@ class Prices:
         self.zone = home.time_zone
         self.starts = calendar.starts.toordinal() if calendar.starts else 0
         self.dated = calendar.prices
+        self.spot = spot(home.address.country, home.address.region, home.address.city)
 
     def of_night(self, night: date) -> int:
         """Minor units: the day's own price, else the season's, else the weekend's, else the base."""
@@ -73,13 +76,15 @@ class Prices:
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line in minor units; `bp` is the share that made it."""
+    """One line in minor units; `bp` is the share that made it, `tax` and `on` are those of a tax."""
 
     kind: str
     amount: int
     quantity: int | None = None
     unit: int | None = None
     bp: int | None = None
+    tax: TaxTerms | None = None
+    on: list[str] | None = None
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -114,8 +119,13 @@ def bill(
     guests: int,
     pets: int = 0,
     coupon: CouponTerms | None = None,
+    taxes: Taxes = NO_TAXES,
+    exempt: int = 0,
 ) -> Bill:
-    """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it."""
+    """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it.
+
+    `exempt` of the guests are too young for taxes that spare the young.
+    """
     nightly = prices.of_nights(stay.check_in, stay.nights)
     nights = Line("nights", sum(nightly), stay.nights, nightly[0] if min(nightly) == max(nightly) else None)
     lines = [nights]
@@ -132,14 +142,14 @@ def bill(
         subtotal -= taken_off
     if fee := half_up(subtotal * fees.guest_bp, 10_000):
         lines.append(Line("service_fee", fee, bp=fees.guest_bp))
-    taxes: dict[str, int] = {}  # taxes by area have their place here; no area has one yet
+    lines += _taxes(prices, stay, nightly, lines, taxes, Party(guests=guests, exempt=exempt))
     return Bill(
         currency=prices.currency,
         nightly=nightly,
         lines=lines,
-        total=sum(line.amount for line in lines) + sum(taxes.values()),
+        total=sum(line.amount for line in lines),
         payout=for_host - half_up(for_host * fees.host_bp, 10_000),
-        taxes=taxes,
+        taxes=_by_area(lines),
     )
 
 
@@ -183,6 +193,36 @@ def _extras(prices: Prices, stay: Stay, guests: int, pets: int) -> list[Line]:
     ]
 
 
+def _taxes(
+    prices: Prices, stay: Stay, nightly: list[int], lines: list[Line], taxes: Taxes, party: Party
+) -> list[Line]:
+    paid = {line.kind: line.amount for line in lines}
+    return [
+        Line(
+            "tax",
+            found.amount,
+            found.times,
+            _unit(found.rule, prices.currency),
+            bp=found.rule.bp,
+            tax=found.rule,
+            on=found.on,
+        )
+        for found in tax_lines(taxes, prices.spot, stay, nightly, paid, party, prices.currency)
+    ]
+
+
+def _unit(rule: TaxTerms, currency: str) -> int | None:
+    return rule.amount.amount if rule.amount and rule.amount.currency == currency else None
+
+
+def _by_area(lines: list[Line]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for line in lines:
+        if line.tax is not None:
+            sums[line.tax.area.name] = sums.get(line.tax.area.name, 0) + line.amount
+    return sums
+
+
 def _coupon(coupon: CouponTerms, subtotal: int, currency: str) -> int:
     """What it takes off: never more than there is."""
     for amount in (coupon.fixed, coupon.minimum):
@@ -209,9 +249,19 @@ def quote_lines(made: Bill) -> list[QuoteLine]:
             amount=Money(line.amount, made.currency),
             quantity=line.quantity,
             unit=None if line.unit is None else Money(line.unit, made.currency),
+            area=line.tax.area.name if line.tax else None,
+            on=line.on,
         )
         for line in made.lines
     ]
+
+
+def shown_in(lines: list[QuoteLine], currency: str, rate: int, on: date) -> ShownIn:
+    """The lines in another currency, each rounded by itself, and their sum."""
+    amounts = [converted(line.amount, rate, currency) for line in lines]
+    return ShownIn(
+        currency=currency, rate=written(rate), on=on, total=total(amounts, currency), lines=amounts
+    )
 
 
 _LABELS = {
@@ -229,6 +279,8 @@ def _label(line: Line) -> str:
         return f"{count} night" if count == 1 else f"{count} nights"
     if line.kind == "length_discount":
         return _with_share("Length-of-stay discount", line.bp)
+    if line.tax is not None:
+        return _with_share(line.tax.label, line.bp)
     if line.kind == "extra_guests":
         return "Extra guests"
     if line.kind == "pets":

@@ -17,7 +17,10 @@ _SIGNATURE_BYTES = 16
 
 
 class Promise(msgspec.Struct, frozen=True, array_like=True):
-    """What a quote's id says. Times in whole seconds since 1970, so that nothing is lost on the way."""
+    """What a quote's id says. Times in whole seconds since 1970, so that nothing is lost on the way.
+
+    `rate` is what one unit of `currency` is in `shown_in`, frozen for as long as the quote is good.
+    """
 
     id: UUID
     listing_id: UUID
@@ -29,6 +32,10 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
     total: int
     currency: str
     until: int
+    exempt: int = 0
+    shown_in: str = ""
+    rate: int = 0
+    rated_on: date | None = None
 
     @property
     def expires_at(self) -> datetime:

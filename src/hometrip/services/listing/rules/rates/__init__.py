@@ -1,0 +1,78 @@
+"""Exchange rates of one day, and amounts of one currency told in another.
+
+The bundled table, `eurofxref.csv`, is that of the euro foreign exchange reference rates which the European
+Central Bank publishes each working day (the file of 30 October 2026, as published). Any later file of that
+form takes its place by a setting. Rates are whole numbers all the way: no float ever touches money.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+from hometrip.kernel.money import CURRENCIES, Money, digits_of, half_up
+
+EURO = "EUR"
+# A rate is kept in ten digits after the point: what is shown of it is what was reckoned with.
+SCALE = 10**10
+
+
+class Rates:
+    """What one euro was worth on a day, by currency."""
+
+    def __init__(self, on: date, of_one_euro: dict[str, Fraction]) -> None:
+        self.on = on
+        self._of_one_euro = {**of_one_euro, EURO: Fraction(1)}
+
+    def rate(self, source: str, target: str) -> int | None:
+        """What one of `source` is in `target`, times SCALE, half-up; None where the table lacks one."""
+        from_euro, to_euro = self._of_one_euro.get(target), self._of_one_euro.get(source)
+        if source == target:
+            return SCALE
+        if from_euro is None or to_euro is None:
+            return None
+        exact = from_euro / to_euro * SCALE
+        # A rate that rounds to nothing would make everything free.
+        return half_up(exact.numerator, exact.denominator) or None
+
+
+NO_RATES = Rates(date.min, {})
+
+
+def converted(amount: Money, rate: int, currency: str) -> Money:
+    """The amount in another currency at this rate, half-up once."""
+    numerator = amount.amount * rate * 10 ** digits_of(currency)
+    return Money(half_up(numerator, SCALE * 10 ** digits_of(amount.currency)), currency)
+
+
+def written(rate: int) -> str:
+    """The rate as people write it."""
+    whole, part = divmod(rate, SCALE)
+    return f"{whole}.{part:010d}".rstrip("0").rstrip(".")
+
+
+def read_rates(text: str) -> Rates:
+    """A table in the form of the European Central Bank's `eurofxref.csv`: names, then the day's values.
+
+    `ValueError` tells what cannot be read. Currencies without a value, or of another time, are left out.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise ValueError("a table of rates has a line of names and a line of values")
+    names, values = ([cell.strip() for cell in line.split(",")] for line in lines[:2])
+    if names[0] != "Date" or len(names) != len(values):
+        raise ValueError("a table of rates begins with Date, and has a value for each name")
+    on = _day(values[0])
+    rates: dict[str, Fraction] = {}
+    for name, value in zip(names[1:], values[1:], strict=True):
+        if name in CURRENCIES and value not in ("", "N/A"):
+            rates[name] = Fraction(value)
+            if rates[name] <= 0:
+                raise ValueError(f"the rate of {name} must be more than nothing")
+    return Rates(on, rates)
+
+
+def _day(text: str) -> date:
+    """`30 October 2026`, or `2026-10-30` as in the bank's longer tables."""
+    form = "%Y-%m-%d" if text[:4].isdigit() else "%d %B %Y"
+    return datetime.strptime(text, form).replace(tzinfo=UTC).date()
