@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from hometrip.kernel.money import Money
 from hometrip.ports.payments import IntentError, ProviderIntent
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules
-from hometrip.services.payment.rules import OUT_TO_HOSTS, Entry, Posting
+from hometrip.services.payment.rules import Entry, Posting
 
 AT = utc(2027, 5, 11)
 BOOKING, HOST = UUID(int=1), UUID(int=2)
@@ -54,8 +55,44 @@ class Life:
 
     def __init__(self, split: Split) -> None:
         self.split, self.paid, self.entries = split, total_of(split), list[Entry]()
-        self.promised = self.sent = Money(0, self.paid.currency)
+        self.promised = self.sent = self.deposit = Money(0, self.paid.currency)
+        self.later: Split | None = None
         self.write("capture", rules.capture(self.paid, split, HOST))
+
+    @classmethod
+    def half_paid(cls, split: Split, part: int) -> Life:
+        """Of the whole only a part is paid; the rest of each share comes later."""
+        first = rules.part_of(split, Money(part, split.payout.currency))
+        life = cls(first)
+        life.later = rules.less(split, first)
+        return life
+
+    def take(self, split: Split) -> None:
+        """The second half, or the difference that a dearer change costs."""
+        self.write("capture", rules.capture(total_of(split), split, HOST))
+        self.paid += total_of(split)
+
+    def take_rest(self) -> None:
+        if self.later is not None:
+            self.take(self.later)
+            self.later = None
+
+    def give(self, gives: Split) -> None:
+        """A cheaper change: each share gives its part of the difference."""
+        shares = self.balances(rules.BESIDES_THE_STAY)
+        back = min(total_of(gives), self.paid - self.promised)
+        kept = rules.less(rules.split_of(shares, HOST, self.paid.currency), gives)
+        self.write("refund_promised", rules.back_to_kept(shares, back, kept, HOST))
+        self.promised += back
+
+    def fine(self, amount: int) -> None:
+        self.write("penalty", rules.penalty(Money(amount, self.paid.currency), HOST))
+
+    def keep_deposit(self, amount: int) -> None:
+        taken = Money(amount, self.paid.currency)
+        self.write("capture", rules.held_back(taken))
+        self.write("deposit_claim", rules.claimed(taken, HOST))
+        self.deposit += taken
 
     def write(self, kind: str, lines: list[Posting]) -> None:
         number = UUID(int=len(self.entries) + 10)
@@ -75,8 +112,10 @@ class Life:
         self.promised += back
 
     def cancel(self, kept: Split) -> None:
+        kept = rules.within(kept, self.paid)
         back = min(self.paid - total_of(kept), self.paid - self.promised)
-        self.write("refund_promised", rules.back_to_kept(self.balances(OUT_TO_HOSTS), back, kept, HOST))
+        shares = self.balances(rules.BESIDES_THE_STAY)
+        self.write("refund_promised", rules.back_to_kept(shares, back, kept, HOST))
         self.promised += back
 
     def send(self) -> None:
@@ -89,13 +128,17 @@ class Life:
             self.write("payout", rules.paid_out(Money(owed, self.paid.currency), HOST))
 
 
+STEPS = ["refund", "cancel", "send", "payout", "rest", "dearer", "cheaper", "penalty", "deposit"]
+
+
 @given(splits(), st.data())
 def test_whatever_happens_the_story_holds_and_nothing_held_is_negative(
     split: Split, data: st.DataObject
 ) -> None:
-    life = Life(split)
-    cancelled = False
-    for step in data.draw(st.lists(st.sampled_from(["refund", "cancel", "send", "payout"]), max_size=8)):
+    whole = total_of(split).amount
+    life = Life.half_paid(split, data.draw(st.integers(0, whole)))
+    cancelled = beside = False
+    for step in data.draw(st.lists(st.sampled_from(STEPS), max_size=10)):
         match step:
             case "refund":
                 life.refund(data.draw(amounts))
@@ -106,12 +149,60 @@ def test_whatever_happens_the_story_holds_and_nothing_held_is_negative(
                 life.send()
             case "payout":
                 life.pay_out()
+            case "rest" if not cancelled:
+                life.take_rest()
+            case "dearer" if not cancelled:
+                life.take(part_of(split, data.draw))
+            case "cheaper" if not cancelled and life.later is None and not life.promised:
+                life.give(part_of(split, data.draw))
+            case "penalty":
+                life.fine(data.draw(amounts))
+                beside = True
+            case "deposit":
+                life.keep_deposit(data.draw(amounts))
         assert rules.story_holds(life.entries) == []
         told = rules.story(life.entries, life.paid.currency)
         assert told.owed_to_guest == (life.promised - life.sent).amount >= 0
-        assert told.captured == life.paid.amount
-        if told.paid_out == 0:
+        assert told.captured == (life.paid + life.deposit).amount
+        if told.paid_out == 0 and not beside:
             assert told.held >= 0
+
+
+@given(splits(), st.data())
+def test_two_halves_are_together_exactly_the_whole(split: Split, data: st.DataObject) -> None:
+    part = Money(data.draw(st.integers(0, total_of(split).amount)), split.payout.currency)
+    first = rules.part_of(split, part)
+    assert total_of(first) == part
+    for share, half in zip(shares_of(split), shares_of(first), strict=True):
+        # Within one unit of the exact proportion, and never more than the share.
+        assert abs(half * total_of(split).amount - share * part.amount) < max(1, total_of(split).amount)
+        assert 0 <= half <= share or share == 0 == total_of(split).amount
+    life = Life.half_paid(split, part.amount)
+    life.take_rest()
+    left = {account: -amount for account, amount in life.balances().items() if account != rules.CLEARING}
+    assert left == {account: share.amount for account, share in rules.owed(split, HOST).items() if share}
+
+
+def shares_of(split: Split) -> list[int]:
+    taxes = [split.taxes[area].amount for area in sorted(split.taxes)]
+    return [split.payout.amount, split.platform.amount, *taxes]
+
+
+@given(amounts, st.dates(date(2026, 1, 1), date(2032, 1, 1)), st.integers(1, 365))
+def test_the_months_of_a_stay_are_paid_exactly_and_each_for_its_nights(
+    amount: int, check_in: date, nights: int
+) -> None:
+    earned = Money(amount, "EUR")
+    steps = rules.payout_steps(check_in, check_in + nights * DAY, AT)
+    assert len(steps) == 1 if nights < 28 else len(steps) >= nights // 31
+    assert steps[0].due_at == AT + DAY
+    assert steps[-1].until == nights
+    assert [step.until for step in steps] == sorted({step.until for step in steps})
+    out = [0, *(rules.earned_until(earned, step.until, nights).amount for step in steps)]
+    assert out == sorted(out)
+    assert out[-1] == amount
+    if nights < 365:
+        assert all(step.due_at < AT + nights * DAY + DAY for step in steps)
 
 
 @given(splits(), st.data())

@@ -33,7 +33,7 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider says of a payment. `status` is one of Stripe's:
 
     requires_payment_method, requires_confirmation, requires_action, processing, requires_capture, succeeded,
-    canceled.
+    canceled. `method` is the token of the card that paid, where it is kept for a customer.
     """
 
     id: str
@@ -44,6 +44,7 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     refunded: Money
     next_action: dict[str, Any] | None = None
     last_error: IntentError | None = None
+    method: str | None = None
     metadata: dict[str, str] = {}
     created: datetime | None = None
 
@@ -63,6 +64,24 @@ class ProviderTransfer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     amount: Money
     status: str
+
+
+class SavedMethod(msgspec.Struct, frozen=True):
+    """A card that is kept at the provider, by its token."""
+
+    id: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's account at the provider. `missing` names what it still wants to know of its owner."""
+
+    id: str
+    can_be_paid: bool
+    missing: list[str] = []
 
 
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,13 +118,14 @@ class Payments(Protocol):
 
     - Declines are not errors: the intent comes back with `last_error` and status requires_payment_method.
     - With `capture="manual"` a confirmed intent is authorised (requires_capture), and captured or cancelled
-      later.
+      later; of what was authorised a part may be captured, and the rest is released then.
+    - An intent that is made for a `customer` keeps the card that pays it, to be charged again.
     - Amounts never exceed what is there: capturing more than authorised, or refunding more than captured, is
       `ProviderRefused`.
     """
 
     async def create_intent(
-        self, amount: Money, *, capture: str, metadata: Mapping[str, str], key: str
+        self, amount: Money, *, capture: str, metadata: Mapping[str, str], key: str, customer: str = ""
     ) -> ProviderIntent:
         """`capture` is "automatic" or "manual"."""
         ...
@@ -119,9 +139,20 @@ class Payments(Protocol):
         """
         ...
 
+    async def charge_again(self, intent_id: str, *, method: str, key: str) -> ProviderIntent:
+        """Charge a card that is kept for the intent's customer, its owner absent.
+
+        Where the bank wants to hear from them it is a decline, `authentication_required`.
+        """
+        ...
+
     async def get_intent(self, intent_id: str) -> ProviderIntent: ...
 
-    async def capture_intent(self, intent_id: str, *, key: str) -> ProviderIntent: ...
+    async def capture_intent(
+        self, intent_id: str, *, amount: Money | None = None, key: str
+    ) -> ProviderIntent:
+        """All that was authorised, or that part of it."""
+        ...
 
     async def cancel_intent(self, intent_id: str, *, key: str) -> ProviderIntent:
         """Release the authorisation, or make an unpaid intent unpayable."""
@@ -133,6 +164,25 @@ class Payments(Protocol):
         self, amount: Money, *, destination: str, metadata: Mapping[str, str], key: str
     ) -> ProviderTransfer:
         """Pay that much out to a host's account."""
+        ...
+
+    async def methods(self, customer: str) -> list[SavedMethod]:
+        """The cards that are kept for a customer."""
+        ...
+
+    async def forget_method(self, customer: str, method: str) -> bool:
+        """Keep the card no longer; False where the customer has no such card. Safe to repeat."""
+        ...
+
+    async def open_account(self, owner: str, *, key: str) -> ProviderAccount:
+        """The account of a host, which is opened if there is none."""
+        ...
+
+    async def get_account(self, account_id: str) -> ProviderAccount: ...
+
+    async def account_link(self, account_id: str, *, back_to: str) -> str:
+        """A page on which the owner tells the provider what is missing, and from which they come `back_to`.
+        It is good once, for a few minutes."""
         ...
 
     async def intents_since(self, since: datetime) -> list[ProviderIntent]:

@@ -12,12 +12,15 @@ from hometrip.ports.peer import command
 
 
 class PaymentEvent(Event):
+    """`change_id` names the change of the booking whose difference the payment is for."""
+
     about = ("payment", "payment_id")
 
     payment_id: UUID
     booking_id: UUID
     guest_id: UUID
     amount: Money
+    change_id: UUID | None = None
 
 
 class PaymentIntentCreated(PaymentEvent):

@@ -8,13 +8,23 @@ from hometrip.kernel.events import Event
 from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCancelled,
+    BookingChanged,
     BookingConfirmed,
     BookingDeclined,
     BookingExpired,
     BookingUnpayable,
+    DisputeOpened,
+    DisputeResolved,
 )
 from hometrip.services.payment import actions, rules, store
-from hometrip.services.payment.actions import Deps, PaymentLookDue, PayoutDue, RefundDue, TransferDue
+from hometrip.services.payment.actions import (
+    BalanceDue,
+    Deps,
+    PaymentLookDue,
+    PayoutDue,
+    RefundDue,
+    TransferDue,
+)
 
 
 async def capture_when_accepted(deps: Deps, event: BookingAccepted) -> None:
@@ -34,43 +44,43 @@ async def release_when_expired(deps: Deps, event: BookingExpired) -> None:
 
 
 async def refund_when_unpayable(deps: Deps, event: BookingUnpayable) -> None:
-    """Booking has seen the payment and cannot have it: all of it goes back."""
     async with deps.db.transaction() as tx:
-        if not await tx.first_time(event, "payment.refund_when_unpayable"):
-            return
-        payment = await store.live_payment(tx, event.booking_id)
-        if payment is not None and payment.status == rules.SUCCEEDED:
-            cause = f"{event.name}:{event.booking_id}"
-            await actions.give_all_back(deps, tx, payment, reason=event.name, cause=cause)
-        elif payment is not None:
-            await actions.want(deps, tx, payment.id, "cancel")
+        if await tx.first_time(event, "payment.refund_when_unpayable"):
+            await actions.unpayable(deps, tx, event)
 
 
 async def refund_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
-    """Exactly what the cancellation showed goes back; what was never captured is released."""
     async with deps.db.transaction() as tx:
-        if not await tx.first_time(event, "payment.refund_when_cancelled"):
-            return
-        payment = await store.live_payment(tx, event.booking_id)
-        if payment is None:
-            return
-        if payment.status != rules.SUCCEEDED:
-            await actions.want(deps, tx, payment.id, "cancel")
-            return
-        kept = event.kept
-        if not any((event.refund.amount, kept.payout.amount, kept.platform.amount, kept.taxes)):
-            # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
-            # BookingUnpayable, which gives all of it back.
-            return
-        cause = f"cancelled:{event.booking_id}"
-        await actions.give_back(deps, tx, payment, event.refund, event.kept, reason=event.why, cause=cause)
-        await actions.plan_payout(deps, tx, event.booking)
+        if await tx.first_time(event, "payment.refund_when_cancelled"):
+            await actions.cancelled(deps, tx, event)
 
 
-async def plan_payout_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
+async def settle_when_changed(deps: Deps, event: BookingChanged) -> None:
     async with deps.db.transaction() as tx:
-        if await tx.first_time(event, "payment.plan_payout_when_confirmed"):
-            await actions.plan_payout(deps, tx, event.booking)
+        if await tx.first_time(event, "payment.settle_when_changed"):
+            await actions.changed(deps, tx, event)
+
+
+async def hold_payouts_when_disputed(deps: Deps, event: DisputeOpened) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "payment.hold_payouts_when_disputed"):
+            await actions.disputed(deps, tx, event)
+
+
+async def settle_when_resolved(deps: Deps, event: DisputeResolved) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "payment.settle_when_resolved"):
+            await actions.resolved(deps, tx, event)
+
+
+async def plan_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "payment.plan_when_confirmed"):
+            await actions.confirmed(deps, tx, event.booking)
+
+
+async def charge_balance_when_due(deps: Deps, event: BalanceDue) -> None:
+    await actions.charge_balance(deps, event)
 
 
 async def look_when_due(deps: Deps, event: PaymentLookDue) -> None:

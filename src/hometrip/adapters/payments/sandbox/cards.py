@@ -10,21 +10,36 @@ import msgspec
 from hometrip.ports.payments import Card, IntentError
 
 
-class Behaviour(msgspec.Struct, frozen=True):
-    """What happens when the card is charged: nothing wrong, a decline, and perhaps a question by the bank
-    first."""
+class Plastic(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What happens when the card is charged: nothing wrong, a decline, perhaps a question by the bank first.
+
+    `alone` is what becomes of a charge when its owner is not there: it pays, its bank asks (which nobody
+    answers then), or declines. Brand, last four digits and expiry are all that is known of the card itself.
+    """
 
     decline: IntentError | None = None
     asks_first: bool = False
+    alone: str = "pays"
+    brand: str = ""
+    last4: str = ""
+    exp_month: int = 12
+    exp_year: int = 0
 
 
 def _declined(reason: str, detail: str) -> IntentError:
     return IntentError("card_declined", detail, reason)
 
 
-APPROVED = Behaviour()
-ASKS_FIRST = Behaviour(asks_first=True)
+APPROVED = Plastic()
+ASKS_FIRST = Plastic(asks_first=True)
+ASKS_ALWAYS = Plastic(asks_first=True, alone="asks")
+PAYS_ONCE = Plastic(alone="declines")
 
+NEEDS_ITS_OWNER = IntentError(
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+    "authentication_required",
+)
 GENERIC = _declined("generic_decline", "Your card was declined.")
 INSUFFICIENT_FUNDS = _declined("insufficient_funds", "Your card has insufficient funds.")
 LOST = _declined("lost_card", "Your card was declined.")
@@ -39,7 +54,7 @@ PROCESSING = IntentError(
 )
 
 # (number, the tokens of the same card, what it does), from Stripe's page of test cards.
-_CARDS: tuple[tuple[str, str, Behaviour], ...] = (
+_CARDS: tuple[tuple[str, str, Plastic], ...] = (
     ("4242424242424242", "pm_card_visa", APPROVED),
     ("4012888888881881", "", APPROVED),
     ("4000056655665556", "pm_card_visa_debit", APPROVED),
@@ -63,68 +78,93 @@ _CARDS: tuple[tuple[str, str, Behaviour], ...] = (
     ("4000008260000000", "pm_card_gb", APPROVED),
     ("4000000000000077", "pm_card_bypassPending", APPROVED),
     ("4000000000003055", "pm_card_threeDSecureOptional", APPROVED),
-    ("4000000000000002", "pm_card_visa_chargeDeclined pm_card_chargeDeclined", Behaviour(GENERIC)),
+    ("4000000000000002", "pm_card_visa_chargeDeclined pm_card_chargeDeclined", Plastic(GENERIC)),
     (
         "4000000000009995",
         "pm_card_visa_chargeDeclinedInsufficientFunds pm_card_chargeDeclinedInsufficientFunds",
-        Behaviour(INSUFFICIENT_FUNDS),
+        Plastic(INSUFFICIENT_FUNDS),
     ),
     (
         "4000000000009987",
         "pm_card_visa_chargeDeclinedLostCard pm_card_chargeDeclinedLostCard",
-        Behaviour(LOST),
+        Plastic(LOST),
     ),
     (
         "4000000000009979",
         "pm_card_visa_chargeDeclinedStolenCard pm_card_chargeDeclinedStolenCard",
-        Behaviour(STOLEN),
+        Plastic(STOLEN),
     ),
     (
         "4000000000000069",
         "pm_card_chargeDeclinedExpiredCard pm_card_visa_chargeDeclinedExpiredCard",
-        Behaviour(EXPIRED),
+        Plastic(EXPIRED),
     ),
     (
         "4000000000000127",
         "pm_card_chargeDeclinedIncorrectCvc pm_card_visa_chargeDeclinedIncorrectCvc",
-        Behaviour(WRONG_CVC),
+        Plastic(WRONG_CVC),
     ),
     (
         "4000000000000119",
         "pm_card_chargeDeclinedProcessingError pm_card_visa_chargeDeclinedProcessingError",
-        Behaviour(PROCESSING),
+        Plastic(PROCESSING),
     ),
-    ("4000000000006975", "pm_card_visa_chargeDeclinedVelocityLimitExceeded", Behaviour(VELOCITY)),
-    ("4100000000000019", "pm_card_radarBlock pm_card_chargeDeclinedFraudulent", Behaviour(FRAUDULENT)),
+    ("4000000000006975", "pm_card_visa_chargeDeclinedVelocityLimitExceeded", Plastic(VELOCITY)),
+    ("4100000000000019", "pm_card_radarBlock pm_card_chargeDeclinedFraudulent", Plastic(FRAUDULENT)),
+    # With its owner it pays; a charge later on is declined.
+    ("4000000000000341", "pm_card_chargeCustomerFail", PAYS_ONCE),
     ("4000002500003155", "pm_card_authenticationRequiredOnSetup", ASKS_FIRST),
-    ("4000002760003184", "pm_card_authenticationRequired", ASKS_FIRST),
+    ("4000002760003184", "pm_card_authenticationRequired", ASKS_ALWAYS),
     ("4000003800000446", "pm_card_authenticationRequiredSetupForOffSession", ASKS_FIRST),
-    ("4000000000003220", "pm_card_threeDSecure2Required", ASKS_FIRST),
-    ("4000000000003063", "pm_card_threeDSecureRequired", ASKS_FIRST),
-    ("4000008400001629", "pm_card_threeDSecureRequiredChargeDeclined", Behaviour(GENERIC, asks_first=True)),
+    ("4000000000003220", "pm_card_threeDSecure2Required", ASKS_ALWAYS),
+    ("4000000000003063", "pm_card_threeDSecureRequired", ASKS_ALWAYS),
+    ("4000008400001629", "pm_card_threeDSecureRequiredChargeDeclined", Plastic(GENERIC, asks_first=True)),
     (
         "4000008400001280",
         "pm_card_threeDSecureRequiredProcessingError",
-        Behaviour(PROCESSING, asks_first=True),
+        Plastic(PROCESSING, asks_first=True),
     ),
     (
         "4000008260003178",
         "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
-        Behaviour(INSUFFICIENT_FUNDS, asks_first=True),
+        Plastic(INSUFFICIENT_FUNDS, asks_first=True),
     ),
 )
-BY_NUMBER = {number: behaviour for number, _, behaviour in _CARDS}
-BY_TOKEN = {token: behaviour for _, tokens, behaviour in _CARDS for token in tokens.split()}
+_BRANDS = (
+    ("34", "amex"),
+    ("37", "amex"),
+    ("30", "diners"),
+    ("36", "diners"),
+    ("35", "jcb"),
+    ("4", "visa"),
+    ("60", "discover"),
+    ("62", "unionpay"),
+    ("2", "mastercard"),
+    ("5", "mastercard"),
+)
+YEARS_OF_A_TOKEN = 2040
+
+
+def _printed(number: str, card: Plastic, month: int = 12, year: int = YEARS_OF_A_TOKEN) -> Plastic:
+    """The card with what is written on it."""
+    brand = next((brand for begins, brand in _BRANDS if number.startswith(begins)), "unknown")
+    return msgspec.structs.replace(card, brand=brand, last4=number[-4:], exp_month=month, exp_year=year)
+
+
+BY_NUMBER = {number: card for number, _, card in _CARDS}
+BY_TOKEN = {token: _printed(number, card) for number, tokens, card in _CARDS for token in tokens.split()}
 
 _NUMBER = re.compile(r"[0-9]{12,19}")
 _CVC = re.compile(r"[0-9]{3,4}")
 
 
-def behaviour_of(card: Card, now: datetime) -> Behaviour:
+def plastic_of(card: Card, now: datetime) -> Plastic:
     """What a card that was typed in does; a card that cannot be one is a decline that names what is wrong."""
     number = card.number.replace(" ", "").replace("-", "")
     wrong = _what_is_wrong(number, card, now)
-    return Behaviour(wrong) if wrong else BY_NUMBER.get(number, Behaviour(REAL_CARD))
+    if wrong:
+        return Plastic(wrong)
+    return _printed(number, BY_NUMBER.get(number, Plastic(REAL_CARD)), card.exp_month, card.exp_year)
 
 
 def _what_is_wrong(number: str, card: Card, now: datetime) -> IntentError | None:

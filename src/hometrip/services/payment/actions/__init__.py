@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from hometrip.services.payment.actions.changing import (
+    cancelled,
+    changed,
+    confirmed,
+    disputed,
+    resolved,
+    unpayable,
+)
 from hometrip.services.payment.actions.deps import (
+    BalanceDue,
     Deps,
     PaymentLookDue,
     PayoutDue,
     RefundDue,
     TransferDue,
 )
+from hometrip.services.payment.actions.opening import open_intent
 from hometrip.services.payment.actions.paying import (
     capture,
     confirm,
     hear,
     look,
     look_again,
-    open_intent,
     settle,
     want,
 )
-from hometrip.services.payment.actions.paying_out import pay_out, plan_payout, transfer
+from hometrip.services.payment.actions.paying_out import (
+    pay_out,
+    replan,
+    transfer,
+)
+from hometrip.services.payment.actions.plans import charge_balance
 from hometrip.services.payment.actions.reading import (
     history,
     host_balance,
@@ -30,18 +44,22 @@ from hometrip.services.payment.actions.reading import (
     refunds,
     verify,
 )
-from hometrip.services.payment.actions.refunding import give_all_back, give_back, refund, send_back
+from hometrip.services.payment.actions.refunding import refund, send_back
 
 __all__ = [
+    "BalanceDue",
     "Deps",
     "PaymentLookDue",
     "PayoutDue",
     "RefundDue",
     "TransferDue",
+    "cancelled",
     "capture",
+    "changed",
+    "charge_balance",
     "confirm",
-    "give_all_back",
-    "give_back",
+    "confirmed",
+    "disputed",
     "hear",
     "history",
     "host_balance",
@@ -52,13 +70,15 @@ __all__ = [
     "pay_out",
     "payment",
     "payouts",
-    "plan_payout",
     "reconciliation",
     "refund",
     "refunds",
+    "replan",
+    "resolved",
     "send_back",
     "settle",
     "transfer",
+    "unpayable",
     "verify",
     "want",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.clock import Clock
@@ -11,7 +12,7 @@ from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Database, Tx
 from hometrip.ports.payments import Payments
 from hometrip.services.booking.contract import BookingQuestions
-from hometrip.services.payment import rules
+from hometrip.services.payment import rules, store
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,20 @@ class RefundDue(Event):
     tries: int = 0
 
 
+class BalanceDue(Event):
+    """Charge the second half of a stay's price to the card that paid the first; `attempt` numbers the tries
+    that were declined, `tries` those that were not answered."""
+
+    name = "payment.balance_due"
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+    attempt: int = 0
+    tries: int = 0
+
+
 class PayoutDue(Event):
-    """24 hours after check-in: what the host is owed for a booking is paid out."""
+    """Its day has come: what the host is owed for a booking by then is paid out."""
 
     name = "payment.payout_due"
     about = ("payout", "payout_id")
@@ -62,6 +75,16 @@ class TransferDue(Event):
     tries: int = 0
 
 
-async def again(deps: Deps, tx: Tx, errand: PaymentLookDue | RefundDue | TransferDue) -> None:
+async def again(deps: Deps, tx: Tx, errand: PaymentLookDue | RefundDue | TransferDue | BalanceDue) -> None:
     """The same errand once more, `tries` counted, after a wait that grows; the key keeps it from doubling."""
     await tx.emit_later(errand, deps.clock.now() + rules.wait(errand.tries))
+
+
+def told(kind: type[Any], payment: store.Payment, **more: Any) -> Event:
+    """The event of that kind about the whole of a payment."""
+    change = payment.part.removeprefix(rules.CHANGE) if payment.part.startswith(rules.CHANGE) else None
+    facts = {"amount": payment.amount, "change_id": None if change is None else UUID(change), **more}
+    event: Event = kind(
+        payment_id=payment.id, booking_id=payment.booking_id, guest_id=payment.guest_id, **facts
+    )
+    return event

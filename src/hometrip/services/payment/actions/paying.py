@@ -1,4 +1,4 @@
-"""From an intent to money: opening, confirming, capturing, releasing, and settling what the provider says.
+"""From an intent to money: confirming, capturing, releasing, and settling what the provider says.
 
 The provider is asked outside of every transaction, with a key made of our own ids, so that asking twice is
 harmless. Before it is asked, the payment is marked and a timer set: whatever is lost between its answer and
@@ -15,84 +15,24 @@ import msgspec
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.events import Event
-from hometrip.kernel.money import zero
+from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import Card, ProviderDown, ProviderIntent, ProviderRefused
-from hometrip.services.booking.contract import Payable
+from hometrip.ports.payments import Card, IntentError, ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
-from hometrip.services.payment.actions.deps import Deps, PaymentLookDue, again
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, PaymentLookDue, again, told
+from hometrip.services.payment.actions.papering import INVOICE, issue
+from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.actions.refunding import give_payment_back
 from hometrip.services.payment.contract import (
     NotPayable,
     PaymentActionRequired,
     PaymentCanceled,
     PaymentCreated,
     PaymentFailed,
-    PaymentIntentCreated,
     PaymentSucceeded,
 )
-
-
-async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once = NO_KEY) -> Intent:
-    """The booking's one open payment, made if there is none; `NotPayable` where nothing is awaited."""
-    payable = await deps.booking.payable(booking_id)
-    if payable.guest_id != caller.id:
-        raise NotFound
-    async with deps.db.read() as db:
-        known = await store.live_payment(db, booking_id)
-        earlier = await store.payments_of(db, booking_id)
-    if known is None:
-        made = await _at_provider(deps, payable, earlier)
-        known = await _remember(deps, payable, made)
-    answer = intent_of(known, secret=True)
-    if once:
-        async with deps.db.transaction() as tx:
-            await tx.once(once)
-            await tx.answer(once, answer)
-    return answer
-
-
-async def _at_provider(deps: Deps, payable: Payable, earlier: int) -> ProviderIntent:
-    late = payable.hold_until is not None and deps.clock.now() >= payable.hold_until
-    if payable.status != "pending" or late:
-        status = "expired" if late and payable.status == "pending" else payable.status
-        raise NotPayable(f"the booking is {status}", status=status)
-    # The same for everyone who asks at once, and for one who asks again after a crash.
-    return await deps.payments.create_intent(
-        payable.total,
-        capture=payable.capture,
-        metadata={"booking_id": str(payable.booking_id)},
-        key=f"intent:{payable.booking_id}:{earlier}",
-    )
-
-
-async def _remember(deps: Deps, payable: Payable, made: ProviderIntent) -> store.Payment:
-    payment = store.Payment(
-        id=deps.new_id(),
-        booking_id=payable.booking_id,
-        guest_id=payable.guest_id,
-        host_id=payable.host_id,
-        provider_id=made.id,
-        client_secret=made.client_secret,
-        status=made.status,
-        amount=made.amount,
-        split=payable.split,
-        captured=zero(made.amount.currency),
-        promised_back=zero(made.amount.currency),
-        created_at=deps.clock.now(),
-    )
-    try:
-        async with deps.db.transaction() as tx:
-            await store.add_payment(tx, payment)
-            await tx.emit(told(PaymentIntentCreated, payment))
-    except store.AlreadyOpen:
-        async with deps.db.read() as db:
-            known = await store.live_payment(db, payable.booking_id)
-        if known is None:
-            raise
-        return known
-    return payment
 
 
 async def confirm(
@@ -147,19 +87,25 @@ async def look_later(deps: Deps, tx: Tx, payment_id: UUID, **fields: Any) -> Non
 
 
 async def settle(
-    deps: Deps, payment_id: UUID, intent: ProviderIntent, *, attempt: int | None = None, once: Once = NO_KEY
+    deps: Deps,
+    payment_id: UUID,
+    intent: ProviderIntent,
+    *,
+    attempt: int | None = None,
+    once: Once = NO_KEY,
+    quiet: bool = False,
 ) -> store.Payment:
     """Write what the provider says, with its journal entry and its event; the same answer has effect once.
 
     `attempt` numbers the confirmation that this is the answer to. Without it (a webhook, a later look) only
-    what differs from what is known has an effect.
+    what differs from what is known has an effect. `quiet` leaves it to the caller to tell of a decline.
     """
     async with deps.db.transaction() as tx:
         before = await store.payment(tx, payment_id)
         if rules.moves_on(before.status, intent) and (
             attempt == before.attempt or rules.tells_more(before, intent)
         ):
-            await _write(deps, tx, before, intent)
+            await _write(deps, tx, before, intent, quiet=quiet)
         after = await _answered(deps, tx, payment_id, by_confirming=attempt is not None)
         if once:
             await tx.once(once)
@@ -179,28 +125,58 @@ async def _answered(deps: Deps, tx: Tx, payment_id: UUID, *, by_confirming: bool
     return payment
 
 
-async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent) -> None:
+async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent, *, quiet: bool) -> None:
     ended = intent.status in (rules.SUCCEEDED, rules.CANCELED)
-    await store.change_payment(
-        tx,
-        before.id,
-        status=intent.status,
-        captured=intent.captured.amount,
-        next_action=intent.next_action,
-        last_error=intent.last_error,
-        attempt=before.attempt + 1,
-        wanted=None if ended else before.wanted,
-    )
+    changes = {
+        "status": intent.status,
+        "captured": intent.captured.amount,
+        "next_action": intent.next_action,
+        "last_error": intent.last_error,
+        "method": intent.method,
+        "attempt": before.attempt + 1,
+        "wanted": None if ended else before.wanted,
+    }
+    await store.change_payment(tx, before.id, **changes)
+    wanted_now = True
     if intent.status == rules.SUCCEEDED:
-        lines = rules.capture(intent.captured, before.split, before.host_id)
-        entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
-        await store.write(tx, entry)
-    if event := _event_of(before, intent):
+        wanted_now = await _taken(deps, tx, before, intent.captured)
+    event = _event_of(before, intent) if wanted_now else None
+    if event and not (quiet and isinstance(event, PaymentFailed)):
         await tx.emit(event)
+
+
+async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> bool:
+    """The money is here: in the journal, on an invoice, and in what the host will be paid.
+
+    False where it comes too late: a second half or a change's difference that nobody waits for any more goes
+    back at once. (Of a booking's own price booking decides.)
+    """
+    split = before.split if before.part != rules.DEPOSIT else None
+    lines = rules.held_back(captured) if split is None else rules.capture(captured, split, before.host_id)
+    entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
+    await store.write(tx, entry)
+    if split is None:
+        return True
+    await issue(deps, tx, INVOICE, before.id, before, captured, split)
+    in_time = before.wanted != "cancel"
+    if before.part == rules.BALANCE:
+        plan = await store.plan_of(tx, before.booking_id)
+        in_time = plan is not None and await store.move_plan(tx, plan, status="paid")
+        await tx.withdraw(f"{BalanceDue.name}:booking/{before.booking_id}")
+        if in_time:
+            await store.count_with(tx, before.booking_id, rules.BALANCE)
+    if not in_time and before.part != rules.FIRST:
+        paid = await store.payment(tx, before.id)
+        await give_payment_back(deps, tx, paid, reason="too_late", cause=f"too_late:{before.id}")
+        return False
+    await replan(deps, tx, before.booking_id)
+    return True
 
 
 def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
     """What the others are told of this answer."""
+    if before.part == rules.DEPOSIT:
+        return None
     if intent.status == rules.SUCCEEDED:
         return told(PaymentSucceeded, before)
     if intent.status == rules.AUTHORISED:
@@ -212,8 +188,12 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
     if intent.status == rules.CANCELED:
         return told(PaymentCanceled, before)
     if intent.last_error:
-        return told(PaymentFailed, before, why=intent.last_error.decline_code or intent.last_error.code)
+        return told(PaymentFailed, before, why=why_declined(intent.last_error))
     return None
+
+
+def why_declined(error: IntentError) -> str:
+    return error.decline_code or error.code
 
 
 async def capture(deps: Deps, booking_id: UUID) -> str:
@@ -290,12 +270,3 @@ async def hear(deps: Deps, body: bytes, signature: str) -> None:
         payment = await store.payment_at_provider(tx, str(subject))
         if payment is not None and payment.status not in (rules.SUCCEEDED, rules.CANCELED):
             await look_now(deps, tx, payment.id)
-
-
-def told(kind: type[Any], payment: store.Payment, **more: Any) -> Event:
-    """The event of that kind about the whole of a payment."""
-    facts = {"amount": payment.amount, **more}
-    event: Event = kind(
-        payment_id=payment.id, booking_id=payment.booking_id, guest_id=payment.guest_id, **facts
-    )
-    return event

@@ -1,4 +1,4 @@
-"""Money on its way to hosts: planned at confirmation, decided and sent 24 hours after check-in."""
+"""Money on its way to hosts: planned as the journal stands, decided and sent when its day has come."""
 
 from __future__ import annotations
 
@@ -6,76 +6,104 @@ from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.events import Event
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, zero
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefused
-from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps, PayoutDue, TransferDue, again
 from hometrip.services.payment.contract import PayoutCompleted, PayoutFailed, PayoutInitiated
 
+DECIDED = ("initiated", "completed", "failed")
 
-async def plan_payout(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
-    """What the host is owed for the booking will be paid out 24 hours after check-in.
 
-    Planned again after the journal has changed it follows it; with nothing owed it is void; once decided it
-    stays as it is.
+async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """What the host will be paid for a confirmed booking, and when, as the journal stands now.
+
+    24 hours after check-in, or month by month; all at once where the stay is over early. What was decided
+    stays as it is; where that was everything and more is owed, it is paid at once. Nothing is paid while a
+    dispute is open, and nothing where nothing is owed.
     """
-    due_at = rules.payout_due_at(booking.check_in_at, deps.clock.now())
-    amount = await _owed(tx, booking.booking_id, booking.host_id, booking.total.currency)
-    planned = await store.payout_of(tx, booking.booking_id)
-    payout_id = planned.id if planned else deps.new_id()
-    status = "due" if amount.amount > 0 else "void"
-    if planned is None:
-        if status == "void":
-            return
-        await store.add_payout(
-            tx,
-            store.Payout(
-                id=payout_id,
-                booking_id=booking.booking_id,
-                host_id=booking.host_id,
-                amount=amount,
-                status=status,
-                due_at=due_at,
-            ),
-        )
-    elif not await store.move_payout(
-        tx, payout_id, "due", status=status, amount=max(0, amount.amount), due_at=due_at
-    ):
+    stay = await store.stay_of(tx, booking_id)
+    if stay is None:
         return
-    if status == "due":
-        await tx.emit_later(PayoutDue(payout_id=payout_id), due_at)
+    earned, owed = await _earned_and_owed(tx, stay)
+    planned = await store.payouts_of(tx, booking_id)
+    decided = [one for one in planned if one.status in DECIDED]
+    open_ones = [one for one in planned if one.status not in DECIDED]
+    status = "held" if await store.is_disputed(tx, booking_id) else "due"
+    nights, out = stay.facts.nights, earned - owed
+    for number, step in enumerate(_steps(stay)[len(decided) :] or [_at_once(deps, stay)]):
+        part = min(rules.earned_until(earned, step.until, nights) - out, owed)
+        amount = max(part, zero(part.currency))
+        row = {
+            "status": status if amount else "void",
+            "amount": amount.amount,
+            "due_at": max(step.due_at, deps.clock.now()),
+            "until": step.until,
+            "nights": nights,
+        }
+        if open_ones:
+            payout_id = open_ones.pop(0).id
+            await store.change_payout(tx, payout_id, **row)
+        elif amount:
+            payout_id = deps.new_id()
+            made = {**row, "amount": amount, "number": len(planned) + number}
+            await store.add_payout(tx, _payout(stay, payout_id, made))
+        else:
+            continue
+        await _set_timer(tx, payout_id, row)
+        out, owed = out + amount, owed - amount
+    for one in open_ones:
+        await store.change_payout(tx, one.id, status="void", amount=0)
+        await _set_timer(tx, one.id, {"status": "void"})
+
+
+def _payout(stay: store.Stay, payout_id: UUID, fields: dict[str, Any]) -> store.Payout:
+    return store.Payout(id=payout_id, booking_id=stay.booking_id, host_id=stay.host_id, **fields)
+
+
+def _steps(stay: store.Stay) -> list[rules.PayoutStep]:
+    facts = stay.facts
+    steps = rules.payout_steps(facts.check_in, facts.check_out, facts.check_in_at)
+    return [rules.PayoutStep(steps[0].due_at, facts.nights)] if stay.over else steps
+
+
+def _at_once(deps: Deps, stay: store.Stay) -> rules.PayoutStep:
+    return rules.PayoutStep(deps.clock.now(), stay.facts.nights)
+
+
+async def _set_timer(tx: Tx, payout_id: UUID, row: dict[str, Any]) -> None:
+    if row["status"] == "due":
+        await tx.emit_later(PayoutDue(payout_id=payout_id), row["due_at"])
     else:
         await tx.withdraw(f"{PayoutDue.name}:payout/{payout_id}")
 
 
-async def follow(tx: Tx, booking_id: UUID) -> None:
-    """A part of what the host was owed went back to the guest: the plan says so."""
-    planned = await store.payout_of(tx, booking_id)
-    if planned is not None:
-        left = await _owed(tx, booking_id, planned.host_id, planned.amount.currency)
-        await store.move_payout(tx, planned.id, "due", amount=max(0, left.amount))
-
-
-async def _owed(tx: Tx, booking_id: UUID, host_id: UUID, currency: str) -> Money:
-    balances = await store.balances(tx, booking_id)
-    return Money(-balances.get(rules.host_payable(host_id), 0), currency)
+async def _earned_and_owed(tx: Tx, stay: store.Stay) -> tuple[Money, Money]:
+    """What is the host's of the booking, and what of it was not paid out yet."""
+    account, currency = rules.host_payable(stay.host_id), stay.facts.total.currency
+    earned = await store.balances(tx, stay.booking_id, without=rules.OUT_TO_HOSTS)
+    owed = await store.balances(tx, stay.booking_id)
+    return Money(-earned.get(account, 0), currency), Money(-owed.get(account, 0), currency)
 
 
 async def pay_out(deps: Deps, payout_id: UUID) -> None:
-    """On its day: what the host is owed for the booking then is taken from the journal and sent."""
+    """On its day: what the host is owed for the booking by then is taken from the journal and sent."""
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         payout = await store.payout(tx, payout_id)
-        if payout.status != "due" or payout.due_at > now:
+        stay = await store.stay_of(tx, payout.booking_id)
+        if payout.status != "due" or payout.due_at > now or stay is None:
             return
-        owed = await _owed(tx, payout.booking_id, payout.host_id, payout.amount.currency)
-        amount = await _less_debts(deps, tx, payout, owed)
+        earned, owed = await _earned_and_owed(tx, stay)
+        part = rules.earned_until(earned, payout.until, payout.nights) - (earned - owed)
+        amount = await _less_debts(deps, tx, payout, min(part, owed))
         if amount.amount <= 0:
             await store.move_payout(tx, payout_id, "due", status="void", amount=0)
             return
-        await store.move_payout(tx, payout_id, "due", status="initiated", amount=amount.amount)
+        destination = await store.account_of(tx, payout.host_id) or str(payout.host_id)
+        fields = {"status": "initiated", "amount": amount.amount, "destination": destination}
+        await store.move_payout(tx, payout_id, "due", **fields)
         lines = rules.paid_out(amount, payout.host_id)
         entry = rules.entry(deps.new_id(), now, "payout", payout.booking_id, payout_id, lines)
         await store.write(tx, entry)
@@ -111,7 +139,7 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
     try:
         sent = await deps.payments.transfer(
             payout.amount,
-            destination=str(payout.host_id),
+            destination=payout.destination or str(payout.host_id),
             metadata={"booking_id": str(payout.booking_id), "payout_id": str(payout.id)},
             key=f"payout:{payout.id}",
         )

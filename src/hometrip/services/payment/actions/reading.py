@@ -25,6 +25,7 @@ from hometrip.services.payment.actions.answers import (
     refund_of,
 )
 from hometrip.services.payment.actions.deps import Deps
+from hometrip.services.payment.actions.papering import INVOICE
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -141,13 +142,15 @@ async def verify(deps: Deps) -> list[str]:
     """Everything about money that is not as it must be, in words; nothing where all is well.
 
     The journal sums to zero in each currency and for each entry, every booking's entries tell a story that
-    holds at each moment, no refund exceeds its payment, and the provider tells the same.
+    holds at each moment, no refund exceeds its payment, each payment has its invoice, no number is missing, and
+    the provider tells the same.
     """
     async with deps.db.read() as db:
         wrong = [f"journal entry {entry_id} does not sum to zero" for entry_id in await store.unbalanced(db)]
         accounts = await store.trial_balance(db, None)
         entries = await store.entries_of(db, None)
         known = await store.every_payment(db)
+        papers, numbers = await store.every_invoice(db), await store.counted(db)
     off = {name: left for name, left in rules.balance(accounts).items() if left}
     wrong += [f"the journal is off by {left} {name}" for name, left in off.items()]
     entries.sort(key=lambda one: (one.booking_id, one.id))
@@ -159,6 +162,13 @@ async def verify(deps: Deps) -> list[str]:
             wrong.append(f"payment {one.id} is {one.status}, which the journal does not tell")
         if one.promised_back > one.captured:
             wrong.append(f"payment {one.id}: {one.promised_back} is promised back of {one.captured}")
+    wrong += rules.gaps([(one.series, one.sequence) for one in papers], numbers)
+    billed = {one.reference: one.amount for one in papers if one.kind == INVOICE}
+    wrong += [
+        f"payment {one.id} of {one.captured} has an invoice of {billed.get(one.id)}"
+        for one in known
+        if one.captured and one.part != rules.DEPOSIT and billed.get(one.id) != one.captured
+    ]
     compared = await reconciliation(deps)
     return wrong + [
         f"{one.provider_id}: {one.what} is {one.ours} here and {one.theirs} at the provider"

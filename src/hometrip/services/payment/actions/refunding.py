@@ -5,16 +5,16 @@ from __future__ import annotations
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
-from hometrip.services.payment.actions.deps import Deps, RefundDue, again
-from hometrip.services.payment.actions.paying import told
-from hometrip.services.payment.actions.paying_out import follow
+from hometrip.services.payment.actions.deps import Deps, RefundDue, again, told
+from hometrip.services.payment.actions.papering import CREDIT_NOTE, issue
+from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.contract import (
     PaymentRefunded,
     RefundCompleted,
@@ -32,41 +32,67 @@ async def refund(
         await tx.once(once)
         payment = await store.payment(tx, payment_id)
         left = payment.captured - payment.promised_back
-        if not payment.captured:
+        if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
         lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
         cause = f"{caller.service or caller.id}:{refund_id}"
         made = await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
-        await follow(tx, payment.booking_id)
+        await _credit(deps, tx, payment, refund_id, back, lines)
+        await replan(deps, tx, payment.booking_id)
         answer = refund_of(made)
         await tx.answer(once, answer)
     return answer
 
 
 async def give_back(
-    deps: Deps, tx: Tx, payment: store.Payment, amount: Money, kept: Split, *, reason: str, cause: str
+    deps: Deps,
+    tx: Tx,
+    payments: list[store.Payment],
+    amount: Money,
+    kept: Split,
+    *,
+    reason: str,
+    cause: str,
 ) -> None:
-    """After a cancellation: exactly `amount` goes back, and each share falls to what it keeps.
-
-    Where part of it went back before, only what is left can.
-    """
-    refund_id = deps.new_id()
-    left = payment.captured - payment.promised_back
+    """Exactly `amount` of a booking's payments goes back, the latest first, and each share falls to what it
+    keeps. Where part of it went back before, only what is left can."""
+    host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
+    left = total((one.captured - one.promised_back for one in payments), currency)
     back = min(amount, left)
-    shares = await store.balances(tx, payment.booking_id, without=rules.OUT_TO_HOSTS)
-    lines = rules.back_to_kept(shares, back, kept, payment.host_id)
-    if back:
-        await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
-    else:
-        now, booking_id = deps.clock.now(), payment.booking_id
-        await store.write(tx, rules.entry(deps.new_id(), now, "cancellation", booking_id, payment.id, lines))
+    shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
+    lines = rules.back_to_kept(shares, back, kept, host_id)
+    if not back:
+        now, entry_id = deps.clock.now(), deps.new_id()
+        await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
+        return
+    first, rest = deps.new_id(), back
+    for number, payment in enumerate(reversed(payments)):
+        part = min(rest, payment.captured - payment.promised_back)
+        if part:
+            refund_id = deps.new_id() if lines == [] else first
+            this = cause if lines else f"{cause}:{number}"
+            await _promise(deps, tx, payment, refund_id, part, lines, reason=reason, cause=this)
+            if lines:
+                await _credit(deps, tx, payment, refund_id, back, lines)
+            rest, lines = rest - part, []
 
 
-async def give_all_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:
+async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:
+    """What is left of one payment goes back, and each share gives what it got of it."""
     left = payment.captured - payment.promised_back
-    kept = rules.nothing_kept(left.currency)
-    await give_back(deps, tx, payment, left, kept, reason=reason, cause=cause)
+    if left:
+        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        kept = rules.less(rules.split_of(shares, payment.host_id, left.currency), payment.split)
+        await give_back(deps, tx, [payment], left, kept, reason=reason, cause=cause)
+
+
+async def _credit(
+    deps: Deps, tx: Tx, payment: store.Payment, refund_id: UUID, back: Money, lines: list[rules.Posting]
+) -> None:
+    gives = {line.account: -line.amount.amount for line in lines}
+    split = rules.split_of(gives, payment.host_id, back.currency)
+    await issue(deps, tx, CREDIT_NOTE, refund_id, payment, back, split)
 
 
 async def _promise(
@@ -92,9 +118,8 @@ async def _promise(
     )
     await store.promise_back(tx, payment.id, amount)
     await store.add_refund(tx, made)
-    await store.write(
-        tx, rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
-    )
+    entry = rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
+    await store.write(tx, entry)
     await tx.emit(told(RefundInitiated, payment, amount=amount, refund_id=refund_id))
     await tx.emit_later(RefundDue(refund_id=refund_id), now)
     return made

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    and_,
     func,
     insert,
     select,
@@ -15,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import CANCELED
+from hometrip.services.payment.rules import CANCELED, FIRST, SUCCEEDED
 from hometrip.services.payment.store.rows import AlreadyOpen, Payment, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import payments
 
@@ -40,16 +41,30 @@ async def payment_at_provider(db: Reader, provider_id: str) -> Payment | None:
     return await one_of(db, Payment, payments, payments.c.provider_id == provider_id)
 
 
-async def live_payment(db: Reader, booking_id: UUID) -> Payment | None:
-    """The booking's payment that is not cancelled, paid or still to be paid."""
+async def live_payment(db: Reader, booking_id: UUID, part: str = FIRST) -> Payment | None:
+    """The booking's payment for that part that is not cancelled, paid or still to be paid."""
     return await one_of(
-        db, Payment, payments, payments.c.booking_id == booking_id, payments.c.status != CANCELED
+        db,
+        Payment,
+        payments,
+        payments.c.booking_id == booking_id,
+        payments.c.part == part,
+        payments.c.status != CANCELED,
     )
 
 
-async def payments_of(db: Reader, booking_id: UUID) -> int:
-    """How many payments the booking has had, over or not."""
-    return int(await db.value(select(func.count()).where(payments.c.booking_id == booking_id)))
+async def payments_of(db: Reader, booking_id: UUID) -> list[Payment]:
+    """Every payment that the booking has had, over or not, the oldest first."""
+    statement = select(payments).where(payments.c.booking_id == booking_id)
+    return await all_of(db, Payment, statement.order_by(payments.c.id))
+
+
+async def count_with(tx: Tx, booking_id: UUID, part: str | None = None) -> None:
+    """Booking has reckoned with what was captured for it (for that part of it)."""
+    these = and_(payments.c.booking_id == booking_id, payments.c.status == SUCCEEDED)
+    if part is not None:
+        these = and_(these, payments.c.part == part)
+    await tx.execute(update(payments).where(these).values(counted=True))
 
 
 async def change_payment(tx: Tx, payment_id: UUID, **fields: Any) -> None:
@@ -62,6 +77,23 @@ async def payments_of_guest(db: Reader, guest_id: UUID, limit: int, before: UUID
     if before is not None:
         statement = statement.where(payments.c.id < before)
     return await all_of(db, Payment, statement.order_by(payments.c.id.desc()).limit(limit))
+
+
+async def sums_of_guest(db: Reader, guest_id: UUID | None) -> list[tuple[str, str, int, int, int]]:
+    """By currency and state: how many payments, what was captured, what of it promised back."""
+    columns = (
+        payments.c.currency,
+        payments.c.status,
+        func.count().label("count"),
+        func.sum(payments.c.captured).label("captured"),
+        func.sum(payments.c.promised_back).label("refunded"),
+    )
+    statement = select(*columns).group_by(payments.c.currency, payments.c.status)
+    if guest_id is not None:
+        statement = statement.where(payments.c.guest_id == guest_id)
+    rows = await db.rows(statement.order_by(payments.c.currency, payments.c.status))
+    # `row.count` would be the tuple's own method.
+    return [(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
 
 async def every_payment(db: Reader) -> list[Payment]:

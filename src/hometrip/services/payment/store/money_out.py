@@ -17,7 +17,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.store.rows import Payout, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import payouts
+from hometrip.services.payment.store.tables import host_accounts, payouts
 
 
 async def add_payout(tx: Tx, payout: Payout) -> None:
@@ -31,14 +31,31 @@ async def payout(db: Reader, payout_id: UUID) -> Payout:
     return found
 
 
-async def payout_of(db: Reader, booking_id: UUID) -> Payout | None:
-    return await one_of(db, Payout, payouts, payouts.c.booking_id == booking_id)
+async def payouts_of(db: Reader, booking_id: UUID) -> list[Payout]:
+    """In the order of their numbers."""
+    statement = select(payouts).where(payouts.c.booking_id == booking_id)
+    return await all_of(db, Payout, statement.order_by(payouts.c.number))
 
 
 async def move_payout(tx: Tx, payout_id: UUID, was: str, **fields: Any) -> bool:
     """Change it if its status is still `was`."""
     this = and_(payouts.c.id == payout_id, payouts.c.status == was)
     return await tx.execute(update(payouts).where(this).values(**fields)) == 1
+
+
+async def change_payout(tx: Tx, payout_id: UUID, **fields: Any) -> None:
+    await tx.execute(update(payouts).where(payouts.c.id == payout_id).values(**fields))
+
+
+async def account_of(db: Reader, host_id: UUID) -> str | None:
+    """The host's account at the provider, once there is one."""
+    found = await db.value(select(host_accounts.c.provider_id).where(host_accounts.c.host_id == host_id))
+    return None if found is None else str(found)
+
+
+async def keep_account(tx: Tx, host_id: UUID, provider_id: str) -> None:
+    if await account_of(tx, host_id) is None:
+        await tx.execute(insert(host_accounts).values(host_id=host_id, provider_id=provider_id))
 
 
 async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:

@@ -16,7 +16,9 @@ from hometrip.kernel.errors import Conflict
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader
 from hometrip.ports.payments import IntentError
+from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import Split
+from hometrip.services.payment.rules import FIRST
 
 
 class AlreadyOpen(Conflict):
@@ -42,6 +44,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     promised_back: Money
     next_action: dict[str, Any] | None = None
     last_error: IntentError | None = None
+    part: str = FIRST
+    method: str | None = None
+    counted: bool = False
     attempt: int = 0
     asked_at: datetime | None = None
     wanted: str | None = None
@@ -63,7 +68,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `payouts`; `status` is due, initiated, completed, failed or void."""
+    """A row of `payouts`; `status` is due, held, initiated, completed, failed or void."""
 
     id: UUID
     booking_id: UUID
@@ -71,27 +76,96 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     amount: Money
     status: str
     due_at: datetime
+    number: int
+    until: int
+    nights: int
+    destination: str | None = None
     provider_id: str | None = None
     why: str | None = None
     completed_at: datetime | None = None
 
 
-Rows = TypeVar("Rows", Payment, Refund, Payout)
+class Stay(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `stays`."""
+
+    booking_id: UUID
+    host_id: UUID
+    facts: BookingFacts
+    over: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `plans`; `status` is waiting, paid, failed or over."""
+
+    booking_id: UUID
+    amount: Money
+    split: Split
+    due_at: datetime
+    status: str = "waiting"
+    tries: int = 0
+
+
+class Deposit(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `deposits`; `status` is planned, held, failed, released, captured or void."""
+
+    booking_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    amount: Money
+    status: str
+    hold_at: datetime
+    release_at: datetime
+    tries: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `claims`; `status` is open, with_staff, granted or refused."""
+
+    id: UUID
+    booking_id: UUID
+    amount: Money
+    text: str
+    status: str
+    made_at: datetime
+    answer_until: datetime
+    granted: Money | None = None
+    decided_at: datetime | None = None
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `invoices`; `kind` is invoice or credit_note."""
+
+    number: str
+    series: str
+    sequence: int
+    kind: str
+    reference: UUID
+    booking_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    at: datetime
+    amount: Money
+    split: Split
+
+
+Rows = TypeVar("Rows", Payment, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
 
 
 def _record(kind: type[Rows], row: Any) -> Rows:
     """The record of a row: its amounts are columns of their own beside one currency for all."""
     fields = row._asdict()
-    currency = fields.pop("currency")
-    for name in fields.keys() & {"amount", "captured", "promised_back"}:
-        fields[name] = Money(fields[name], currency)
+    currency = fields.pop("currency", "")
+    for name in fields.keys() & {"amount", "captured", "promised_back", "granted"}:
+        if fields[name] is not None:
+            fields[name] = Money(fields[name], currency)
     return kind(**fields)
 
 
-def row_of(record: Payment | Refund | Payout) -> dict[str, Any]:
+def row_of(record: Rows) -> dict[str, Any]:
     """The reverse of `_record`."""
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    fields["currency"] = record.amount.currency
+    if "amount" in fields:
+        fields["currency"] = fields["amount"].currency
     return {name: value.amount if isinstance(value, Money) else value for name, value in fields.items()}
 
 

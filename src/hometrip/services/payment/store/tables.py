@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import (
     DDL,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 
 from hometrip.ports.payments import IntentError
+from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import Split
 
 tables = MetaData()
@@ -58,6 +60,12 @@ payments = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("split", Json(Split), nullable=False),
+    # What it is for: first, balance, change:<id>, deposit.
+    Column("part", String, nullable=False),
+    # The card that paid, by the provider's token, where it is kept.
+    Column("method", String),
+    # Booking has reckoned with it; what it has not is given back when it says so.
+    Column("counted", Boolean, nullable=False, default=False),
     Column("captured", BigInteger, nullable=False, default=0),
     # What was promised back, sent or not: never more than was captured.
     Column("promised_back", BigInteger, nullable=False, default=0),
@@ -70,10 +78,11 @@ payments = Table(
     Column("wanted", String),
     Column("created_at", Instant, nullable=False),
 )
-# One payment per booking that is not over: this key makes two of them at once impossible.
+# One payment for each part of a booking that is not over: this key makes two of them at once impossible.
 Index(
     "one_live_payment",
     payments.c.booking_id,
+    payments.c.part,
     unique=True,
     sqlite_where=payments.c.status != "canceled",
     postgresql_where=payments.c.status != "canceled",
@@ -101,17 +110,122 @@ payouts = Table(
     "payouts",
     tables,
     Column("id", Uuid, primary_key=True),
-    Column("booking_id", Uuid, nullable=False, unique=True),
+    Column("booking_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
     Column("host_id", Uuid, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String, nullable=False),
     Column("due_at", Instant, nullable=False),
+    # With it the host has been paid for that many nights of the stay's.
+    Column("until", Integer, nullable=False),
+    Column("nights", Integer, nullable=False),
+    # Where it was sent, from the moment at which it was decided.
+    Column("destination", String),
     Column("provider_id", String),
     Column("why", String),
     Column("completed_at", Instant),
 )
 Index("payouts_of_host", payouts.c.host_id, payouts.c.id)
+Index("one_payout_of_a_number", payouts.c.booking_id, payouts.c.number, unique=True)
+
+# What booking has last told of a booking that was confirmed; `over` once it was cancelled.
+stays = Table(
+    "stays",
+    tables,
+    Column("booking_id", Uuid, primary_key=True),
+    Column("host_id", Uuid, nullable=False, index=True),
+    Column("facts", Json(BookingFacts), nullable=False),
+    Column("over", Boolean, nullable=False, default=False),
+)
+
+# The second half of a stay that is paid in two: what of it is left, and whose that is.
+plans = Table(
+    "plans",
+    tables,
+    Column("booking_id", Uuid, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("split", Json(Split), nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("status", String, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+)
+
+disputes = Table(
+    "disputes",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("booking_id", Uuid, nullable=False, index=True),
+    Column("opened_at", Instant, nullable=False),
+    Column("resolved_at", Instant),
+)
+
+deposits = Table(
+    "deposits",
+    tables,
+    Column("booking_id", Uuid, primary_key=True),
+    Column("guest_id", Uuid, nullable=False),
+    Column("host_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("status", String, nullable=False),
+    Column("hold_at", Instant, nullable=False),
+    Column("release_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+)
+
+claims = Table(
+    "deposit_claims",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("booking_id", ForeignKey("deposits.booking_id"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("text", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("answer_until", Instant, nullable=False),
+    Column("granted", BigInteger),
+    Column("decided_at", Instant),
+)
+# One claim per deposit: what is captured of a hold is captured once.
+Index("one_claim", claims.c.booking_id, unique=True)
+
+# The last number that was given away, by series: without a gap, as it moves in the transaction of its paper.
+counters = Table(
+    "counters",
+    tables,
+    Column("series", String, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+invoices = Table(
+    "invoices",
+    tables,
+    Column("number", String, primary_key=True),
+    Column("series", String, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    # The payment or refund that it is about.
+    Column("reference", Uuid, nullable=False, unique=True),
+    Column("booking_id", Uuid, nullable=False, index=True),
+    Column("guest_id", Uuid, nullable=False),
+    Column("host_id", Uuid, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("split", Json(Split), nullable=False),
+)
+Index("one_paper_of_a_number", invoices.c.series, invoices.c.sequence, unique=True)
+Index("invoices_of_guest", invoices.c.guest_id, invoices.c.number)
+
+host_accounts = Table(
+    "host_accounts",
+    tables,
+    Column("host_id", Uuid, primary_key=True),
+    Column("provider_id", String, nullable=False),
+)
 
 entries = Table(
     "journal_entries",
@@ -153,3 +267,4 @@ def _append_only(table: Table) -> None:
 
 _append_only(entries)
 _append_only(postings)
+_append_only(invoices)

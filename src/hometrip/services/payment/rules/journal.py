@@ -1,4 +1,4 @@
-"""Decisions about money: journal entries, refunds, pay-outs, moves of a payment's state. No I/O, no clock.
+"""The journal's arithmetic: entries, and the story that a booking's entries tell.
 
 The journal's sign: a debit is positive, a credit negative. So `provider_clearing` (money that the provider
 holds for us) is positive; what we owe or have earned (`guest`, `host_payable:<host>`, `tax_payable:<area>`,
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from hometrip.kernel.clock import DAY, HOUR, MINUTE
-from hometrip.kernel.errors import Conflict, HomeTripError
+from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.money import Money, total
-from hometrip.ports.payments import IntentError, ProviderIntent
 from hometrip.services.listing.contract import Split
 
 CLEARING = "provider_clearing"
@@ -27,15 +24,8 @@ REVENUE = "platform_revenue"
 HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", "disputed")
 
 OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
-
-PAYOUT_AFTER_CHECK_IN = DAY
-# Between asking the provider and looking whether its answer was lost, and then between one try and the next.
-PATIENCE = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)
-
-OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action", "processing"})
-AUTHORISED = "requires_capture"
-SUCCEEDED = "succeeded"
-CANCELED = "canceled"
+# What is no share of the price of the stay: a change or a cancellation does not touch it.
+BESIDES_THE_STAY = (*OUT_TO_HOSTS, "penalty", "deposit_claim")
 
 
 class Unbalanced(HomeTripError):
@@ -44,34 +34,11 @@ class Unbalanced(HomeTripError):
     code = "unbalanced_entry"
 
 
-class RefundTooLarge(Conflict):
-    """More than that was never paid, or has gone back already; `left` can be refunded."""
-
-    code = "refund_too_large"
-
-
-class NotRefundable(Conflict):
-    """No money was taken for this booking, so none can go back."""
-
-    code = "not_refundable"
-
-
 class Posting(msgspec.Struct, frozen=True):
     """One line of an entry: debit over zero, credit under it."""
 
     account: str
     amount: Money
-
-
-class Known(Protocol):
-    """What a payment was last known to be."""
-
-    @property
-    def status(self) -> str: ...
-    @property
-    def last_error(self) -> IntentError | None: ...
-    @property
-    def next_action(self) -> dict[str, Any] | None: ...
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +133,21 @@ def shared_back(balances: Mapping[str, int], refund: Money) -> list[Posting]:
     return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
 
 
+def held_back(amount: Money) -> list[Posting]:
+    """Part of a damage deposit was taken; it is nobody's yet."""
+    return [Posting(CLEARING, amount), Posting("deposit_held", -amount)]
+
+
+def claimed(amount: Money, host_id: UUID) -> list[Posting]:
+    """What was taken of a damage deposit is the host's."""
+    return [Posting("deposit_held", amount), Posting(host_payable(host_id), -amount)]
+
+
+def penalty(amount: Money, host_id: UUID) -> list[Posting]:
+    """A host who cancels owes us that; the next pay-outs are less by it."""
+    return [Posting(host_payable(host_id), amount), Posting(REVENUE, -amount)]
+
+
 def refunded(amount: Money) -> list[Posting]:
     """The provider has sent it back to the guest."""
     return [Posting(GUEST, amount), Posting(CLEARING, -amount)]
@@ -179,44 +161,6 @@ def paid_out(amount: Money, host_id: UUID) -> list[Posting]:
 def returned(amount: Money, host_id: UUID) -> list[Posting]:
     """A pay-out that the provider could not make: owed again."""
     return [Posting(line.account, -line.amount) for line in paid_out(amount, host_id)]
-
-
-def nothing_kept(currency: str) -> Split:
-    return Split(payout=Money(0, currency), platform=Money(0, currency), taxes={})
-
-
-def refund_within(asked: Money | None, left: Money) -> Money:
-    """All that is left, or the part that was asked for; `RefundTooLarge` over that."""
-    amount = left if asked is None else asked
-    if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
-        raise RefundTooLarge(f"{left} can be refunded", left=left)
-    return amount
-
-
-def payout_due_at(check_in_at: datetime, now: datetime) -> datetime:
-    """24 hours after check-in, but never in the past."""
-    return max(now, check_in_at + PAYOUT_AFTER_CHECK_IN)
-
-
-def wait(tries: int) -> timedelta:
-    """How long before the next try."""
-    return PATIENCE[min(tries, len(PATIENCE) - 1)]
-
-
-def moves_on(status: str, intent: ProviderIntent) -> bool:
-    """Does the provider's answer change a payment in `status`? An end is never left, and what was authorised
-    is only captured or released, whatever an older answer says that arrives late."""
-    if status in (SUCCEEDED, CANCELED):
-        return False
-    if status == AUTHORISED:
-        return intent.status in (SUCCEEDED, CANCELED)
-    return True
-
-
-def tells_more(known: Known, intent: ProviderIntent) -> bool:
-    """Does the provider say something that is not known yet?"""
-    said = (intent.status, intent.last_error, intent.next_action)
-    return said != (known.status, known.last_error, known.next_action)
 
 
 class Story(msgspec.Struct, frozen=True):

@@ -1,0 +1,66 @@
+"""The sandbox's words: its events, its objects and its refusals, as Stripe writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hometrip.kernel.money import Money
+from hometrip.ports.payments import ProviderIntent, ProviderRefund, ProviderRefused
+
+
+class About(msgspec.Struct):
+    object: dict[str, Any]
+
+
+class Told(msgspec.Struct, kw_only=True):
+    id: str
+    object: str = "event"
+    type: str
+    created: int
+    data: About
+    livemode: bool = False
+
+
+def changed(intent: ProviderIntent, **fields: Any) -> ProviderIntent:
+    return msgspec.structs.replace(intent, **fields)
+
+
+def refusal(code: str, detail: str, intent: ProviderIntent | None = None) -> ProviderRefused:
+    facts = {"status": intent.status} if intent else {}
+    return ProviderRefused(detail, provider_code=code, **facts)
+
+
+def unexpected(intent: ProviderIntent, wish: str) -> ProviderRefused:
+    return refusal("payment_intentunexpected_state", f"a {intent.status} intent cannot be {wish}", intent)
+
+
+def money_of(amount: Money) -> dict[str, Any]:
+    return {"amount": amount.amount, "currency": amount.currency.lower()}
+
+
+def intent_object(intent: ProviderIntent) -> dict[str, Any]:
+    error = intent.last_error
+    return {
+        "id": intent.id,
+        "object": "payment_intent",
+        **money_of(intent.amount),
+        "amount_received": intent.captured.amount,
+        "status": intent.status,
+        "client_secret": intent.client_secret,
+        "last_payment_error": error and {"type": "card_error", **msgspec.to_builtins(error)},
+        "next_action": intent.next_action,
+        "metadata": intent.metadata,
+    }
+
+
+def refund_object(refund: ProviderRefund, intent: ProviderIntent) -> dict[str, Any]:
+    return {
+        "id": refund.id,
+        "object": "refund",
+        **money_of(refund.amount),
+        "payment_intent": intent.id,
+        "status": refund.status,
+        "metadata": intent.metadata,
+    }

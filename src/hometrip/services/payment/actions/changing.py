@@ -1,0 +1,153 @@
+"""What booking tells, in terms of money: a stay is confirmed, changed, cancelled, disputed, or not to be."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.money import total
+from hometrip.ports.database import Tx
+from hometrip.services.booking.contract import (
+    BookingCancelled,
+    BookingChanged,
+    BookingFacts,
+    BookingUnpayable,
+    DisputeOpened,
+    DisputeResolved,
+)
+from hometrip.services.listing.contract import Split
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.deps import BalanceDue, Deps
+from hometrip.services.payment.actions.paying import want
+from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.actions.plans import keep_plan
+from hometrip.services.payment.actions.refunding import give_back, give_payment_back
+
+
+async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """Booking has reckoned with what was paid; what is still to come is planned."""
+    await _keep(tx, booking)
+    await store.count_with(tx, booking.booking_id)
+    await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
+    await replan(deps, tx, booking.booking_id)
+
+
+async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
+    """Booking has seen a payment and cannot have it: all of what it has not reckoned with goes back, or that
+    payment alone."""
+    for payment in await store.payments_of(tx, event.booking_id):
+        if payment.counted or payment.part == rules.DEPOSIT or event.payment_id not in (None, payment.id):
+            continue
+        if payment.status == rules.SUCCEEDED:
+            cause = f"{event.name}:{payment.id}"
+            await give_payment_back(deps, tx, payment, reason=event.name, cause=cause)
+        elif payment.status != rules.CANCELED:
+            await want(deps, tx, payment.id, "cancel")
+
+
+async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
+    """Exactly what the cancellation showed goes back; what was never captured is released.
+
+    What came in meanwhile (a second half that was charged while the guest cancelled) and is not kept goes
+    back as well; of a stay that is half paid no more is kept than there is. A host's penalty is owed from
+    now on.
+    """
+    booking_id, kept = event.booking_id, event.kept
+    if event.penalty:
+        lines = rules.penalty(event.penalty, event.booking.host_id)
+        now, entry_id = deps.clock.now(), deps.new_id()
+        await store.write(tx, rules.entry(entry_id, now, "penalty", booking_id, booking_id, lines))
+    await _let_go(deps, tx, booking_id)
+    taken = await _taken(tx, booking_id)
+    if not taken or not any((event.refund, kept.payout, kept.platform, *kept.taxes.values())):
+        # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
+        # BookingUnpayable, which gives all of it back.
+        return
+    await _keep(tx, event.booking, over=True)
+    currency = event.refund.currency
+    captured = total((one.captured for one in taken), currency)
+    left = captured - total((one.promised_back for one in taken), currency)
+    kept = rules.within(kept, captured - event.refund)
+    back = max(event.refund, left - rules.total_of(kept))
+    cause = f"cancelled:{booking_id}"
+    await give_back(deps, tx, taken, back, kept, reason=event.why, cause=cause)
+    await store.count_with(tx, booking_id)
+    await replan(deps, tx, booking_id)
+
+
+async def _let_go(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """Nothing may be taken for the booking any more."""
+    plan = await store.plan_of(tx, booking_id)
+    if plan is not None and await store.move_plan(tx, plan, status="over"):
+        await tx.withdraw(f"{BalanceDue.name}:booking/{booking_id}")
+    for payment in await store.payments_of(tx, booking_id):
+        if payment.part != rules.DEPOSIT and payment.status not in (rules.SUCCEEDED, rules.CANCELED):
+            await want(deps, tx, payment.id, "cancel")
+
+
+async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
+    """A dearer booking was paid for before; of a cheaper one the difference comes off what is still to be
+    paid, then goes back."""
+    booking = event.booking
+    await _keep(tx, booking)
+    await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
+    gives = rules.less(event.before, booking.split)
+    if event.before_total < booking.total:
+        gives = rules.nothing_kept(booking.total.currency)
+    gives = await _less_to_come(deps, tx, booking, gives)
+    taken = await _taken(tx, event.booking_id)
+    if taken and any((gives.payout, gives.platform, *gives.taxes.values())):
+        shares = await store.balances(tx, event.booking_id, without=rules.BESIDES_THE_STAY)
+        kept = rules.less(rules.split_of(shares, booking.host_id, booking.total.currency), gives)
+        cause = f"changed:{event.change_id}"
+        await give_back(deps, tx, taken, rules.total_of(gives), kept, reason="changed", cause=cause)
+    await replan(deps, tx, event.booking_id)
+
+
+async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split) -> Split:
+    """The second half is less by what the change saves, and due on its new day; what it does not cover is
+    answered."""
+    plan = await store.plan_of(tx, booking.booking_id)
+    if plan is None or plan.status != "waiting":
+        return gives
+    saved = rules.total_of(gives)
+    whole = saved <= plan.amount
+    off = gives if whole else plan.split
+    left, due_at = plan.amount - rules.total_of(off), booking.balance_due_at or plan.due_at
+    fields = {"amount": left.amount, "split": rules.less(plan.split, off), "due_at": due_at}
+    await store.move_plan(tx, plan, **fields, status="waiting" if left else "paid")
+    if left and plan.tries == 0:
+        await tx.emit_later(BalanceDue(booking_id=plan.booking_id), max(due_at, deps.clock.now()))
+    elif not left:
+        await tx.withdraw(f"{BalanceDue.name}:booking/{plan.booking_id}")
+    payment = await store.live_payment(tx, plan.booking_id, rules.BALANCE)
+    if payment is not None and payment.amount != left:
+        # Opened for the old rest; the next try opens another.
+        await want(deps, tx, payment.id, "cancel")
+    return rules.less(gives, off)
+
+
+async def disputed(deps: Deps, tx: Tx, event: DisputeOpened) -> None:
+    """Nothing is paid out for the booking meanwhile."""
+    await store.open_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
+    await replan(deps, tx, event.booking_id)
+
+
+async def resolved(deps: Deps, tx: Tx, event: DisputeResolved) -> None:
+    """What was agreed goes back, each share falls to what it keeps, and pay-outs go on."""
+    await store.close_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
+    taken = await _taken(tx, event.booking_id)
+    if taken:
+        cause = f"dispute:{event.dispute_id}"
+        await give_back(deps, tx, taken, event.refund, event.kept, reason="dispute", cause=cause)
+    await replan(deps, tx, event.booking_id)
+
+
+async def _keep(tx: Tx, booking: BookingFacts, *, over: bool = False) -> None:
+    stay = store.Stay(booking_id=booking.booking_id, host_id=booking.host_id, facts=booking, over=over)
+    await store.keep_stay(tx, stay)
+
+
+async def _taken(tx: Tx, booking_id: UUID) -> list[store.Payment]:
+    """What was captured of a stay's price, the earliest first."""
+    payments = await store.payments_of(tx, booking_id)
+    return [one for one in payments if one.status == rules.SUCCEEDED and one.part != rules.DEPOSIT]

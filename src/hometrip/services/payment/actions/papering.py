@@ -1,0 +1,38 @@
+"""Invoices and credit notes, written in the transaction of the money that they are about."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.money import Money
+from hometrip.ports.database import Tx
+from hometrip.services.listing.contract import Split
+from hometrip.services.payment import store
+from hometrip.services.payment.actions.deps import Deps
+
+INVOICE, CREDIT_NOTE = "invoice", "credit_note"
+
+
+async def issue(
+    deps: Deps, tx: Tx, kind: str, reference: UUID, payment: store.Payment, amount: Money, split: Split
+) -> None:
+    """The next paper of this year's series (UTC). Invoices and credit notes share its numbers."""
+    now = deps.clock.now()
+    series = str(now.year)
+    sequence = await store.next_number(tx, series)
+    await store.add_invoice(
+        tx,
+        store.Invoice(
+            number=f"{series}-{sequence:06d}",
+            series=series,
+            sequence=sequence,
+            kind=kind,
+            reference=reference,
+            booking_id=payment.booking_id,
+            guest_id=payment.guest_id,
+            host_id=payment.host_id,
+            at=now,
+            amount=amount,
+            split=split,
+        ),
+    )

@@ -1,0 +1,83 @@
+"""The second half of a stay that is paid in two: kept in mind, charged on its day, tried three times."""
+
+from __future__ import annotations
+
+from hometrip.ports.database import Tx
+from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
+from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, again, told
+from hometrip.services.payment.actions.opening import balance_of, opened
+from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
+from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
+
+NO_CARD = "no_saved_card"
+
+
+async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None) -> None:
+    """Once the first half is paid: the rest of each share is due on the plan's day."""
+    if booking.due_now is None or booking.balance_due_at is None or first is None:
+        return
+    if first.captured >= booking.total or await store.plan_of(tx, booking.booking_id) is not None:
+        return
+    rest = booking.total - first.captured
+    plan = store.Plan(
+        booking_id=booking.booking_id,
+        amount=rest,
+        split=rules.less(booking.split, first.split),
+        due_at=booking.balance_due_at,
+    )
+    await store.add_plan(tx, plan)
+    await tx.emit_later(BalanceDue(booking_id=plan.booking_id), plan.due_at)
+
+
+async def charge_balance(deps: Deps, due: BalanceDue) -> None:
+    """What the timer does: the card that paid the first half is charged, its owner absent.
+
+    Declined three times over 72 hours, the plan has failed: booking hears of it, and the payment is closed.
+    """
+    async with deps.db.read() as db:
+        plan = await store.plan_of(db, due.booking_id)
+        first = await store.live_payment(db, due.booking_id)
+    if plan is None or first is None or plan.status != "waiting" or plan.tries != due.attempt:
+        return
+    try:
+        payment = await opened(deps, balance_of(first, plan))
+        async with deps.db.transaction() as tx:
+            await look_later(deps, tx, payment.id)
+        intent = await _charged(deps, payment, first.method, plan.tries)
+    except ProviderDown:
+        async with deps.db.transaction() as tx:
+            later = BalanceDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
+            await again(deps, tx, later)
+        return
+    settled = await settle(deps, payment.id, intent, quiet=True)
+    if settled.status != rules.SUCCEEDED:
+        why = why_declined(intent.last_error) if intent.last_error else NO_CARD
+        await _declined(deps, plan, settled, why)
+
+
+async def _charged(deps: Deps, payment: store.Payment, method: str | None, attempt: int) -> ProviderIntent:
+    if method is not None:
+        try:
+            key = f"charge:{payment.id}:{attempt}"
+            return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
+        except ProviderRefused:
+            # Perhaps because the guest has paid it meanwhile, or keeps the card no longer.
+            pass
+    return await deps.payments.get_intent(payment.provider_id)
+
+
+async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:
+    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, plan.due_at)
+    async with deps.db.transaction() as tx:
+        status = "failed" if at is None else "waiting"
+        if not await store.move_plan(tx, plan, tries=plan.tries + 1, status=status):
+            return
+        await tx.emit(told(PaymentFailed, payment, why=why))
+        if at is None:
+            await tx.emit(told(PaymentBalanceFailed, payment, why=why))
+            await want(deps, tx, payment.id, "cancel")
+        else:
+            later = BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1)
+            await tx.emit_later(later, max(at, deps.clock.now()))

@@ -1,0 +1,65 @@
+"""When money is due: instalments, pay-outs, deposits."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.money import Money, half_up
+
+PAYOUT_AFTER_CHECK_IN = DAY
+LONG_STAY = 28  # nights from which the host is paid monthly
+
+# After the day on which the second half is due: three tries over 72 hours.
+BALANCE_TRIES = (0 * HOUR, 24 * HOUR, 72 * HOUR)
+
+DEPOSIT_BEFORE_CHECK_IN = 48 * HOUR
+DEPOSIT_TRIES = (0 * HOUR, 12 * HOUR, 36 * HOUR)
+DEPOSIT_AFTER_CHECK_OUT = 14 * DAY
+CLAIM_ANSWER = 24 * HOUR
+
+
+class PayoutStep(msgspec.Struct, frozen=True):
+    """At `due_at` the host has been paid for `until` of the stay's nights."""
+
+    due_at: datetime
+    until: int
+
+
+def payout_due_at(check_in_at: datetime, now: datetime) -> datetime:
+    """24 hours after check-in, but never in the past."""
+    return max(now, check_in_at + PAYOUT_AFTER_CHECK_IN)
+
+
+def payout_steps(check_in: date, check_out: date, check_in_at: datetime) -> list[PayoutStep]:
+    """24 hours after check-in for the whole stay; for 28 nights and more each month for its nights."""
+    nights, first = (check_out - check_in).days, check_in_at + PAYOUT_AFTER_CHECK_IN
+    if nights < LONG_STAY:
+        return [PayoutStep(first, nights)]
+    steps, month = [], 0
+    while (begins := months_later(check_in, month)) < check_out:
+        until = min(nights, (months_later(check_in, month + 1) - check_in).days)
+        steps.append(PayoutStep(first + (begins - check_in), until))
+        month += 1
+    return steps
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def earned_until(earned: Money, until: int, nights: int) -> Money:
+    """The part of it that is earned by the first `until` nights; all of it by the last."""
+    if until >= nights:
+        return earned
+    return Money(half_up(earned.amount * until, nights), earned.currency)
+
+
+def next_try(tries: tuple[timedelta, ...], tried: int, since: datetime) -> datetime | None:
+    """When to try again after `tried` tries in vain; None where that was the last."""
+    return since + tries[tried] if tried < len(tries) else None

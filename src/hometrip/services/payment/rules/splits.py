@@ -1,0 +1,68 @@
+"""Whose a sum is, share by share: parts of it, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from hometrip.kernel.money import Money, total, zero
+from hometrip.services.listing.contract import Split
+from hometrip.services.payment.rules.journal import REVENUE, host_payable
+
+TAX = "tax_payable:"
+
+
+def nothing_kept(currency: str) -> Split:
+    return Split(payout=zero(currency), platform=zero(currency), taxes={})
+
+
+def total_of(split: Split) -> Money:
+    return total((split.payout, split.platform, *split.taxes.values()), split.payout.currency)
+
+
+def less(split: Split, part: Split) -> Split:
+    """Share by share; a tax that one of the two does not know counts as nothing there."""
+    none = zero(split.payout.currency)
+    areas = sorted({*split.taxes, *part.taxes})
+    taxes = {area: split.taxes.get(area, none) - part.taxes.get(area, none) for area in areas}
+    return Split(
+        payout=split.payout - part.payout,
+        platform=split.platform - part.platform,
+        taxes={area: amount for area, amount in taxes.items() if amount},
+    )
+
+
+def part_of(split: Split, part: Money) -> Split:
+    """The shares of `part`, in proportion of the split's and exact in sum: what rounding leaves goes to the
+    shares that lose most by it."""
+    areas, whole = sorted(split.taxes), total_of(split).amount
+    shares = [split.payout.amount, split.platform.amount, *(split.taxes[area].amount for area in areas)]
+    if not whole:
+        shares, whole = [0, 1, *(0 for _ in areas)], 1
+    parts = [divmod(share * part.amount, whole) for share in shares]
+    given = [floor for floor, _ in parts]
+    losers = sorted(range(len(parts)), key=lambda at: (-parts[at][1], at))
+    for at in losers[: part.amount - sum(given)]:
+        given[at] += 1
+    payout, platform, *taxes = (Money(amount, part.currency) for amount in given)
+    return Split(payout=payout, platform=platform, taxes=dict(zip(areas, taxes, strict=True)))
+
+
+def within(kept: Split, most: Money) -> Split:
+    """What is kept, or of it only as much as is there."""
+    return kept if total_of(kept).amount <= most.amount else part_of(kept, max(most, zero(most.currency)))
+
+
+def split_for(due: Money, split: Split) -> Split:
+    """Whose `due` is: all of the split, or of each share its part."""
+    return split if total_of(split) == due else part_of(split, due)
+
+
+def split_of(shares: Mapping[str, int], host_id: UUID, currency: str) -> Split:
+    """The shares as the journal's accounts tell them."""
+
+    def share(account: str) -> Money:
+        return Money(-shares.get(account, 0), currency)
+
+    taxes = {name.removeprefix(TAX): share(name) for name in sorted(shares) if name.startswith(TAX)}
+    return Split(payout=share(host_payable(host_id)), platform=share(REVENUE), taxes=taxes)

@@ -1,0 +1,74 @@
+"""How a payment moves, how much can go back, and how long to wait before asking again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Protocol
+
+from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.errors import Conflict
+from hometrip.kernel.money import Money
+from hometrip.ports.payments import IntentError, ProviderIntent
+
+# Between asking the provider and looking whether its answer was lost, and then between one try and the next.
+PATIENCE = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)
+
+OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action", "processing"})
+AUTHORISED = "requires_capture"
+SUCCEEDED = "succeeded"
+CANCELED = "canceled"
+
+# What a payment is for. A change's payment is `CHANGE` and the change's id.
+FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"
+
+
+class RefundTooLarge(Conflict):
+    """More than that was never paid, or has gone back already; `left` can be refunded."""
+
+    code = "refund_too_large"
+
+
+class NotRefundable(Conflict):
+    """No money was taken for this booking, so none can go back."""
+
+    code = "not_refundable"
+
+
+class Known(Protocol):
+    """What a payment was last known to be."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def last_error(self) -> IntentError | None: ...
+    @property
+    def next_action(self) -> dict[str, Any] | None: ...
+
+
+def refund_within(asked: Money | None, left: Money) -> Money:
+    """All that is left, or the part that was asked for; `RefundTooLarge` over that."""
+    amount = left if asked is None else asked
+    if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
+        raise RefundTooLarge(f"{left} can be refunded", left=left)
+    return amount
+
+
+def wait(tries: int) -> timedelta:
+    """How long before the next try."""
+    return PATIENCE[min(tries, len(PATIENCE) - 1)]
+
+
+def moves_on(status: str, intent: ProviderIntent) -> bool:
+    """Does the provider's answer change a payment in `status`? An end is never left, and what was authorised
+    is only captured or released, whatever an older answer says that arrives late."""
+    if status in (SUCCEEDED, CANCELED):
+        return False
+    if status == AUTHORISED:
+        return intent.status in (SUCCEEDED, CANCELED)
+    return True
+
+
+def tells_more(known: Known, intent: ProviderIntent) -> bool:
+    """Does the provider say something that is not known yet?"""
+    said = (intent.status, intent.last_error, intent.next_action)
+    return said != (known.status, known.last_error, known.next_action)

@@ -1,0 +1,78 @@
+"""Queries about invoices and credit notes, whose numbers have no gap."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, or_, select, update
+
+from hometrip.kernel.errors import NotFound
+from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.store.rows import Invoice, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import counters, entries, invoices, postings
+
+
+async def next_number(tx: Tx, series: str) -> int:
+    """One more than the last of the series. Whoever asks at the same time waits for this transaction, and
+    gets the same number where it is rolled back."""
+    mine = counters.c.series == series
+    if not await tx.execute(update(counters).where(mine).values(last=counters.c.last + 1)):
+        await tx.execute(insert(counters).values(series=series, last=1))
+    return int(await tx.value(select(counters.c.last).where(mine)))
+
+
+async def add_invoice(tx: Tx, invoice: Invoice) -> None:
+    await tx.execute(insert(invoices).values(row_of(invoice)))
+
+
+async def invoice(db: Reader, number: str) -> Invoice:
+    found = await one_of(db, Invoice, invoices, invoices.c.number == number)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def invoices_of(db: Reader, account_id: UUID, limit: int, before: str | None) -> list[Invoice]:
+    """Those of a guest or a host, the newest first."""
+    statement = select(invoices).where(
+        or_(invoices.c.guest_id == account_id, invoices.c.host_id == account_id)
+    )
+    if before is not None:
+        statement = statement.where(invoices.c.number < before)
+    return await all_of(db, Invoice, statement.order_by(invoices.c.number.desc()).limit(limit))
+
+
+async def every_invoice(db: Reader) -> list[Invoice]:
+    return await all_of(db, Invoice, select(invoices).order_by(invoices.c.series, invoices.c.sequence))
+
+
+async def counted(db: Reader) -> dict[str, int]:
+    """The last number of each series."""
+    return {row.series: row.last for row in await db.rows(select(counters))}
+
+
+async def moved_on(
+    db: Reader, accounts: str, since: datetime, until: datetime, host_id: UUID | None = None
+) -> list[Any]:
+    """What moved on the accounts that begin so from `since` to before `until`, by booking, account, currency
+    and kind of entry, in the order of bookings; of one host's bookings or of all."""
+    statement = (
+        select(
+            entries.c.booking_id,
+            postings.c.account,
+            postings.c.currency,
+            entries.c.kind,
+            func.sum(postings.c.amount).label("amount"),
+        )
+        .join(postings, postings.c.entry_id == entries.c.id)
+        .where(postings.c.account.startswith(accounts, autoescape=True))
+        .where(entries.c.at >= since, entries.c.at < until)
+        .group_by(entries.c.booking_id, postings.c.account, postings.c.currency, entries.c.kind)
+        .order_by(func.min(entries.c.id))
+    )
+    if host_id is not None:
+        hosted = select(invoices.c.booking_id).where(invoices.c.host_id == host_id)
+        statement = statement.where(entries.c.booking_id.in_(hosted))
+    return await db.rows(statement)
