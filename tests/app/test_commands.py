@@ -148,4 +148,4 @@ def test_verify_says_a_line_for_each_invariant(tmp_path: Path) -> None:
     make_account(tmp_path)
     result = hometrip("verify", "--data", tmp_path)
     assert result.exit_code == 0, result.output
-    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 5
+    assert [line[:4] for line in result.stdout.splitlines()] == ["ok  "] * 6

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
-import structlog
 
 from hometrip.app.settings import Settings
 from hometrip.kernel.events import current_cause
@@ -22,6 +21,9 @@ _SECRET_KEYS = re.compile(
 )
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|\b[A-Za-z0-9_-]{43,}\b")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# A card as people and test lists write it; ids and instants have letters or colons between their digits.
+_TEST_CARD = re.compile(r"(?<![\w-])[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{3,4}(?![\w-])")
 _CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 _PHONE = re.compile(r"\+\d[\d ().-]{7,}\d")
 
@@ -35,34 +37,49 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 
 def configure(settings: Settings) -> None:
     """Everything that logs, ours and the libraries', goes through one formatter to standard error."""
-    shared: list[Any] = [
-        _extras,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        redact,
-    ]
-    last = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
-    )
+    as_json = settings.log_format == "json"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
-    )
+    handler.setFormatter(Lines(as_json=as_json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     requests = logging.getLogger(REQUESTS)
-    requests.handlers[:] = [RequestLines(sys.stderr, as_json=settings.log_format == "json")]
+    requests.handlers[:] = [RequestLines(sys.stderr, as_json=as_json)]
     requests.propagate = False
     for loud in ("asyncio", "PIL", "tzfpy", "_granian", "aiosqlite"):
         logging.getLogger(loud).setLevel(logging.WARNING)
+
+
+class Lines(logging.Formatter):
+    """No e-mail address, token, card, phone or secret in a log; one record is one line, but for a traceback
+    in text, whose lines are set in so that none passes for a record.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        at, level, event = _instant(record), record.levelname.lower(), redacted(record.getMessage())
+        fields = {
+            ("event_name" if key == "event" else key): _shown(key, value)
+            for key, value in vars(record).items()
+            if key not in _OWN
+        }
+        if request := current_cause.get().correlation_id:
+            fields.setdefault("request_id", request)
+        fields["logger"] = record.name
+        told = self.formatException(record.exc_info) if record.exc_info else ""
+        traceback = [redacted(line) for line in told.splitlines()]
+        if self._as_json:
+            head = {"event": event, "level": level, "timestamp": at, **fields}
+            return msgspec.json.encode(head | ({"exception": "\n".join(traceback)} if told else {})).decode()
+        words = " ".join(f"{key}={value}" for key, value in fields.items())
+        return "\n    ".join([f"{at} [{level:<9}] {event}  {words}", *traceback])
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
 
 
 class RequestLines(logging.Handler):
@@ -80,7 +97,7 @@ class RequestLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {key: value for key, value in vars(record).items() if key not in _OWN and value is not None}
-        at = datetime.fromtimestamp(record.created, UTC).isoformat()
+        at = _instant(record)
         if self._as_json:
             line = msgspec.json.encode(
                 {"event": "request", "level": "info", "timestamp": at, **fields}
@@ -105,26 +122,6 @@ class RequestLines(logging.Handler):
         super().close()
 
 
-def _extras(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """The `extra` of a standard log call becomes fields of the line, with the request that it is about."""
-    record = line.get("_record")
-    if record is not None:
-        line.update({key: value for key, value in vars(record).items() if key not in _OWN})
-    if request := current_cause.get().correlation_id:
-        line.setdefault("request_id", request)
-    return line
-
-
-def redact(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """No e-mail address, token, card, phone or secret in a log; one record is one line, but for a traceback,
-    whose lines are set in so that none passes for a record.
-    """
-    for key, value in line.items():
-        if not key.startswith("_"):
-            line[key] = _set_in(value) if key == "exception" else _shown(key, value)
-    return line
-
-
 def _shown(key: str, value: Any) -> Any:
     if _SECRET_KEYS.search(key):
         return "[redacted]"
@@ -137,12 +134,14 @@ def _shown(key: str, value: Any) -> Any:
     return redacted(str(value))
 
 
-def _set_in(traceback: str) -> str:
-    return "\n".join("    " + redacted(line) for line in traceback.split("\n"))
-
-
 def redacted(text: str) -> str:
     """One line of text without anything personal or secret."""
     for pattern, word in ((_EMAIL, "[email]"), (_TOKEN, "[token]"), (_CARD, "[card]"), (_PHONE, "[phone]")):
         text = pattern.sub(word, text)
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def looks_personal(text: str) -> str:
+    """What of an e-mail address, a token or a card number a text seems to hold, in words; nothing where none."""
+    kinds = {"an e-mail address": _EMAIL, "a token": _JWT, "a card number": _TEST_CARD}
+    return ", ".join(name for name, pattern in kinds.items() if pattern.search(text))

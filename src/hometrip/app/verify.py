@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from hometrip.app.logs import looks_personal
 from hometrip.app.opening import open_house
 from hometrip.app.settings import Settings
 from hometrip.app.wiring import House
@@ -13,6 +15,11 @@ from hometrip.services.booking import actions as booking
 from hometrip.services.listing import actions as listing
 from hometrip.services.payment import actions as payment
 from hometrip.services.search import actions as search
+
+# Beside a running marketplace: how often to look again, and how long to wait in between.
+TRIES, TRY_SECONDS = 10, 0.5
+# How many events of each service are looked through for what must not be in them.
+LATEST = 5_000
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -32,7 +39,19 @@ async def verify(settings: Settings) -> list[Finding]:
     async with open_house(settings, beside=True) as opened:
         if opened.started:
             await opened.house.settle()
-        return await verify_house(opened.house)
+            return await verify_house(opened.house)
+        return await _verify_living(opened.house)
+
+
+async def _verify_living(house: House) -> list[Finding]:
+    """Beside a marketplace at work, events are always under way: a contradiction counts when it lasts."""
+    findings = await verify_house(house)
+    for _ in range(TRIES):
+        if not any(finding.violations for finding in findings):
+            break
+        await asyncio.sleep(TRY_SECONDS)
+        findings = await verify_house(house)
+    return findings
 
 
 async def verify_house(house: House) -> list[Finding]:
@@ -42,6 +61,7 @@ async def verify_house(house: House) -> list[Finding]:
         ("every committed event has reached every listener", _events),
         ("the calendars equal what is recomputed from the bookings", _calendars),
         ("the search index equals what is recomputed from the homes", _index),
+        ("no secret and nothing personal is in the events", _privacy),
     )
     return [Finding(name, await check(house)) for name, check in checks]
 
@@ -60,6 +80,17 @@ async def _calendars(house: House) -> list[str]:
 
 async def _index(house: House) -> list[str]:
     return await search.verify(house.rooms["search"].deps)
+
+
+async def _privacy(house: House) -> list[str]:
+    """Looks at the latest events for what looks like an e-mail address, a token or a card."""
+    found = []
+    for name, room in house.rooms.items():
+        for envelope in await room.storage.recent(LATEST) if room.storage else ():
+            text = bytes(envelope.data).decode()
+            if words := looks_personal(text):
+                found.append(f"{name}: {envelope.name} {envelope.id} holds {words}")
+    return found
 
 
 async def _events(house: House) -> list[str]:

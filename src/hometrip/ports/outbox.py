@@ -85,5 +85,8 @@ class Outbox(Protocol):
     async def history(self, subject: str) -> list[Envelope]:
         """Every event of a subject that is still kept, in sequence."""
 
+    async def recent(self, limit: int) -> list[Envelope]:
+        """The events emitted last, the latest first."""
+
     async def forget(self, now: datetime, keep: timedelta) -> int:
         """Delete sent events, inbox marks and answers older than that; how many rows went."""

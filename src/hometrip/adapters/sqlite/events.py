@@ -305,6 +305,10 @@ class SqliteOutbox(ABC, Generic[T]):
         )
         return [_envelope(envelope) for (envelope,) in kept]
 
+    async def recent(self, limit: int) -> list[Envelope]:
+        kept = self._rows("SELECT envelope FROM outbox ORDER BY seq DESC LIMIT ?", (limit,))
+        return [_envelope(envelope) for (envelope,) in kept]
+
     async def forget(self, now: datetime, keep: timedelta) -> int:
         """As the port says; an answer stays for its 24 hours even where `keep` is shorter."""
         before = micros_of(now - keep)

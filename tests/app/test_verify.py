@@ -1,0 +1,68 @@
+"""What `hometrip verify` finds: each kind of damage, planted, and nothing where all is well."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID, uuid4
+
+import msgspec
+
+from harness import TestHouse
+from hometrip.app.verify import verify_house
+from hometrip.kernel.stay import Stay
+from hometrip.ports.documents import EVERY
+from hometrip.services.booking.contract import BookingQuestions
+from hometrip.services.search import store as search_store
+from hometrip.services.user.contract import UserUpdated
+from journeys.steps import book, ok, open_home, pay, stay
+
+
+async def found(house: TestHouse) -> dict[str, list[str]]:
+    findings = await verify_house(house.house)
+    return {finding.invariant: finding.violations for finding in findings if finding.violations}
+
+
+async def lived_in(house: TestHouse) -> str:
+    """A house with a home and a paid booking; the home's id."""
+    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    return str(home["id"])
+
+
+async def test_nothing_is_found_where_all_is_well(house: TestHouse) -> None:
+    await lived_in(house)
+    assert await found(house) == {}
+
+
+async def test_a_calendar_that_differs_from_the_bookings_is_found(house: TestHouse) -> None:
+    home = await lived_in(house)
+    where = Stay(date(2027, 9, 1), date(2027, 9, 3))
+    await house.house.peers.ask(BookingQuestions).block(UUID(home), uuid4(), where)
+    [violation] = (await found(house))["the calendars equal what is recomputed from the bookings"]
+    assert home in violation
+
+
+async def test_a_home_that_search_shows_otherwise_is_found(house: TestHouse) -> None:
+    home = await lived_in(house)
+    documents = house.deps("search").documents
+    shown = await documents.first(search_store.BOARDS, EVERY)
+    assert shown
+    assert shown.card
+    async with documents.transaction() as tx:
+        stale = msgspec.structs.replace(shown.card, title="What it was called once")
+        await tx.upsert(search_store.BOARDS, msgspec.structs.replace(shown, card=stale))
+    violations = (await found(house))["the search index equals what is recomputed from the homes"]
+    assert violations == [f"listing {home}: is stale"]
+
+
+async def test_an_address_in_an_event_is_found(house: TestHouse) -> None:
+    await lived_in(house)
+    async with house.deps("user").db.transaction() as tx:
+        await tx.emit(UserUpdated(user_id=uuid4(), display_name="ann@example.com"))
+    await house.settle()
+    [violation] = (await found(house))["no secret and nothing personal is in the events"]
+    assert "user.updated" in violation
+    assert "an e-mail address" in violation
