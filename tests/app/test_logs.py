@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,6 @@ from hometrip.kernel.events import Cause, current_cause
 
 Log = Callable[[], logging.Logger]
 TOKEN = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMTkifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
-
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Logging is the whole process's: put back what was there."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    levels = {
-        name: logging.getLogger(name).level for name in ("asyncio", "PIL", "tzfpy", "_granian", "aiosqlite")
-    }
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, was in levels.items():
-        logging.getLogger(name).setLevel(was)
 
 
 @pytest.fixture(params=["text", "json"])

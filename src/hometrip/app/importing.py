@@ -5,16 +5,14 @@ progress.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hometrip.app.opening import open_house
 from hometrip.app.settings import Settings
@@ -78,23 +76,12 @@ async def import_files(
     shift_to: date | None,
     show: bool,
 ) -> ImportReport:
-    """The homes, days and reviews of these files, with a progress bar where `show` is on."""
+    """The homes, days and reviews of these files, with a progress bar where `show` is on and somebody may
+    be looking.
+    """
     homes, days, reviews = files
     assert homes is not None
-    columns = (
-        TextColumn("{task.description:>8}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(file=sys.stderr)
-    with Progress(*columns, console=console, disable=not show, transient=True) as bars:
-        tasks: dict[str, object] = {}
-
-        def progress(done: int, total: int | None, phase: str) -> None:
-            task = tasks.setdefault(phase, bars.add_task(phase) if phase not in tasks else None)
-            bars.update(task, completed=done, total=total)  # type: ignore[arg-type]
-
+    with progress_bars() if show and sys.stderr.isatty() else nullcontext() as progress:
         return await listing.import_homes(
             house.rooms["listing"].deps,
             homes,
@@ -104,6 +91,25 @@ async def import_files(
             shift_to=shift_to,
             progress=progress,
         )
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[int, int | None, str], None]]:
+    """What is told how many of how many are done, phase by phase."""
+    # Only here: a house that nobody watches need not load it.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(done: int, total: int | None, phase: str) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield progress
 
 
 async def owner_account(house: House, email: str) -> UUID:

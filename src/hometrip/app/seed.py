@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from hometrip.app.demo import FOLDER
-from hometrip.app.drawing import draw_home
 from hometrip.app.importing import DEMO_HOST, import_files
+from hometrip.app.picture import picture_of
 from hometrip.app.settings import Settings
 from hometrip.app.wiring import House
 from hometrip.kernel.errors import HomeTripError
@@ -165,13 +165,9 @@ async def draw_missing_pictures(house: House) -> None:
 async def _draw(house: House, home: Any) -> None:
     try:
         picture = await house.shared[Workshop].run(
-            _picture, home.id.int % 2**31, home.type, home.structure, home.bedrooms, list(home.amenities)
+            picture_of, home.id.int % 2**31, home.type, home.structure, home.bedrooms, list(home.amenities)
         )
         await listing.add_drawn_photo(_deps(house, "listing"), home.id, picture)
     except HomeTripError as error:
         # A home without its picture is still a home; the next start tries again.
         log.warning("a picture was not drawn", extra={"listing_id": str(home.id)}, exc_info=error)
-
-
-def _picture(seed: int, kind: str, structure: str, bedrooms: int, amenities: list[str]) -> bytes:
-    return draw_home(seed, type=kind, structure=structure, bedrooms=bedrooms, amenities=amenities)

@@ -234,10 +234,16 @@ class House:
             task.cancel()
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Work that nobody waits for; it ends with the house."""
+        """Work that nobody needs to wait for; it ends with the house."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._background.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                log.error("background work failed", extra={"work": name}, exc_info=error)
+
         task = asyncio.create_task(work, name=name)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(ended)
         return task
 
     async def stop(self) -> None:

@@ -20,7 +20,9 @@ from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.ports.cache import Allowance, Cache
 
+# One line a request and nothing else goes to the first; see `app/logs.py`.
 log = logging.getLogger("hometrip.http")
+trouble = logging.getLogger("hometrip.edge")
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -242,7 +244,7 @@ class Exchange:
     async def fail(self, error: Exception) -> None:
         """A problem document; where the answer had begun already, the connection just ends."""
         if self.status:
-            log.warning("answer broken off", extra={"request_id": self.request_id}, exc_info=error)
+            trouble.warning("answer broken off", extra={"request_id": self.request_id}, exc_info=error)
             return
         problem = problem_of(error)
         self.scope["problem"] = problem.code
