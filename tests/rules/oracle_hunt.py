@@ -1,0 +1,73 @@
+"""Looks for a case on which a rule and its oracle differ, by plain chance with a seed, and makes it small."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from random import Random, SystemRandom
+from typing import TypeVar
+
+import pytest
+
+C = TypeVar("C")
+
+ALWAYS = 2_000  # cases in the default run, the same ones each time
+
+
+def size(whole: int) -> tuple[int, int]:
+    """How many cases a whole proof has, and its seed: HOMETRIP_TEST_EXAMPLES and HOMETRIP_TEST_SEED, else
+    `whole` cases and a seed by chance."""
+    seed = os.environ.get("HOMETRIP_TEST_SEED")
+    return (
+        int(os.environ.get("HOMETRIP_TEST_EXAMPLES", whole)),
+        int(seed) if seed is not None else SystemRandom().randrange(1_000_000),
+    )
+
+
+def hunt(
+    draw: Callable[[Random], C],
+    difference: Callable[[C], str | None],
+    simpler: Callable[[C], Iterator[C]],
+    *,
+    seed: int,
+    count: int,
+) -> None:
+    """Fails with the smallest case found on which `difference` tells one, as a constructor call.
+
+    The case of a number depends on the seed and the number alone.
+    """
+    for number in range(count):
+        case = draw(Random(seed * 1_000_003 + number))
+        told = difference(case)
+        if told is not None:
+            least = _shrunk(case, difference, simpler)
+            pytest.fail(f"case {number} of seed {seed}: {told}\nleast found: {difference(least)}\n{least!r}")
+
+
+def whole_proof(
+    name: str,
+    draw: Callable[[Random], C],
+    difference: Callable[[C], str | None],
+    simpler: Callable[[C], Iterator[C]],
+    *,
+    of: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`hunt` at full size; its figure and seed are printed also where the test passes."""
+    count, seed = size(of)
+    began = time.perf_counter()
+    hunt(draw, difference, simpler, seed=seed, count=count)
+    took = time.perf_counter() - began
+    with capsys.disabled():
+        print(f"\n{name}: {count:,} cases, no counter-example, {took:.0f} s, HOMETRIP_TEST_SEED={seed}")
+
+
+def _shrunk(case: C, difference: Callable[[C], str | None], simpler: Callable[[C], Iterator[C]]) -> C:
+    """Greedy: the first simpler case that still differs, again and again."""
+    for _ in range(500):
+        smaller = next((each for each in simpler(case) if difference(each) is not None), None)
+        if smaller is None:
+            return case
+        case = smaller
+    return case
