@@ -13,7 +13,7 @@ from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking import actions, store
 from hometrip.services.booking.actions import Deps
-from hometrip.services.booking.rules import Booking, BookingView, BookingWish
+from hometrip.services.booking.rules import Booking, BookingView, BookingWish, ChangeWish
 from hometrip.services.listing.contract import Wish
 from hometrip.services.payment.contract import PaymentSucceeded
 from journeys.steps import open_home
@@ -48,7 +48,8 @@ class Scene:
 
     async def wish(self, guest: Caller, ahead: int = 30, nights: int = 3, **more: Any) -> BookingWish:
         """A wish with its quote."""
-        asked = Wish(check_in=self.day(ahead), check_out=self.day(ahead + nights), guests=2, **more)
+        coupon = more.get("coupon")
+        asked = Wish(check_in=self.day(ahead), check_out=self.day(ahead + nights), guests=2, coupon=coupon)
         quote = await self.deps.listing.quote(guest, self.home_id, asked)
         return BookingWish(
             listing_id=self.home_id,
@@ -82,6 +83,30 @@ class Scene:
     async def told(self, booking_id: UUID) -> list[str]:
         """The events of a booking so far."""
         return [envelope.name for envelope in await self.deps.db.history(f"booking/{booking_id}")]
+
+    def change_paid(self, booking: BookingView, event_id: UUID | None = None) -> PaymentSucceeded:
+        """The news that the difference of the booking's change was taken."""
+        assert booking.change is not None
+        return PaymentSucceeded(
+            event_id=event_id or uuid4(),
+            payment_id=uuid4(),
+            booking_id=booking.id,
+            guest_id=booking.guest_id,
+            amount=booking.change.difference,
+            change_id=booking.change.id,
+        )
+
+    async def change(self, booking: BookingView, if_match: int | None = None, **wish: Any) -> BookingView:
+        """What the guest asks for: days ahead as `first` and `end`, `guests`."""
+        days = {"first": "check_in", "end": "check_out"}
+        asked = {days.get(name, name): self.day(n) if name in days else n for name, n in wish.items()}
+        guest = Caller(account_id=booking.guest_id)
+        return await actions.ask_change(self.deps, guest, booking.id, ChangeWish(**asked), if_match)
+
+    async def nights(self, booking_id: UUID) -> set[date]:
+        """The nights that the booking holds, by the table."""
+        async with self.deps.db.read() as db:
+            return await store.nights.of_owner(db, booking_id)
 
     def succeeded(self, booking: BookingView, event_id: UUID | None = None) -> PaymentSucceeded:
         """The news that the booking's money was taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from harness import TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
-from hometrip.kernel.errors import Conflict, Forbidden
+from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import NO_KEY
 from hometrip.services.booking import actions, reactions, store
-from hometrip.services.booking.actions import HoldEnded, StayEnded, questions
-from hometrip.services.booking.rules import BookingView, state_of
+from hometrip.services.booking.actions import ChangeEnded, HoldEnded, StayEnded, questions
+from hometrip.services.booking.rules import Booking, BookingView, ChangeWish, state_of
 from services.booking_scene import Scene, scene_in
 
 # Which state may follow which, written out apart from the table that the service moves by.
@@ -31,16 +32,19 @@ FOLLOWS = {
     "declined": set(),
     "cancelled": set(),
 }
+WORDS = "pending confirmed checked_in completed declined expired cancelled".split()
 HOLDING = {"pending", "confirmed", "checked_in", "completed"}
 GUESTS = [Caller(account_id=UUID(int=number)) for number in (1, 2, 3)]
 moves = st.one_of(
     st.tuples(st.just("book"), st.integers(0, 2), st.integers(2, 12), st.integers(1, 4)),
     st.tuples(
         st.sampled_from(
-            "accept decline cancel host_cancels check_in complete pay hold_ended stay_ended".split()
+            "accept decline cancel host_cancels check_in complete pay hold_ended stay_ended "
+            "accept_change decline_change pay_change change_ended".split()
         ),
         st.integers(0, 9),
     ),
+    st.tuples(st.just("change"), st.integers(0, 9), st.integers(2, 12), st.integers(1, 4), st.integers(1, 3)),
     st.tuples(st.just("wait"), st.sampled_from([10 * MINUTE, HOUR, DAY, 4 * DAY])),
     st.tuples(st.just("block"), st.integers(2, 12), st.integers(1, 3)),
 )
@@ -115,6 +119,38 @@ class Machine:
     async def wait(self, time: Any) -> None:
         await self.scene.house.advance(time.total_seconds())
 
+    async def change(self, which: int, ahead: int, nights: int, guests: int) -> None:
+        if self.bookings:
+            booking = self.one(which)
+            stay = self.scene.stay(ahead, ahead + nights)
+            wish = ChangeWish(check_in=stay.check_in, check_out=stay.check_out, guests=guests)
+            with suppress(Invalid):  # this is what it is already
+                await actions.ask_change(
+                    self.deps, Caller(account_id=booking.guest_id), booking.id, wish, None
+                )
+
+    async def accept_change(self, which: int) -> None:
+        if self.bookings:
+            await actions.accept_change(self.deps, self.host, self.one(which).id)
+
+    async def decline_change(self, which: int) -> None:
+        if self.bookings:
+            await actions.decline_change(self.deps, self.host, self.one(which).id, "no")
+
+    async def pay_change(self, which: int) -> None:
+        """Of any change that was ever to be paid, also one that ended; the news comes twice."""
+        booking = await self.scene.look(self.one(which).id) if self.bookings else None
+        if booking and booking.change and booking.change.difference.amount > 0:
+            paid = self.scene.change_paid(booking)
+            await reactions.confirm_when_paid(self.deps, paid)
+            await reactions.confirm_when_paid(self.deps, paid)
+
+    async def change_ended(self, which: int) -> None:
+        """A timer that was replaced may still be on its way."""
+        if self.bookings:
+            timer = ChangeEnded(event_id=uuid4(), booking_id=self.one(which).id)
+            await reactions.end_change_when_due(self.deps, timer)
+
     async def block(self, ahead: int, nights: int) -> None:
         block = uuid4()
         stay = self.scene.stay(ahead, ahead + nights)
@@ -131,13 +167,15 @@ class Machine:
             state, before = state_of(booking), self.states.get(booking.id)
             assert before in (None, state) or state in FOLLOWS[before]
             self.states[booking.id] = state
-            last = booking.history[-1].status
-            assert last in ("accepted", booking.status)
+            moves = [step.status for step in booking.history if step.status in (*WORDS, "accepted")]
+            assert moves[-1] in ("accepted", booking.status)
+            await self.check_change(booking, now)
             assert len(booking.history) <= booking.version
             assert (booking.hold_until is not None) == (booking.status == "pending")
             assert (booking.cancellation is not None) == (booking.status == "cancelled")
             assert booking.confirmed_at is None or booking.payment.status == "succeeded"
             assert booking.hold_until is None or booking.hold_until > now - MINUTE
+            assert booking.total == sum((line.amount for line in booking.lines), booking.total * 0)
         contradictions = await actions.verify(self.deps)
         assert contradictions == []
         # Each night that is taken has an owner that may have it.
@@ -147,6 +185,25 @@ class Machine:
             owners = await store.nights.owners(db, self.scene.home_id, span)
         assert set(owners.values()) <= live | set(self.blocks)
         assert live <= set(owners.values())
+
+    async def check_change(self, booking: Booking, now: datetime) -> None:
+        """An open change waits its time, for a booking that is confirmed; its nights are held besides.
+
+        Any other leaves the booking the nights of its stay, and no more.
+        """
+        change = booking.change
+        is_open = change is not None and change.status in ("awaiting_host", "awaiting_payment")
+        wanted = set(booking.stay.each_night())
+        if change is not None and is_open:
+            assert booking.status == "confirmed"
+            assert change.until is not None
+            assert change.until > now - MINUTE
+            wanted |= set(change.stay.each_night())
+        elif change is not None:
+            assert change.until is None
+        if booking.status in HOLDING:
+            async with self.deps.db.read() as db:
+                assert await store.nights.of_owner(db, booking.id) == wanted
 
 
 @settings(

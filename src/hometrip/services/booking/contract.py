@@ -19,10 +19,8 @@ from hometrip.services.listing.contract import QuoteLine, Split
 
 class BookingFacts(Answer):
     """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
-
     `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
-    is held on the card from 48 hours before check-in to 14 days after check-out.
-    """
+    is held on the card from 48 hours before check-in to 14 days after check-out."""
 
     booking_id: UUID
     listing_id: UUID
@@ -90,9 +88,7 @@ class BookingExpired(BookingEvent):
 
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff.
-
-    `penalty` is taken from the host's coming payouts.
-    """
+    `penalty` is taken from the host's coming payouts."""
 
     name = "booking.cancelled"
 
@@ -104,10 +100,8 @@ class BookingCancelled(BookingEvent):
 
 
 class BookingChanged(BookingEvent):
-    """Dates or guests are others now; `booking` tells the new terms, `before` what the old total was and whose.
-
-    A dearer booking was paid for before it was changed (as payment of the change `change_id`); of a cheaper one
-    the difference goes back.
+    """Dates or guests are others now; `booking` tells the new terms, `before` what the old total was and
+    whose. A dearer one was paid for before (as payment of `change_id`), of a cheaper one the rest goes back.
     """
 
     name = "booking.changed"
@@ -115,6 +109,30 @@ class BookingChanged(BookingEvent):
     change_id: UUID
     before_total: Money
     before: Split
+
+
+class BookingChangePending(BookingEvent):
+    """Another stay is asked for, and its nights are held besides those of the booking `until` then. `status`
+    tells what it awaits: awaiting_host (consent), awaiting_payment (the `difference`)."""
+
+    name = "booking.change_pending"
+
+    change_id: UUID
+    status: str
+    stay: Stay
+    total: Money
+    difference: Money
+    until: datetime
+
+
+class BookingChangeEnded(BookingEvent):
+    """The change is declined or expired (`status`): the booking stays as it was."""
+
+    name = "booking.change_ended"
+
+    change_id: UUID
+    status: str
+    why: str
 
 
 class DisputeOpened(BookingEvent):
@@ -146,9 +164,12 @@ class BookingCompleted(BookingEvent):
 
 
 class BookingUnpayable(BookingEvent):
-    """A payment came for a booking that can no longer be had: all of it goes back to the guest."""
+    """A payment came for what can no longer be had: all of it goes back to the guest. With a `payment_id`
+    that payment alone: of a change that ended, or of the second half of a booking that is over."""
 
     name = "booking.unpayable"
+
+    payment_id: UUID | None = None
 
 
 class DatesTaken(Conflict):
@@ -189,8 +210,8 @@ class CouponTerms(Answer):
 class Payable(Answer):
     """What payment needs to know before it takes money for a booking. `capture` is automatic or manual.
 
-    `due_now` is what is to be paid now where that is less than the total: half of it, or, with a `change_id`, the
-    difference that a change costs (`split` is then whose the difference is).
+    `due_now` is what is to be paid now where that is less than the total: half of it, or, with a `change_id`,
+    the difference that a change costs (`split` is then whose the difference is, `hold_until` the change's).
     """
 
     booking_id: UUID
@@ -221,8 +242,8 @@ class BookingQuestions(Protocol):
         """Is there a live booking whose check-out lies ahead?"""
 
     async def taken(self, listing_id: UUID, besides: UUID | None) -> list[Stay]:
-        """Every taken range, bookings and blocks, in order. Unpaid holds of the guest `besides` are left out:
-        that guest's next booking of this home takes their place."""
+        """Every taken range, bookings and blocks, in order. Left out is what the guest `besides` could have
+        all the same: own unpaid holds (the next one replaces them), own confirmed stays (can be changed)."""
 
     @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
@@ -234,5 +255,5 @@ class BookingQuestions(Protocol):
 
     @command
     async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
-        """Make these the nights that a source (an imported calendar) takes; answers those that live bookings or
-        other blocks have already, which stay as they are. Safe to repeat."""
+        """Make these the nights that a source (an imported calendar) takes; answers those that live bookings
+        or other blocks have already, which stay as they are. Safe to repeat."""

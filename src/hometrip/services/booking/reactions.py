@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hometrip.services.booking import actions, store
-from hometrip.services.booking.actions import Deps, HoldEnded, StayEnded
+from hometrip.services.booking.actions import ChangeEnded, Deps, HoldEnded, StayEnded
 from hometrip.services.payment.contract import (
     PaymentActionRequired,
+    PaymentBalanceFailed,
+    PaymentCanceled,
     PaymentCreated,
     PaymentFailed,
     PaymentIntentCreated,
@@ -18,7 +20,7 @@ async def confirm_when_paid(deps: Deps, event: PaymentSucceeded) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.confirm_when_paid"):
             booking = await store.bookings.get(tx, event.booking_id)
-            await actions.settle(deps, tx, booking, event.payment_id)
+            await actions.hear_of_payment(deps, tx, booking, event)
 
 
 async def note_when_intent_created(deps: Deps, event: PaymentIntentCreated) -> None:
@@ -54,12 +56,28 @@ async def note_when_payment_failed(deps: Deps, event: PaymentFailed) -> None:
 async def note_when_refunded(deps: Deps, event: PaymentRefunded) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.note_when_refunded"):
-            status = "refunded" if event.all else "partially_refunded"
-            await actions.note(tx, event.booking_id, event.payment_id, status)
+            await actions.note_refund(tx, event.booking_id, event.payment_id, whole=event.all)
+
+
+async def note_when_payment_canceled(deps: Deps, event: PaymentCanceled) -> None:
+    """An authorisation was released, or an unpaid intent closed; another payment may be under way by now."""
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.note_when_payment_canceled"):
+            booking = await store.bookings.get(tx, event.booking_id)
+            if booking.payment.intent_id == event.payment_id:
+                await actions.note(tx, event.booking_id, event.payment_id, "canceled")
+
+
+async def cancel_when_balance_failed(deps: Deps, event: PaymentBalanceFailed) -> None:
+    await actions.lapse(deps, event, event.booking_id, event.why)
 
 
 async def end_hold_when_due(deps: Deps, event: HoldEnded) -> None:
     await actions.end_hold(deps, event)
+
+
+async def end_change_when_due(deps: Deps, event: ChangeEnded) -> None:
+    await actions.end_change_in_time(deps, event)
 
 
 async def end_stay_when_due(deps: Deps, event: StayEnded) -> None:

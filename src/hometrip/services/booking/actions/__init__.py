@@ -3,43 +3,71 @@
 from __future__ import annotations
 
 from hometrip.services.booking.actions import coupons, questions
-from hometrip.services.booking.actions.cancelling import cancel, preview_cancellation
-from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded
+from hometrip.services.booking.actions.cancelling import cancel, lapse, preview_cancellation
+from hometrip.services.booking.actions.changing import (
+    accept_change,
+    ask_change,
+    decline_change,
+    end_change_in_time,
+)
+from hometrip.services.booking.actions.deps import ChangeEnded, Deps, HoldEnded, StayEnded
+from hometrip.services.booking.actions.disputing import dispute, resolve
 from hometrip.services.booking.actions.hosting import accept, check_in, complete, decline, end_hold, end_stay
 from hometrip.services.booking.actions.making import book
-from hometrip.services.booking.actions.paying import hold_longer, note, refuse_payment, settle
+from hometrip.services.booking.actions.paying import (
+    hear_of_payment,
+    hold_longer,
+    note,
+    note_refund,
+    refuse_payment,
+    settle,
+)
 from hometrip.services.booking.actions.reading import (
     Availability,
     Shown,
     availability,
     booking,
     bookings,
+    calendar,
+    receipt,
     verify,
 )
 
 __all__ = [
     "Availability",
+    "ChangeEnded",
     "Deps",
     "HoldEnded",
     "Shown",
     "StayEnded",
     "accept",
+    "accept_change",
+    "ask_change",
     "availability",
     "book",
     "booking",
     "bookings",
+    "calendar",
     "cancel",
     "check_in",
     "complete",
     "coupons",
     "decline",
+    "decline_change",
+    "dispute",
+    "end_change_in_time",
     "end_hold",
     "end_stay",
+    "hear_of_payment",
     "hold_longer",
+    "lapse",
     "note",
+    "note_refund",
     "preview_cancellation",
     "questions",
+    "receipt",
     "refuse_payment",
+    "resolve",
     "settle",
     "verify",
 ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.events import Event
 from hometrip.kernel.once import Once
+from hometrip.ports.database import Tx
 from hometrip.services.booking import store
+from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.contract import BookingCancelled
 from hometrip.services.booking.rules import (
+    SYSTEM,
+    Actor,
+    Booking,
     BookingView,
     Cancellation,
     actor_of,
@@ -41,16 +48,38 @@ async def cancel(deps: Deps, caller: Caller, booking_id: UUID, why: str, once: O
         await tx.once(once)
         live = await store.bookings.get(tx, booking_id)
         by = actor_of(caller, live)
-        booking = moved(live, "cancel", by, now, why or None)
-        told = cancellation(live, by.role, now, await store.bookings.fees_returned(tx, live.guest_id, now))
-        booking = await store.bookings.change(tx, live, replace(booking, cancellation=told))
-        if by.role != "guest" and live.confirmed_at is not None:
-            await store.nights.keep_blocked(tx, booking_id)
-        else:
-            await store.nights.release(tx, booking_id)
-        await remind(tx, booking)
-        kept = kept_split(live, told)
-        await tell(tx, BookingCancelled, booking, by=by.role, why=why, refund=told.refund, kept=kept)
-        view = view_of(booking)
+        view = view_of(await _cancelled(tx, live, "cancel", by, by.role, now, why))
         await tx.answer(once, view)
     return view
+
+
+async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
+    """The second half never came: cancelled as if by the guest, who gets back what the policy leaves of the
+    first."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "booking.lapse"):
+            return
+        live = await store.bookings.get(tx, booking_id)
+        if live.status == "confirmed" and live.balance is not None:
+            told = f"the second half was not paid: {why}"
+            await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), told)
+
+
+async def _cancelled(
+    tx: Tx, live: Booking, verb: str, mover: Actor, by: str, now: datetime, why: str
+) -> Booking:
+    """`mover` is who the history names, `by` whose cancellation it counts as."""
+    free = await end_change(tx, live, now, "the booking was cancelled")
+    moved_on = moved(free, verb, mover, now, why or None)
+    told = cancellation(live, by, now, await store.bookings.fees_returned(tx, live.guest_id, now))
+    kept = kept_split(live, told)
+    after = replace(moved_on, cancellation=told, kept=kept if live.confirmed_at else None)
+    booking = await store.bookings.change(tx, live, after)
+    if by != "guest" and live.confirmed_at is not None:
+        await store.nights.keep_blocked(tx, live.id)
+    else:
+        await store.nights.release(tx, live.id)
+    await remind(tx, booking)
+    facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty}
+    await tell(tx, BookingCancelled, booking, by=by, why=why, **facts)
+    return booking

@@ -11,7 +11,7 @@ from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Database, Tx
 from hometrip.services.booking.contract import BookingEvent
-from hometrip.services.booking.rules import Booking, facts_of
+from hometrip.services.booking.rules import Booking, Change, facts_of
 from hometrip.services.listing.contract import ListingQuestions
 from hometrip.services.payment.contract import PaymentQuestions
 
@@ -45,6 +45,12 @@ class StayEnded(BookingTimer):
     name = "booking.stay_ended"
 
 
+class ChangeEnded(BookingTimer):
+    """The time to consent to a change, or to pay for it, is over."""
+
+    name = "booking.change_timed_out"
+
+
 async def tell(tx: Tx, kind: type[BookingEvent], booking: Booking, **more: Any) -> None:
     await tx.emit(kind(booking_id=booking.id, booking=facts_of(booking), **more))
 
@@ -59,3 +65,12 @@ async def remind(tx: Tx, booking: Booking) -> None:
         await tx.emit_later(StayEnded(booking_id=booking.id), booking.check_out_at, key=f"stay:{booking.id}")
     else:
         await tx.withdraw(f"stay:{booking.id}")
+    if booking.change is not None:  # most bookings never have one
+        await _remind_of_change(tx, booking, booking.change)
+
+
+async def _remind_of_change(tx: Tx, booking: Booking, change: Change) -> None:
+    if change.until is not None:
+        await tx.emit_later(ChangeEnded(booking_id=booking.id), change.until, key=f"change:{booking.id}")
+    else:
+        await tx.withdraw(f"change:{booking.id}")

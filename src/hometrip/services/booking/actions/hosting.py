@@ -7,6 +7,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Unavailable
 from hometrip.services.booking import store
+from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, tell
 from hometrip.services.booking.actions.paying import settle
 from hometrip.services.booking.contract import (
@@ -62,8 +63,11 @@ async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> Boo
 async def check_in(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     async with deps.db.transaction() as tx:
         expected = await store.bookings.get(tx, booking_id)
-        booking = checked_in(expected, actor_of(caller, expected), deps.clock.now())
+        now = deps.clock.now()
+        free = await end_change(tx, expected, now, "the stay has begun")
+        booking = checked_in(free, actor_of(caller, expected), now)
         booking = await store.bookings.change(tx, expected, booking)
+        await remind(tx, booking)
         await tell(tx, BookingCheckedIn, booking)
     return view_of(booking)
 
@@ -71,7 +75,9 @@ async def check_in(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
 async def complete(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     async with deps.db.transaction() as tx:
         stayed = await store.bookings.get(tx, booking_id)
-        booking = completed(stayed, actor_of(caller, stayed), deps.clock.now())
+        now = deps.clock.now()
+        free = await end_change(tx, stayed, now, "the stay is over")
+        booking = completed(free, actor_of(caller, stayed), now)
         booking = await store.bookings.change(tx, stayed, booking)
         await remind(tx, booking)
         await tell(tx, BookingCompleted, booking)
@@ -101,8 +107,11 @@ async def end_stay(deps: Deps, event: StayEnded) -> None:
         if not await tx.first_time(event, "booking.end_stay"):
             return
         stayed = await store.bookings.get(tx, event.booking_id)
-        if stayed.status not in ("confirmed", "checked_in"):
+        now = deps.clock.now()
+        # A timer that a change of dates has replaced may be on its way all the same.
+        if stayed.status not in ("confirmed", "checked_in") or now < stayed.check_out_at:
             return
-        booking = completed(stayed, SYSTEM, deps.clock.now())
-        booking = await store.bookings.change(tx, stayed, booking)
+        free = await end_change(tx, stayed, now, "the stay is over")
+        booking = await store.bookings.change(tx, stayed, completed(free, SYSTEM, now))
+        await remind(tx, booking)
         await tell(tx, BookingCompleted, booking)

@@ -29,8 +29,10 @@ from hometrip.services.booking.rules import (
     admit,
     moved,
     open_booking,
+    price_agreed,
     view_of,
 )
+from hometrip.services.listing.contract import Terms, Wish
 
 # The listing service knows what was taken before; what it may not have heard of yet is told of so many days.
 NEAR = timedelta(days=30)
@@ -43,14 +45,14 @@ class _Forgotten(Exception):
 async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> BookingView:
     """A pending booking that holds its nights.
 
-    Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`, and what
-    the listing service says against the wish (`StayRefused`, `QuoteExpired`, `CouponRefused`, …).
+    Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`,
+    `PlanRefused`, and what the listing service says against the wish (`StayRefused`, `QuoteExpired`,
+    `CouponRefused`, …).
     """
+    price_agreed(wish)
     stay = stay_of(wish.check_in, wish.check_out)
     await _refuse_early(deps, caller.id, wish, stay, once)
-    terms = await deps.listing.terms(wish.listing_id, wish.for_listing, wish.quote_id, caller.id)
-    if terms.quote.total != terms.quoted_total:
-        raise PriceChanged(quote=terms.quote)
+    terms = await _terms(deps, caller, wish)
     booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
     try:
         async with deps.db.transaction() as tx:
@@ -64,8 +66,22 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
             view = view_of(booking)
             await tx.answer(once, view)
     except DatesTaken:
-        raise await _taken(deps, wish) from None
+        raise await dates_taken(deps, wish.listing_id, wish.for_listing) from None
     return view
+
+
+async def _terms(deps: Deps, guest: Caller, wish: BookingWish) -> Terms:
+    """The home's terms, if its price is the one that the guest has seen."""
+    quote_id = wish.quote_id
+    if quote_id is None:
+        quote = await deps.listing.quote(guest, wish.listing_id, wish.for_listing)
+        if quote.total != wish.expected_total:
+            raise PriceChanged(quote=quote)
+        quote_id = quote.id
+    terms = await deps.listing.terms(wish.listing_id, wish.for_listing, quote_id, guest.id)
+    if terms.quote.total != terms.quoted_total:
+        raise PriceChanged(quote=terms.quote)
+    return terms
 
 
 async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Stay, once: Once) -> None:
@@ -81,16 +97,16 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
                 await tx.once(once)
                 raise _Forgotten
     if seen.gone:
-        raise await _taken(deps, wish)
+        raise await dates_taken(deps, wish.listing_id, wish.for_listing)
 
 
-async def _taken(deps: Deps, wish: BookingWish) -> DatesTaken:
+async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     """The refusal with the nearest stays that are free, as far as the listing service can be asked."""
     async with deps.db.read() as db:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
-        taken = await store.nights.taken(db, wish.listing_id, near)
+        taken = await store.nights.taken(db, listing_id, near)
     try:
-        free = await deps.listing.free_instead(wish.listing_id, wish.for_listing, taken)
+        free = await deps.listing.free_instead(listing_id, wish, taken)
     except HomeTripError:
         free = []  # the refusal stands without a proposal
     return DatesTaken(free_instead=free)

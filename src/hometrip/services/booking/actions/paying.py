@@ -8,9 +8,47 @@ from msgspec.structs import replace
 
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
+from hometrip.services.booking.actions.changing import change_paid
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.contract import BookingConfirmed, BookingUnpayable
-from hometrip.services.booking.rules import SYSTEM, Booking, confirmed, held_longer, noted, state_of
+from hometrip.services.booking.rules import (
+    LIVE,
+    SYSTEM,
+    Booking,
+    balance_paid,
+    change_held_longer,
+    confirmed,
+    held_longer,
+    noted,
+    state_of,
+)
+from hometrip.services.payment.contract import PaymentSucceeded
+
+
+async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
+    """Money was captured: for the booking, for a change of it, or its second half."""
+    if paid.change_id is not None:
+        await change_paid(deps, tx, booking, paid.change_id, paid.payment_id)
+    elif (
+        booking.balance == paid.amount
+        and paid.payment_id != booking.payment.intent_id
+        and _is_half_paid(booking)
+    ):
+        await _pay_balance(deps, tx, booking, paid.payment_id)
+    else:
+        await settle(deps, tx, booking, paid.payment_id)
+
+
+def _is_half_paid(booking: Booking) -> bool:
+    return booking.confirmed_at is not None and booking.balance is not None
+
+
+async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID) -> None:
+    """All of it is paid; what comes for a booking that was cancelled meanwhile goes back."""
+    if booking.status not in LIVE:
+        await tell(tx, BookingUnpayable, booking, payment_id=payment_id)
+        return
+    await store.bookings.change(tx, booking, balance_paid(booking, deps.clock.now()))
 
 
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
@@ -18,7 +56,8 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
 
     A hold that has ended is confirmed if its nights are still free.
     """
-    payment = noted(booking.payment, "succeeded", payment_id or booking.payment.intent_id)
+    status = "succeeded" if booking.balance is None else "partially_paid"
+    payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
     paid = replace(booking, payment=payment)
     if booking.confirmed_at is not None:
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
@@ -48,10 +87,24 @@ async def note(tx: Tx, booking_id: UUID, payment_id: UUID, status: str) -> Booki
     return booking if told == booking else await store.bookings.change(tx, booking, told)
 
 
-async def hold_longer(tx: Tx, booking_id: UUID) -> None:
-    """Once 15 minutes more while the guest's bank asks."""
+async def note_refund(tx: Tx, booking_id: UUID, payment_id: UUID, *, whole: bool) -> None:
+    """Write down that money went back; `whole`: all of that payment.
+
+    One that could not be used (of a change that ended) leaves the booking as paid as it was.
+    """
     booking = await store.bookings.get(tx, booking_id)
-    longer = held_longer(booking)
+    if whole and booking.kept is None and payment_id != booking.payment.intent_id and booking.confirmed_at:
+        return
+    status = "partially_refunded" if (booking.kept and booking.left) or not whole else "refunded"
+    told = replace(booking, payment=noted(booking.payment, status, booking.payment.intent_id or payment_id))
+    if told != booking:
+        await store.bookings.change(tx, booking, told)
+
+
+async def hold_longer(tx: Tx, booking_id: UUID) -> None:
+    """Once 15 minutes more while the guest's bank asks, for the booking or for its change."""
+    booking = await store.bookings.get(tx, booking_id)
+    longer = change_held_longer(held_longer(booking))
     if longer != booking:
         await remind(tx, await store.bookings.change(tx, booking, longer))
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
 from hometrip.services.booking.contract import CouponTerms, DatesTaken, Payable
-from hometrip.services.booking.rules import HOST, CouponUses, admit, ranges
+from hometrip.services.booking.rules import (
+    HOST,
+    CouponUses,
+    admit,
+    needs_payment,
+    ranges,
+    split_of_difference,
+)
 
 
 async def payable(deps: Deps, booking_id: UUID) -> Payable:
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)
-    return Payable(
+    asked = Payable(
         booking_id=booking.id,
         guest_id=booking.guest_id,
         host_id=booking.host_id,
@@ -25,6 +34,15 @@ async def payable(deps: Deps, booking_id: UUID) -> Payable:
         capture="manual" if booking.awaiting == HOST else "automatic",
         check_in_at=booking.check_in_at,
         hold_until=booking.hold_until,
+        due_now=booking.due_now,
+        balance_due_at=booking.balance_due_at,
+    )
+    change = booking.change
+    if change is None or not needs_payment(booking):
+        return asked
+    split = split_of_difference(booking)
+    return replace(
+        asked, split=split, hold_until=change.until, due_now=change.difference, change_id=change.id
     )
 
 
@@ -33,7 +51,7 @@ async def coupon(deps: Deps, code: str, listing_id: UUID, guest_id: UUID | None)
         found = await store.coupons.find(db, code)
         uses = CouponUses(total=0, by_account=0)
         if found is not None:
-            uses = await store.coupons.uses(db, code, guest_id, listing_id)
+            uses = await store.coupons.uses(db, code, guest_id, listing_id, quoting=True)
     return admit(found, listing_id, uses, deps.clock.now())
 
 

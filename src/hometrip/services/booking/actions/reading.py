@@ -6,13 +6,13 @@ from datetime import date
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.errors import Forbidden, NotFound
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer
-from hometrip.services.booking import store
+from hometrip.services.booking import rules, store
 from hometrip.services.booking.actions.deps import Deps
-from hometrip.services.booking.rules import BookingView, actor_of, view_of, views_of
+from hometrip.services.booking.rules import BookingView, Receipt, actor_of, view_of, views_of
 from hometrip.services.listing.contract import Wish
 
 
@@ -45,6 +45,23 @@ async def booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
         found = await store.bookings.get(db, booking_id)
     actor_of(caller, found)
     return view_of(found)
+
+
+async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
+    async with deps.db.read() as db:
+        found = await store.bookings.get(db, booking_id)
+    actor_of(caller, found)
+    return rules.receipt(found, deps.clock.now())
+
+
+async def calendar(deps: Deps, caller: Caller, booking_id: UUID) -> str:
+    """For the guest (and staff), as iCalendar; with the address once the booking is confirmed."""
+    async with deps.db.read() as db:
+        found = await store.bookings.get(db, booking_id)
+    if actor_of(caller, found).role == "host":
+        raise Forbidden
+    homes = await deps.listing.homes([found.listing_id]) if found.confirmed_at else []
+    return rules.calendar(found, next((home.address for home in homes), None), deps.clock.now())
 
 
 async def bookings(deps: Deps, shown: Shown) -> Page[BookingView]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta
 
 from hometrip.kernel.clock import HOUR, MINUTE
-from hometrip.kernel.errors import Forbidden
-from hometrip.kernel.money import Money
+from hometrip.kernel.errors import Conflict, Forbidden, Invalid
+from hometrip.kernel.money import Money, digits_of, half_up, total
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay
-from hometrip.kernel.wire import Answer, Request
+from hometrip.kernel.stay import Stay, at_local, zone_of
+from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
 
 PAYMENT, HOST = "payment", "host"  # whom a pending booking awaits
@@ -24,9 +25,13 @@ ANSWER_WITHIN = 24 * HOUR
 PAY_AFTER_ACCEPTANCE_WITHIN = 24 * HOUR
 
 # Payment states that no card backs yet: such a hold makes room for the guest's next one.
-UNPAID = frozenset({"unpaid", "requires_payment_method", "requires_action", "failed"})
-# Once money was taken, only its way back changes the payment's state.
-TAKEN = ("succeeded", "partially_refunded", "refunded")
+UNPAID = frozenset({"unpaid", "requires_payment_method", "requires_action", "failed", "canceled"})
+# Once money was taken, only the rest of it or its way back changes the payment's state, in this order.
+TAKEN = ("partially_paid", "succeeded", "partially_refunded", "refunded")
+
+# Half now, the rest so many days before check-in: for totals of so many major units and more.
+HALF_PLAN_FROM = 250
+BALANCE_DUE_DAYS = 14
 
 
 class OwnHome(Forbidden):
@@ -35,17 +40,28 @@ class OwnHome(Forbidden):
     code = "own_home"
 
 
+class PlanRefused(Conflict):
+    """Half can be paid later only of larger totals (from `least` on), booked early enough (up to `until`)."""
+
+    code = "plan_refused"
+
+
 class BookingWish(Request):
-    """What a guest sends to book."""
+    """What a guest sends to book. The price agreed on is that of `quote_id`, or `expected_total`.
+
+    `plan` "half": half of it is paid now, the rest 14 days before check-in.
+    """
 
     listing_id: UUID
     check_in: date
     check_out: date
     guests: Annotated[int, Meta(ge=1, le=50)]
-    quote_id: Annotated[str, Meta(min_length=1, max_length=2000)]
+    quote_id: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    expected_total: Money | None = None
     pets: Annotated[int, Meta(ge=0, le=20)] = 0
     coupon: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
     message: Annotated[str, Meta(max_length=2000)] | None = None
+    plan: Literal["half"] | None = None
 
     @property
     def for_listing(self) -> Wish:
@@ -59,61 +75,12 @@ class BookingWish(Request):
         )
 
 
-class Actor(Frozen):
-    """Who makes a booking move: `role` is guest, host, staff or system."""
-
-    role: str
-    account_id: UUID | None = None
-
-
-SYSTEM = Actor(role="system")
-
-
-class Step(Frozen):
-    """One line of a booking's history. `status` is the new state, or `accepted` for the host's yes."""
-
-    status: str
-    at: datetime
-    by: str
-    why: str | None = None
-    account_id: UUID | None = None
-
-
-class PaymentNote(Answer):
-    """What booking knows of its payment. `status` is unpaid, requires_payment_method, requires_action,
-    requires_capture, succeeded, failed, partially_refunded or refunded."""
-
-    status: str
-    intent_id: UUID | None = None
-
-
-class CancelledLine(Answer):
-    """What of a paid line comes back."""
-
-    kind: str
-    label: str
-    paid: Money
-    refunded: Money
-
-
-class Cancellation(Answer):
-    """What cancelling refunds, line by line, and the rule that says so; `valid_until` it stays like this.
-
-    `rule` is all_nights, all_but_some_nights, part_of_nights, nothing (the policy's words), grace (within
-    24 hours of confirmation), host_cancelled, staff_cancelled or nothing_paid.
-    """
-
-    by: str
-    policy: str
-    rule: str
-    refund: Money
-    kept: Money
-    lines: list[CancelledLine]
-    valid_until: datetime
-
-
 class Booking(Frozen):
-    """A booking with all that it was agreed on: later changes of the home do not touch it."""
+    """A booking with all that it was agreed on: later changes of the home do not touch it.
+
+    `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
+    once some of it went back; before, that is the `split`. `change` is the last one asked for.
+    """
 
     id: UUID
     listing_id: UUID
@@ -145,17 +112,35 @@ class Booking(Frozen):
     history: list[Step]
     version: int
     created_at: datetime
+    deposit: Money | None = None
+    balance: Money | None = None
+    balance_due_at: datetime | None = None
+    kept: Split | None = None
+    change: Change | None = None
+    disputes: list[Dispute] = []
 
     @property
     def stay(self) -> Stay:
         return Stay(self.check_in, self.check_out)
+
+    @property
+    def due_now(self) -> Money | None:
+        """The first half, while the second is not paid."""
+        return None if self.balance is None else self.total - self.balance
+
+    @property
+    def left(self) -> Money:
+        """What was paid, less what went back (of a confirmed booking)."""
+        if self.kept is not None:
+            return sum_of(self.kept)
+        return self.total if self.balance is None else self.total - self.balance
 
 
 def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Terms, at: datetime) -> Booking:
     """A pending booking on these terms: of an instant home it awaits payment, else the host's answer."""
     if guest_id == terms.host_id:
         raise OwnHome
-    instant = terms.instant_book
+    balance, balance_due_at = _balance(terms, wish, at)
     return Booking(
         id=booking_id,
         listing_id=terms.listing_id,
@@ -170,8 +155,8 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         guests=wish.guests,
         pets=wish.pets,
         status="pending",
-        awaiting=PAYMENT if instant else HOST,
-        hold_until=at + (PAY_WITHIN if instant else ANSWER_WITHIN),
+        awaiting=PAYMENT if terms.instant_book else HOST,
+        hold_until=at + (PAY_WITHIN if terms.instant_book else ANSWER_WITHIN),
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
@@ -187,7 +172,38 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         history=[Step(status="pending", at=at, by="guest", account_id=guest_id)],
         version=1,
         created_at=at,
+        deposit=terms.deposit,
+        balance=balance,
+        balance_due_at=balance_due_at,
     )
+
+
+def price_agreed(wish: BookingWish) -> None:
+    """`Invalid` where the wish names no price, or two."""
+    if (wish.quote_id is None) == (wish.expected_total is None):
+        raise Invalid.field("quote_id", "one_of_two", "give either quote_id or expected_total")
+
+
+def _balance(terms: Terms, wish: BookingWish, at: datetime) -> tuple[Money | None, datetime | None]:
+    """The second half and when it is due; the first is rounded half-up."""
+    if wish.plan is None:
+        return None, None
+    price = terms.quote.total
+    least = Money(HALF_PLAN_FROM * 10 ** digits_of(price.currency), price.currency)
+    due = days_before(terms.check_in_at, wish.check_in, terms.time_zone, BALANCE_DUE_DAYS)
+    if price < least or at > due:
+        raise PlanRefused(least=least, until=due)
+    return price - Money(half_up(price.amount, 2), price.currency), due
+
+
+def days_before(instant: datetime, day: date, zone: str, days: int) -> datetime:
+    """So many days before an instant of that day at the home: the same time by the clock there."""
+    clock_time = instant.astimezone(zone_of(zone)).strftime("%H:%M")
+    return at_local(day - timedelta(days=days), clock_time, zone)
+
+
+def sum_of(split: Split) -> Money:
+    return split.payout + split.platform + total(split.taxes.values(), split.payout.currency)
 
 
 def noted(note: PaymentNote, status: str, intent_id: UUID | None) -> PaymentNote:
@@ -217,6 +233,9 @@ def facts_of(booking: Booking) -> BookingFacts:
         cancellation_policy=booking.cancellation_policy,
         awaiting=booking.awaiting,
         hold_until=booking.hold_until,
+        due_now=booking.due_now,
+        balance_due_at=booking.balance_due_at,
+        deposit=booking.deposit,
     )
 
 

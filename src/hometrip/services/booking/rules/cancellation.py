@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from hometrip.kernel.clock import DAY, HOUR
-from hometrip.kernel.money import Money, half_up, total, zero
+from hometrip.kernel.money import Money, digits_of, total, zero
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date, zone_of
+from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, Cancellation, CancelledLine
+from hometrip.services.booking.rules.booking import Booking, days_before
+from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
+from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
 from hometrip.services.booking.rules.states import LIVE
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 
 GRACE = 24 * HOUR
 GRACE_NOTICE_DAYS = 7
@@ -20,6 +23,9 @@ GRACE_NIGHTS_BELOW = 28
 FEE_REFUNDS = 3
 FEE_REFUNDS_WITHIN = 365 * DAY
 WHOLE_BP = 10_000
+
+# What a host is charged for a confirmed booking that the guest did not cancel, in major units.
+PENALTY_LEAST, PENALTY_MOST = 50, 1_000
 
 
 class Part(Frozen):
@@ -71,9 +77,9 @@ POLICIES = {
     "long_term": Policy(before=((_days(30), ALL), (AT_CHECK_IN, ALL_BUT_THIRTY)), after=ALL_BUT_THIRTY),
 }
 
-# Which lines follow the nights, which make the subtotal that a coupon comes off.
-_WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
-_SUBTOTAL = _WITH_NIGHTS | {"cleaning"}
+# Up to which notice, which share of the stay a host is charged; with less notice it is half.
+PENALTIES = ((_days(30), 1_000), (Notice(hours=48), 2_500))
+PENALTY_LATE_BP = 5_000
 
 
 def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) -> Cancellation:
@@ -88,36 +94,25 @@ def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) ->
         return _nothing_paid(booking, by, at)
     if by != "guest":
         whole = _Back(1, 1, cleaning=True, fee=True)
-        return _told(booking, by, f"{by}_cancelled", whole, max(at, booking.check_out_at))
+        told = _told(booking, by, f"{by}_cancelled", whole, _valid_for_host(booking, at))
+        return replace(told, penalty=penalty(booking, at))
     part = _part(booking, at)
     back = _back(booking, part, at, fees_returned)
     return _told(booking, by, part.rule, back, _valid_until(booking, part, at))
 
 
-def kept_split(booking: Booking, cancelled: Cancellation) -> Split:
-    """Whose the kept rest is, exact to the minor unit.
+def penalty(booking: Booking, at: datetime) -> Money:
+    """What the host is charged when host or staff cancel a confirmed booking at `at`.
 
-    The host's share is that of the kept host lines in the agreed payout (so less the same host fee), taxes
-    are those kept on each area, and the platform has the rest.
+    Half of the stay within 48 hours of check-in or later, a quarter within 30 days, a tenth earlier; at least
+    50 and at most 1,000. The stay is its lines before coupon, service fee and taxes.
     """
     currency = booking.total.currency
-    on_host = _SUBTOTAL | ({"coupon"} if booking.host_funds_coupon else frozenset())
-    kept = [
-        (line, paid.paid - paid.refunded) for line, paid in zip(booking.lines, cancelled.lines, strict=True)
-    ]
-    host_paid = total((line.amount for line in booking.lines if line.kind in on_host), currency)
-    host_kept = total((rest for line, rest in kept if line.kind in on_host), currency)
-    payout = _portion(booking.split.payout, host_kept.amount, host_paid.amount)
-    taxes = {area: zero(currency) for area in booking.split.taxes}
-    for line, rest in kept:
-        if line.kind == "tax":
-            area = line.area or line.label
-            taxes[area] = taxes.get(area, zero(currency)) + rest
-    if booking.confirmed_at is None:
-        payout, taxes = zero(currency), dict.fromkeys(taxes, zero(currency))
-    return Split(
-        payout=payout, platform=cancelled.kept - payout - total(taxes.values(), currency), taxes=taxes
-    )
+    stay = total((line.amount for line in booking.lines if line.kind in SUBTOTAL), currency)
+    share = next((bp for notice, bp in PENALTIES if at < _deadline(booking, notice)), PENALTY_LATE_BP)
+    unit = 10 ** digits_of(currency)
+    least, most = (Money(major * unit, currency) for major in (PENALTY_LEAST, PENALTY_MOST))
+    return min(max(stay.share(share), least), most)
 
 
 def returns_fee(cancelled: Cancellation) -> bool:
@@ -157,19 +152,21 @@ def _back(booking: Booking, part: Part, at: datetime, fees_returned: int) -> _Ba
 
 
 def _told(booking: Booking, by: str, rule: str, back: _Back, valid_until: datetime) -> Cancellation:
+    paid = [line.amount for line in booking.lines]
     refunded = _refunds(booking.lines, back)
-    lines = [
-        CancelledLine(kind=line.kind, label=line.label, paid=line.amount, refunded=money)
-        for line, money in zip(booking.lines, refunded, strict=True)
-    ]
+    if booking.left != booking.total:
+        paid, refunded = of_what_is_left(booking.left, paid, refunded)
     refund = total(refunded, booking.total.currency)
     return Cancellation(
         by=by,
         policy=booking.cancellation_policy,
         rule=rule,
         refund=refund,
-        kept=booking.total - refund,
-        lines=lines,
+        kept=booking.left - refund,
+        lines=[
+            CancelledLine(kind=line.kind, label=line.label, paid=money, refunded=money_back)
+            for line, money, money_back in zip(booking.lines, paid, refunded, strict=True)
+        ],
         valid_until=valid_until,
     )
 
@@ -179,29 +176,20 @@ def _refunds(lines: list[QuoteLine], back: _Back) -> list[Money]:
     refunds: list[Money] = []
     done: list[tuple[str, int, int]] = []  # kind, refunded, paid
     for line in lines:
-        if line.kind in _WITH_NIGHTS:
-            money = _portion(line.amount, back.nights, back.of)
+        if line.kind in WITH_NIGHTS:
+            money = portion(line.amount, back.nights, back.of)
         elif line.kind == "cleaning":
             money = line.amount if back.cleaning else line.amount * 0
         elif line.kind == "service_fee":
             money = line.amount if back.fee else line.amount * 0
         else:
-            base = _SUBTOTAL if line.kind == "coupon" else frozenset(line.on or ("nights",))
-            part, of = _sums(done, base)
+            base = SUBTOTAL if line.kind == "coupon" else frozenset(line.on or ("nights",))
+            part, of = sums(done, base)
             # What was computed on nothing (a tax per stay, of nights for nothing) goes with the nights.
-            money = _portion(line.amount, *((part, of) if of else (back.nights, back.of)))
+            money = portion(line.amount, *((part, of) if of else (back.nights, back.of)))
         refunds.append(money)
         done.append((line.kind, money.amount, line.amount.amount))
     return refunds
-
-
-def _sums(done: Iterable[tuple[str, int, int]], kinds: Iterable[str]) -> tuple[int, int]:
-    of_kind = [(refunded, paid) for kind, refunded, paid in done if kind in kinds]
-    return sum(refunded for refunded, _ in of_kind), sum(paid for _, paid in of_kind)
-
-
-def _portion(money: Money, part: int, of: int) -> Money:
-    return Money(half_up(money.amount * part, of), money.currency) if of > 0 else money * 0
 
 
 def _nothing_paid(booking: Booking, by: str, at: datetime) -> Cancellation:
@@ -221,14 +209,13 @@ def _nothing_paid(booking: Booking, by: str, at: datetime) -> Cancellation:
 
 
 def _checked_in(booking: Booking, at: datetime) -> bool:
-    return at > booking.check_in_at or booking.status == "checked_in"
+    return at >= booking.check_in_at or booking.status == "checked_in"
 
 
 def _deadline(booking: Booking, notice: Notice) -> datetime:
     """The last instant of this notice: the home's check-in time on the day that is so many days earlier."""
-    check_in_time = booking.check_in_at.astimezone(zone_of(booking.time_zone)).strftime("%H:%M")
-    day = booking.check_in - timedelta(days=notice.days)
-    return at_local(day, check_in_time, booking.time_zone) - timedelta(hours=notice.hours)
+    day = days_before(booking.check_in_at, booking.check_in, booking.time_zone, notice.days)
+    return day - timedelta(hours=notice.hours)
 
 
 def _in_grace(booking: Booking, at: datetime) -> bool:
@@ -245,6 +232,12 @@ def _nights_over(booking: Booking, at: datetime) -> int:
     """A night is over once its date is over at the home."""
     days = (local_date(at, booking.time_zone) - booking.check_in).days
     return min(max(days, 0), booking.stay.nights)
+
+
+def _valid_for_host(booking: Booking, at: datetime) -> datetime:
+    """Until the penalty rises, or the end of the stay."""
+    turns = [_deadline(booking, notice) for notice, _ in PENALTIES]
+    return min((turn for turn in turns if turn > at), default=max(at, booking.check_out_at))
 
 
 def _valid_until(booking: Booking, part: Part, at: datetime) -> datetime:

@@ -16,10 +16,10 @@ from hometrip.services.booking.rules.booking import (
     PAY_AFTER_ACCEPTANCE_WITHIN,
     PAY_LONGER_BY,
     PAYMENT,
-    Actor,
     Booking,
-    Step,
+    noted,
 )
+from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
 
 
 class TooEarly(Conflict):
@@ -29,12 +29,16 @@ class TooEarly(Conflict):
 
 
 class Move(Frozen):
-    """From any of the states `out_of` to `status`, by these roles; if pending, it then awaits `awaiting`."""
+    """From any of the states `out_of` to `status`, by these roles; if pending, it then awaits `awaiting`.
+
+    `told` is the word in the history where the new state is not told apart from the old one.
+    """
 
     out_of: frozenset[str]
     status: str
     by: frozenset[str]
     awaiting: str | None = None
+    told: str | None = None
 
 
 def _words(text: str) -> frozenset[str]:
@@ -43,13 +47,19 @@ def _words(text: str) -> frozenset[str]:
 
 ASKED, HELD = "pending/host", "pending/payment"  # the two kinds of pending
 MOVES = {
-    "accept": Move(out_of=_words(ASKED), status="pending", awaiting=PAYMENT, by=_words("host staff")),
+    "accept": Move(
+        out_of=_words(ASKED), status="pending", awaiting=PAYMENT, by=_words("host staff"), told="accepted"
+    ),
     "decline": Move(out_of=_words(ASKED), status="declined", by=_words("host staff system")),
     "confirm": Move(out_of=_words(HELD), status="confirmed", by=_words("system")),
     # Replaced by a newer hold of the same guest, a request that nobody paid ends like a hold.
     "expire": Move(out_of=_words(f"{HELD} {ASKED}"), status="expired", by=_words("system")),
     # A payment that came after the hold's end, with the nights still free.
     "revive": Move(out_of=_words("expired"), status="confirmed", by=_words("system")),
+    # Dates or party are others now.
+    "change": Move(out_of=_words("confirmed"), status="confirmed", by=_words("guest system"), told="changed"),
+    # The second half of the money never came.
+    "lapse": Move(out_of=_words("confirmed"), status="cancelled", by=_words("system")),
     "check_in": Move(out_of=_words("confirmed"), status="checked_in", by=_words("host staff")),
     "complete": Move(
         out_of=_words("confirmed checked_in"), status="completed", by=_words("host staff system")
@@ -75,7 +85,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     if state_of(booking) not in move.out_of:
         raise WrongState(f"A booking that is {booking.status} cannot {verb}.", status=booking.status)
     step = Step(
-        status="accepted" if verb == "accept" else move.status,
+        status=move.told or move.status,
         at=at,
         by=by.role,
         why=why,
@@ -90,6 +100,12 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     )
 
 
+def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
+    """The booking with a line more in its history, of something that does not move it."""
+    step = Step(status=told, at=at, by=by.role, why=why, account_id=by.account_id)
+    return replace(booking, history=[*booking.history, step])
+
+
 def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
     """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before."""
     moved_on = moved(booking, "accept", by, at)
@@ -100,6 +116,14 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
     """Paid: out of a hold, or out of one that had ended."""
     verb = "revive" if booking.status == "expired" else "confirm"
     return replace(moved(booking, verb, by, at), confirmed_at=at)
+
+
+def balance_paid(booking: Booking, at: datetime) -> Booking:
+    """The second half came."""
+    payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
+    return with_step(
+        replace(booking, payment=payment, balance=None, balance_due_at=None), "balance_paid", SYSTEM, at
+    )
 
 
 def held_longer(booking: Booking) -> Booking:
@@ -113,10 +137,9 @@ def timed_out(booking: Booking, at: datetime) -> Booking | None:
     """What becomes of a pending booking whose time is over: a request is declined, a hold expires."""
     if booking.hold_until is None or at < booking.hold_until:
         return None
-    system = Actor(role="system")
     if booking.awaiting == HOST:
-        return moved(booking, "decline", system, at, NO_ANSWER)
-    return moved(booking, "expire", system, at, "not paid in time")
+        return moved(booking, "decline", SYSTEM, at, NO_ANSWER)
+    return moved(booking, "expire", SYSTEM, at, "not paid in time")
 
 
 NO_ANSWER = "the host did not answer within 24 hours"

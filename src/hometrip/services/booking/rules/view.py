@@ -8,7 +8,9 @@ from uuid import UUID
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
-from hometrip.services.booking.rules.booking import Booking, Cancellation, PaymentNote
+from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.changes import ChangeView, change_view
+from hometrip.services.booking.rules.parts import Cancellation, Dispute, PaymentNote
 from hometrip.services.listing.contract import QuoteLine
 
 
@@ -22,7 +24,9 @@ class StepView(Answer):
 
 
 class BookingView(Answer):
-    """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending."""
+    """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending; `due_now`, `balance`
+    and `balance_due_at` only while its second half is not paid; `change` is the last one asked for.
+    """
 
     id: UUID
     listing_id: UUID
@@ -52,11 +56,16 @@ class BookingView(Answer):
     cancellation: Cancellation | None = None
     coupon: str | None = None
     message: str | None = None
+    deposit: Money | None = None
+    due_now: Money | None = None
+    balance: Money | None = None
+    balance_due_at: datetime | None = None
+    change: ChangeView | None = None
+    disputes: list[Dispute] | None = None
 
 
-_SAME = tuple(
-    field for field in BookingView.__struct_fields__ if field not in ("nights", "host_payout", "history")
-)
+_OTHER = ("nights", "host_payout", "history", "change", "disputes")
+_SAME = tuple(field for field in BookingView.__struct_fields__ if field not in _OTHER)
 
 
 def view_of(booking: Booking) -> BookingView:
@@ -67,6 +76,8 @@ def view_of(booking: Booking) -> BookingView:
         history=[
             StepView(status=step.status, at=step.at, by=step.by, why=step.why) for step in booking.history
         ],
+        change=change_view(booking.change) if booking.change else None,
+        disputes=booking.disputes or None,
     )
 
 

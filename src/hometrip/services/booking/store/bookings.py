@@ -22,8 +22,12 @@ from hometrip.services.booking.rules import (
     TAKEN,
     Booking,
     Cancellation,
+    Change,
+    Dispute,
     PaymentNote,
     Step,
+    is_open,
+    nights_added,
     returns_fee,
 )
 from hometrip.services.booking.store.tables import bookings, history, nights, unpaid_holds_of
@@ -36,20 +40,28 @@ class _Agreed(Frozen):
     lines: list[QuoteLine]
     split: Split
     nightly: list[Money]
+    deposit: Money | None = None
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
-_cancellation = msgspec.json.Decoder(Cancellation).decode
+# Columns of JSON that bear the name of the record's field; what is empty there is NULL.
+_JSON = {
+    "cancellation": msgspec.json.Decoder(Cancellation).decode,
+    "kept": msgspec.json.Decoder(Split).decode,
+    "change": msgspec.json.Decoder(Change).decode,
+    "disputes": msgspec.json.Decoder(list[Dispute]).decode,
+}
 
 # Columns that bear the name of the record's field.
 _SAME = (
     "id listing_id guest_id host_id title time_zone check_in check_out check_in_at check_out_at guests pets "
     "status awaiting hold_until hold_extended host_funds_coupon cancellation_policy coupon message "
-    "confirmed_at version created_at"
+    "confirmed_at balance_due_at version created_at"
 ).split()
 _CHANGING = (
     "status awaiting hold_until hold_extended payment_status intent_id confirmed_at cancellation "
-    "fee_returned_at version"
+    "fee_returned_at check_in check_out check_in_at check_out_at guests pets total agreed host_funds_coupon "
+    "coupon balance balance_due_at kept change disputes version"
 ).split()
 
 
@@ -108,7 +120,7 @@ async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
 
 
 async def contradictions(db: Reader, at: datetime) -> list[str]:
-    """Bookings whose nights, hold or payment are not what their state says."""
+    """Bookings whose nights, hold or payment are not what their state and their open change say."""
     held = and_(nights.c.owner_id == bookings.c.id, nights.c.kind == "booking")
     statement = (
         select(bookings, func.count(nights.c.night).label("held"))
@@ -117,9 +129,11 @@ async def contradictions(db: Reader, at: datetime) -> list[str]:
     )
     found = []
     for row in await db.rows(statement):
-        live = row.status in (*LIVE, "completed")
-        if row.held != ((row.check_out - row.check_in).days if live else 0):
-            found.append(f"booking {row.id} is {row.status} and has {row.held} nights")
+        booking = _booking_of(row, [])
+        wanted = booking.stay.nights if booking.status in (*LIVE, "completed") else 0
+        wanted += len(nights_added(booking)) if is_open(booking) else 0
+        if row.held != wanted:
+            found.append(f"booking {row.id} is {row.status} and has {row.held} nights, not {wanted}")
         if row.status == "pending" and row.hold_until < at - MINUTE:
             found.append(f"booking {row.id} is held since {row.hold_until}, past its time")
         if row.confirmed_at is not None and row.payment_status not in TAKEN:
@@ -216,17 +230,28 @@ def _position(cursor: str, columns: Sequence[Any]) -> list[Any]:
 
 def _row_of(booking: Booking) -> dict[str, Any]:
     cancelled = booking.cancellation
-    agreed = _Agreed(lines=booking.lines, split=booking.split, nightly=booking.nightly)
+    agreed = _Agreed(
+        lines=booking.lines, split=booking.split, nightly=booking.nightly, deposit=booking.deposit
+    )
     row = {name: getattr(booking, name) for name in _SAME}
+    row |= {name: _encoded(getattr(booking, name)) for name in _JSON}
     return row | {
         "total": booking.total.amount,
         "currency": booking.total.currency,
         "agreed": msgspec.json.encode(agreed).decode(),
         "payment_status": booking.payment.status,
         "intent_id": booking.payment.intent_id,
-        "cancellation": msgspec.json.encode(cancelled).decode() if cancelled else None,
-        "fee_returned_at": booking.history[-1].at if cancelled and returns_fee(cancelled) else None,
+        "balance": booking.balance.amount if booking.balance else None,
+        "fee_returned_at": _cancelled_at(booking) if cancelled and returns_fee(cancelled) else None,
     }
+
+
+def _cancelled_at(booking: Booking) -> datetime:
+    return next(step.at for step in reversed(booking.history) if step.status == "cancelled")
+
+
+def _encoded(value: Any) -> str | None:
+    return msgspec.json.encode(value).decode() if value else None
 
 
 async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
@@ -242,14 +267,19 @@ async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
 
 def _booking_of(row: Any, steps: list[Step]) -> Booking:
     agreed = _agreed(row.agreed)
+    told: dict[str, Any] = {
+        name: decode(text) for name, decode in _JSON.items() if (text := getattr(row, name))
+    }
     return Booking(
         **{name: getattr(row, name) for name in _SAME},
+        **{"cancellation": None, **told},
         total=Money(row.total, row.currency),
         lines=agreed.lines,
         split=agreed.split,
         nightly=agreed.nightly,
+        deposit=agreed.deposit,
+        balance=None if row.balance is None else Money(row.balance, row.currency),
         payment=PaymentNote(status=row.payment_status, intent_id=row.intent_id),
-        cancellation=_cancellation(row.cancellation) if row.cancellation else None,
         history=steps,
     )
 

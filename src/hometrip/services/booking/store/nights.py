@@ -14,7 +14,7 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import ranges
-from hometrip.services.booking.store.tables import bookings, nights, unpaid_holds_of
+from hometrip.services.booking.store.tables import bookings, could_have_of, nights
 
 
 async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wanted: Iterable[date]) -> None:
@@ -102,11 +102,11 @@ async def taken(
 ) -> list[Stay]:
     """Every taken range of the home, in order; neighbours of different owners are told apart.
 
-    Unpaid holds of the guest `besides` are left out.
+    What does not stand in the way of the guest `besides` is left out: own unpaid holds and confirmed stays.
     """
     statement = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == listing_id)
     if besides is not None:
-        statement = statement.where(nights.c.owner_id.not_in(unpaid_holds_of(besides, listing_id)))
+        statement = statement.where(nights.c.owner_id.not_in(could_have_of(besides, listing_id)))
     if within is not None:
         statement = _within(statement, listing_id, within)
     rows = await db.rows(statement.order_by(nights.c.night))

@@ -19,6 +19,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
+    or_,
     select,
 )
 
@@ -47,9 +49,7 @@ bookings = Table(
     Column("hold_extended", Boolean, nullable=False),
     Column("total", BigInteger, nullable=False),  # minor units of `currency`
     Column("currency", String(3), nullable=False),
-    Column(
-        "agreed", Text, nullable=False
-    ),  # lines, split and nightly prices, as JSON: read whole, never changed
+    Column("agreed", Text, nullable=False),  # lines, split, nightly prices, deposit as JSON: read whole
     Column("host_funds_coupon", Boolean, nullable=False),
     Column("cancellation_policy", String(20), nullable=False),
     Column("coupon", String(40)),
@@ -58,6 +58,11 @@ bookings = Table(
     Column("intent_id", Uuid),
     Column("confirmed_at", DateTime(timezone=True)),
     Column("cancellation", Text),
+    Column("balance", BigInteger),  # what is due later, until it is paid
+    Column("balance_due_at", DateTime(timezone=True)),
+    Column("kept", Text),  # JSON, like the next two: whose the money is, once some of it went back
+    Column("change", Text),  # the last one asked for
+    Column("disputes", Text),
     Column("fee_returned_at", DateTime(timezone=True)),  # the guest got the service fee back
     Column("once_key", String(255)),  # the Idempotency-Key that made it
     Column("version", Integer, nullable=False),
@@ -75,7 +80,7 @@ history = Table(
     tables,
     Column("booking_id", ForeignKey("bookings.id"), primary_key=True),
     Column("step", Integer, primary_key=True),
-    Column("status", String(12), nullable=False),
+    Column("status", String(20), nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("by", String(8), nullable=False),
     Column("why", Text),
@@ -113,6 +118,19 @@ coupons = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("coupons_by_host", "host_id", "code"),
 )
+
+
+def could_have_of(guest_id: UUID | None, listing_id: UUID) -> Select[tuple[UUID]]:
+    """Ids of the guest's bookings of this home that do not stand in the guest's own way: unpaid holds, and
+    confirmed stays, which can be changed."""
+    return select(bookings.c.id).where(
+        bookings.c.guest_id == guest_id,
+        bookings.c.listing_id == listing_id,
+        or_(
+            bookings.c.status == "confirmed",
+            and_(bookings.c.status == "pending", bookings.c.payment_status.in_(sorted(UNPAID))),
+        ),
+    )
 
 
 def unpaid_holds_of(guest_id: UUID | None, listing_id: UUID) -> Select[tuple[UUID]]:

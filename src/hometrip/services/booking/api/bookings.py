@@ -1,10 +1,10 @@
-"""The routes of bookings and coupons: request records and handlers of a few lines."""
+"""The routes of bookings: request records and handlers of a few lines."""
 
 from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import delete, get, post, put
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
@@ -19,9 +19,7 @@ from hometrip.services.booking.rules import (
     BookingView,
     BookingWish,
     Cancellation,
-    Coupon,
-    CouponWish,
-    NewCoupon,
+    Receipt,
 )
 from hometrip.services.listing.contract import Quote, Wish
 
@@ -215,44 +213,23 @@ async def cancel(
     return await actions.cancel(deps, caller, booking_id, data.reason if data else "", once)
 
 
-@get("/coupons", access=USER, summary="Coupons: mine, or all for staff")
-async def coupons(
-    deps: NamedDependency[Deps],
-    caller: NamedDependency[Caller],
-    limit: PageLimit = DEFAULT_LIMIT,
-    cursor: FromQuery[str | None] = None,
-) -> Page[Coupon]:
-    return await actions.coupons.coupons(deps, caller, limit, cursor)
+@get("/bookings/{booking_id:uuid}/receipt", access=USER, summary="What was paid and given back")
+async def receipt(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> Receipt:
+    return await actions.receipt(deps, caller, booking_id)
 
 
-@post("/coupons", access=USER, summary="Make a coupon")
-async def add_coupon(
-    data: JSONBody[NewCoupon], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
-) -> Coupon:
-    return await actions.coupons.add_coupon(deps, caller, data)
-
-
-@get("/coupons/{code:str}", access=USER, summary="A coupon")
-async def coupon(code: FromPath[str], deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> Coupon:
-    return await actions.coupons.coupon(deps, caller, code)
-
-
-@put("/coupons/{code:str}", access=USER, summary="Change a coupon")
-async def change_coupon(
-    code: FromPath[str],
-    data: JSONBody[CouponWish],
-    deps: NamedDependency[Deps],
-    caller: NamedDependency[Caller],
-    if_match: NamedDependency[int | None],
-) -> Coupon:
-    return await actions.coupons.change_coupon(deps, caller, code, data, if_match)
-
-
-@delete("/coupons/{code:str}", access=USER, summary="Remove a coupon")
-async def remove_coupon(
-    code: FromPath[str], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
-) -> None:
-    await actions.coupons.remove_coupon(deps, caller, code)
+@get(
+    "/bookings/{booking_id:uuid}/calendar.ics",
+    access=USER,
+    summary="The stay for a calendar",
+    media_type="text/calendar",
+)
+async def calendar(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> str:
+    return await actions.calendar(deps, caller, booking_id)
 
 
 ROUTES = [
@@ -270,9 +247,6 @@ ROUTES = [
     complete,
     cancellation,
     cancel,
-    coupons,
-    add_coupon,
-    coupon,
-    change_coupon,
-    remove_coupon,
+    receipt,
+    calendar,
 ]

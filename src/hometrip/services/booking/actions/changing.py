@@ -1,0 +1,202 @@
+"""To change the dates or the party of a booking: asked by the guest, agreed to by the host, paid, applied.
+
+The old nights stay the booking's until the new ones are taken and agreed on; a change that ends otherwise
+gives back exactly the nights that were taken for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.ports.database import Tx
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, tell
+from hometrip.services.booking.actions.making import dates_taken
+from hometrip.services.booking.contract import (
+    BookingChanged,
+    BookingChangeEnded,
+    BookingChangePending,
+    BookingUnpayable,
+    CouponRefused,
+    DatesTaken,
+)
+from hometrip.services.booking.rules import (
+    SYSTEM,
+    Actor,
+    Booking,
+    BookingView,
+    ChangeWish,
+    HomeClosed,
+    actor_of,
+    asked,
+    can_be_late,
+    change_moved,
+    change_timed_out,
+    changed,
+    is_agreed,
+    is_open,
+    may_change,
+    needs_payment,
+    nights_added,
+    nights_left,
+    view_of,
+    wished,
+)
+from hometrip.services.listing.contract import Terms, Wish
+
+
+async def ask_change(
+    deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None
+) -> BookingView:
+    """The booking with its change: done at once, or awaiting host or payment. An open one is replaced.
+
+    Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`, `BalanceOpen`.
+    """
+    async with deps.db.read() as db:
+        booking = await store.bookings.get(db, booking_id)
+    by, now = actor_of(caller, booking), deps.clock.now()
+    if if_match is not None and if_match != booking.version:
+        raise VersionMismatch
+    may_change(booking, by, now)
+    whole, terms = await _terms(deps, caller, booking, wished(booking, wish))
+    try:
+        async with deps.db.transaction() as tx:
+            live = await store.bookings.get(tx, booking_id)
+            if live.version != booking.version:
+                raise VersionMismatch
+            free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
+            open_now = asked(free, deps.new_id(), whole, terms, by, now)
+            await _take(tx, open_now)
+            after = await _go_on(tx, live, open_now, by, now)
+    except DatesTaken:
+        raise await dates_taken(deps, booking.listing_id, whole) from None
+    return view_of(after)
+
+
+async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    """The host's consent: the guest pays the difference, or has it back at once."""
+    now = deps.clock.now()
+    async with deps.db.transaction() as tx:
+        booking = await store.bookings.get(tx, booking_id)
+        agreed = change_moved(booking, "accept", actor_of(caller, booking), now)
+        return view_of(await _go_on(tx, booking, agreed, SYSTEM, now))
+
+
+async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
+    now = deps.clock.now()
+    async with deps.db.transaction() as tx:
+        booking = await store.bookings.get(tx, booking_id)
+        declined = change_moved(booking, "decline", actor_of(caller, booking), now, why)
+        return view_of(await _without(tx, booking, declined))
+
+
+async def end_change_in_time(deps: Deps, event: ChangeEnded) -> None:
+    """The time of a change is over, unless it was extended or something came of it."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "booking.end_change"):
+            return
+        booking = await store.bookings.get(tx, event.booking_id)
+        ended = change_timed_out(booking, deps.clock.now())
+        if ended is not None:
+            await _without(tx, booking, ended)
+
+
+async def end_change(tx: Tx, booking: Booking, at: datetime, why: str) -> Booking:
+    """The booking without its open change, if it has one: for whoever writes the booking next."""
+    if not is_open(booking):
+        return booking
+    ended = change_moved(booking, "expire", SYSTEM, at, why)
+    await _give_back(tx, booking, ended)
+    return ended
+
+
+async def change_paid(deps: Deps, tx: Tx, booking: Booking, change_id: UUID, payment_id: UUID) -> None:
+    """The difference is captured: apply the change, also a late one whose nights are still free.
+
+    What can no longer be had is paid back.
+    """
+    now, change = deps.clock.now(), booking.change
+    ours = change is not None and change.id == change_id
+    if ours and needs_payment(booking):
+        await _apply(tx, booking, booking, SYSTEM, now)
+    elif ours and can_be_late(booking, now) and await _are_free(tx, booking):
+        await _take(tx, booking)
+        await _apply(tx, booking, booking, SYSTEM, now)
+    elif change is None or not ours or change.status != "done":
+        await tell(tx, BookingUnpayable, booking, payment_id=payment_id)
+
+
+async def _terms(deps: Deps, guest: Caller, booking: Booking, wish: Wish) -> tuple[Wish, Terms]:
+    """What the home asks for it now; a coupon that cannot be used any more is left out."""
+    try:
+        try:
+            quote = await deps.listing.quote(guest, booking.listing_id, wish)
+        except CouponRefused:
+            wish = Wish(check_in=wish.check_in, check_out=wish.check_out, guests=wish.guests, pets=wish.pets)
+            quote = await deps.listing.quote(guest, booking.listing_id, wish)
+        return wish, await deps.listing.terms(booking.listing_id, wish, quote.id, guest.id)
+    except NotFound as gone:
+        raise HomeClosed from gone
+
+
+async def _go_on(tx: Tx, before: Booking, open_now: Booking, by: Actor, at: datetime) -> Booking:
+    """Apply a change for which nothing is awaited; else say what is."""
+    if is_agreed(open_now):
+        return await _apply(tx, before, open_now, by, at)
+    after = await store.bookings.change(tx, before, open_now)
+    await remind(tx, after)
+    change = after.change
+    assert change is not None  # it is open
+    await tell(
+        tx,
+        BookingChangePending,
+        after,
+        change_id=change.id,
+        status=change.status,
+        stay=change.stay,
+        total=change.total,
+        difference=change.difference,
+        until=change.until,
+    )
+    return after
+
+
+async def _apply(tx: Tx, stored: Booking, agreed: Booking, by: Actor, at: datetime) -> Booking:
+    after = await store.bookings.change(tx, stored, changed(agreed, by, at))
+    await store.nights.release_some(tx, after.id, nights_left(agreed, after))
+    await remind(tx, after)
+    change = after.change
+    assert change is not None  # it was applied
+    before = {"before_total": stored.total, "before": stored.split}
+    await tell(tx, BookingChanged, after, change_id=change.id, **before)
+    return after
+
+
+async def _without(tx: Tx, before: Booking, ended: Booking) -> Booking:
+    after = await store.bookings.change(tx, before, ended)
+    await _give_back(tx, before, after)
+    await remind(tx, after)
+    return after
+
+
+async def _give_back(tx: Tx, before: Booking, ended: Booking) -> None:
+    await store.nights.release_some(tx, ended.id, nights_added(before))
+    change = ended.change
+    assert change is not None  # it was ended
+    why = ended.history[-1].why or ""
+    await tell(tx, BookingChangeEnded, ended, change_id=change.id, status=change.status, why=why)
+
+
+async def _take(tx: Tx, booking: Booking) -> None:
+    await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", nights_added(booking))
+
+
+async def _are_free(tx: Tx, booking: Booking) -> bool:
+    wanted = nights_added(booking)
+    change = booking.change
+    assert change is not None  # its payment came
+    owners = await store.nights.owners(tx, booking.listing_id, change.stay)
+    return not any(night in owners for night in wanted)

@@ -1,0 +1,44 @@
+"""To dispute a stay, and to settle it: nothing is paid out meanwhile."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import Deps, tell
+from hometrip.services.booking.contract import DisputeOpened, DisputeResolved
+from hometrip.services.booking.rules import (
+    BookingView,
+    DisputeWish,
+    Resolution,
+    actor_of,
+    disputed,
+    resolved,
+    view_of,
+)
+
+
+async def dispute(deps: Deps, caller: Caller, booking_id: UUID, wish: DisputeWish) -> BookingView:
+    """Opened by guest or host; one at a time."""
+    dispute_id = deps.new_id()
+    async with deps.db.transaction() as tx:
+        stayed = await store.bookings.get(tx, booking_id)
+        by = actor_of(caller, stayed)
+        booking = disputed(stayed, dispute_id, wish, by, deps.clock.now())
+        booking = await store.bookings.change(tx, stayed, booking)
+        await tell(tx, DisputeOpened, booking, dispute_id=dispute_id, by=by.role, why=wish.reason)
+    return view_of(booking)
+
+
+async def resolve(
+    deps: Deps, caller: Caller, booking_id: UUID, dispute_id: UUID, how: Resolution
+) -> BookingView:
+    """Settled by staff: what goes back to the guest, and whose the rest is."""
+    async with deps.db.transaction() as tx:
+        before = await store.bookings.get(tx, booking_id)
+        booking = resolved(before, dispute_id, how, actor_of(caller, before), deps.clock.now())
+        booking = await store.bookings.change(tx, before, booking)
+        kept = booking.kept
+        await tell(tx, DisputeResolved, booking, dispute_id=dispute_id, refund=how.refund, kept=kept)
+    return view_of(booking)

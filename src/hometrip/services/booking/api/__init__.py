@@ -1,0 +1,7 @@
+"""The routes of this service."""
+
+from typing import Any
+
+from hometrip.services.booking.api import bookings, changes, coupons
+
+ROUTES: list[Any] = [*bookings.ROUTES, *changes.ROUTES, *coupons.ROUTES]

@@ -1,0 +1,74 @@
+"""The routes of changes and disputes: what comes after a booking is confirmed."""
+
+from uuid import UUID
+
+from litestar import post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from hometrip.kernel.access import STAFF, USER, Caller
+from hometrip.services.booking import actions
+from hometrip.services.booking.actions import Deps
+from hometrip.services.booking.api.bookings import Refusal
+from hometrip.services.booking.rules import BookingView, ChangeWish, DisputeWish, Resolution
+
+
+@put("/bookings/{booking_id:uuid}", access=USER, summary="Change dates or guests")
+async def change(
+    booking_id: FromPath[UUID],
+    data: JSONBody[ChangeWish],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    if_match: NamedDependency[int | None],
+) -> BookingView:
+    return await actions.ask_change(deps, caller, booking_id, data, if_match)
+
+
+@post(
+    "/bookings/{booking_id:uuid}/change/accept", access=USER, status_code=200, summary="Consent to a change"
+)
+async def accept_change(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> BookingView:
+    return await actions.accept_change(deps, caller, booking_id)
+
+
+@post(
+    "/bookings/{booking_id:uuid}/change/decline", access=USER, status_code=200, summary="Say no to a change"
+)
+async def decline_change(
+    booking_id: FromPath[UUID],
+    data: JSONBody[Refusal],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> BookingView:
+    return await actions.decline_change(deps, caller, booking_id, data.reason)
+
+
+@post("/bookings/{booking_id:uuid}/disputes", access=USER, summary="Dispute a stay")
+async def dispute(
+    booking_id: FromPath[UUID],
+    data: JSONBody[DisputeWish],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> BookingView:
+    return await actions.dispute(deps, caller, booking_id, data)
+
+
+@post(
+    "/bookings/{booking_id:uuid}/disputes/{dispute_id:uuid}/resolve",
+    access=STAFF,
+    status_code=200,
+    summary="Settle a dispute",
+)
+async def resolve(
+    booking_id: FromPath[UUID],
+    dispute_id: FromPath[UUID],
+    data: JSONBody[Resolution],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> BookingView:
+    return await actions.resolve(deps, caller, booking_id, dispute_id, data)
+
+
+ROUTES = [change, accept_change, decline_change, dispute, resolve]

@@ -1,0 +1,259 @@
+"""A change of dates or party: who may ask, who must consent, and the table of a change's own states."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.errors import Conflict, Forbidden, Invalid
+from hometrip.kernel.money import Money, zero
+from hometrip.kernel.stay import Stay, stay_of
+from hometrip.kernel.wire import Answer, Request
+from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
+from hometrip.services.booking.rules.states import Move, moved, with_step
+from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
+
+CONSENT_WITHIN = 24 * HOUR
+PAY_CHANGE_WITHIN = 24 * HOUR
+PAY_CHANGE_AT_ONCE_WITHIN = 15 * MINUTE  # where no consent was needed: a hold like that of a booking
+PAY_CHANGE_LONGER_BY = 15 * MINUTE  # once, while the guest's bank asks for 3-D Secure
+
+AWAITING_HOST, AWAITING_PAYMENT, DONE, EXPIRED = "awaiting_host", "awaiting_payment", "done", "expired"
+OPEN_CHANGE = (AWAITING_HOST, AWAITING_PAYMENT)
+# A change's own states; the history of its booking tells who made each of these moves, when and why.
+CHANGE_MOVES = {
+    "accept": Move(
+        out_of=frozenset({AWAITING_HOST}),
+        status=AWAITING_PAYMENT,
+        by=frozenset({"host", "staff"}),
+        told="change_accepted",
+    ),
+    "decline": Move(
+        out_of=frozenset({AWAITING_HOST}),
+        status="declined",
+        by=frozenset({"host", "staff"}),
+        told="change_declined",
+    ),
+    "expire": Move(
+        out_of=frozenset(OPEN_CHANGE), status=EXPIRED, by=frozenset({"system"}), told="change_expired"
+    ),
+    # Out of `expired` too: its payment came after its time, with the nights still free.
+    "finish": Move(
+        out_of=frozenset({AWAITING_PAYMENT, EXPIRED}), status=DONE, by=frozenset({"guest", "system"})
+    ),
+}
+
+
+class BalanceOpen(Conflict):
+    """A booking can be changed once all of it is paid; `balance` is due at `balance_due_at`."""
+
+    code = "balance_open"
+
+
+class HomeClosed(Conflict):
+    """This home takes no bookings any more; what was agreed on stays as it is."""
+
+    code = "home_closed"
+
+
+class ChangeWish(Request):
+    """Which dates, or which party, it is to be; what is left out stays as it is."""
+
+    check_in: date | None = None
+    check_out: date | None = None
+    guests: Annotated[int, Meta(ge=1, le=50)] | None = None
+    pets: Annotated[int, Meta(ge=0, le=20)] | None = None
+
+
+class ChangeView(Answer):
+    """A change of a booking: `difference` is charged, or refunded where it is negative; `until` it waits."""
+
+    id: UUID
+    status: str
+    check_in: date
+    check_out: date
+    guests: int
+    pets: int
+    lines: list[QuoteLine]
+    total: Money
+    difference: Money
+    until: datetime | None = None
+
+
+def may_change(booking: Booking, by: Actor, at: datetime) -> None:
+    """The guest of a confirmed booking, all paid, before its check-in."""
+    if by.role != "guest":
+        raise Forbidden
+    if booking.status != "confirmed" or at >= booking.check_in_at:
+        raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
+    if booking.balance is not None:
+        raise BalanceOpen(balance=booking.balance, balance_due_at=booking.balance_due_at)
+
+
+def wished(booking: Booking, wish: ChangeWish) -> Wish:
+    """The whole of what the booking is to be; `Invalid` where that is what it is already."""
+    asked = Wish(
+        check_in=wish.check_in or booking.check_in,
+        check_out=wish.check_out or booking.check_out,
+        guests=booking.guests if wish.guests is None else wish.guests,
+        pets=booking.pets if wish.pets is None else wish.pets,
+        coupon=booking.coupon,
+    )
+    stay_of(asked.check_in, asked.check_out)
+    if all(
+        getattr(asked, name) == getattr(booking, name) for name in ("check_in", "check_out", "guests", "pets")
+    ):
+        raise Invalid.field("check_in", "no_change", "this is what the booking is already")
+    return asked
+
+
+def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor, at: datetime) -> Booking:
+    """The booking with this change open.
+
+    The host has 24 hours to consent, except where the home is booked instantly and the total does not fall:
+    then the guest has 15 minutes to pay. None of it lasts beyond the check-in.
+    """
+    may_change(booking, by, at)
+    price = terms.quote.total
+    difference = price - booking.total
+    instant = terms.instant_book and difference.amount >= 0
+    within = PAY_CHANGE_AT_ONCE_WITHIN if instant else CONSENT_WITHIN
+    change = Change(
+        id=change_id,
+        status=AWAITING_PAYMENT if instant else AWAITING_HOST,
+        check_in=wish.check_in,
+        check_out=wish.check_out,
+        check_in_at=terms.check_in_at,
+        check_out_at=terms.check_out_at,
+        guests=wish.guests,
+        pets=wish.pets,
+        lines=terms.quote.lines,
+        total=price,
+        split=terms.split,
+        nightly=terms.nightly,
+        host_funds_coupon=terms.host_funds_coupon,
+        coupon=wish.coupon,
+        difference=difference,
+        until=min(at + within, booking.check_in_at),
+    )
+    return with_step(replace(booking, change=change), "change_asked", by, at)
+
+
+def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
+    """The booking with its change moved on; `Forbidden` to other roles, `WrongState` where it cannot be."""
+    move, change = CHANGE_MOVES[verb], booking.change
+    if by.role not in move.by:
+        raise Forbidden
+    if change is None or change.status not in move.out_of:
+        status = change.status if change else "none"
+        raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+    until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
+    moved_on = replace(booking, change=replace(change, status=move.status, until=until))
+    return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
+
+
+def is_open(booking: Booking) -> bool:
+    return booking.change is not None and booking.change.status in OPEN_CHANGE
+
+
+def needs_payment(booking: Booking) -> bool:
+    """Does an agreed change await its difference?"""
+    change = booking.change
+    return change is not None and change.status == AWAITING_PAYMENT and change.difference.amount > 0
+
+
+def is_agreed(booking: Booking) -> bool:
+    """Is there nothing left to consent to or to pay?"""
+    change = booking.change
+    return change is not None and change.status == AWAITING_PAYMENT and change.difference.amount <= 0
+
+
+def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
+    """The booking on the terms of its change. The policy, the deposit and the confirmation stay as agreed."""
+    after = moved(change_moved(booking, "finish", by, at), "change", by, at)
+    change = after.change
+    assert change is not None  # it was finished above
+    return replace(
+        after,
+        check_in=change.check_in,
+        check_out=change.check_out,
+        check_in_at=change.check_in_at,
+        check_out_at=change.check_out_at,
+        guests=change.guests,
+        pets=change.pets,
+        lines=change.lines,
+        total=change.total,
+        split=change.split,
+        nightly=change.nightly,
+        host_funds_coupon=change.host_funds_coupon,
+        coupon=change.coupon,
+    )
+
+
+def can_be_late(booking: Booking, at: datetime) -> bool:
+    """May a change that expired be paid after all? Nothing may have come between."""
+    change = booking.change
+    return (
+        change is not None
+        and change.status == EXPIRED
+        and booking.status == "confirmed"
+        and at < booking.check_in_at
+    )
+
+
+def change_timed_out(booking: Booking, at: datetime) -> Booking | None:
+    """The booking without its open change, if the time of that is over."""
+    change = booking.change
+    if change is None or change.status not in OPEN_CHANGE or change.until is None or at < change.until:
+        return None
+    why = "the host did not answer in time" if change.status == AWAITING_HOST else "not paid in time"
+    return change_moved(booking, "expire", SYSTEM, at, why)
+
+
+def change_held_longer(booking: Booking) -> Booking:
+    """Once 15 minutes more while the guest's bank asks, if a change awaits its payment."""
+    change = booking.change
+    if change is None or change.status != AWAITING_PAYMENT or change.extended or change.until is None:
+        return booking
+    until = min(change.until + PAY_CHANGE_LONGER_BY, booking.check_in_at)
+    return replace(booking, change=replace(change, until=until, extended=True))
+
+
+def nights_added(booking: Booking) -> list[date]:
+    """The nights that the change needs beyond those of the booking."""
+    return _beyond(booking.change.stay, booking.stay) if booking.change else []
+
+
+def nights_left(before: Booking, after: Booking) -> list[date]:
+    """The nights that a changed booking needs no more."""
+    return _beyond(before.stay, after.stay)
+
+
+def _beyond(stay: Stay, other: Stay) -> list[date]:
+    known = set(other.each_night())
+    return [night for night in stay.each_night() if night not in known]
+
+
+def split_of_difference(booking: Booking) -> Split:
+    """Whose the difference of the change is: each share of the new split less that of the old."""
+    change = booking.change
+    assert change is not None  # only asked where a change awaits its payment
+    new, old = change.split, booking.split
+    none = zero(booking.total.currency)
+    areas = {**old.taxes, **new.taxes}
+    return Split(
+        payout=new.payout - old.payout,
+        platform=new.platform - old.platform,
+        taxes={area: new.taxes.get(area, none) - old.taxes.get(area, none) for area in areas},
+    )
+
+
+def change_view(change: Change) -> ChangeView:
+    return ChangeView(**{name: getattr(change, name) for name in ChangeView.__struct_fields__})

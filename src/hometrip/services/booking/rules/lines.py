@@ -1,0 +1,76 @@
+"""The lines of a price: which of them hang together, and how money is shared out over them, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hometrip.kernel.money import Money, half_up, total, zero
+from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.parts import Cancellation
+from hometrip.services.listing.contract import Split
+
+# Which lines follow the nights, which make the subtotal that a coupon comes off.
+WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
+SUBTOTAL = WITH_NIGHTS | {"cleaning"}
+
+
+def kept_split(booking: Booking, cancelled: Cancellation) -> Split:
+    """Whose the kept rest is, exact to the minor unit.
+
+    The host's share is that of the kept host lines in the agreed payout (so less the same host fee), taxes
+    are those kept on each area, and the platform has the rest.
+    """
+    currency = booking.total.currency
+    on_host = SUBTOTAL | ({"coupon"} if booking.host_funds_coupon else frozenset())
+    kept = [
+        (line, paid.paid - paid.refunded) for line, paid in zip(booking.lines, cancelled.lines, strict=True)
+    ]
+    host_paid = total((line.amount for line in booking.lines if line.kind in on_host), currency)
+    host_kept = total((rest for line, rest in kept if line.kind in on_host), currency)
+    payout = portion(booking.split.payout, host_kept.amount, host_paid.amount)
+    taxes = {area: zero(currency) for area in booking.split.taxes}
+    for line, rest in kept:
+        if line.kind == "tax":
+            area = line.area or line.label
+            taxes[area] = taxes.get(area, zero(currency)) + rest
+    if booking.confirmed_at is None:
+        payout, taxes = zero(currency), dict.fromkeys(taxes, zero(currency))
+    return Split(
+        payout=payout, platform=cancelled.kept - payout - total(taxes.values(), currency), taxes=taxes
+    )
+
+
+def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:
+    """What is paid and refunded of each line where not all of the total is there: half was never paid, or
+    some went back before.
+
+    What is to be kept is kept as of a whole payment, as far as there is money; the refund is the rest.
+    """
+    none = left * 0
+    kept = [money - money_back for money, money_back in zip(paid, refunded, strict=True)]
+    to_keep = total(kept, left.currency)
+    if to_keep > left:
+        return spread(left, kept), [none for _ in kept]
+    refunded = spread(left - to_keep, refunded)
+    return [rest + money_back for rest, money_back in zip(kept, refunded, strict=True)], refunded
+
+
+def spread(money: Money, over: list[Money]) -> list[Money]:
+    """So much in proportion to these amounts, exact in sum."""
+    whole, so_far, given = total(over, money.currency), money * 0, money * 0
+    parts = []
+    for amount in over:
+        so_far += amount
+        part = portion(money, so_far.amount, whole.amount) - given
+        given += part
+        parts.append(part)
+    return parts
+
+
+def sums(done: Iterable[tuple[str, int, int]], kinds: Iterable[str]) -> tuple[int, int]:
+    of_kind = [(refunded, paid) for kind, refunded, paid in done if kind in kinds]
+    return sum(refunded for refunded, _ in of_kind), sum(paid for _, paid in of_kind)
+
+
+def portion(money: Money, part: int, of: int) -> Money:
+    return Money(half_up(money.amount * part, of), money.currency) if of > 0 else money * 0

@@ -1,0 +1,119 @@
+"""What a booking is made of: who did what, how its payment stands, what a cancellation refunds, what a change
+asks for, what a dispute is about.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from hometrip.kernel.money import Money
+from hometrip.kernel.record import Frozen
+from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import Answer
+from hometrip.services.listing.contract import QuoteLine, Split
+
+
+class Actor(Frozen):
+    """Who makes a booking move: `role` is guest, host, staff or system."""
+
+    role: str
+    account_id: UUID | None = None
+
+
+SYSTEM = Actor(role="system")
+
+
+class Step(Frozen):
+    """One line of a booking's history. `status` is the new state, or what else was done: `accepted` for the
+    host's yes, `changed`, `balance_paid`, and what befell a change or a dispute (`change_asked`, …)."""
+
+    status: str
+    at: datetime
+    by: str
+    why: str | None = None
+    account_id: UUID | None = None
+
+
+class PaymentNote(Answer):
+    """What booking knows of its payment. `status` is unpaid, requires_payment_method, requires_action,
+    requires_capture, failed, canceled, partially_paid (the second half is due later), succeeded,
+    partially_refunded or refunded."""
+
+    status: str
+    intent_id: UUID | None = None
+
+
+class CancelledLine(Answer):
+    """What of a paid line comes back."""
+
+    kind: str
+    label: str
+    paid: Money
+    refunded: Money
+
+
+class Cancellation(Answer):
+    """What cancelling refunds, line by line, and the rule that says so; `valid_until` it stays like this.
+
+    `rule` is all_nights, all_but_some_nights, part_of_nights, nothing (the policy's words), grace (within
+    24 hours of confirmation), host_cancelled, staff_cancelled or nothing_paid. `penalty` is what the host is
+    charged for a confirmed booking that the guest did not cancel.
+    """
+
+    by: str
+    policy: str
+    rule: str
+    refund: Money
+    kept: Money
+    lines: list[CancelledLine]
+    valid_until: datetime
+    penalty: Money | None = None
+
+
+class Change(Frozen):
+    """Other dates, or another party, for a confirmed booking, with all that they were offered on.
+
+    `status` is awaiting_host, awaiting_payment, done, declined or expired; `until` it waits. `difference` is
+    the new total less the old one.
+    """
+
+    id: UUID
+    status: str
+    check_in: date
+    check_out: date
+    check_in_at: datetime
+    check_out_at: datetime
+    guests: int
+    pets: int
+    lines: list[QuoteLine]
+    total: Money
+    split: Split
+    nightly: list[Money]
+    host_funds_coupon: bool
+    coupon: str | None
+    difference: Money
+    until: datetime | None
+    extended: bool = False
+
+    @property
+    def stay(self) -> Stay:
+        return Stay(self.check_in, self.check_out)
+
+
+class Dispute(Answer):
+    """What guest or host holds against the other; once resolved, what staff gave back and why.
+
+    `by` is guest or host, `status` open or resolved; `from_platform`: the platform bore the refund.
+    """
+
+    id: UUID
+    by: str
+    reason: str
+    text: str
+    status: str
+    opened_at: datetime
+    resolved_at: datetime | None = None
+    refund: Money | None = None
+    note: str | None = None
+    from_platform: bool | None = None

@@ -1,0 +1,395 @@
+"""Changes of dates and party behind the door: nights, consent, payment, time; news comes by its event."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from harness import TestHouse
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from hometrip.kernel.errors import Forbidden, Invalid, NotFound, VersionMismatch
+from hometrip.kernel.once import NO_KEY
+from hometrip.services.booking import actions, reactions
+from hometrip.services.booking.actions import questions
+from hometrip.services.booking.contract import (
+    BookingChanged,
+    BookingChangeEnded,
+    BookingChangePending,
+    BookingUnpayable,
+    DatesTaken,
+    WrongState,
+)
+from hometrip.services.booking.rules import BookingView, ChangeWish, HomeClosed, sum_of
+from hometrip.services.payment.contract import PaymentActionRequired
+from journeys.steps import book, ok, pay, problem, stay
+from services.booking_scene import Scene, scene_in, somebody
+
+
+@pytest.fixture
+async def scene(house: TestHouse) -> Scene:
+    """A home that is booked instantly."""
+    return await scene_in(house)
+
+
+@pytest.fixture
+async def asking(house: TestHouse) -> Scene:
+    """A home whose host is asked."""
+    return await scene_in(house, instant_book=False)
+
+
+async def confirmed(scene: Scene, guest: Caller | None = None, **when: int) -> BookingView:
+    """Of an asking home too: its host says yes."""
+    guest = guest or somebody()
+    booking = await scene.book(guest, **when)
+    if booking.awaiting == "host":
+        await actions.accept(scene.deps, host_of(scene), booking.id)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    return await scene.look(booking.id)
+
+
+def host_of(scene: Scene) -> Caller:
+    return Caller(account_id=scene.host.id)
+
+
+async def last_event(scene: Scene, booking_id: UUID, kind: type[Any]) -> Any:
+    told = [
+        found for found in await scene.deps.db.history(f"booking/{booking_id}") if found.name == kind.name
+    ]
+    return told[-1].open(kind)
+
+
+def change_of(booking: BookingView) -> Any:
+    assert booking.change is not None
+    return booking.change
+
+
+def steps(booking: BookingView) -> list[tuple[str, str]]:
+    return [(step.status, step.by) for step in booking.history]
+
+
+async def test_a_dearer_change_of_an_instant_home_is_held_a_quarter_of_an_hour_and_done_when_paid(
+    scene: Scene,
+) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    change = change_of(asked)
+    assert (change.status, change.until) == ("awaiting_payment", scene.house.clock.now() + 15 * MINUTE)
+    assert (asked.status, asked.total, asked.check_out) == ("confirmed", before.total, before.check_out)
+    assert change.difference == change.total - before.total
+    assert len(await scene.nights(before.id)) == 5
+    payable = await questions.payable(scene.deps, before.id)
+    assert (payable.change_id, payable.due_now) == (change.id, change.difference)
+    assert sum_of(payable.split) == change.difference
+    assert payable.hold_until == change.until
+    paid = scene.change_paid(asked)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    after = await scene.look(before.id)
+    assert (after.nights, after.check_out, after.total) == (5, scene.day(35), change.total)
+    assert after.check_out_at == before.check_out_at + 2 * DAY
+    assert (change_of(after).status, change_of(after).until) == ("done", None)
+    assert steps(after)[-2:] == [("change_asked", "guest"), ("changed", "system")]
+    told = await last_event(scene, before.id, BookingChanged)
+    assert (told.change_id, told.before_total, told.booking.total) == (change.id, before.total, after.total)
+    assert (told.before.payout, sum_of(told.before)) == (before.host_payout, before.total)
+    assert (await scene.told(before.id)).count("booking.changed") == 1
+    assert (await questions.payable(scene.deps, before.id)).change_id is None
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_change_that_is_not_paid_gives_back_exactly_the_new_nights(scene: Scene) -> None:
+    before = await confirmed(scene)
+    old = await scene.nights(before.id)
+    await scene.change(before, first=31, end=36)
+    assert await scene.nights(before.id) == old | set(scene.stay(31, 36).each_night())
+    other = await scene.wish(somebody(), ahead=34, nights=1)
+    with pytest.raises(DatesTaken):
+        await actions.book(scene.deps, somebody(), other, NO_KEY)
+    await scene.house.advance((15 * MINUTE + SECOND).total_seconds())
+    found = await scene.look(before.id)
+    assert await scene.nights(before.id) == old
+    assert (change_of(found).status, found.total, found.check_in) == (
+        "expired",
+        before.total,
+        before.check_in,
+    )
+    assert (found.history[-1].status, found.history[-1].why) == ("change_expired", "not paid in time")
+    ended = await last_event(scene, before.id, BookingChangeEnded)
+    assert (ended.change_id, ended.status) == (change_of(found).id, "expired")
+    await scene.book(somebody(), ahead=34, nights=1)
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_of_a_change_is_good_where_its_nights_are_still_free(scene: Scene) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    await scene.house.advance((15 * MINUTE + SECOND).total_seconds())
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    found = await scene.look(before.id)
+    assert (change_of(found).status, found.nights) == ("done", 5)
+    assert len(await scene.nights(before.id)) == 5
+    assert "booking.unpayable" not in await scene.told(before.id)
+
+
+async def test_a_late_payment_of_a_change_goes_back_where_they_are_not(scene: Scene) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    await scene.house.advance((15 * MINUTE + SECOND).total_seconds())
+    await scene.book(somebody(), ahead=34, nights=2)
+    paid = scene.change_paid(asked)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    found = await scene.look(before.id)
+    assert (found.status, found.nights, found.total) == ("confirmed", 3, before.total)
+    back = await last_event(scene, before.id, BookingUnpayable)
+    assert back.payment_id == paid.payment_id
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_the_payment_of_a_change_that_was_replaced_goes_back(scene: Scene) -> None:
+    before = await confirmed(scene)
+    first = await scene.change(before, end=35)
+    second = await scene.change(before, first=28, end=33)
+    assert change_of(first).id != change_of(second).id
+    assert await scene.nights(before.id) == set(scene.stay(28, 33).each_night())
+    paid = scene.change_paid(first)
+    await reactions.confirm_when_paid(scene.deps, paid)
+    assert (await last_event(scene, before.id, BookingUnpayable)).payment_id == paid.payment_id
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(second))
+    assert (await scene.look(before.id)).check_in == scene.day(28)
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_the_host_has_a_day_to_consent_and_the_guest_a_day_to_pay(asking: Scene) -> None:
+    before = await confirmed(asking)
+    asked = await asking.change(before, end=34)
+    now = asking.house.clock.now()
+    assert (change_of(asked).status, change_of(asked).until) == ("awaiting_host", now + DAY)
+    assert (await questions.payable(asking.deps, before.id)).change_id is None
+    guest = Caller(account_id=before.guest_id)
+    with pytest.raises(Forbidden):
+        await actions.accept_change(asking.deps, guest, before.id)
+    with pytest.raises(NotFound):
+        await actions.accept_change(asking.deps, somebody(), before.id)
+    await asking.house.advance((23 * HOUR).total_seconds())
+    agreed = await actions.accept_change(asking.deps, host_of(asking), before.id)
+    until = asking.house.clock.now() + DAY
+    assert (change_of(agreed).status, change_of(agreed).until) == ("awaiting_payment", until)
+    pending = await last_event(asking, before.id, BookingChangePending)
+    assert (pending.status, pending.until) == ("awaiting_payment", until)
+    await asking.house.advance((23 * HOUR).total_seconds())
+    await reactions.confirm_when_paid(asking.deps, asking.change_paid(agreed))
+    found = await asking.look(before.id)
+    assert found.nights == 4
+    assert steps(found)[-3:] == [
+        ("change_asked", "guest"),
+        ("change_accepted", "host"),
+        ("changed", "system"),
+    ]
+
+
+async def test_a_host_who_declines_leaves_all_as_it_was(asking: Scene) -> None:
+    before = await confirmed(asking)
+    old = await asking.nights(before.id)
+    await asking.change(before, first=40, end=44)
+    declined = await actions.decline_change(asking.deps, host_of(asking), before.id, "We are away then.")
+    assert (change_of(declined).status, declined.total) == ("declined", before.total)
+    assert declined.history[-1].why == "We are away then."
+    assert await asking.nights(before.id) == old
+    with pytest.raises(WrongState):
+        await actions.accept_change(asking.deps, host_of(asking), before.id)
+    assert (await asking.told(before.id))[-1] == "booking.change_ended"
+
+
+async def test_a_host_who_does_not_answer_lets_the_change_expire(asking: Scene) -> None:
+    before = await confirmed(asking)
+    old = await asking.nights(before.id)
+    await asking.change(before, end=36)
+    await asking.house.advance((DAY + SECOND).total_seconds())
+    found = await asking.look(before.id)
+    assert change_of(found).status == "expired"
+    assert found.history[-1].why == "the host did not answer in time"
+    assert await asking.nights(before.id) == old
+
+
+async def test_a_cheaper_change_needs_the_host_even_of_an_instant_home_and_is_done_at_the_yes(
+    scene: Scene,
+) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=32)
+    assert change_of(asked).status == "awaiting_host"
+    assert change_of(asked).difference.amount < 0
+    done = await actions.accept_change(scene.deps, host_of(scene), before.id)
+    assert (change_of(done).status, done.nights) == ("done", 2)
+    assert await scene.nights(before.id) == set(scene.stay(30, 32).each_night())
+    told = await last_event(scene, before.id, BookingChanged)
+    assert told.booking.total == before.total + change_of(asked).difference
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_another_party_at_the_same_price_is_done_at_once(scene: Scene) -> None:
+    before = await confirmed(scene)
+    done = await scene.change(before, guests=3)
+    assert (done.guests, change_of(done).status, done.total) == (3, "done", before.total)
+    assert steps(done)[-2:] == [("change_asked", "guest"), ("changed", "guest")]
+    assert len(await scene.nights(before.id)) == 3
+
+
+async def test_new_dates_may_use_the_old_nights_again(scene: Scene) -> None:
+    before = await confirmed(scene)
+    await scene.house.settle()  # the home's calendar knows of the booking
+    moved = await scene.change(before, first=31, end=34)
+    assert (change_of(moved).status, moved.check_in) == ("done", scene.day(31))
+    assert await scene.nights(before.id) == set(scene.stay(31, 34).each_night())
+
+
+async def test_nights_of_another_refuse_a_change_and_nothing_is_written(scene: Scene) -> None:
+    before = await confirmed(scene)
+    await scene.paid(somebody(), ahead=33, nights=2)
+    with pytest.raises(DatesTaken) as refusal:
+        await scene.change(before, end=34)
+    assert len(refusal.value.facts["free_instead"]) > 0
+    found = await scene.look(before.id)
+    assert (found.change, found.version) == (None, before.version)
+    assert len(await scene.nights(before.id)) == 3
+
+
+async def test_who_may_not_change_and_what_may_not_be_changed(scene: Scene) -> None:
+    before = await confirmed(scene)
+    with pytest.raises(Invalid):
+        await scene.change(before, end=33)
+    with pytest.raises(Invalid):
+        await scene.change(before, first=36)
+    with pytest.raises(VersionMismatch):
+        await scene.change(before, if_match=before.version + 1, end=35)
+    with pytest.raises(Forbidden):
+        await actions.ask_change(scene.deps, host_of(scene), before.id, asking_for(scene, 35), None)
+    with pytest.raises(NotFound):
+        await actions.ask_change(scene.deps, somebody(), before.id, asking_for(scene, 35), None)
+    held = await scene.book(somebody(), ahead=50)
+    with pytest.raises(WrongState):
+        await scene.change(held, end=54)
+    await actions.cancel(scene.deps, Caller(account_id=before.guest_id), before.id, "", NO_KEY)
+    with pytest.raises(WrongState):
+        await scene.change(before, end=35)
+
+
+def asking_for(scene: Scene, end: int) -> ChangeWish:
+    return ChangeWish(check_out=scene.day(end))
+
+
+async def test_a_home_that_was_closed_keeps_its_booking_as_it_is(scene: Scene) -> None:
+    before = await confirmed(scene)
+    answer = await scene.host.patch(f"/api/listings/{scene.home_id}/toggle-active")
+    assert answer.status_code == 200
+    with pytest.raises(HomeClosed):
+        await scene.change(before, end=35)
+
+
+async def test_cancelling_ends_an_open_change_and_blocks_the_old_nights_only(scene: Scene) -> None:
+    before = await confirmed(scene)
+    await scene.change(before, end=36)
+    await actions.cancel(scene.deps, host_of(scene), before.id, "roof", NO_KEY)
+    found = await scene.look(before.id)
+    assert (found.status, change_of(found).status) == ("cancelled", "expired")
+    assert await scene.nights(before.id) == set(scene.stay(30, 33).each_night())
+    assert await scene.told(before.id) == [
+        "booking.created",
+        "booking.confirmed",
+        "booking.change_pending",
+        "booking.change_ended",
+        "booking.cancelled",
+    ]
+
+
+async def test_a_cancellation_after_a_change_is_by_the_changed_terms(scene: Scene) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    guest = Caller(account_id=before.guest_id)
+    shown = await actions.preview_cancellation(scene.deps, guest, before.id)
+    assert shown.refund == change_of(asked).total
+    cancelled = await actions.cancel(scene.deps, guest, before.id, "", NO_KEY)
+    assert cancelled.cancellation == shown
+    assert await scene.nights(before.id) == set()
+
+
+async def test_the_timers_follow_the_new_dates(scene: Scene) -> None:
+    before = await confirmed(scene, ahead=10)
+    asked = await scene.change(before, end=15)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    await scene.house.advance((before.check_out_at - scene.house.clock.now() + HOUR).total_seconds())
+    assert (await scene.look(before.id)).status == "confirmed"
+    await reactions.end_stay_when_due(scene.deps, actions.StayEnded(event_id=uuid4(), booking_id=before.id))
+    assert (await scene.look(before.id)).status == "confirmed"
+    await scene.house.advance(timedelta(days=2).total_seconds())
+    assert (await scene.look(before.id)).status == "completed"
+
+
+async def test_a_bank_that_asks_back_keeps_the_change_a_quarter_of_an_hour_longer(scene: Scene) -> None:
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    for _ in range(2):
+        news = PaymentActionRequired(
+            event_id=uuid4(),
+            payment_id=uuid4(),
+            booking_id=before.id,
+            guest_id=before.guest_id,
+            amount=change_of(asked).difference,
+            change_id=change_of(asked).id,
+        )
+        await reactions.hold_longer_when_action_required(scene.deps, news)
+    found = await scene.look(before.id)
+    assert change_of(found).until == change_of(asked).until + 15 * MINUTE
+    assert found.payment.status == "succeeded"
+    await scene.house.advance((16 * MINUTE).total_seconds())
+    assert change_of(await scene.look(before.id)).status == "awaiting_payment"
+
+
+async def test_a_coupon_stays_with_a_changed_booking_while_it_can_be_used(
+    scene: Scene, house: TestHouse
+) -> None:
+    admin = await house.staff()
+    once = {"code": "ONCE", "percent_bp": 1000, "account_limit": 1, "total_limit": 1}
+    assert (await admin.post("/api/coupons", once)).status_code == 201
+    before = await confirmed_with(scene, "ONCE")
+    asked = await scene.change(before, end=35)
+    assert any(line.kind == "coupon" for line in change_of(asked).lines)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    assert (await scene.look(before.id)).coupon == "ONCE"
+    over = once | {"ends_at": scene.house.clock.now().isoformat()}
+    assert (await admin.put("/api/coupons/ONCE", {k: v for k, v in over.items() if k != "code"})).is_success
+    dearer = await scene.change(await scene.look(before.id), end=36)
+    assert not any(line.kind == "coupon" for line in change_of(dearer).lines)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(dearer))
+    assert (await scene.look(before.id)).coupon is None
+
+
+async def confirmed_with(scene: Scene, coupon: str) -> BookingView:
+    booking = await scene.book(somebody(), coupon=coupon)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    return await scene.look(booking.id)
+
+
+async def test_the_door_of_changes(scene: Scene, house: TestHouse) -> None:
+    guest = await house.sign_up("gus@example.com", "Gus Guest")
+    booking = ok(await book(guest, str(scene.home_id), stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    path = f"/api/bookings/{booking['id']}"
+    shorter = {"check_out": scene.day(32).isoformat()}
+    problem(await guest.put(path, shorter, headers={"If-Match": '"1"'}), 412, "version_mismatch")
+    problem(await guest.put(path, {"guests": 99}), 422, "invalid")
+    problem(await guest.put(path, {"price": 1}), 422, "invalid")
+    asked = ok(await guest.put(path, shorter))
+    assert asked["change"]["status"] == "awaiting_host"
+    assert asked["change"]["check_out"] == shorter["check_out"]
+    assert asked["change"]["difference"]["amount"] < 0
+    problem(await guest.post(f"{path}/change/accept"), 403, "forbidden")
+    problem(await scene.host.post(f"{path}/change/decline", {"reason": ""}), 422, "invalid")
+    done = ok(await scene.host.post(f"{path}/change/accept"))
+    assert (done["change"]["status"], done["nights"], done["total"]) == ("done", 2, asked["change"]["total"])
+    problem(await scene.host.post(f"{path}/change/accept"), 409, "wrong_state")
