@@ -434,3 +434,18 @@ async def test_a_booking_window_moves_on_with_the_days(house: TestHouse) -> None
     assert (await at_door(house, **stay(house, 92, 3)))["total"] == 0
     await house.advance(30 * 86_400)
     assert (await at_door(house, **stay(house, 87, 3)))["total"] == 1
+
+
+async def test_notice_is_counted_from_the_moment_of_the_search(
+    house: TestHouse,
+) -> None:
+    host = await host_of(house)
+    home = await open_home(host)
+    rules = home["stay_rules"] | {"notice_hours": 72}
+    ok(await host.patch(f"/api/listings/{home['id']}", {"stay_rules": rules}))
+    await house.settle()
+    when = stay(house, 5, 2)
+    assert (await at_door(house, **stay(house, 2, 2)))["total"] == 0
+    assert (await at_door(house, **when))["total"] == 1
+    await house.advance(3 * 86_400)
+    assert (await at_door(house, **when))["total"] == 0

@@ -59,7 +59,7 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
     seen = blurred(point, home.id, key)
     today = local_date(now, home.time_zone)
     openings = Openings(home, days)
-    days_ahead = board(openings, today, BOARD_DAYS, now)
+    days_ahead = board(openings, today, BOARD_DAYS)
     pricing = home.pricing
     return SearchCard(
         **{name: getattr(home, name) for name in _AS_KEPT},

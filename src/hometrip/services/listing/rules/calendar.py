@@ -137,8 +137,11 @@ class Board(NamedTuple):
     min_nights: list[int]
 
 
-def board(home: Openings, first: date, count: int, now: datetime) -> Board:
-    """What `night_refusal` and `min_nights` say of so many days from `first` on, much faster for many."""
+def board(home: Openings, first: date, count: int) -> Board:
+    """What `night_refusal` and `min_nights` say of so many days from `first` on, much faster for many.
+
+    Notice and booking window are left out: they move on with every hour, and the board may be kept.
+    """
     taken = bytearray(count)
 
     def mark(since: date, until: date) -> None:
@@ -150,11 +153,6 @@ def board(home: Openings, first: date, count: int, now: datetime) -> Board:
     for span in home.spans:
         beside = margin if span.kind == BOOKED else timedelta()
         mark(span.check_in - beside, span.check_out + beside)
-    soonest = first
-    while (soonest - first).days < count and home.too_soon(soonest, now):
-        soonest += timedelta(days=1)
-    mark(first, soonest)
-    mark(home.last_night(now) + timedelta(days=1), first + timedelta(days=count))
     return Board(bytes(taken), _least_stays(home, first, count))
 
 

@@ -205,12 +205,8 @@ class Board:
         self.amenity_bits[numbers, byte] |= bit
 
     def _put_days(self, row: int, card: SearchCard) -> None:
-        """Days that the card does not tell of are free, at the usual price: `offers` knows better.
-
-        To the card nights beyond the booking window are taken; but the window moves on with every day.
-        """
-        in_window = card.taken[: card.rules.window_days + 1]
-        taken = _placed(np.frombuffer(in_window, np.uint8), card.board_from, self.starts, 0)
+        """Days that the card does not tell of are free, at the usual price: `offers` knows better."""
+        taken = _placed(np.frombuffer(card.taken, np.uint8), card.board_from, self.starts, 0)
         prices = _placed(np.array(card.prices, np.int64), card.board_from, self.starts, card.nightly)
         least = np.array(card.min_nights, np.int64)
         np.cumsum(taken != 0, out=self.taken[1:, row])
