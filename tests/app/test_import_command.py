@@ -250,8 +250,8 @@ def test_a_million_days_are_read_within_200_megabytes(tmp_path: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-def test_a_million_days_are_imported_within_300_megabytes(data: Path, tmp_path: Path) -> None:
-    """The homes of the demo, again and again under other ids; the process is measured from outside."""
+def test_a_million_days_are_imported_within_512_megabytes(data: Path, tmp_path: Path) -> None:
+    """The homes of the demo, again and again under other ids: the whole command, with search taking them in."""
     folder = tmp_path / "town"
     folder.mkdir()
     sources = rows("listings.csv.gz")
@@ -266,4 +266,4 @@ def test_a_million_days_are_imported_within_300_megabytes(data: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     print(done.stdout)
-    assert int(done.stdout.split()[-1]) < 300 * 1024
+    assert int(done.stdout.split()[-1]) < 512 * 1024

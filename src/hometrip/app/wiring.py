@@ -23,7 +23,6 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.courier.folder import FolderCourier
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.adapters.documents.sqlite import SqliteDocuments
-from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.adapters.geocoder.gazetteer import GazetteerGeocoder
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.peers.local import Answering, LocalPeers
@@ -32,6 +31,7 @@ from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app import metrics
+from hometrip.app.late import LateFetcher
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
 from hometrip.app.settings import ENGINES, SERVICES, Settings, folder_of
@@ -121,7 +121,7 @@ class House:
             Registry: StaticRegistry(),
             Courier: FolderCourier(folder_of(settings.courier_url)),
             Geocoder: GazetteerGeocoder(),
-            Fetcher: WebFetcher(),
+            Fetcher: LateFetcher(),
             Payments: SandboxPayments(
                 settings.data / "databases" / "sandbox-payments.db", self.clock, self.new_id, secret
             ),
