@@ -14,6 +14,7 @@ from hometrip.kernel.service import Settings
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.documents import DocumentReader, Documents
+from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.geocoder import Geocoder
 from hometrip.ports.secrets import Secrets
 from hometrip.ports.workshop import Workshop
@@ -22,6 +23,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
 from hometrip.services.listing.rules.shown import Listing, shown
+from hometrip.services.user.contract import UserQuestions
 
 
 class ListingSettings(Settings, frozen=True):
@@ -32,6 +34,7 @@ class ListingSettings(Settings, frozen=True):
     host_fee_bp: int = 300
     quote_minutes: int = 15
     places_limit: int = 10
+    public_url: str = ""
     exchange_rates: str = ""
 
 
@@ -40,9 +43,11 @@ class Deps:
     docs: Documents
     blobs: Blobs
     geocoder: Geocoder
+    fetcher: Fetcher
     workshop: Workshop
     secrets: Secrets
     booking: BookingQuestions
+    user: UserQuestions
     clock: Clock
     new_id: NewId
     settings: ListingSettings

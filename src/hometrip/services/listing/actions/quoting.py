@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
-from hometrip.kernel.errors import Invalid
+from hometrip.kernel.errors import Invalid, Unavailable
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
@@ -37,6 +38,7 @@ from hometrip.services.listing.rules.calendar import (
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
+from hometrip.services.listing.rules.instant import books_instantly
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.taxes import Taxes
@@ -243,7 +245,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         time_zone=home.time_zone,
         check_in_at=at_local(stay.check_in, home.check_in_from, home.time_zone),
         check_out_at=at_local(stay.check_out, home.check_out_by, home.time_zone),
-        instant_book=home.instant_book,
+        instant_book=await _instant(deps, home, days, guest_id),
         cancellation_policy=home.cancellation_policy,
         quote=quoted,
         quoted_total=Money(promise.total, promise.currency),
@@ -252,6 +254,16 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
     )
+
+
+async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
+    """Of guests nobody can be asked about now, nothing is known. What hosts think of guests is not told by
+    anyone, so a demand for a rating makes every booking a request."""
+    badges: list[str] = []
+    if home.instant_book and home.instant_demands.verified:
+        with suppress(Unavailable):
+            badges = [badge for each in await deps.user.public_profiles([guest_id]) for badge in each.badges]
+    return books_instantly(home, days, badges)
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,7 +14,15 @@ from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import zone_of
 from hometrip.kernel.wire import Request
 from hometrip.services.listing.rules import texts, vocabulary
-from hometrip.services.listing.rules.home import POLICIES, Home, HouseRules, Place, Point, StayLimits
+from hometrip.services.listing.rules.home import (
+    POLICIES,
+    Home,
+    HouseRules,
+    InstantDemands,
+    Place,
+    Point,
+    StayLimits,
+)
 
 Line = Annotated[str, Meta(max_length=400)]
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -53,6 +61,12 @@ class LimitsEdit(Request):
     check_out_days: Weekdays | UnsetType | None = UNSET
 
 
+class DemandsEdit(Request):
+    verified: list[Literal["email", "phone", "id_document", "selfie"]] | UnsetType = UNSET
+    min_rating: Annotated[float, Meta(ge=1, le=5)] | UnsetType | None = UNSET
+    first_bookings_ask: bool | UnsetType = UNSET
+
+
 class HomeEdit(Request):
     """A host's own fields of a home; those that are not given stay as they are."""
 
@@ -69,6 +83,7 @@ class HomeEdit(Request):
     time_zone: Line | UnsetType = UNSET
     amenities: Annotated[list[Line], Meta(max_length=300)] | UnsetType = UNSET
     instant_book: bool | UnsetType = UNSET
+    instant_demands: DemandsEdit | UnsetType = UNSET
     cancellation_policy: Line | UnsetType = UNSET
     check_in_from: ClockTime | UnsetType = UNSET
     check_out_by: ClockTime | UnsetType = UNSET
@@ -207,6 +222,13 @@ def _house_rules(old: HouseRules, edit: RulesEdit) -> HouseRules:
     return msgspec.structs.replace(old, **_given(edit))
 
 
+def _demands(old: InstantDemands, edit: DemandsEdit) -> InstantDemands:
+    given = _given(edit)
+    if "verified" in given:
+        given["verified"] = sorted(set(given["verified"]))
+    return msgspec.structs.replace(old, **given)
+
+
 def _stay_rules(old: StayLimits, edit: LimitsEdit) -> StayLimits:
     limits = msgspec.structs.replace(old, **_given(edit))
     if limits.min_nights > limits.max_nights:
@@ -239,6 +261,7 @@ _WRITERS: dict[str, Callable[[Any, Any], Any]] = {
     "time_zone": _zone,
     "amenities": _amenities,
     "instant_book": _as_it_is,
+    "instant_demands": _demands,
     "cancellation_policy": _policy,
     "check_in_from": _as_it_is,
     "check_out_by": _as_it_is,

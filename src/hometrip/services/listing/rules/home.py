@@ -67,6 +67,15 @@ class StayLimits(Frozen):
     check_out_days: list[int] | None = None
 
 
+class InstantDemands(Frozen):
+    """What a guest must have to book at once; all others ask. `verified` are badges (email, phone,
+    id_document, selfie), `min_rating` is of 5; with `first_bookings_ask` a home's first five are requests."""
+
+    verified: list[str] = []
+    min_rating: float | None = None
+    first_bookings_ask: bool = False
+
+
 class Size(Frozen):
     """One of a photo's files."""
 
@@ -157,6 +166,7 @@ class Home(Record):
     amenities: list[str] = []
     photos: list[Photo] = []
     instant_book: bool = True
+    instant_demands: InstantDemands = InstantDemands()
     cancellation_policy: str = "flexible"
     check_in_from: str = "15:00"
     check_out_by: str = "11:00"

@@ -44,6 +44,12 @@ class RulesShown(Answer):
     quiet_to: str | None = None
 
 
+class DemandsShown(Answer):
+    verified: list[str]
+    first_bookings_ask: bool
+    min_rating: float | None = None
+
+
 class SizeShown(Answer):
     url: str
     width: int
@@ -82,6 +88,7 @@ class Listing(Answer):
     amenities: list[str]
     photos: list[PhotoShown]
     instant_book: bool
+    instant_demands: DemandsShown
     cancellation_policy: str
     check_in_from: str
     check_out_by: str
@@ -144,6 +151,7 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
         exact=exact,
         photos=[photo_shown(photo, url) for photo in home.photos],
         rules=RulesShown(**msgspec.structs.asdict(home.rules)),
+        instant_demands=DemandsShown(**msgspec.structs.asdict(home.instant_demands)),
         stay_rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
         rating=None if home.rating is None else home.rating / 100,
         nightly=home.pricing.base if home.pricing else None,

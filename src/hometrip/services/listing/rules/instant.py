@@ -1,0 +1,31 @@
+"""Whether a guest books at once or asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hometrip.services.listing.rules.calendar import BOOKED, Calendar
+from hometrip.services.listing.rules.home import Home
+
+# So many bookings of a home are requests, where its host wants to begin like that.
+FIRST_BOOKINGS = 5
+
+
+def books_instantly(
+    home: Home, days: Calendar, badges: Sequence[str] | None = None, rating: float | None = None
+) -> bool:
+    """Does the guest meet all that the host demands? What is not known of a guest (None) is not met.
+
+    `badges` name what of the guest was verified, `rating` is what hosts gave, of 5.
+    """
+    demands = home.instant_demands
+    if not home.instant_book or (demands.first_bookings_ask and confirmed(days) < FIRST_BOOKINGS):
+        return False
+    if not set(demands.verified) <= set(badges or ()):
+        return False
+    return demands.min_rating is None or (rating is not None and rating >= demands.min_rating)
+
+
+def confirmed(days: Calendar) -> int:
+    """Bookings of the home that were confirmed and not cancelled by their guest."""
+    return sum(1 for span in days.spans if span.kind == BOOKED and span.confirmed)
