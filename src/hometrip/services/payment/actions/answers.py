@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +102,98 @@ class Reconciliation(Answer):
     compared: int
     in_flight: int
     differences: list[Difference]
+
+
+class InvoiceRecord(Answer):
+    """An invoice or a credit note (`kind`) over `amount`, and what it consists of. Numbers have no gap."""
+
+    number: str
+    kind: str
+    booking_id: UUID
+    guest_id: UUID
+    host_id: UUID
+    at: datetime
+    amount: Money
+    accommodation: Money
+    service_fee: Money
+    taxes: dict[str, Money]
+
+
+class StatementLine(Answer):
+    """One booking in a year. `set_off` was taken from its pay-out for other bookings' debts, or, below zero,
+    from theirs for its own."""
+
+    booking_id: UUID
+    title: str
+    earned: Money
+    penalties: Money
+    set_off: Money
+    paid_out: Money
+    check_in: date | None = None
+    check_out: date | None = None
+
+
+class StatementSection(Answer):
+    """A year in one currency: owed_after = owed_before + earned - penalties - set_off - paid_out."""
+
+    currency: str
+    lines: list[StatementLine]
+    owed_before: Money
+    earned: Money
+    penalties: Money
+    set_off: Money
+    paid_out: Money
+    owed_after: Money
+
+
+class Statement(Answer):
+    """What a host earned and was paid in a year, as the journal tells it."""
+
+    year: int
+    host_id: UUID
+    host: str
+    made_at: datetime
+    sections: list[StatementSection]
+
+
+class PaymentSum(Answer):
+    """Payments of one currency and state: how many, and what of them was captured and promised back."""
+
+    currency: str
+    status: str
+    count: int
+    captured: Money
+    refunded: Money
+
+
+class PaymentStats(Answer):
+    payments: list[PaymentSum]
+
+
+class Method(Answer):
+    """A card that is kept at the provider."""
+
+    id: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class Methods(Answer):
+    items: list[Method]
+
+
+class HostAccount(Answer):
+    """Where a host is paid; `missing` names what the provider still wants to know."""
+
+    id: str
+    can_be_paid: bool
+    missing: list[str]
+
+
+class AccountLink(Answer):
+    url: str
 
 
 def intent_of(payment: store.Payment, *, secret: bool) -> Intent:

@@ -11,6 +11,7 @@ from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Database, Tx
 from hometrip.ports.payments import Payments
+from hometrip.services.auth.contract import AuthQuestions
 from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.payment import rules, store
 
@@ -20,6 +21,7 @@ class Deps:
     db: Database
     payments: Payments
     booking: BookingQuestions
+    auth: AuthQuestions
     clock: Clock
     new_id: NewId
 

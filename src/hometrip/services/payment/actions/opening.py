@@ -132,9 +132,5 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
             if wanted.part not in (rules.BALANCE, rules.DEPOSIT):
                 await tx.emit(told(PaymentIntentCreated, payment))
     except store.AlreadyOpen:
-        async with deps.db.read() as db:
-            known = await store.live_payment(db, wanted.booking_id, wanted.part)
-        if known is None:
-            raise
-        return known
+        return await opened(deps, wanted)
     return payment

@@ -142,8 +142,8 @@ async def verify(deps: Deps) -> list[str]:
     """Everything about money that is not as it must be, in words; nothing where all is well.
 
     The journal sums to zero in each currency and for each entry, every booking's entries tell a story that
-    holds at each moment, no refund exceeds its payment, each payment has its invoice, no number is missing, and
-    the provider tells the same.
+    holds at each moment, no refund exceeds its payment, each payment has its invoice, no number is missing,
+    and the provider tells the same.
     """
     async with deps.db.read() as db:
         wrong = [f"journal entry {entry_id} does not sum to zero" for entry_id in await store.unbalanced(db)]

@@ -30,7 +30,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.papers import gaps
+from hometrip.services.payment.rules.papers import decimal, gaps, safe_cell
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TRIES,
     CLAIM_ANSWER,
@@ -46,6 +46,7 @@ from hometrip.services.payment.rules.schedule import (
     payout_steps,
 )
 from hometrip.services.payment.rules.splits import (
+    TAX,
     less,
     nothing_kept,
     part_of,
@@ -74,6 +75,7 @@ from hometrip.services.payment.rules.states import (
 )
 
 __all__ = [
+    "TAX",
     "AUTHORISED",
     "BALANCE",
     "BALANCE_TRIES",
@@ -110,6 +112,8 @@ __all__ = [
     "earned_until",
     "entry",
     "gaps",
+    "decimal",
+    "safe_cell",
     "held_back",
     "host_payable",
     "less",

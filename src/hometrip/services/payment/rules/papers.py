@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from hometrip.kernel.money import Money
+
 
 def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[str]:
     """Where the numbers of a series are not 1, 2, 3 … up to its last, in words."""
@@ -16,3 +18,17 @@ def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[st
         if found != list(range(1, until + 1)):
             wrong.append(f"the papers of {series} are numbered {found}, the last of them {until}")
     return wrong
+
+
+# A spreadsheet takes a cell that begins so for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def safe_cell(text: str) -> str:
+    """Words for a cell of a CSV file that no spreadsheet takes for a formula: an apostrophe goes before."""
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+
+
+def decimal(amount: Money) -> str:
+    """The amount without its currency: "-12.30", "4000", "1.250"."""
+    return str(amount).split(" ")[0]

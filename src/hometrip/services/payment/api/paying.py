@@ -1,4 +1,4 @@
-"""The routes of payments: request records and handlers of a few lines."""
+"""The routes of payments, refunds, pay-outs and the journal."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,0 +1,245 @@
+"""Invoices, a host's yearly statement and the tax report, as records, as PDF, as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from datetime import UTC, date, datetime
+from io import StringIO
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Invalid
+from hometrip.kernel.money import Money, total
+from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import (
+    InvoiceRecord,
+    Statement,
+    StatementLine,
+    StatementSection,
+)
+from hometrip.services.payment.actions.deps import Deps
+from hometrip.services.payment.actions.papering import CREDIT_NOTE
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
+
+
+async def invoices(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[InvoiceRecord]:
+    """The caller's own, as a guest and as a host, the newest first."""
+    before = str(position_of(cursor)[0]) if cursor else None
+    async with deps.db.read() as db:
+        found = await store.invoices_of(db, caller.id, limit + 1, before)
+    items = [_shown(one) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].number]) if len(found) > limit else None)
+
+
+async def invoice(deps: Deps, caller: Caller, number: str) -> InvoiceRecord:
+    """For its guest, its host and staff."""
+    async with deps.db.read() as db:
+        found = await store.invoice(db, number)
+    caller.must_be_one_of(found.guest_id, found.host_id)
+    return _shown(found)
+
+
+async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
+    one = await invoice(deps, caller, number)
+    async with deps.db.read() as db:
+        facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
+    sign = -1 if one.kind == CREDIT_NOTE else 1
+    rows = [
+        ["Accommodation", str(one.accommodation * sign)],
+        ["Service fee", str(one.service_fee * sign)],
+        *([f"Tax ({area})", str(amount * sign)] for area, amount in one.taxes.items()),
+    ]
+    title = "Credit note" if one.kind == CREDIT_NOTE else "Invoice"
+    paper = Paper(
+        title=title,
+        number=one.number,
+        facts=[("Number", one.number), ("Date", _day(one.at)), ("Booking", str(one.booking_id)[-12:])],
+        parties=[
+            Party("Billed to", [await _name(deps, one.guest_id)]),
+            Party("Hosted by", [await _name(deps, one.host_id)]),
+            *([_stay(facts)] if facts else []),
+        ],
+        sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
+        notes=["Taxes are collected by HomeTrip for the offices named."] if one.taxes else [],
+    )
+    return await asyncio.to_thread(pdf_of, paper)
+
+
+async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
+    """What the caller earned and was paid as a host in a year (UTC), booking by booking, as the journal
+    tells it."""
+    since, until = _bounds(year)
+    account = rules.host_payable(caller.id)
+    async with deps.db.read() as db:
+        before = await store.moved_on(db, account, BEGINNING, since)
+        moved = await store.moved_on(db, account, since, until)
+        facts = await store.facts_of(db, {row.booking_id for row in moved})
+    currencies = sorted({row.currency for row in (*before, *moved)})
+    sections = [_section(currency, before, moved, facts) for currency in currencies]
+    return Statement(
+        year=year,
+        host_id=caller.id,
+        host=await _name(deps, caller.id),
+        made_at=deps.clock.now(),
+        sections=sections,
+    )
+
+
+async def statement_pdf(deps: Deps, caller: Caller, year: int) -> bytes:
+    told = await statement(deps, caller, year)
+    paper = Paper(
+        title="Yearly statement",
+        number=str(year),
+        facts=[("Year", str(year)), ("Made on", _day(told.made_at)), ("Host", str(told.host_id)[-12:])],
+        parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
+        sheets=[_sheet(one) for one in told.sections],
+        notes=[
+            "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
+            "Set off: what one booking owed was taken from another's pay-out.",
+            *(["Nothing moved in this year."] if not told.sections else []),
+        ],
+    )
+    return await asyncio.to_thread(pdf_of, paper)
+
+
+async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
+    """CSV: what was collected and given back for each area and booking in a year (UTC); for an admin of all
+    bookings, for a host of their own."""
+    since, until = _bounds(year)
+    host_id = None if caller.is_admin else caller.id
+    async with deps.db.read() as db:
+        moved = await store.moved_on(db, rules.TAX, since, until, host_id)
+        known = await store.facts_of(db, {row.booking_id for row in moved})
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\r\n")
+    table.writerow(TAX_COLUMNS)
+    moved.sort(key=lambda row: (str(row.booking_id), row.account, row.currency))
+    for key, rows in groupby(moved, key=lambda row: (row.booking_id, row.account, row.currency)):
+        booking_id, account, currency = key
+        amounts = [(row.kind, Money(-int(row.amount), currency)) for row in rows]
+        collected = total((amount for kind, amount in amounts if kind == "capture"), currency)
+        net = total((amount for _, amount in amounts), currency)
+        words = [
+            str(booking_id),
+            *_stay_words(known.get(booking_id)),
+            account.removeprefix(rules.TAX),
+            currency,
+        ]
+        figures = [collected, collected - net, net]
+        table.writerow([*map(rules.safe_cell, words), *map(rules.decimal, figures)])
+    return text.getvalue()
+
+
+def _shown(one: store.Invoice) -> InvoiceRecord:
+    return InvoiceRecord(
+        number=one.number,
+        kind=one.kind,
+        booking_id=one.booking_id,
+        guest_id=one.guest_id,
+        host_id=one.host_id,
+        at=one.at,
+        amount=one.amount,
+        accommodation=one.split.payout,
+        service_fee=one.split.platform,
+        taxes={area: amount for area, amount in one.split.taxes.items() if amount},
+    )
+
+
+def _section(
+    currency: str, before: list[Any], moved: list[Any], facts: dict[UUID, BookingFacts]
+) -> StatementSection:
+    opening = -sum(int(row.amount) for row in before if row.currency == currency)
+    sums: dict[UUID, dict[str, int]] = {}
+    for row in moved:
+        if row.currency == currency:
+            sums.setdefault(row.booking_id, {})[row.kind] = int(row.amount)
+    lines = [_line(booking_id, kinds, facts.get(booking_id), currency) for booking_id, kinds in sums.items()]
+
+    def summed(name: str) -> Money:
+        return total((getattr(line, name) for line in lines), currency)
+
+    start = Money(opening, currency)
+    earned, penalties, paid_out = summed("earned"), summed("penalties"), summed("paid_out")
+    return StatementSection(
+        currency=currency,
+        lines=lines,
+        owed_before=start,
+        earned=earned,
+        penalties=penalties,
+        set_off=summed("set_off"),
+        paid_out=paid_out,
+        owed_after=start + earned - penalties - summed("set_off") - paid_out,
+    )
+
+
+def _line(
+    booking_id: UUID, kinds: dict[str, int], facts: BookingFacts | None, currency: str
+) -> StatementLine:
+    def moved(*names: str) -> int:
+        return sum(kinds.get(name, 0) for name in names)
+
+    out = moved("payout", "payout_returned")
+    set_off, penalties = moved("offset_given", "offset_taken"), moved("penalty")
+    return StatementLine(
+        booking_id=booking_id,
+        title=facts.title if facts else "",
+        check_in=facts.check_in if facts else None,
+        check_out=facts.check_out if facts else None,
+        earned=Money(out + set_off + penalties - sum(kinds.values()), currency),
+        penalties=Money(penalties, currency),
+        set_off=Money(set_off, currency),
+        paid_out=Money(out, currency),
+    )
+
+
+def _sheet(section: StatementSection) -> Sheet:
+    def row(label: str, one: StatementLine | StatementSection) -> list[str]:
+        return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
+
+    lines = [row(f"{line.title}\n{_span(line.check_in, line.check_out)}", line) for line in section.lines]
+    return Sheet(
+        ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
+        lines,
+        [
+            row(f"Total in {section.currency}", section),
+            ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
+            ["Owed to you at the end of the year", "", "", "", rules.decimal(section.owed_after)],
+        ],
+        heading=f"In {section.currency}",
+        widths=[187, 75, 75, 75, 75],
+    )
+
+
+def _stay(facts: BookingFacts) -> Party:
+    return Party("Stay", [facts.title, _span(facts.check_in, facts.check_out), f"{facts.nights} nights"])
+
+
+def _stay_words(facts: BookingFacts | None) -> list[str]:
+    return [facts.title, str(facts.check_in), str(facts.check_out)] if facts else ["", "", ""]
+
+
+def _span(since: date | None, until: date | None) -> str:
+    return f"{_day(since)} to {_day(until)}" if since and until else ""
+
+
+def _day(at: date) -> str:
+    return f"{at.day} {at:%B %Y}"
+
+
+async def _name(deps: Deps, account_id: UUID) -> str:
+    found = await deps.auth.addresses([account_id])
+    return found[0].display_name if found else "a former member"
+
+
+def _bounds(year: int) -> tuple[datetime, datetime]:
+    if not 2000 <= year <= 9998:
+        raise Invalid.field("year", "out_of_range", "a year from 2000 on")
+    return datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)

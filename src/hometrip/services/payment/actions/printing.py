@@ -1,0 +1,169 @@
+"""Papers as PDF: one plain layout for receipts, invoices, credit notes and statements.
+
+`pdf_of` is a pure function: the same paper gives the same bytes. Its fonts (DejaVu, free to embed) know
+Latin, Greek and Cyrillic letters with all their accents.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+FONTS = Path(__file__).parents[1] / "templates"
+PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
+INK, QUIET, BRAND, RULE, SHADE = "#1c2430", "#667085", "#0f766e", "#d5dae1", "#f3f6f6"
+MARGIN = 54  # points; 72 are an inch
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Who a paper is from, to or about: a label and some lines."""
+
+    label: str
+    lines: list[str]
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """A table: the first column is words, the others are amounts. `totals` are its last, bold rows."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    totals: list[list[str]] = []
+    heading: str = ""
+    widths: list[int] = []
+
+
+class Paper(msgspec.Struct, frozen=True, kw_only=True):
+    """What is printed, in its order."""
+
+    title: str
+    number: str
+    facts: list[tuple[str, str]]
+    parties: list[Party]
+    sheets: list[Sheet]
+    notes: list[str] = []
+
+
+def pdf_of(paper: Paper) -> bytes:
+    """The paper on as many A4 pages as it needs, each with its number."""
+    # Imported here: a process that prints nothing need not carry it.
+    from reportlab.lib.pagesizes import A4
+    from reportlab.platypus import SimpleDocTemplate
+
+    _fonts()
+    target = BytesIO()
+    document = SimpleDocTemplate(
+        target,
+        pagesize=A4,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=96,
+        bottomMargin=64,
+        title=f"{paper.title} {paper.number}".strip(),
+        author="HomeTrip",
+        invariant=1,
+    )
+    story = [*_head(paper), *(part for sheet in paper.sheets for part in _sheet(sheet)), *_notes(paper)]
+    frame = partial(_frame, paper)
+    document.build(story, onFirstPage=frame, onLaterPages=frame)
+    return target.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    for name in (PLAIN, BOLD):
+        pdfmetrics.registerFont(TTFont(name, str(FONTS / f"{name}.ttf")))
+
+
+def _frame(paper: Paper, canvas: Any, document: Any) -> None:
+    """What every page bears: the house's name above, the paper's number and the page below."""
+    width, height = document.pagesize
+    canvas.saveState()
+    canvas.setFillColor(BRAND)
+    canvas.rect(0, height - 8, width, 8, stroke=0, fill=1)
+    canvas.setFont(BOLD, 17)
+    canvas.drawString(MARGIN, height - 54, "HomeTrip")
+    canvas.setFillColor(QUIET)
+    canvas.setFont(PLAIN, 8)
+    canvas.drawString(MARGIN, 36, f"{paper.title} {paper.number}".strip())
+    canvas.drawRightString(width - MARGIN, 36, f"Page {document.page}")
+    canvas.setStrokeColor(RULE)
+    canvas.line(MARGIN, 50, width - MARGIN, 50)
+    canvas.restoreState()
+
+
+def _words(
+    text: str, size: float = 9, font: str = PLAIN, color: str = INK, align: int = 0, indent: int = 0
+) -> Any:
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Paragraph
+
+    style = ParagraphStyle(
+        "words",
+        fontName=font,
+        fontSize=size,
+        leading=size * 1.4,
+        textColor=color,
+        alignment=align,
+        leftIndent=indent,
+    )
+    return Paragraph(escape(text).replace("\n", "<br/>"), style)
+
+
+def _head(paper: Paper) -> list[Any]:
+    from reportlab.platypus import Spacer, Table, TableStyle
+
+    facts = [[_words(label, 8, color=QUIET), _words(value, 9)] for label, value in paper.facts]
+    top = Table([[_words(paper.title, 20, BOLD), Table(facts, colWidths=[88, 132])]], colWidths=[267, 220])
+    top.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]))
+    blocks = [
+        [_words(party.label, 8, color=QUIET), *(_words(line, 9.5) for line in party.lines)]
+        for party in paper.parties
+    ]
+    wide = 487 / max(1, len(blocks))
+    parties = Table([blocks], colWidths=[wide] * len(blocks)) if blocks else Spacer(0, 0)
+    if blocks:
+        parties.setStyle(
+            TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
+        )
+    return [top, Spacer(0, 14), parties, Spacer(0, 18)]
+
+
+def _sheet(sheet: Sheet) -> list[Any]:
+    from reportlab.platypus import Spacer, Table, TableStyle
+
+    last = len(sheet.columns) - 1
+    widths = sheet.widths or [487 - 96 * last, *[96] * last]
+
+    def row(cells: list[str], font: str, color: str = INK) -> list[Any]:
+        return [_words(cell, 9, font, color, 0 if at == 0 else 2) for at, cell in enumerate(cells)]
+
+    rows = [
+        row(sheet.columns, BOLD, BRAND),
+        *(row(cells, PLAIN) for cells in sheet.rows),
+        *(row(cells, BOLD) for cells in sheet.totals),
+    ]
+    style = [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("TOPPADDING", (0, 0), (-1, -1), 6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
+        ("LINEBELOW", (0, 0), (-1, 0), 1, BRAND),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.5, RULE),
+    ]
+    if sheet.totals:
+        style.append(("BACKGROUND", (0, len(rows) - len(sheet.totals)), (-1, -1), SHADE))
+    table = Table(rows, colWidths=widths, repeatRows=1)
+    table.setStyle(TableStyle(style))
+    heading = [_words(sheet.heading, 11, BOLD, indent=-6), Spacer(0, 6)] if sheet.heading else []
+    return [*heading, table, Spacer(0, 18)]
+
+
+def _notes(paper: Paper) -> list[Any]:
+    return [_words(note, 8, color=QUIET, indent=-6) for note in paper.notes]

@@ -1,0 +1,7 @@
+"""The routes of payments: request records and handlers of a few lines."""
+
+from typing import Any
+
+from hometrip.services.payment.api import accounts, papers, paying
+
+ROUTES: list[Any] = [*paying.ROUTES, *papers.ROUTES, *accounts.ROUTES]

@@ -1,0 +1,57 @@
+"""The routes of kept cards and of hosts' accounts."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from hometrip.kernel.access import USER, Caller
+from hometrip.kernel.wire import Request
+from hometrip.services.payment import actions
+from hometrip.services.payment.actions import Deps
+from hometrip.services.payment.actions.answers import AccountLink, HostAccount, Methods, PaymentStats
+
+
+class BackTo(Request):
+    """The page to come back to from the provider's."""
+
+    back_to: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=2000)]
+
+
+@get("/payments/stats", access=USER, summary="My payments in figures; everybody's for an admin")
+async def stats(deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> PaymentStats:
+    return await actions.stats(deps, caller)
+
+
+@get("/payments/methods", access=USER, summary="My saved cards")
+async def methods(deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> Methods:
+    return await actions.methods(deps, caller)
+
+
+@delete("/payments/methods/{method_id:str}", access=USER, summary="Forget a saved card")
+async def forget_method(
+    method_id: FromPath[str], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> None:
+    await actions.forget_method(deps, caller, method_id)
+
+
+@post("/stripe-connect/account", access=USER, summary="Open my account for pay-outs")
+async def open_account(deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> HostAccount:
+    return await actions.open_account(deps, caller)
+
+
+@get("/stripe-connect/account", access=USER, summary="My account for pay-outs")
+async def account(deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> HostAccount:
+    return await actions.account(deps, caller)
+
+
+@post("/stripe-connect/account/link", access=USER, summary="Where I tell the provider who I am")
+async def account_link(
+    data: JSONBody[BackTo], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> AccountLink:
+    return await actions.account_link(deps, caller, data.back_to)
+
+
+ROUTES: list[Any] = [stats, methods, forget_method, open_account, account, account_link]

@@ -1,0 +1,248 @@
+"""Invoices without a gap, a host's year, taxes as CSV, and all of it as PDF."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import TestHouse
+from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY
+from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.money import Money
+from hometrip.services.payment import actions, rules, store
+from journeys.steps import book, ok, open_home, pay, problem, stay
+from services.payment_scene import (
+    CHECK_IN_AT,
+    GUEST,
+    HOST,
+    START,
+    STRANGER,
+    SUPPORT,
+    TOTAL,
+    Till,
+    eur,
+    till_in,
+)
+
+ADMIN = Caller(account_id=SUPPORT.account_id, roles=frozenset({"admin"}))
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Till]:
+    async with till_in(tmp_path) as opened:
+        yield opened
+        assert await actions.verify(opened.deps) == []
+
+
+async def numbers(till: Till) -> list[tuple[str, str]]:
+    async with till.deps.db.read() as db:
+        return [(one.number, one.kind) for one in await store.every_invoice(db)]
+
+
+async def test_payments_and_refunds_get_the_next_number_and_none_is_left_out(till: Till) -> None:
+    paid = [await till.pay() for _ in range(3)]
+    with pytest.raises(rules.RefundTooLarge):
+        await actions.refund(till.deps, SUPPORT, paid[0].id, TOTAL + eur(1), "too much")
+    refunds = [actions.refund(till.deps, SUPPORT, one.id, eur(100), "late") for one in paid]
+    await asyncio.gather(*refunds)
+    await till.settle()
+    assert await numbers(till) == [
+        *((f"2027-00000{number}", "invoice") for number in (1, 2, 3)),
+        *((f"2027-00000{number}", "credit_note") for number in (4, 5, 6)),
+    ]
+
+
+async def test_a_number_whose_transaction_fails_is_given_to_the_next(till: Till) -> None:
+    await till.pay()
+    with pytest.raises(RuntimeError):
+        async with till.deps.db.transaction() as tx:
+            assert await store.next_number(tx, "2027") == 2
+            raise RuntimeError
+    await till.pay()
+    assert [number for number, _ in await numbers(till)] == ["2027-000001", "2027-000002"]
+
+
+async def test_each_year_begins_anew(till: Till) -> None:
+    await till.pay()
+    await till.advance(300 * DAY)
+    await till.pay(hold_until=None)
+    assert [number for number, _ in await numbers(till)] == ["2027-000001", "2028-000001"]
+
+
+def test_a_missing_number_is_found() -> None:
+    assert rules.gaps([("2027", 1), ("2027", 2)], {"2027": 2}) == []
+    assert "2027" in rules.gaps([("2027", 1), ("2027", 3)], {"2027": 3})[0]
+    assert "2028" in rules.gaps([], {"2028": 1})[0]
+
+
+async def test_an_invoice_is_for_its_guest_its_host_and_staff(till: Till) -> None:
+    await till.pay()
+    [mine] = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    assert (mine.amount, mine.accommodation, mine.service_fee) == (TOTAL, eur(53_350), eur(8_250))
+    assert mine.taxes == {"berlin": eur(6_900)}
+    for caller in (GUEST, HOST, SUPPORT):
+        assert await actions.invoice(till.deps, caller, mine.number) == mine
+    for number, caller in ((mine.number, STRANGER), ("2027-000099", GUEST)):
+        with pytest.raises(NotFound):
+            await actions.invoice(till.deps, caller, number)
+    assert (await actions.invoices(till.deps, STRANGER, 20, None)).items == []
+
+
+async def test_a_statement_tells_a_hosts_year_exactly(till: Till) -> None:
+    cancelled, stayed = await till.pay(), await till.pay()
+    for paid in (cancelled, stayed):
+        await till.confirmed(paid.booking_id)
+    await till.cancelled(cancelled.booking_id, TOTAL, rules.nothing_kept("EUR"), eur(6_850), by="host")
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    told = await actions.statement(till.deps, HOST, 2027)
+    assert told.host == "Søren Åström-Ñandú"
+    [section] = told.sections
+    first, second = section.lines
+    assert (first.earned, first.penalties, first.set_off, first.paid_out) == (
+        eur(0),
+        eur(6_850),
+        eur(-6_850),
+        eur(0),
+    )
+    assert (second.earned, second.set_off, second.paid_out) == (eur(53_350), eur(6_850), eur(46_500))
+    assert (section.owed_before, section.paid_out, section.owed_after) == (eur(0), eur(46_500), eur(0))
+    assert (await actions.statement(till.deps, HOST, 2028)).sections[0].lines == []
+    assert (await actions.statement(till.deps, GUEST, 2027)).sections == []
+    with pytest.raises(Invalid):
+        await actions.statement(till.deps, HOST, 10**9)
+
+
+async def test_the_tax_report_tells_each_area_and_carries_no_formula(till: Till) -> None:
+    paid = await till.pay()
+    title = '=HYPERLINK("http://evil.example";"x")'
+    await till.confirmed(paid.booking_id, title=title)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(6_850), "late")
+    await till.settle()
+    for caller in (HOST, ADMIN):
+        [row] = csv.DictReader(StringIO(await actions.tax_report(till.deps, caller, 2027)))
+        assert row["listing"] == f"'{title}"
+        assert (row["area"], row["currency"]) == ("berlin", "EUR")
+        assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "6.90", "62.10")
+    for caller, year in ((GUEST, 2027), (HOST, 2026)):
+        assert len((await actions.tax_report(till.deps, caller, year)).splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])
+def test_no_cell_begins_like_a_formula(words: str) -> None:
+    assert rules.safe_cell(words) == f"'{words}"
+    assert rules.safe_cell(f"a{words}") == f"a{words}"
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [(Money(-1_230, "EUR"), "-12.30"), (Money(4_000, "JPY"), "4000"), (Money(1_250, "KWD"), "1.250")],
+)
+def test_amounts_are_written_with_the_digits_of_their_currency(amount: Money, written: str) -> None:
+    assert rules.decimal(amount) == written
+
+
+# PDF
+
+PAPER = actions.Paper(
+    title="Receipt",
+    number="2027-000001",
+    facts=[("Date", "14 April 2027")],
+    parties=[actions.Party("To", ["Zoë Łukasiewicz & <b>Ελένη</b> Жуков"])],
+    sheets=[actions.Sheet(["What", "Amount"], [[f"night {n}", "100.00 EUR"] for n in range(60)])],
+)
+
+
+def test_the_same_paper_is_the_same_bytes_and_goes_over_the_page() -> None:
+    first = actions.pdf_of(PAPER)
+    assert first == actions.pdf_of(PAPER)
+    assert first.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", first)) == 3
+    # Its letters come along: a reader needs no font of its own.
+    assert first.count(b"/FontFile2") == 2
+
+
+def test_nothing_is_loaded_for_printing_before_something_is_printed() -> None:
+    seen = "import sys, hometrip.services.payment.service; print('reportlab' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
+async def test_invoices_and_statements_are_printed(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(500), "late")
+    await till.settle()
+    printed = [
+        await actions.invoice_pdf(till.deps, GUEST, "2027-000001"),
+        await actions.invoice_pdf(till.deps, HOST, "2027-000002"),
+        await actions.statement_pdf(till.deps, HOST, 2027),
+        await actions.statement_pdf(till.deps, STRANGER, 2027),
+    ]
+    assert all(one.startswith(b"%PDF-") for one in printed)
+    with pytest.raises(NotFound):
+        await actions.invoice_pdf(till.deps, STRANGER, "2027-000001")
+
+
+# Through the door
+
+
+async def booked(house: TestHouse) -> tuple[Any, Any]:
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    return host, guest
+
+
+async def test_papers_come_as_json_or_pdf_and_taxes_as_csv(house: TestHouse) -> None:
+    host, guest = await booked(house)
+    [invoice] = ok(await guest.get("/api/payments/invoices"))["items"]
+    path = f"/api/payments/invoices/{invoice['number']}"
+    assert ok(await guest.get(path)) == invoice
+    for asked in ({"params": {"format": "pdf"}}, {"headers": {"Accept": "application/pdf"}}):
+        for person, address in ((guest, path), (host, "/api/payments/statements/2027")):
+            answer = await person.get(address, **asked)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+            assert answer.content.startswith(b"%PDF-")
+    assert ok(await host.get("/api/payments/statements/2027"))["sections"][0]["lines"][0]["title"]
+    answer = await host.get("/api/payments/tax-report", params={"year": 2027})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.text.startswith("booking_id,")
+    stranger = await house.sign_up("eve@example.com", "Eve")
+    problem(await stranger.get(path), 404, "not_found")
+    problem(await host.get("/api/payments/tax-report", params={"year": 12}), 422, "invalid")
+    problem(await house.client.get(path), 401, "unauthenticated")
+
+
+async def test_cards_accounts_and_figures(house: TestHouse) -> None:
+    host, guest = await booked(house)
+    [card] = ok(await guest.get("/api/payments/methods"))["items"]
+    assert (card["brand"], card["last4"]) == ("visa", "4242")
+    assert ok(await host.get("/api/payments/methods"))["items"] == []
+    problem(await host.delete(f"/api/payments/methods/{card['id']}"), 404, "not_found")
+    assert (await guest.delete(f"/api/payments/methods/{card['id']}")).status_code == 204
+    assert ok(await guest.get("/api/payments/methods"))["items"] == []
+    [figures] = ok(await guest.get("/api/payments/stats"))["payments"]
+    assert (figures["status"], figures["count"]) == ("succeeded", 1)
+    assert ok(await host.get("/api/payments/stats"))["payments"] == []
+    problem(await host.get("/api/stripe-connect/account"), 404, "not_found")
+    made = ok(await host.post("/api/stripe-connect/account"), 201)
+    assert not made["can_be_paid"]
+    assert ok(await host.post("/api/stripe-connect/account"), 201) == made
+    link = {"back_to": "http://127.0.0.1:3001/host/payouts"}
+    assert ok(await host.post("/api/stripe-connect/account/link", link), 201)["url"]
+    assert ok(await host.get("/api/stripe-connect/account"))["can_be_paid"]
+    bad = await host.post("/api/stripe-connect/account/link", {"back_to": "javascript:alert(1)"})
+    assert bad.status_code == 422
