@@ -172,6 +172,11 @@ def test_a_half_paid_stay_that_the_policy_keeps_whole_gives_nothing_back() -> No
     assert (told.refund, told.kept) == (Money(0, "USD"), halved(priced()).left)
 
 
+def test_at_the_hour_of_check_in_the_cleaning_is_kept() -> None:
+    refunds = [cancellation(priced("limited"), "guest", at, 0).refund for at in (H - SECOND, H)]
+    assert refunds[0] > refunds[1] == Money(0, "USD")
+
+
 # Penalty
 
 

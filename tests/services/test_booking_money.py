@@ -24,7 +24,6 @@ from hometrip.services.booking.contract import (
     PriceChanged,
 )
 from hometrip.services.booking.rules import (
-    BalanceOpen,
     BookingView,
     BookingWish,
     DisputeWish,
@@ -116,13 +115,30 @@ async def test_the_second_half_makes_the_booking_wholly_paid(scene: Scene) -> No
     assert await actions.verify(scene.deps) == []
 
 
-async def test_a_half_paid_booking_is_changed_once_it_is_wholly_paid(scene: Scene) -> None:
+async def test_a_half_paid_booking_that_gets_dearer_pays_the_difference_at_once(scene: Scene) -> None:
     booking = await half_paid(scene)
-    with pytest.raises(BalanceOpen):
-        await scene.change(booking, end=35)
-    await reactions.confirm_when_paid(scene.deps, news(PaymentSucceeded, booking, booking.balance))
-    changed = await scene.change(booking, end=35)
-    assert changed.change is not None
+    asked = await scene.change(booking, first=32, end=36)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    after = await scene.look(booking.id)
+    assert asked.change is not None
+    assert after.total == booking.total + asked.change.difference
+    assert (after.balance, after.payment.status) == (booking.balance, "partially_paid")
+    assert booking.balance_due_at is not None
+    assert after.balance_due_at == booking.balance_due_at + 2 * DAY
+    await reactions.confirm_when_paid(scene.deps, news(PaymentSucceeded, after, after.balance))
+    assert (await scene.look(booking.id)).payment.status == "succeeded"
+
+
+async def test_what_a_change_saves_comes_off_the_second_half_first(scene: Scene) -> None:
+    host, booking = Caller(account_id=scene.host.id), await half_paid(scene)
+    await scene.change(booking, end=32)
+    cheaper = await actions.accept_change(scene.deps, host, booking.id)
+    assert (cheaper.change, booking.balance) != (None, None)
+    assert cheaper.balance == cheaper.total - (booking.due_now or booking.total)
+    await scene.change(cheaper, end=31)  # less than what was paid already
+    done = await actions.accept_change(scene.deps, host, booking.id)
+    assert (done.balance, done.balance_due_at, done.payment.status) == (None, None, "succeeded")
+    assert await actions.verify(scene.deps) == []
 
 
 async def test_a_second_half_that_never_comes_cancels_under_the_policy(scene: Scene) -> None:

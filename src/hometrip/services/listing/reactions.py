@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.booking.contract import (
     BookingCancelled,
+    BookingChanged,
     BookingConfirmed,
     BookingCreated,
     BookingDeclined,
@@ -27,6 +28,10 @@ async def take_nights_when_created(deps: Deps, event: BookingCreated) -> None:
 
 async def take_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
     await _note(deps, event, "listing.take_nights_when_confirmed")
+
+
+async def move_nights_when_changed(deps: Deps, event: BookingChanged) -> None:
+    await _note(deps, event, "listing.move_nights_when_changed")
 
 
 async def free_nights_when_declined(deps: Deps, event: BookingDeclined) -> None:
@@ -65,6 +70,7 @@ REACTIONS = (
     take_nights_when_requested,
     take_nights_when_created,
     take_nights_when_confirmed,
+    move_nights_when_changed,
     free_nights_when_declined,
     free_nights_when_expired,
     free_nights_when_cancelled,

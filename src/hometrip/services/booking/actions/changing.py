@@ -53,7 +53,7 @@ async def ask_change(
 ) -> BookingView:
     """The booking with its change: done at once, or awaiting host or payment. An open one is replaced.
 
-    Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`, `BalanceOpen`.
+    Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`.
     """
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)

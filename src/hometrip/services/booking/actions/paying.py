@@ -27,28 +27,21 @@ from hometrip.services.payment.contract import PaymentSucceeded
 
 async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
     """Money was captured: for the booking, for a change of it, or its second half."""
+    of_another = booking.confirmed_at is not None and paid.payment_id != booking.payment.intent_id
     if paid.change_id is not None:
         await change_paid(deps, tx, booking, paid.change_id, paid.payment_id)
-    elif (
-        booking.balance == paid.amount
-        and paid.payment_id != booking.payment.intent_id
-        and _is_half_paid(booking)
-    ):
-        await _pay_balance(deps, tx, booking, paid.payment_id)
+    elif of_another and booking.balance is not None:
+        await _pay_balance(deps, tx, booking, paid)
     else:
         await settle(deps, tx, booking, paid.payment_id)
 
 
-def _is_half_paid(booking: Booking) -> bool:
-    return booking.confirmed_at is not None and booking.balance is not None
-
-
-async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID) -> None:
-    """All of it is paid; what comes for a booking that was cancelled meanwhile goes back."""
-    if booking.status not in LIVE:
-        await tell(tx, BookingUnpayable, booking, payment_id=payment_id)
-        return
-    await store.bookings.change(tx, booking, balance_paid(booking, deps.clock.now()))
+async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
+    """What comes for a booking that was cancelled meanwhile goes back."""
+    if booking.status in LIVE:
+        await store.bookings.change(tx, booking, balance_paid(booking, paid.amount, deps.clock.now()))
+    else:
+        await tell(tx, BookingUnpayable, booking, payment_id=paid.payment_id)
 
 
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:

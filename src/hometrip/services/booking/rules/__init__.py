@@ -27,7 +27,6 @@ from hometrip.services.booking.rules.cancellation import (
 )
 from hometrip.services.booking.rules.changes import (
     CHANGE_MOVES,
-    BalanceOpen,
     ChangeView,
     ChangeWish,
     HomeClosed,
@@ -108,7 +107,6 @@ __all__ = [
     "TAKEN",
     "UNPAID",
     "Actor",
-    "BalanceOpen",
     "Booking",
     "BookingView",
     "BookingWish",

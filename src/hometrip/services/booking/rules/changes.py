@@ -17,7 +17,7 @@ from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
-from hometrip.services.booking.rules.states import Move, moved, with_step
+from hometrip.services.booking.rules.states import Move, moved, owing, with_step
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
@@ -51,12 +51,6 @@ CHANGE_MOVES = {
 }
 
 
-class BalanceOpen(Conflict):
-    """A booking can be changed once all of it is paid; `balance` is due at `balance_due_at`."""
-
-    code = "balance_open"
-
-
 class HomeClosed(Conflict):
     """This home takes no bookings any more; what was agreed on stays as it is."""
 
@@ -88,13 +82,11 @@ class ChangeView(Answer):
 
 
 def may_change(booking: Booking, by: Actor, at: datetime) -> None:
-    """The guest of a confirmed booking, all paid, before its check-in."""
+    """The guest of a confirmed booking, before its check-in."""
     if by.role != "guest":
         raise Forbidden
     if booking.status != "confirmed" or at >= booking.check_in_at:
         raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
-    if booking.balance is not None:
-        raise BalanceOpen(balance=booking.balance, balance_due_at=booking.balance_due_at)
 
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
@@ -176,11 +168,14 @@ def is_agreed(booking: Booking) -> bool:
 
 
 def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
-    """The booking on the terms of its change. The policy, the deposit and the confirmation stay as agreed."""
+    """The booking on the terms of its change. The policy, the deposit and the confirmation stay as agreed.
+
+    What a second half is still to come is due before the new check-in, and less by what the change saves.
+    """
     after = moved(change_moved(booking, "finish", by, at), "change", by, at)
     change = after.change
     assert change is not None  # it was finished above
-    return replace(
+    after = replace(
         after,
         check_in=change.check_in,
         check_out=change.check_out,
@@ -195,6 +190,9 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         host_funds_coupon=change.host_funds_coupon,
         coupon=change.coupon,
     )
+    if booking.balance is None:
+        return after
+    return owing(after, booking.balance + min(change.difference, change.difference * 0))
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:

@@ -8,15 +8,18 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Conflict, Forbidden, NotFound
+from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import (
+    BALANCE_DUE_DAYS,
     HOST,
     PAY_AFTER_ACCEPTANCE_WITHIN,
     PAY_LONGER_BY,
     PAYMENT,
     Booking,
+    days_before,
     noted,
 )
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
@@ -118,12 +121,19 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
     return replace(moved(booking, verb, by, at), confirmed_at=at)
 
 
-def balance_paid(booking: Booking, at: datetime) -> Booking:
-    """The second half came."""
-    payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
-    return with_step(
-        replace(booking, payment=payment, balance=None, balance_due_at=None), "balance_paid", SYSTEM, at
-    )
+def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
+    """The second half came, or as much of it as was asked for before a change."""
+    paid = booking.balance or amount
+    return with_step(owing(booking, paid - amount), "balance_paid", SYSTEM, at)
+
+
+def owing(booking: Booking, balance: Money) -> Booking:
+    """With so much still to be paid, two weeks before check-in; with nothing it is wholly paid."""
+    if balance.amount <= 0:
+        payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
+        return replace(booking, payment=payment, balance=None, balance_due_at=None)
+    due = days_before(booking.check_in_at, booking.check_in, booking.time_zone, BALANCE_DUE_DAYS)
+    return replace(booking, balance=balance, balance_due_at=due)
 
 
 def held_longer(booking: Booking) -> Booking:
