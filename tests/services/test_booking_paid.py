@@ -1,0 +1,206 @@
+"""Booking and payment together, at the door: changes, halves, penalties and disputes, to the last cent."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from harness import Person, TestHouse
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.services.booking.actions import verify as verify_booking
+from hometrip.services.listing.actions import verify as verify_listing
+from hometrip.services.payment.actions import verify as verify_payment
+from journeys.steps import book, booking_of, ok, open_home, pay, problem, stay
+
+VERIFY = {"booking": verify_booking, "listing": verify_listing, "payment": verify_payment}
+
+
+@pytest.fixture
+async def host(house: TestHouse) -> Person:
+    return await house.sign_up("host@example.com", "Hanna Host")
+
+
+@pytest.fixture
+async def guest(house: TestHouse) -> Person:
+    return await house.sign_up("guest@example.com", "Gus Guest")
+
+
+@pytest.fixture
+async def admin(house: TestHouse) -> Person:
+    return await house.staff()
+
+
+async def confirmed(
+    house: TestHouse, guest: Person, home: dict[str, Any], card: str = "pm_card_visa", **more: Any
+) -> dict[str, Any]:
+    days, nights = more.pop("days", 30), more.pop("nights", 3)
+    booking = ok(await book(guest, home["id"], stay(house, days=days, nights=nights), **more), 201)
+    await pay(guest, booking["id"], card)
+    await house.settle()
+    found = await booking_of(guest, booking["id"])
+    assert found["status"] == "confirmed"
+    return found
+
+
+async def captured(admin: Person, booking_id: str) -> int:
+    """What the provider has of the booking's guest, less what went back."""
+    entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking_id}))
+    assert set(entries["balance"].values()) <= {0}
+    return sum(
+        posting["amount"]["amount"]
+        for entry in entries["items"]
+        if entry["kind"] != "payout"
+        for posting in entry["postings"]
+        if posting["account"] == "provider_clearing"
+    )
+
+
+async def all_is_well(house: TestHouse) -> None:
+    await house.settle()
+    for service, verify in VERIFY.items():
+        assert await verify(house.deps(service)) == [], service
+
+
+def day(house: TestHouse, ahead: int) -> str:
+    return str(stay(house, days=ahead)["check_in"])
+
+
+async def test_a_longer_stay_is_paid_for_and_then_had(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    before = await confirmed(house, guest, home)
+    path = f"/api/bookings/{before['id']}"
+    asked = ok(await guest.put(path, {"check_out": day(house, 35)}))
+    assert asked["change"]["status"] == "awaiting_payment"
+    intent = await pay(guest, before["id"])
+    assert intent["amount"] == asked["change"]["difference"]
+    await house.settle()
+    after = await booking_of(guest, before["id"])
+    assert (after["change"]["status"], after["nights"]) == ("done", 5)
+    assert (after["total"], after["payment"]["status"]) == (asked["change"]["total"], "succeeded")
+    assert await captured(admin, before["id"]) == after["total"]["amount"]
+    await all_is_well(house)
+    gone = ok(await guest.post(f"{path}/cancel", {}))
+    await house.settle()
+    assert gone["cancellation"]["refund"] == after["total"]
+    assert await captured(admin, before["id"]) == 0
+    assert (await booking_of(guest, before["id"]))["payment"]["status"] == "refunded"
+    await all_is_well(house)
+
+
+async def test_a_shorter_stay_gives_the_difference_back(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    before = await confirmed(house, guest, home)
+    path = f"/api/bookings/{before['id']}"
+    ok(await guest.put(path, {"check_out": day(house, 32)}))
+    done = ok(await host.post(f"{path}/change/accept"))
+    await house.settle()
+    assert done["total"]["amount"] < before["total"]["amount"]
+    assert await captured(admin, before["id"]) == done["total"]["amount"]
+    assert (await booking_of(guest, before["id"]))["payment"]["status"] == "partially_refunded"
+    freed = {"listing_id": home["id"], "check_in": day(house, 32), "check_out": day(house, 33)}
+    assert ok(await guest.get("/api/bookings/availability", params=freed))["available"]
+    await all_is_well(house)
+
+
+async def test_a_change_that_was_paid_too_late_is_paid_back(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    before = await confirmed(house, guest, home)
+    ok(await guest.put(f"/api/bookings/{before['id']}", {"check_out": day(house, 35)}))
+    intent = ok(await guest.post("/api/payments/intent", {"booking_id": before["id"]}), 201)
+    await house.advance((16 * MINUTE).total_seconds())
+    other = await house.sign_up("other@example.com")
+    ok(await book(other, home["id"], stay(house, days=34, nights=2)), 201)
+    await guest.post(f"/api/payments/{intent['id']}/confirm", {"payment_method": "pm_card_visa"})
+    await house.settle()
+    found = await booking_of(guest, before["id"])
+    assert (found["nights"], found["change"]["status"], found["status"]) == (3, "expired", "confirmed")
+    assert found["payment"]["status"] == "succeeded"
+    assert await captured(admin, before["id"]) == before["total"]["amount"]
+    await all_is_well(house)
+
+
+async def test_the_second_half_is_charged_two_weeks_before(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    booking = await confirmed(house, guest, home, plan="half")
+    assert booking["payment"]["status"] == "partially_paid"
+    assert await captured(admin, booking["id"]) == booking["due_now"]["amount"]
+    await house.advance((17 * DAY).total_seconds())
+    found = await booking_of(guest, booking["id"])
+    assert (found["payment"]["status"], "balance" in found) == ("succeeded", False)
+    assert await captured(admin, booking["id"]) == booking["total"]["amount"]
+    shown = ok(await guest.get(f"/api/bookings/{booking['id']}/receipt"))
+    assert shown["paid"] == booking["total"]
+    await all_is_well(house)
+
+
+async def test_a_second_half_that_no_card_pays_cancels_the_booking(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host, cancellation_policy="firm")
+    card = "pm_card_chargeCustomerFail"  # good at first, declined when it is charged again
+    booking = await confirmed(house, guest, home, card, plan="half")
+    await house.advance((17 * DAY).total_seconds())
+    assert (await booking_of(guest, booking["id"]))["status"] == "confirmed"
+    await house.advance((4 * DAY).total_seconds())
+    found = await booking_of(guest, booking["id"])
+    assert (found["status"], found["history"][-1]["by"]) == ("cancelled", "system")
+    told = found["cancellation"]
+    assert told["refund"]["amount"] + told["kept"]["amount"] == booking["due_now"]["amount"]
+    assert await captured(admin, booking["id"]) == told["kept"]["amount"]
+    await all_is_well(house)
+
+
+async def test_a_half_paid_guest_gets_what_was_paid_and_no_more(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    booking = await confirmed(house, guest, home, plan="half")
+    gone = ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {}))
+    assert gone["cancellation"]["refund"] == booking["due_now"]
+    await house.advance((40 * DAY).total_seconds())
+    assert await captured(admin, booking["id"]) == 0
+    await all_is_well(house)
+
+
+async def test_a_dispute_takes_its_refund_out_of_the_payout(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    booking = await confirmed(house, guest, home, days=5)
+    await house.advance((5 * DAY + 12 * HOUR).total_seconds())
+    path = f"/api/bookings/{booking['id']}/disputes"
+    opened = ok(await guest.post(path, {"reason": "not clean"}), 201)
+    await house.advance((3 * DAY).total_seconds())  # past the hour of the payout
+    how = {"refund": {"amount": 9_000, "currency": "USD"}, "note": "Agreed."}
+    support = await house.staff("support", "support@example.com")
+    ok(await support.post(f"{path}/{opened['disputes'][0]['id']}/resolve", how))
+    await house.advance(DAY.total_seconds())
+    assert await captured(admin, booking["id"]) == booking["total"]["amount"] - 9_000
+    assert (await booking_of(guest, booking["id"]))["payment"]["status"] == "partially_refunded"
+    await all_is_well(house)
+
+
+async def test_a_host_who_cancels_owes_the_penalty(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    booking = await confirmed(house, guest, home, days=20)  # a quarter of three nights and cleaning
+    ok(await host.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "The roof leaks."}))
+    await house.settle()
+    assert await captured(admin, booking["id"]) == 0
+    entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking["id"]}))
+    penalty = next(entry for entry in entries["items"] if entry["kind"] == "penalty")
+    assert sorted(posting["amount"]["amount"] for posting in penalty["postings"]) == [-8_750, 8_750]
+    assert UUID(penalty["booking_id"]) == UUID(booking["id"])
+    problem(await guest.put(f"/api/bookings/{booking['id']}", {"guests": 3}), 409, "wrong_state")
+    await all_is_well(house)
