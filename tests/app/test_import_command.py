@@ -251,7 +251,7 @@ def test_a_million_days_are_read_within_200_megabytes(tmp_path: Path) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_a_million_days_are_imported_within_512_megabytes(data: Path, tmp_path: Path) -> None:
-    """The homes of the demo, again and again under other ids: the whole command, with search taking them in."""
+    """The homes of the demo under other ids: the whole command, with search taking them in."""
     folder = tmp_path / "town"
     folder.mkdir()
     sources = rows("listings.csv.gz")

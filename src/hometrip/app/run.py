@@ -18,6 +18,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from hometrip.app.edge.ring import Ring
+from hometrip.app.memory import give_back
 from hometrip.app.opening import lock_of, open_house
 from hometrip.app.seed import seed
 from hometrip.app.settings import BadSettings, Settings
@@ -73,13 +74,13 @@ async def _open(house: House) -> None:
 
 def _spare_the_collector() -> None:
     """What is there now stays: the collector need not walk over it again and again while people wait."""
-    gc.collect()
+    give_back()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> None:
-    for _ in range(200):
+    for _ in range(1000):
         if serving.done():
             await serving
         with contextlib.suppress(OSError):

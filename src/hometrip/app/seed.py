@@ -16,6 +16,7 @@ import msgspec
 
 from hometrip.app.demo import FOLDER
 from hometrip.app.importing import DEMO_HOST, import_files
+from hometrip.app.memory import give_back
 from hometrip.app.picture import picture_of
 from hometrip.app.settings import Settings
 from hometrip.app.wiring import House
@@ -159,6 +160,7 @@ async def draw_missing_pictures(house: House) -> None:
 
     await asyncio.gather(*(draw(home) for home in homes))
     if homes:
+        give_back()
         log.info("pictures are drawn", extra={"homes": len(homes)})
 
 
