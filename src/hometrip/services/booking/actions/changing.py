@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, tell
@@ -66,7 +66,7 @@ async def ask_change(
         async with deps.db.transaction() as tx:
             live = await store.bookings.get(tx, booking_id)
             if live.version != booking.version:
-                raise VersionMismatch
+                raise Unavailable("This booking is being changed by another at this moment.")
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
             await _take(tx, open_now)

@@ -27,7 +27,8 @@ from hometrip.services.payment.contract import PaymentSucceeded
 
 async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
     """Money was captured: for the booking, for a change of it, or its second half."""
-    of_another = booking.confirmed_at is not None and paid.payment_id != booking.payment.intent_id
+    first = booking.payment.intent_id
+    of_another = booking.confirmed_at is not None and first is not None and paid.payment_id != first
     if paid.change_id is not None:
         await change_paid(deps, tx, booking, paid.change_id, paid.payment_id)
     elif of_another and booking.balance is not None:
