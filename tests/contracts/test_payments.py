@@ -450,3 +450,87 @@ async def test_the_weather_decides_whether_anything_is_done_and_answered(tmp_pat
     sandbox.weather = "fine"
     assert (await sandbox.get_intent(intent.id)).status == "succeeded"
     await sandbox.close()
+
+
+# Cards that are kept, and hosts' accounts
+
+
+async def kept(payments: Payments, method: str = "pm_card_visa") -> ProviderIntent:
+    made = await payments.create_intent(EUR, capture="automatic", metadata={}, key="keep", customer="ann")
+    paid = await payments.confirm_intent(made.id, method=method, key="keep it")
+    return paid if paid.status == "succeeded" else await payments.confirm_intent(made.id, key="3ds")
+
+
+async def another(payments: Payments, capture: str = "automatic", customer: str = "ann") -> ProviderIntent:
+    return await payments.create_intent(
+        EUR, capture=capture, metadata={}, key=f"again {capture} {customer}", customer=customer
+    )
+
+
+async def test_a_kept_card_is_charged_again_without_its_owner_and_once_per_key(payments: Payments) -> None:
+    first = await kept(payments)
+    assert first.method
+    second = await another(payments)
+    charged = [await payments.charge_again(second.id, method=first.method, key="c") for _ in range(3)]
+    assert {one.status for one in charged} == {"succeeded"}
+    assert (await payments.get_intent(second.id)).captured == EUR
+    [card] = await payments.methods("ann")
+    assert (card.id, card.brand, card.last4) == (first.method, "visa", "4242")
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        ("pm_card_chargeCustomerFail", "generic_decline"),
+        ("pm_card_threeDSecure2Required", "authentication_required"),
+    ],
+)
+async def test_a_card_that_wants_its_owner_or_fails_later_is_a_decline(
+    payments: Payments, method: str, why: str
+) -> None:
+    first = await kept(payments, method)
+    second = await another(payments)
+    declined = await payments.charge_again(second.id, method=first.method or "", key="c")
+    assert declined.status == "requires_payment_method"
+    assert declined.last_error
+    assert declined.last_error.decline_code == why
+    assert (await payments.confirm_intent(second.id, method="pm_card_visa", key="d")).status == "succeeded"
+
+
+async def test_a_card_is_kept_for_its_customer_alone_and_until_it_is_forgotten(payments: Payments) -> None:
+    first = await kept(payments)
+    assert first.method
+    stranger = await another(payments, customer="bob")
+    with pytest.raises(ProviderRefused):
+        await payments.charge_again(stranger.id, method=first.method, key="c")
+    assert await payments.methods("bob") == []
+    assert not await payments.forget_method("bob", first.method)
+    assert [await payments.forget_method("ann", first.method) for _ in range(2)] == [True, False]
+    second = await another(payments)
+    with pytest.raises(ProviderRefused):
+        await payments.charge_again(second.id, method=first.method, key="d")
+    assert (await paid(payments)).method is None
+
+
+async def test_of_a_hold_a_part_may_be_captured_once_and_the_rest_is_released(payments: Payments) -> None:
+    intent = await another(payments, "manual")
+    await payments.confirm_intent(intent.id, method="pm_card_visa", key="hold")
+    with pytest.raises(ProviderRefused):
+        await payments.capture_intent(intent.id, amount=EUR + Money(1, "EUR"), key="too much")
+    part = Money(2_500, "EUR")
+    taken = await payments.capture_intent(intent.id, amount=part, key="part")
+    assert (taken.status, taken.captured) == ("succeeded", part)
+    with pytest.raises(ProviderRefused):
+        await payments.capture_intent(intent.id, amount=part, key="again")
+    with pytest.raises(ProviderRefused):
+        await payments.refund(intent.id, part + Money(1, "EUR"), key="back")
+
+
+async def test_a_host_has_one_account_which_is_paid_once_its_owner_is_known(payments: Payments) -> None:
+    made = await payments.open_account("hanna", key="a")
+    assert await payments.open_account("hanna", key="b") == made
+    assert (made.can_be_paid, bool(made.missing)) == (False, True)
+    assert (await payments.account_link(made.id, back_to="https://example.com/back")).startswith("http")
+    assert (await payments.get_account(made.id)).id == made.id
+    with pytest.raises(ProviderRefused):
+        await payments.get_account("acct_nobody")

@@ -87,6 +87,23 @@ class DepositReleased(PaymentEvent):
     name = "payment.deposit_released"
 
 
+class DepositFailed(PaymentEvent):
+    """A damage deposit could not be held: the card was declined three times."""
+
+    name = "payment.deposit_failed"
+
+    why: str
+
+
+class DepositClaimed(PaymentEvent):
+    """The host claims that much of the deposit; the guest has 24 hours to answer."""
+
+    name = "payment.deposit_claimed"
+
+    claim_id: UUID
+    why: str
+
+
 class RefundInitiated(PaymentEvent):
     name = "refund.initiated"
 
@@ -133,6 +150,12 @@ class NotPayable(Conflict):
     """This booking does not await a payment; `status` is its state."""
 
     code = "not_payable"
+
+
+class NotClaimable(Conflict):
+    """The deposit is not held, or its time or that of the claim is over; `status` is its state."""
+
+    code = "not_claimable"
 
 
 class PaymentQuestions(Protocol):

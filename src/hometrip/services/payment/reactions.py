@@ -19,6 +19,9 @@ from hometrip.services.booking.contract import (
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import (
     BalanceDue,
+    ClaimAnswerDue,
+    DepositDue,
+    DepositEnds,
     Deps,
     PaymentLookDue,
     PayoutDue,
@@ -81,6 +84,18 @@ async def plan_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
 
 async def charge_balance_when_due(deps: Deps, event: BalanceDue) -> None:
     await actions.charge_balance(deps, event)
+
+
+async def hold_deposit_when_due(deps: Deps, event: DepositDue) -> None:
+    await actions.hold_deposit(deps, event)
+
+
+async def release_deposit_when_over(deps: Deps, event: DepositEnds) -> None:
+    await actions.end_deposit(deps, event.booking_id)
+
+
+async def pass_claim_on_when_unanswered(deps: Deps, event: ClaimAnswerDue) -> None:
+    await actions.pass_to_staff(deps, event)
 
 
 async def look_when_due(deps: Deps, event: PaymentLookDue) -> None:

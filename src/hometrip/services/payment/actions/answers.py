@@ -156,6 +156,32 @@ class Statement(Answer):
     sections: list[StatementSection]
 
 
+class ClaimRecord(Answer):
+    """`status` is open (the guest answers until `answer_until`), with_staff, granted or refused."""
+
+    id: UUID
+    booking_id: UUID
+    amount: Money
+    text: str
+    status: str
+    made_at: datetime
+    answer_until: datetime
+    granted: Money | None = None
+    decided_at: datetime | None = None
+
+
+class DepositRecord(Answer):
+    """`status` is planned, held, failed, released, captured or void; it is held from `hold_at` to
+    `release_at`, longer while a claim is open."""
+
+    booking_id: UUID
+    amount: Money
+    status: str
+    hold_at: datetime
+    release_at: datetime
+    claim: ClaimRecord | None = None
+
+
 class PaymentSum(Answer):
     """Payments of one currency and state: how many, and what of them was captured and promised back."""
 
@@ -207,6 +233,21 @@ def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
         client_secret=payment.client_secret if secret else None,
         next_action=payment.next_action,
         last_error=payment.last_error,
+    )
+
+
+def claim_of(claim: store.Claim) -> ClaimRecord:
+    return ClaimRecord(**{name: getattr(claim, name) for name in ClaimRecord.__struct_fields__})
+
+
+def deposit_of(deposit: store.Deposit, claim: store.Claim | None) -> DepositRecord:
+    return DepositRecord(
+        booking_id=deposit.booking_id,
+        amount=deposit.amount,
+        status=deposit.status,
+        hold_at=deposit.hold_at,
+        release_at=deposit.release_at,
+        claim=None if claim is None else claim_of(claim),
     )
 
 

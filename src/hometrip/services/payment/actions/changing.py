@@ -16,6 +16,7 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.deposits import let_deposit_go, plan_deposit
 from hometrip.services.payment.actions.deps import BalanceDue, Deps
 from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
@@ -28,6 +29,7 @@ async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     await _keep(tx, booking)
     await store.count_with(tx, booking.booking_id)
     await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
+    await plan_deposit(deps, tx, booking)
     await replan(deps, tx, booking.booking_id)
 
 
@@ -57,6 +59,7 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
         now, entry_id = deps.clock.now(), deps.new_id()
         await store.write(tx, rules.entry(entry_id, now, "penalty", booking_id, booking_id, lines))
     await _let_go(deps, tx, booking_id)
+    await let_deposit_go(deps, tx, event.booking)
     taken = await _taken(tx, booking_id)
     if not taken or not any((event.refund, kept.payout, kept.platform, *kept.taxes.values())):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
@@ -90,6 +93,7 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     booking = event.booking
     await _keep(tx, booking)
     await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
+    await plan_deposit(deps, tx, booking)
     gives = rules.less(event.before, booking.split)
     if event.before_total < booking.total:
         gives = rules.nothing_kept(booking.total.currency)

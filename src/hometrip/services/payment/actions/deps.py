@@ -58,6 +58,36 @@ class BalanceDue(Event):
     tries: int = 0
 
 
+class DepositDue(Event):
+    """Hold a damage deposit on the card that paid; `attempt` and `tries` as of `BalanceDue`."""
+
+    name = "payment.deposit_due"
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+    attempt: int = 0
+    tries: int = 0
+
+
+class DepositEnds(Event):
+    """14 days after check-out: a deposit is released unless it is claimed."""
+
+    name = "payment.deposit_ends"
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+
+
+class ClaimAnswerDue(Event):
+    """24 hours after a claim: without the guest's answer staff decide."""
+
+    name = "payment.claim_answer_due"
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+    claim_id: UUID
+
+
 class PayoutDue(Event):
     """Its day has come: what the host is owed for a booking by then is paid out."""
 
@@ -77,7 +107,10 @@ class TransferDue(Event):
     tries: int = 0
 
 
-async def again(deps: Deps, tx: Tx, errand: PaymentLookDue | RefundDue | TransferDue | BalanceDue) -> None:
+Errand = PaymentLookDue | RefundDue | TransferDue | BalanceDue | DepositDue
+
+
+async def again(deps: Deps, tx: Tx, errand: Errand) -> None:
     """The same errand once more, `tries` counted, after a wait that grows; the key keeps it from doubling."""
     await tx.emit_later(errand, deps.clock.now() + rules.wait(errand.tries))
 

@@ -21,11 +21,13 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import Card, IntentError, ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
-from hometrip.services.payment.actions.deps import BalanceDue, Deps, PaymentLookDue, again, told
+from hometrip.services.payment.actions.deps import BalanceDue, DepositEnds, Deps, PaymentLookDue, again, told
 from hometrip.services.payment.actions.papering import INVOICE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.refunding import give_payment_back
 from hometrip.services.payment.contract import (
+    DepositHeld,
+    DepositReleased,
     NotPayable,
     PaymentActionRequired,
     PaymentCanceled,
@@ -138,7 +140,9 @@ async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderInte
     }
     await store.change_payment(tx, before.id, **changes)
     wanted_now = True
-    if intent.status == rules.SUCCEEDED:
+    if before.part == rules.DEPOSIT:
+        await _deposit_moved(deps, tx, before, intent)
+    elif intent.status == rules.SUCCEEDED:
         wanted_now = await _taken(deps, tx, before, intent.captured)
     event = _event_of(before, intent) if wanted_now else None
     if event and not (quiet and isinstance(event, PaymentFailed)):
@@ -151,12 +155,10 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
     False where it comes too late: a second half or a change's difference that nobody waits for any more goes
     back at once. (Of a booking's own price booking decides.)
     """
-    split = before.split if before.part != rules.DEPOSIT else None
-    lines = rules.held_back(captured) if split is None else rules.capture(captured, split, before.host_id)
+    split = before.split
+    lines = rules.capture(captured, split, before.host_id)
     entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
     await store.write(tx, entry)
-    if split is None:
-        return True
     await issue(deps, tx, INVOICE, before.id, before, captured, split)
     in_time = before.wanted != "cancel"
     if before.part == rules.BALANCE:
@@ -171,6 +173,33 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
         return False
     await replan(deps, tx, before.booking_id)
     return True
+
+
+async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent) -> None:
+    """A damage deposit is held, released, or a part of it captured, which is the host's at once."""
+    booking_id, now = before.booking_id, deps.clock.now()
+    if intent.status == rules.AUTHORISED:
+        if await store.move_deposit(tx, booking_id, "planned", status="held"):
+            held = await store.deposit_of(tx, booking_id)
+            await tx.emit(told(DepositHeld, before))
+            await tx.emit_later(DepositEnds(booking_id=booking_id), held.release_at if held else now)
+        else:
+            await want(deps, tx, before.id, "cancel")
+    elif intent.status == rules.CANCELED:
+        if await store.move_deposit(tx, booking_id, "held", status="released"):
+            await tx.emit(told(DepositReleased, before))
+    elif intent.status == rules.SUCCEEDED:
+        taken, host_id = intent.captured, before.host_id
+        for kind, lines in (
+            ("capture", rules.held_back(taken)),
+            ("deposit_claim", rules.claimed(taken, host_id)),
+        ):
+            entry = rules.entry(deps.new_id(), now, kind, booking_id, before.id, lines)
+            await store.write(tx, entry)
+        await store.move_deposit(tx, booking_id, "held", status="captured")
+        await replan(deps, tx, booking_id)
+        if rest := before.amount - taken:
+            await tx.emit(told(DepositReleased, before, amount=rest))
 
 
 def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
@@ -225,9 +254,10 @@ async def look(deps: Deps, payment_id: UUID) -> store.Payment:
     """How does it stand at the provider? What is wanted is done there, what has become of it is settled."""
     async with deps.db.read() as db:
         payment = await store.payment(db, payment_id)
+        claim = await store.claim_on(db, payment.booking_id) if payment.part == rules.DEPOSIT else None
     intent = await deps.payments.get_intent(payment.provider_id)
     try:
-        intent = await _carry_out(deps, payment, intent)
+        intent = await _carry_out(deps, payment, intent, claim.granted if claim else None)
     except ProviderRefused:
         # It moved on between the two requests.
         intent = await deps.payments.get_intent(payment.provider_id)
@@ -239,9 +269,11 @@ async def look(deps: Deps, payment_id: UUID) -> store.Payment:
     return settled
 
 
-async def _carry_out(deps: Deps, payment: store.Payment, intent: ProviderIntent) -> ProviderIntent:
+async def _carry_out(
+    deps: Deps, payment: store.Payment, intent: ProviderIntent, part: Money | None
+) -> ProviderIntent:
     if payment.wanted == "capture" and intent.status == rules.AUTHORISED:
-        return await deps.payments.capture_intent(intent.id, key=f"capture:{payment.id}")
+        return await deps.payments.capture_intent(intent.id, amount=part, key=f"capture:{payment.id}")
     if payment.wanted == "cancel" and intent.status in (*rules.OPEN, rules.AUTHORISED):
         return await deps.payments.cancel_intent(intent.id, key=f"cancel:{payment.id}")
     return intent

@@ -154,6 +154,11 @@ async def verify(deps: Deps) -> list[str]:
     off = {name: left for name, left in rules.balance(accounts).items() if left}
     wrong += [f"the journal is off by {left} {name}" for name, left in off.items()]
     entries.sort(key=lambda one: (one.booking_id, one.id))
+    wrong += [
+        f"{one.amount} of deposits is nobody's"
+        for one in accounts
+        if one.account == "deposit_held" and one.amount
+    ]
     captures = {one.reference for one in entries if one.kind == "capture"}
     for _, told in groupby(entries, key=lambda one: one.booking_id):
         wrong += rules.story_holds(list(told))

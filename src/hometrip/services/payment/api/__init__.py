@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from hometrip.services.payment.api import accounts, papers, paying
+from hometrip.services.payment.api import accounts, deposits, papers, paying
 
-ROUTES: list[Any] = [*paying.ROUTES, *papers.ROUTES, *accounts.ROUTES]
+ROUTES: list[Any] = [*paying.ROUTES, *papers.ROUTES, *accounts.ROUTES, *deposits.ROUTES]

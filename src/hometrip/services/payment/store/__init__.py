@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from hometrip.services.payment.store.deposits import (
+    AlreadyClaimed,
+    add_claim,
+    add_deposit,
+    claim_on,
+    deposit_of,
+    move_claim,
+    move_deposit,
+)
 from hometrip.services.payment.store.journal import (
     balances,
     debts,
@@ -77,6 +86,7 @@ from hometrip.services.payment.store.stays import (
 from hometrip.services.payment.store.tables import tables
 
 __all__ = [
+    "AlreadyClaimed",
     "AlreadyOpen",
     "Claim",
     "Deposit",
@@ -87,6 +97,8 @@ __all__ = [
     "Refund",
     "Stay",
     "account_of",
+    "add_claim",
+    "add_deposit",
     "add_invoice",
     "add_payment",
     "add_payout",
@@ -95,10 +107,12 @@ __all__ = [
     "balances",
     "change_payment",
     "change_payout",
+    "claim_on",
     "close_dispute",
     "count_with",
     "counted",
     "debts",
+    "deposit_of",
     "end_refund",
     "entries_of",
     "every_invoice",
@@ -111,6 +125,8 @@ __all__ = [
     "keep_stay",
     "left_to_refund",
     "live_payment",
+    "move_claim",
+    "move_deposit",
     "move_payout",
     "move_plan",
     "moved",

@@ -1,0 +1,241 @@
+"""Damage deposits: held on the guest's card around the stay, claimed by the host, released.
+
+A hold is no money that came in: the journal tells of it once a part is captured for a claim.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.money import Money, zero
+from hometrip.kernel.once import NO_KEY, Once
+from hometrip.ports.database import Tx
+from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
+from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord, claim_of, deposit_of
+from hometrip.services.payment.actions.deps import ClaimAnswerDue, DepositDue, DepositEnds, Deps, again, told
+from hometrip.services.payment.actions.opening import Wanted, opened
+from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
+from hometrip.services.payment.contract import DepositClaimed, DepositFailed, NotClaimable
+
+
+async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """It will be held 48 hours before check-in and released 14 days after check-out; of a stay that was
+    moved, on its new days."""
+    if not booking.deposit:
+        return
+    hold_at = max(deps.clock.now(), booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
+    days = {"hold_at": hold_at, "release_at": booking.check_out_at + rules.DEPOSIT_AFTER_CHECK_OUT}
+    known = await store.deposit_of(tx, booking.booking_id)
+    if known is None:
+        await store.add_deposit(
+            tx,
+            store.Deposit(
+                booking_id=booking.booking_id,
+                guest_id=booking.guest_id,
+                host_id=booking.host_id,
+                amount=booking.deposit,
+                status="planned",
+                hold_at=hold_at,
+                release_at=days["release_at"],
+            ),
+        )
+    elif await store.move_deposit(tx, booking.booking_id, "held", release_at=days["release_at"]):
+        await tx.emit_later(DepositEnds(booking_id=booking.booking_id), days["release_at"])
+        return
+    elif known.tries or not await store.move_deposit(tx, booking.booking_id, "planned", **days):
+        return
+    await tx.emit_later(DepositDue(booking_id=booking.booking_id), hold_at)
+
+
+async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """The booking was cancelled: nothing is held for a stay that never began."""
+    if deps.clock.now() >= booking.check_in_at:
+        return
+    if await store.move_deposit(tx, booking.booking_id, "planned", status="void"):
+        await tx.withdraw(f"{DepositDue.name}:booking/{booking.booking_id}")
+    await _release(deps, tx, booking.booking_id)
+
+
+async def hold_deposit(deps: Deps, due: DepositDue) -> None:
+    """What the timer does: the amount is authorised on the card that paid, its owner absent. Declined three
+    times over 36 hours, it is not held, which others are told."""
+    async with deps.db.read() as db:
+        deposit = await store.deposit_of(db, due.booking_id)
+        first = await store.live_payment(db, due.booking_id)
+    if deposit is None or first is None or deposit.status != "planned" or deposit.tries != due.attempt:
+        return
+    try:
+        payment = await opened(deps, _wanted(deposit))
+        async with deps.db.transaction() as tx:
+            await look_later(deps, tx, payment.id)
+        intent = await _charged(deps, payment, first.method, deposit.tries)
+    except ProviderDown:
+        async with deps.db.transaction() as tx:
+            later = DepositDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
+            await again(deps, tx, later)
+        return
+    settled = await settle(deps, payment.id, intent)
+    if settled.status in rules.OPEN:
+        why = why_declined(intent.last_error) if intent.last_error else "no_saved_card"
+        await _declined(deps, deposit, settled, why)
+
+
+def _wanted(deposit: store.Deposit) -> Wanted:
+    return Wanted(
+        booking_id=deposit.booking_id,
+        guest_id=deposit.guest_id,
+        host_id=deposit.host_id,
+        part=rules.DEPOSIT,
+        amount=deposit.amount,
+        split=rules.nothing_kept(deposit.amount.currency),
+        capture="manual",
+    )
+
+
+async def _charged(deps: Deps, payment: store.Payment, method: str | None, attempt: int) -> ProviderIntent:
+    if method is not None:
+        try:
+            key = f"hold:{payment.id}:{attempt}"
+            return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
+        except ProviderRefused:
+            # Perhaps it is held already, or the card is kept no longer.
+            pass
+    return await deps.payments.get_intent(payment.provider_id)
+
+
+async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, why: str) -> None:
+    tried = deposit.tries + 1
+    at = rules.next_try(rules.DEPOSIT_TRIES, tried, deposit.hold_at)
+    async with deps.db.transaction() as tx:
+        status = "failed" if at is None else "planned"
+        if not await store.move_deposit(tx, deposit.booking_id, "planned", tries=tried, status=status):
+            return
+        if at is None:
+            await tx.emit(told(DepositFailed, payment, why=why))
+            await want(deps, tx, payment.id, "cancel")
+        else:
+            later = DepositDue(booking_id=deposit.booking_id, attempt=tried)
+            await tx.emit_later(later, max(at, deps.clock.now()))
+
+
+async def end_deposit(deps: Deps, booking_id: UUID) -> None:
+    """What the timer does 14 days after check-out: released, unless a claim is open, which decides then."""
+    async with deps.db.transaction() as tx:
+        await _release(deps, tx, booking_id)
+
+
+async def _release(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    deposit, claim = await store.deposit_of(tx, booking_id), await store.claim_on(tx, booking_id)
+    payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
+    is_claimed = claim is not None and claim.status != "refused"
+    if deposit is not None and deposit.status == "held" and payment is not None and not is_claimed:
+        await want(deps, tx, payment.id, "cancel")
+
+
+async def deposit(deps: Deps, caller: Caller, booking_id: UUID) -> DepositRecord:
+    """For the guest, the host and staff."""
+    async with deps.db.read() as db:
+        found = await store.deposit_of(db, booking_id)
+        made = await store.claim_on(db, booking_id)
+    if found is None:
+        raise NotFound
+    caller.must_be_one_of(found.guest_id, found.host_id)
+    return deposit_of(found, made)
+
+
+async def claim(
+    deps: Deps, caller: Caller, booking_id: UUID, amount: Money, text: str, once: Once = NO_KEY
+) -> ClaimRecord:
+    """By the host, from check-in to 14 days after check-out, while the deposit is held; the guest has 24
+    hours to answer."""
+    now = deps.clock.now()
+    async with deps.db.transaction() as tx:
+        held = await store.deposit_of(tx, booking_id)
+        stay = await store.stay_of(tx, booking_id)
+        payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
+        if held is None or stay is None or held.host_id != caller.id:
+            raise NotFound
+        await tx.once(once)
+        in_time = stay.facts.check_in_at <= now < held.release_at
+        if held.status != "held" or payment is None or not in_time:
+            raise NotClaimable(status=held.status, until=held.release_at)
+        _within("amount", amount, zero(held.amount.currency), held.amount)
+        made = store.Claim(
+            id=deps.new_id(),
+            booking_id=booking_id,
+            amount=amount,
+            text=text,
+            status="open",
+            made_at=now,
+            answer_until=now + rules.CLAIM_ANSWER,
+        )
+        await store.add_claim(tx, made)
+        await tx.emit(told(DepositClaimed, payment, amount=amount, claim_id=made.id, why=text))
+        await tx.emit_later(ClaimAnswerDue(booking_id=booking_id, claim_id=made.id), made.answer_until)
+        answer = claim_of(made)
+        await tx.answer(once, answer)
+    return answer
+
+
+async def answer_claim(
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, *, accept: bool
+) -> ClaimRecord:
+    """By the guest, within 24 hours: accepted, it is paid; otherwise staff decide."""
+    async with deps.db.transaction() as tx:
+        held, made = await _claimed(tx, booking_id, claim_id)
+        if held.guest_id != caller.id:
+            raise NotFound
+        if made.status != "open":
+            raise NotClaimable(f"the claim is {made.status}", status=made.status)
+        if accept:
+            await _grant(deps, tx, made, made.amount)
+        else:
+            await store.move_claim(tx, claim_id, "open", status="with_staff")
+        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+
+
+async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
+    """What the timer does: the guest has not answered."""
+    async with deps.db.transaction() as tx:
+        await store.move_claim(tx, due.claim_id, "open", status="with_staff")
+
+
+async def decide_claim(
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, amount: Money
+) -> ClaimRecord:
+    """By staff (not about a stay of their own): all of the claim, part of it, or nothing."""
+    async with deps.db.transaction() as tx:
+        held, made = await _claimed(tx, booking_id, claim_id)
+        if caller.account_id in (held.guest_id, held.host_id):
+            raise NotFound
+        if made.status != "with_staff":
+            raise NotClaimable(f"the claim is {made.status}", status=made.status)
+        _within("amount", amount, Money(-1, made.amount.currency), made.amount)
+        await _grant(deps, tx, made, amount)
+        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+
+
+async def _grant(deps: Deps, tx: Tx, made: store.Claim, amount: Money) -> None:
+    """That part is captured and the host's, the rest of the hold is released by it."""
+    status = "granted" if amount else "refused"
+    ends = {"status": status, "granted": amount.amount, "decided_at": deps.clock.now()}
+    await store.move_claim(tx, made.id, made.status, **ends)
+    payment = await store.live_payment(tx, made.booking_id, rules.DEPOSIT)
+    if payment is not None:
+        await want(deps, tx, payment.id, "capture" if amount else "cancel")
+
+
+async def _claimed(tx: Tx, booking_id: UUID, claim_id: UUID) -> tuple[store.Deposit, store.Claim]:
+    held, made = await store.deposit_of(tx, booking_id), await store.claim_on(tx, booking_id)
+    if held is None or made is None or made.id != claim_id:
+        raise NotFound
+    return held, made
+
+
+def _within(field: str, amount: Money, over: Money, most: Money) -> None:
+    if amount.currency != most.currency or not over.amount < amount.amount <= most.amount:
+        raise Invalid.field(field, "out_of_range", f"an amount of at most {most}")

@@ -1,0 +1,92 @@
+"""The routes of damage deposits and of claims on them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from hometrip.kernel.access import STAFF, USER, Caller
+from hometrip.kernel.money import Money
+from hometrip.kernel.once import Once
+from hometrip.kernel.wire import Request
+from hometrip.services.payment import actions
+from hometrip.services.payment.actions import Deps
+from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord
+
+
+class ClaimWish(Request):
+    """What was damaged, and what it costs."""
+
+    amount: Money
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
+
+
+class ClaimAnswer(Request):
+    accept: bool
+
+
+class ClaimDecision(Request):
+    """What of the claim is granted; nothing is an amount of 0."""
+
+    amount: Money
+
+
+@get("/payments/deposits/{booking_id:uuid}", access=USER, summary="A booking's damage deposit")
+async def deposit(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> DepositRecord:
+    return await actions.deposit(deps, caller, booking_id)
+
+
+@post(
+    "/payments/deposits/{booking_id:uuid}/claims",
+    access=USER,
+    idempotent=True,
+    summary="Claim part of a deposit",
+)
+async def claim(
+    booking_id: FromPath[UUID],
+    data: JSONBody[ClaimWish],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
+) -> ClaimRecord:
+    return await actions.claim(deps, caller, booking_id, data.amount, data.text, once)
+
+
+@post(
+    "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/answer",
+    access=USER,
+    status_code=200,
+    summary="Accept a claim, or leave it to staff",
+)
+async def answer_claim(
+    booking_id: FromPath[UUID],
+    claim_id: FromPath[UUID],
+    data: JSONBody[ClaimAnswer],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> ClaimRecord:
+    return await actions.answer_claim(deps, caller, booking_id, claim_id, accept=data.accept)
+
+
+@post(
+    "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/decide",
+    access=STAFF,
+    status_code=200,
+    summary="Decide a claim",
+)
+async def decide_claim(
+    booking_id: FromPath[UUID],
+    claim_id: FromPath[UUID],
+    data: JSONBody[ClaimDecision],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> ClaimRecord:
+    return await actions.decide_claim(deps, caller, booking_id, claim_id, data.amount)
+
+
+ROUTES: list[Any] = [deposit, claim, answer_claim, decide_claim]
