@@ -14,7 +14,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.services.payment import actions, rules, store
-from hometrip.services.payment.contract import NotClaimable
+from hometrip.services.payment.rules import NotClaimable
 from journeys.steps import problem
 from services.payment_scene import (
     CHECK_IN_AT,

@@ -152,12 +152,6 @@ class NotPayable(Conflict):
     code = "not_payable"
 
 
-class NotClaimable(Conflict):
-    """The deposit is not held, or its time or that of the claim is over; `status` is its state."""
-
-    code = "not_claimable"
-
-
 class PaymentQuestions(Protocol):
     @command
     async def capture(self, booking_id: UUID) -> str:

@@ -19,7 +19,7 @@ from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord
 from hometrip.services.payment.actions.deps import ClaimAnswerDue, DepositDue, DepositEnds, Deps, again, told
 from hometrip.services.payment.actions.opening import Wanted, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
-from hometrip.services.payment.contract import DepositClaimed, DepositFailed, NotClaimable
+from hometrip.services.payment.contract import DepositClaimed, DepositFailed
 
 
 async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -162,7 +162,7 @@ async def claim(
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
         if held.status != "held" or payment is None or not in_time:
-            raise NotClaimable(status=held.status, until=held.release_at)
+            raise rules.NotClaimable(status=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(
             id=deps.new_id(),
@@ -190,7 +190,7 @@ async def answer_claim(
         if held.guest_id != caller.id:
             raise NotFound
         if made.status != "open":
-            raise NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
@@ -213,7 +213,7 @@ async def decide_claim(
         if caller.account_id in (held.guest_id, held.host_id):
             raise NotFound
         if made.status != "with_staff":
-            raise NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
         return claim_of((await _claimed(tx, booking_id, claim_id))[1])

@@ -167,15 +167,21 @@ async def verify(deps: Deps) -> list[str]:
             wrong.append(f"payment {one.id} is {one.status}, which the journal does not tell")
         if one.promised_back > one.captured:
             wrong.append(f"payment {one.id}: {one.promised_back} is promised back of {one.captured}")
-    wrong += rules.gaps([(one.series, one.sequence) for one in papers], numbers)
-    billed = {one.reference: one.amount for one in papers if one.kind == INVOICE}
-    wrong += [
-        f"payment {one.id} of {one.captured} has an invoice of {billed.get(one.id)}"
-        for one in known
-        if one.captured and one.part != rules.DEPOSIT and billed.get(one.id) != one.captured
-    ]
+    wrong += _about_papers(known, papers, numbers)
     compared = await reconciliation(deps)
     return wrong + [
         f"{one.provider_id}: {one.what} is {one.ours} here and {one.theirs} at the provider"
         for one in compared.differences
+    ]
+
+
+def _about_papers(
+    known: list[store.Payment], papers: list[store.Invoice], numbers: dict[str, int]
+) -> list[str]:
+    """Numbers without a gap, and for each payment its invoice."""
+    billed = {one.reference: one.amount for one in papers if one.kind == INVOICE}
+    return rules.gaps([(one.series, one.sequence) for one in papers], numbers) + [
+        f"payment {one.id} of {one.captured} has an invoice of {billed.get(one.id)}"
+        for one in known
+        if one.captured and one.part != rules.DEPOSIT and billed.get(one.id) != one.captured
     ]

@@ -34,6 +34,12 @@ class NotRefundable(Conflict):
     code = "not_refundable"
 
 
+class NotClaimable(Conflict):
+    """The deposit is not held, or its time or that of the claim is over; `status` is its state."""
+
+    code = "not_claimable"
+
+
 class Known(Protocol):
     """What a payment was last known to be."""
 
