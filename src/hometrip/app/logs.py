@@ -142,6 +142,6 @@ def redacted(text: str) -> str:
 
 
 def looks_personal(text: str) -> str:
-    """What of an e-mail address, a token or a card number a text seems to hold, in words; nothing where none."""
+    """What of an e-mail address, a token or a card number a text seems to hold, in words."""
     kinds = {"an e-mail address": _EMAIL, "a token": _JWT, "a card number": _TEST_CARD}
     return ", ".join(name for name, pattern in kinds.items() if pattern.search(text))
