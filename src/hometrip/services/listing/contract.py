@@ -58,6 +58,26 @@ class CalendarUnblocked(ListingEvent):
     stay: Stay
 
 
+class CalendarConflict(ListingEvent):
+    """Another site's calendar takes nights that confirmed bookings have here. Nothing was cancelled."""
+
+    name = "calendar.import_conflict"
+
+    feed_id: UUID
+    feed_name: str
+    stays: list[Stay]
+
+
+class CalendarImportFailed(ListingEvent):
+    """Another site's calendar could not be read for a while; told once until it can be read again."""
+
+    name = "calendar.import_failed"
+
+    feed_id: UUID
+    feed_name: str
+    why: str
+
+
 class StayRefused(Conflict):
     """A rule of the home refuses this stay. Facts: `rule` (min_nights, max_nights, notice, preparation,
     window, check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that

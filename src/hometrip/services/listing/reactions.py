@@ -14,6 +14,13 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.listing.actions.days import BlockUnsettled, note_booking, settle
 from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.feeds_reading import (
+    FeedDue,
+    FeedRemoved,
+    refresh_when_due,
+    release,
+    retake,
+)
 from hometrip.services.listing.actions.files import FilesDropped, delete_files
 from hometrip.services.listing.actions.import_jobs import ImportAsked, run_import
 
@@ -57,6 +64,35 @@ async def settle_block_when_due(deps: Deps, event: BlockUnsettled) -> None:
     await settle(deps, event.block_id)
 
 
+async def retake_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
+    """From now on a clash is with a confirmed booking, which is reported; safe to repeat, as those below."""
+    await retake(deps, event.booking.listing_id)
+
+
+async def retake_nights_when_changed(deps: Deps, event: BookingChanged) -> None:
+    await retake(deps, event.booking.listing_id)
+
+
+async def retake_nights_when_declined(deps: Deps, event: BookingDeclined) -> None:
+    await retake(deps, event.booking.listing_id)
+
+
+async def retake_nights_when_expired(deps: Deps, event: BookingExpired) -> None:
+    await retake(deps, event.booking.listing_id)
+
+
+async def retake_nights_when_cancelled(deps: Deps, event: BookingCancelled) -> None:
+    await retake(deps, event.booking.listing_id)
+
+
+async def refresh_feed_when_due(deps: Deps, event: FeedDue) -> None:
+    await refresh_when_due(deps, event)
+
+
+async def release_nights_when_removed(deps: Deps, event: FeedRemoved) -> None:
+    await release(deps, event.listing_id, event.feed_id)
+
+
 async def delete_files_when_dropped(deps: Deps, event: FilesDropped) -> None:
     await delete_files(deps, event.keys)
 
@@ -75,6 +111,13 @@ REACTIONS = (
     free_nights_when_expired,
     free_nights_when_cancelled,
     settle_block_when_due,
+    retake_nights_when_confirmed,
+    retake_nights_when_changed,
+    retake_nights_when_declined,
+    retake_nights_when_expired,
+    retake_nights_when_cancelled,
+    refresh_feed_when_due,
+    release_nights_when_removed,
     delete_files_when_dropped,
     run_import_when_asked,
 )

@@ -11,6 +11,7 @@ import msgspec
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.page import Page
+from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import (
     EVERY,
     Change,
@@ -26,9 +27,11 @@ from hometrip.ports.documents import (
     ne,
     one_of,
 )
+from hometrip.ports.fetcher import Mark
 from hometrip.services.listing.contract import ListingEvent, ListingUpdated
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
+from hometrip.services.listing.rules.ical_events import Busy
 from hometrip.services.listing.rules.report import ImportReport
 from hometrip.services.listing.rules.taxes import TaxRule
 
@@ -62,6 +65,31 @@ class Import(Record):
     report: ImportReport = ImportReport()
     why: str = ""
     ended_at: datetime | None = None
+
+
+class Feed(Record):
+    """A calendar of another site. `round` counts what was learnt of it; good is a fetch that could be read.
+
+    `failures` is how many failed since the last good one. `clashes` are nights that it takes and others have;
+    of them, `conflicts` are confirmed bookings'.
+    """
+
+    listing_id: UUID
+    url: str
+    name: str
+    created_at: datetime
+    events: list[Busy] = []
+    round: int = 0
+    mark: Mark = Mark()
+    asked_at: datetime | None = None
+    read_at: datetime | None = None
+    good_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
+    failure_detail: str = ""
+    failures: int = 0
+    clashes: list[Stay] = []
+    conflicts: list[Stay] = []
 
 
 class ImportedReview(Record):
@@ -98,7 +126,10 @@ IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
 TAX_RULES: Collection[TaxRule] = Collection(
     "tax_rules", TaxRule, indexes=(Index("enabled", ("terms.enabled",), where=eq("terms.enabled", True)),)
 )
-COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES)
+FEEDS: Collection[Feed] = Collection(
+    "feeds", Feed, indexes=(Index("of_address", ("listing_id", "url"), unique=True),)
+)
+COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
 MOST_TAXES = 1_000
 
 
@@ -197,6 +228,17 @@ async def by_source(reader: DocumentReader, sources: Sequence[str]) -> dict[str,
     """The homes that came from there, by the name of their source."""
     page: Page[Home] = await reader.find(HOMES, one_of("source", sources), limit=max(1, len(sources)))
     return {each.source: each for each in page.items if each.source is not None}
+
+
+async def feeds_of(reader: DocumentReader, days: Calendar) -> list[Feed]:
+    return await reader.get_many(FEEDS, days.feeds)
+
+
+async def feed(reader: DocumentReader, listing_id: UUID, feed_id: UUID) -> Feed:
+    found = await reader.get(FEEDS, feed_id)
+    if found is None or found.listing_id != listing_id:
+        raise NotFound("There is no such imported calendar.")
+    return found
 
 
 async def change_import(tx: DocumentTx, import_id: UUID, **fields: Any) -> None:

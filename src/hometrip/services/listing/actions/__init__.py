@@ -4,6 +4,8 @@ from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
 from hometrip.services.listing.actions.checking import verify
 from hometrip.services.listing.actions.days import availability, block, blocks, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
+from hometrip.services.listing.actions.feeds import add_feed, list_feeds, refresh_feed, remove_feed
+from hometrip.services.listing.actions.feeds_export import calendar_file, calendar_link
 from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
 from hometrip.services.listing.actions.import_jobs import ask_import, import_state
 from hometrip.services.listing.actions.importing import import_homes
@@ -33,6 +35,7 @@ __all__ = [
     "ImportReport",
     "ListingSettings",
     "add_drawn_photo",
+    "add_feed",
     "add_photos",
     "add_tax",
     "all_ids",
@@ -42,6 +45,8 @@ __all__ = [
     "block",
     "blocks",
     "browse",
+    "calendar_file",
+    "calendar_link",
     "change",
     "change_photo",
     "create",
@@ -52,6 +57,7 @@ __all__ = [
     "homes_without_photos",
     "import_homes",
     "import_state",
+    "list_feeds",
     "list_taxes",
     "mine",
     "offers",
@@ -60,6 +66,8 @@ __all__ = [
     "price_list",
     "publish",
     "quote",
+    "refresh_feed",
+    "remove_feed",
     "remove_photo",
     "search_cards",
     "set_prices",

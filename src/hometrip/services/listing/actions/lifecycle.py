@@ -13,6 +13,7 @@ from hometrip.kernel.page import Page
 from hometrip.ports.documents import eq
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, as_shown, must_be_version, own_home, seen_home
+from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.files import drop_files, keys_of
 from hometrip.services.listing.contract import (
     ListingCreated,
@@ -147,7 +148,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
-    """The home, its calendar, blocks and pictures; `BookingsAhead` while somebody is to come."""
+    """The home, its calendar, blocks, feeds and pictures; `BookingsAhead` while somebody is to come."""
     await own_home(deps.docs, caller, listing_id)
     if await deps.booking.has_open(listing_id):
         raise BookingsAhead
@@ -158,6 +159,7 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         await tx.delete(store.HOMES, listing_id)
         await tx.delete(store.CALENDARS, listing_id)
         await tx.delete_where(store.BLOCKS, eq("listing_id", listing_id))
+        await drop_feeds(tx, days.id, days.feeds)
         await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
         await drop_files(tx, home.id, keys_of(home.photos))
         await tx.emit(ListingDeleted(listing_id=home.id, host_id=home.host_id, revision=days.revision + 1))

@@ -16,6 +16,7 @@ from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
+from hometrip.services.listing.actions.feeds_reading import freshen
 from hometrip.services.listing.actions.taxes import rates_now, taxes_now
 from hometrip.services.listing.contract import (
     Offer,
@@ -220,6 +221,8 @@ def _promise(quote_id: UUID, home: Home, asked: Asked, made: Bill, until: dateti
 async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
     """Answers `ListingQuestions.terms`."""
     home, days = await store.published(deps.docs, listing_id)
+    if await freshen(deps, days):
+        home, days = await store.published(deps.docs, listing_id)
     stay = _stay(wish)
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):

@@ -51,7 +51,8 @@ class Calendar(Record):
     """The days of a home (same id): what single nights cost, their least stays, and who has taken which.
 
     `prices` (minor units) and `min_nights` have an entry for each day from `starts` on; 0 means that the day
-    has none of its own. `revision` rises with every change of home, price or calendar.
+    has none of its own. `revision` rises with every change of home, price or calendar. `feeds` are the
+    imported calendars.
     """
 
     revision: int = 1
@@ -60,6 +61,7 @@ class Calendar(Record):
     min_nights: list[int] = []
     spans: list[Span] = []
     released: list[Released] = []
+    feeds: list[UUID] = []
 
 
 class Refusal(msgspec.Struct, frozen=True):

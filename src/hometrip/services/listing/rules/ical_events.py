@@ -1,0 +1,240 @@
+"""From events as they are written to the nights at the home that they take."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+from hometrip.kernel.record import Frozen
+from hometrip.kernel.stay import ONE_NIGHT, Stay, zone_of
+from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed, zone_named
+from hometrip.services.listing.rules.ical_repeats import Rule, Steps, rule_of, starts
+
+# Nights further ahead than can ever be booked from here are left for a later reading.
+HORIZON = timedelta(days=1_100)
+MOST_STAYS = 20_000
+_MOMENT = re.compile(r"(\d{8})(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
+_DURATION = re.compile(
+    r"\+?P(?:(\d{1,4})W|(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,8})S)?)?)"
+)
+
+
+class Home(NamedTuple):
+    """What makes nights of times: the zone of the home, and when its nights begin."""
+
+    zone: str
+    check_in_from: str
+
+
+class Busy(Frozen):
+    """The nights that an event of a feed takes; `missing` counts the good fetches in a row without it."""
+
+    uid: str
+    stays: list[Stay]
+    missing: int = 0
+
+
+class Reading(NamedTuple):
+    """What a calendar says. `empty`: there is no event in it, of any kind."""
+
+    events: list[Busy]
+    empty: bool
+
+
+class Moment(NamedTuple):
+    """A day, or a time of it by the clock of `zone`; without a zone, by the home's."""
+
+    day: date
+    clock: time | None
+    zone: tzinfo
+
+
+def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
+    """The nights from today on of each event that means that somebody is there.
+
+    Not those that were cancelled or leave the time free, nor those that went out from `our_host` and came
+    back. `FeedUnreadable` where any event cannot be understood.
+    """
+    events, zones = parsed(body)
+    reader = _Reader(home, zones, today)
+    by_uid: dict[str, list[Event]] = {}
+    for event in events:
+        by_uid.setdefault(uid_of(event), []).append(event)
+    found = []
+    ours = f"@{our_host}.hometrip".lower()
+    for uid, same in by_uid.items():
+        if not uid.lower().endswith(ours) and (stays := reader.stays(same)):
+            found.append(Busy(uid=uid, stays=stays))
+    return Reading(found, empty=not events)
+
+
+def uid_of(event: Event) -> str:
+    """An event without a name is known by its dates; an endless name by its digest."""
+    uid = _text(event, "UID")
+    if not uid:
+        uid = "without-uid:" + "/".join(_text(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
+    return uid if len(uid) <= 300 else "digest:" + hashlib.sha256(uid.encode()).hexdigest()
+
+
+def _text(event: Event, name: str) -> str:
+    return event[name][0].value if name in event else ""
+
+
+def _takes_time(event: Event) -> bool:
+    return _text(event, "STATUS").upper() != "CANCELLED" and _text(event, "TRANSP").upper() != "TRANSPARENT"
+
+
+class _Reader:
+    """Reads events of one calendar; counts what they come to."""
+
+    def __init__(self, home: Home, zones: dict[str, tzinfo], today: date) -> None:
+        self.zone, self.zones = zone_of(home.zone), zones
+        hour, minute = home.check_in_from.split(":")
+        self.evening = time(int(hour), int(minute))
+        self.today, self.end = today, today + HORIZON
+        self.left, self.steps = MOST_STAYS, Steps()
+
+    def stays(self, same: Sequence[Event]) -> list[Stay]:
+        """The nights of all events of one UID: the event itself, and single occurrences that were changed."""
+        changed: dict[object, Event] = {}
+        for event in sorted((each for each in same if "RECURRENCE-ID" in each), key=_sequence):
+            changed[self.key(self.moment(event["RECURRENCE-ID"][0]))] = event
+            if "RANGE" in event["RECURRENCE-ID"][0].params:
+                raise FeedUnreadable("An event changes all that follow it, which is not read here.")
+        whole = [each for each in same if "RECURRENCE-ID" not in each]
+        newest = max((_sequence(each) for each in whole), default=0)
+        found: list[Stay] = []
+        for event in whole:
+            if _sequence(event) == newest and _takes_time(event):
+                found += self.occurrences(event, set(changed))
+        for event in changed.values():
+            if _takes_time(event):
+                found += self.within(self.one(event))
+        return merged_stays(found)
+
+    def occurrences(self, event: Event, changed: set[object]) -> Iterator[Stay]:
+        start, length = self.span(event)
+        if "RRULE" not in event and "RDATE" not in event:
+            if self.key(start) not in changed:
+                yield from self.within(self.nights(start, length))
+            return
+        without = changed | {self.key(each) for each in self.listed(event, "EXDATE")}
+        for each in self.beginnings(event, start, length):
+            if self.key(each) not in without and each.day not in without:
+                yield from self.within(self.nights(each, length))
+
+    def beginnings(self, event: Event, start: Moment, length: timedelta) -> Iterator[Moment]:
+        yield from self.listed(event, "RDATE")
+        if "RRULE" not in event:
+            yield start
+            return
+        rule = rule_of(_text(event, "RRULE"))
+        first = datetime.combine(start.day, start.clock or time())
+        low = self.today - timedelta(days=length.days + 2)
+        for day in starts(rule, first, self.until(rule, start), low, self.end, self.steps):
+            yield start._replace(day=day)
+
+    def until(self, rule: Rule, start: Moment) -> datetime | None:
+        """The last beginning allowed, by the clock of the event."""
+        if not rule.until:
+            return None
+        last = self.moment(Property({}, rule.until))
+        if last.clock is None or start.clock is None:
+            return datetime.combine(last.day, time.max)
+        zone = last.zone if rule.until.endswith("Z") else start.zone
+        return datetime.combine(last.day, last.clock, zone).astimezone(start.zone).replace(tzinfo=None)
+
+    def one(self, event: Event) -> Stay:
+        return self.nights(*self.span(event))
+
+    def span(self, event: Event) -> tuple[Moment, timedelta]:
+        """When it begins, and how long it takes: whole days of an event that has days only."""
+        if "DTSTART" not in event:
+            raise FeedUnreadable("An event of the calendar has no beginning.")
+        start = self.moment(event["DTSTART"][0])
+        if "DTEND" in event:
+            end = self.moment(event["DTEND"][0])
+            days = start.clock is None
+            length = end.day - start.day if days else self.instant(end) - self.instant(start)
+        elif "DURATION" in event:
+            length = duration_of(_text(event, "DURATION"))
+        else:
+            length = ONE_NIGHT if start.clock is None else timedelta()
+        if length < timedelta():
+            raise FeedUnreadable("An event of the calendar ends before it begins.")
+        return start, length
+
+    def nights(self, start: Moment, length: timedelta) -> Stay:
+        """Days are nights one to one. A time of day belongs to the night after it, and an event that goes on
+        past the hour of check-in takes the night of its last day too."""
+        if start.clock is None:
+            return Stay(start.day, start.day + max(timedelta(days=length.days), ONE_NIGHT))
+        begin = self.instant(start)
+        first, last = begin.astimezone(self.zone), (begin + length).astimezone(self.zone)
+        until = last.date() + (ONE_NIGHT if last.time() > self.evening else timedelta())
+        return Stay(first.date(), max(until, first.date() + ONE_NIGHT))
+
+    def within(self, stay: Stay) -> Iterator[Stay]:
+        """The stay, unless it is over or too far ahead to matter."""
+        if stay.check_out <= self.today or stay.check_in >= self.end:
+            return
+        self.left -= 1
+        if self.left < 0:
+            raise FeedUnreadable(f"The events of the calendar come to more than {MOST_STAYS} stays.")
+        yield Stay(stay.check_in, min(stay.check_out, self.end))
+
+    def listed(self, event: Event, name: str) -> Iterator[Moment]:
+        for each in event.get(name, ()):
+            for value in each.value.split(","):
+                yield self.moment(Property(each.params, value.partition("/")[0]))
+
+    def moment(self, written: Property) -> Moment:
+        found = _MOMENT.fullmatch(written.value.strip().upper())
+        if not found:
+            raise FeedUnreadable(f"{written.value[:40]!r} is not a time.")
+        day = day_of(found[1])
+        if found[2] is None:
+            return Moment(day, None, self.zone)
+        try:
+            clock = time(int(found[2]), int(found[3]), min(int(found[4]), 59))
+        except ValueError:
+            raise FeedUnreadable(f"{written.value[:40]!r} is not a time.") from None
+        return Moment(day, clock, UTC if found[5] else self.zone_of(written.params.get("TZID", "")))
+
+    def zone_of(self, name: str) -> tzinfo:
+        return zone_named(name) or self.zones.get(name) or self.zone
+
+    def instant(self, at: Moment) -> datetime:
+        return datetime.combine(at.day, at.clock or time(), at.zone).astimezone(UTC)
+
+    def key(self, at: Moment) -> object:
+        """What tells one occurrence from another, however its time is written."""
+        return at.day if at.clock is None else self.instant(at)
+
+
+def _sequence(event: Event) -> int:
+    text = _text(event, "SEQUENCE")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def duration_of(text: str) -> timedelta:
+    found = _DURATION.fullmatch(text.strip().upper())
+    if not found or not any(found.groups()):
+        raise FeedUnreadable(f"{text[:40]!r} is not a duration.")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return min(length, 2 * HORIZON)
+
+
+def merged_stays(stays: Sequence[Stay]) -> list[Stay]:
+    """The fewest ranges that have all their nights, in order."""
+    found: list[Stay] = []
+    for stay in sorted(stays):
+        if found and stay.check_in <= found[-1].check_out:
+            found[-1] = Stay(found[-1].check_in, max(found[-1].check_out, stay.check_out))
+        else:
+            found.append(stay)
+    return found

@@ -1,0 +1,67 @@
+"""A home's taken nights as a calendar for other sites (RFC 5545): that they are taken, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+
+from hometrip.kernel.stay import Stay
+
+_LONGEST_LINE = 75
+
+
+def calendar_text(home: UUID, stays: Sequence[Stay], host: str, stamp: datetime) -> bytes:
+    """All-day events of these ranges. The same nights give the same bytes, so that they have one tag.
+
+    A range is named by the home and its dates: `<id>@<host>.hometrip`.
+    """
+    at = stamp.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//HomeTrip//Calendar//EN", "CALSCALE:GREGORIAN"]
+    for stay in stays:
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{uuid5(home, f'{stay.check_in}/{stay.check_out}')}@{host}.hometrip",
+            f"DTSTAMP:{at}",
+            f"DTSTART;VALUE=DATE:{stay.check_in:%Y%m%d}",
+            f"DTEND;VALUE=DATE:{stay.check_out:%Y%m%d}",
+            "SUMMARY:Reserved",
+            "TRANSP:OPAQUE",
+            "END:VEVENT",
+        ]
+    return b"".join(folded(line) + b"\r\n" for line in [*lines, "END:VCALENDAR"])
+
+
+def host_of(public_url: str) -> str:
+    """The host in the names of our events, by which they are known when they come back."""
+    return urlsplit(public_url).hostname or "localhost"
+
+
+def folded(line: str) -> bytes:
+    """At most 75 octets a line, its continuations with a space in front; no letter is cut in two."""
+    parts: list[bytes] = []
+    part = b""
+    for letter in line:
+        more = letter.encode()
+        if len(part) + len(more) > _LONGEST_LINE:
+            parts.append(part)
+            part = b" "
+        part += more
+    return b"\r\n".join([*parts, part])
+
+
+def tag_of(calendar: bytes) -> str:
+    return f'"{hashlib.sha256(calendar).hexdigest()[:32]}"'
+
+
+def token_of(home: UUID, key: bytes) -> str:
+    """The word that opens a home's calendar; whoever has not the key cannot find it."""
+    return urlsafe_b64encode(hmac.digest(key, home.bytes, "sha256")[:24]).decode()
+
+
+def is_token(given: str, home: UUID, key: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token_of(home, key).encode())
