@@ -19,6 +19,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
@@ -191,6 +192,23 @@ async def test_invoices_and_statements_are_printed(till: Till) -> None:
     assert all(one.startswith(b"%PDF-") for one in printed)
     with pytest.raises(NotFound):
         await actions.invoice_pdf(till.deps, STRANGER, "2027-000001")
+
+
+async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) -> None:
+    paid = await till.pay()
+    with pytest.raises(NotFound):
+        await actions.receipt_pdf(till.deps, paid.booking_id)
+    lines = [QuoteLine(kind="nights", label="5 nights in Łódź", amount=TOTAL)]
+    await till.confirmed(paid.booking_id, lines=lines)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(500), "late")
+    await till.settle()
+    assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
+    facts, payment = till.facts(paid.booking_id, lines=lines), await till.row(paid.id)
+    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    costs, moved = receipt.sheets
+    assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
+    assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
+    assert moved.totals == [["Paid in all", "680.00 EUR"]]
 
 
 # Through the door

@@ -15,7 +15,6 @@ class PaymentEvent(Event):
     """`change_id` names the change of the booking whose difference the payment is for."""
 
     about = ("payment", "payment_id")
-
     payment_id: UUID
     booking_id: UUID
     guest_id: UUID
@@ -155,5 +154,7 @@ class NotPayable(Conflict):
 class PaymentQuestions(Protocol):
     @command
     async def capture(self, booking_id: UUID) -> str:
-        """Capture what was authorised for a booking: "captured", "nothing_authorised" or "failed". Safe to
-        repeat; `PaymentSucceeded` tells it as well."""
+        """Capture what was authorised: "captured", "nothing_authorised" or "failed". Safe to repeat."""
+
+    async def receipt_pdf(self, booking_id: UUID) -> bytes:
+        """A confirmed booking's receipt; `NotFound` where there is none. Who may see it the asker decides."""

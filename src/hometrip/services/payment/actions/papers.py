@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid
+from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.services.booking.contract import BookingFacts
@@ -71,6 +71,45 @@ async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
         notes=["Taxes are collected by HomeTrip for the offices named."] if one.taxes else [],
     )
     return await asyncio.to_thread(pdf_of, paper)
+
+
+async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
+    """The question of the same name."""
+    async with deps.db.read() as db:
+        stay = await store.stay_of(db, booking_id)
+        payments = await store.payments_of(db, booking_id)
+    if stay is None:
+        raise NotFound
+    guest, host = await _name(deps, stay.facts.guest_id), await _name(deps, stay.host_id)
+    paper = receipt_of(stay.facts, payments, guest=guest, host=host, at=deps.clock.now())
+    return await asyncio.to_thread(pdf_of, paper)
+
+
+def receipt_of(
+    facts: BookingFacts, payments: list[store.Payment], *, guest: str, host: str, at: datetime
+) -> Paper:
+    """What the stay costs, line by line, and what was paid and given back of it."""
+    taken = [one for one in payments if one.captured and one.part != rules.DEPOSIT]
+    currency = facts.total.currency
+    paid = total((one.captured for one in taken), currency)
+    back = total((one.promised_back for one in taken), currency)
+    moved = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
+    if back:
+        moved.append(["Refunded", str(-back)])
+    return Paper(
+        title="Receipt",
+        number=str(facts.booking_id)[-12:],
+        facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", _day(at))],
+        parties=[Party("Guest", [guest]), Party("Host", [host]), _stay(facts)],
+        sheets=[
+            Sheet(
+                ["What", "Amount"],
+                [[line.label, str(line.amount)] for line in facts.lines],
+                [["Total", str(facts.total)]],
+            ),
+            Sheet(["Payments", "Amount"], moved, [["Paid in all", str(paid - back)]]),
+        ],
+    )
 
 
 async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
