@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import web
 
-from harness import Person, TestHouse
+from harness import START, Person, TestHouse, house_in
+from hometrip.adapters.clock.movable import MovableClock
+from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.kernel.stay import Stay
 from hometrip.ports.fetcher import Fetcher
@@ -75,9 +79,8 @@ class Scene:
         return [each["data"] for each in answer.json()["items"] if each["name"] == name]
 
 
-@pytest.fixture
-async def scene(either_house: TestHouse) -> AsyncIterator[Scene]:
-    house = either_house
+@contextlib.asynccontextmanager
+async def scene_in(house: TestHouse) -> AsyncIterator[Scene]:
     house.house.shared[Fetcher].get = WebFetcher(LOOPBACK).get
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
@@ -85,10 +88,25 @@ async def scene(either_house: TestHouse) -> AsyncIterator[Scene]:
         yield Scene(house, host, guest, await open_home(host), site)
 
 
+@pytest.fixture
+async def scene(house: TestHouse) -> AsyncIterator[Scene]:
+    async with scene_in(house) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def either_scene(either_house: TestHouse) -> AsyncIterator[Scene]:
+    async with scene_in(either_house) as opened:
+        yield opened
+
+
 # Import
 
 
-async def test_nights_are_taken_moved_and_given_back_after_two_fetches_without_them(scene: Scene) -> None:
+async def test_nights_are_taken_moved_and_given_back_after_two_fetches_without_them(
+    either_scene: Scene,
+) -> None:
+    scene = either_scene
     scene.publish(("a", 10, 12), ("b", 20, 22))
     feed = await scene.add()
     assert (feed["state"], feed["events"], feed["nights"], feed["lag_seconds"]) == ("good", 2, 4, 0)
@@ -118,7 +136,8 @@ async def test_a_server_that_says_nothing_changed_repeats_what_it_said(scene: Sc
     assert await scene.taken() == [20, 21]
 
 
-async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(scene: Scene) -> None:
+async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(either_scene: Scene) -> None:
+    scene = either_scene
     scene.publish(("a", 10, 12))
     await scene.add()
     for broken in (None, b"", b"<html>", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", None, b"\x00", None):
@@ -142,7 +161,8 @@ async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(scene: 
     assert len(await scene.told("calendar.import_failed")) == 2
 
 
-async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(scene: Scene) -> None:
+async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_scene: Scene) -> None:
+    scene = either_scene
     booking = ok(await book(scene.guest, scene.id, stay(scene.house, 10, 2)), 201)
     await scene.house.settle()
     scene.publish(("a", 9, 12))
@@ -208,6 +228,23 @@ async def test_each_timer_counts_once_and_a_timer_of_a_calendar_that_is_gone_doe
     await refresh(deps, due.feed_id, why=due)
     assert await scene.taken() == [10, 11, 20, 21]
     await refresh(deps, uuid4())
+
+
+async def test_after_a_restart_calendars_are_fetched_on(tmp_path: Path) -> None:
+    async with web_server() as site:
+        async with house_in(tmp_path) as house:
+            house.house.shared[Fetcher].get = WebFetcher(LOOPBACK).get
+            host = await house.sign_up("host@example.com", "Hanna Host")
+            scene = Scene(house, host, host, await open_home(host), site)
+            scene.publish(("a", 10, 12))
+            await scene.add()
+        scene.publish(("a", 20, 22))
+        later = MovableClock(SystemClock(), frozen_at=START + timedelta(hours=3))
+        async with house_in(tmp_path, clock=later) as house:
+            house.house.shared[Fetcher].get = WebFetcher(LOOPBACK).get
+            await house.advance(QUARTER)
+            scene.house, scene.guest = house, await house.sign_in("host@example.com")
+            assert await scene.taken() == [20, 21]
 
 
 @pytest.mark.parametrize(
