@@ -191,7 +191,7 @@ async def test_two_sites_that_know_of_the_same_nights_are_no_conflict(scene: Sce
     assert (first["conflicts"], second["conflicts"]) == ([], [])
     assert await scene.taken() == [10, 11, 12]
     ok(await scene.host.delete(f"{scene.imports}/{first['id']}"), 204)
-    await scene.refresh(second)
+    await scene.house.settle()
     assert await scene.taken() == [11, 12]
     assert await scene.told("calendar.import_conflict") == []
 

@@ -90,7 +90,9 @@ async def refresh_feed_when_due(deps: Deps, event: FeedDue) -> None:
 
 
 async def release_nights_when_removed(deps: Deps, event: FeedRemoved) -> None:
+    """Another feed may have wanted them too."""
     await release(deps, event.listing_id, event.feed_id)
+    await retake(deps, event.listing_id)
 
 
 async def delete_files_when_dropped(deps: Deps, event: FilesDropped) -> None:
