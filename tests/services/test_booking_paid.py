@@ -75,6 +75,7 @@ async def test_a_longer_stay_is_paid_for_and_then_had(
     path = f"/api/bookings/{before['id']}"
     asked = ok(await guest.put(path, {"check_out": day(house, 35)}))
     assert asked["change"]["status"] == "awaiting_payment"
+    await all_is_well(house)
     intent = await pay(guest, before["id"])
     assert intent["amount"] == asked["change"]["difference"]
     await house.settle()
@@ -204,3 +205,16 @@ async def test_a_host_who_cancels_owes_the_penalty(
     assert UUID(penalty["booking_id"]) == UUID(booking["id"])
     problem(await guest.put(f"/api/bookings/{booking['id']}", {"guests": 3}), 409, "wrong_state")
     await all_is_well(house)
+
+
+async def test_the_receipt_is_on_paper_too_and_only_for_those_of_the_booking(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    home = await open_home(host)
+    booking = await confirmed(house, guest, home)
+    path = f"/api/bookings/{booking['id']}/receipt.pdf"
+    paper = await guest.get(path)
+    assert (paper.status_code, paper.headers["content-type"]) == (200, "application/pdf")
+    assert paper.content.startswith(b"%PDF-")
+    stranger = await house.sign_up("eve@example.com", "Eve Else")
+    problem(await stranger.get(path), 404, "not_found")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hometrip.services.booking.contract import (
     BookingCancelled,
     BookingChanged,
+    BookingChangeEnded,
+    BookingChangePending,
     BookingConfirmed,
     BookingCreated,
     BookingDeclined,
@@ -39,6 +41,14 @@ async def take_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> Non
 
 async def move_nights_when_changed(deps: Deps, event: BookingChanged) -> None:
     await _note(deps, event, "listing.move_nights_when_changed")
+
+
+async def hold_nights_when_change_is_asked(deps: Deps, event: BookingChangePending) -> None:
+    await _note(deps, event, "listing.hold_nights_when_change_is_asked")
+
+
+async def free_nights_when_change_ends(deps: Deps, event: BookingChangeEnded) -> None:
+    await _note(deps, event, "listing.free_nights_when_change_ends")
 
 
 async def free_nights_when_declined(deps: Deps, event: BookingDeclined) -> None:
@@ -109,6 +119,8 @@ REACTIONS = (
     take_nights_when_created,
     take_nights_when_confirmed,
     move_nights_when_changed,
+    hold_nights_when_change_is_asked,
+    free_nights_when_change_ends,
     free_nights_when_declined,
     free_nights_when_expired,
     free_nights_when_cancelled,

@@ -30,6 +30,7 @@ from hometrip.services.booking.actions.reading import (
     bookings,
     calendar,
     receipt,
+    receipt_pdf,
     verify,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "preview_cancellation",
     "questions",
     "receipt",
+    "receipt_pdf",
     "refuse_payment",
     "resolve",
     "settle",

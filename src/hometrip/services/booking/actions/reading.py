@@ -54,6 +54,13 @@ async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
     return rules.receipt(found, deps.clock.now())
 
 
+async def receipt_pdf(deps: Deps, caller: Caller, booking_id: UUID) -> bytes:
+    """The receipt on paper; `NotFound` where nothing was paid."""
+    async with deps.db.read() as db:
+        actor_of(caller, await store.bookings.get(db, booking_id))
+    return await deps.payment.receipt_pdf(booking_id)
+
+
 async def calendar(deps: Deps, caller: Caller, booking_id: UUID) -> str:
     """For the guest (and staff), as iCalendar; with the address once the booking is confirmed."""
     async with deps.db.read() as db:

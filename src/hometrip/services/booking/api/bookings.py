@@ -221,6 +221,18 @@ async def receipt(
 
 
 @get(
+    "/bookings/{booking_id:uuid}/receipt.pdf",
+    access=USER,
+    summary="The receipt on paper",
+    media_type="application/pdf",
+)
+async def receipt_on_paper(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> bytes:
+    return await actions.receipt_pdf(deps, caller, booking_id)
+
+
+@get(
     "/bookings/{booking_id:uuid}/calendar.ics",
     access=USER,
     summary="The stay for a calendar",
@@ -248,5 +260,6 @@ ROUTES = [
     cancellation,
     cancel,
     receipt,
+    receipt_on_paper,
     calendar,
 ]

@@ -11,6 +11,9 @@ import msgspec
 from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.services.booking.contract import (
     BookingCancelled,
+    BookingChanged,
+    BookingChangeEnded,
+    BookingChangePending,
     BookingConfirmed,
     BookingDeclined,
     BookingEvent,
@@ -74,7 +77,24 @@ def with_booking(days: Calendar, event: BookingEvent) -> Calendar | None:
         confirmed=confirmed,
         told_by=told_by,
     )
-    return msgspec.structs.replace(with_span(days, span), released=released)
+    return msgspec.structs.replace(_with_change(with_span(days, span), event), released=released)
+
+
+def _with_change(days: Calendar, event: BookingEvent) -> Calendar:
+    """While other nights are asked for, they are held besides the booking's own."""
+    match event:
+        case BookingChangePending():
+            held = Span(
+                id=event.change_id,
+                kind=BOOKED,
+                check_in=event.stay.check_in,
+                check_out=event.stay.check_out,
+                told_by=event.event_id or UUID(int=0),
+            )
+            return with_span(days, held)
+        case BookingChanged() | BookingChangeEnded():
+            return without_span(days, event.change_id)
+    return days
 
 
 def nights_of(days: Calendar) -> list[tuple[str, date, date]]:
