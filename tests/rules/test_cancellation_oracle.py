@@ -118,10 +118,10 @@ def _moment(chance: Random, case: Cancelled) -> datetime:
     first = case.confirmed_at or case.begins
     out = instant(case.check_in + timedelta(days=len(case.nightly)), "11:00", case.zone)
     kind = chance.random()
-    if kind < 0.35:
-        at = case.ahead(f"{chance.choice(DEADLINES)} d")
-    elif kind < 0.45:
-        at = case.ahead("24 h" if case.by == "guest" else "48 h")
+    if kind < 0.45:
+        all_until, _, then_until, _ = TABLE[case.policy]
+        deadlines = (all_until, then_until) if case.by == "guest" else ("30 d", "48 h")
+        at = case.ahead(chance.choice(deadlines) or f"{chance.choice(DEADLINES)} d")
     elif kind < 0.55:
         at = first + timedelta(hours=24)
     elif kind < 0.7:

@@ -169,6 +169,9 @@ def difference(case: Wished) -> str | None:
     was = Cost(tuple(made.nightly), lines, made.total, made.payout, made.split.platform.amount)
     if was != expected:
         return f"the rule says {was}, the oracle {expected}"
+    first, alike = made.lines[0], len(set(expected.nightly)) == 1
+    if (first.quantity, first.unit) != (case.nights, expected.nightly[0] if alike else None):
+        return f"the nights are told as {first}"
     told = [(line.kind, line.amount) for line in quote_lines(made)]
     split = made.split
     if told != [(kind, Money(amount, case.currency)) for kind, amount in expected.lines]:
