@@ -122,10 +122,8 @@ def bill(
     taxes: Taxes = NO_TAXES,
     exempt: int = 0,
 ) -> Bill:
-    """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it.
-
-    `exempt` of the guests are too young for taxes that spare the young.
-    """
+    """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it. `exempt` of
+    the guests are too young for taxes that spare them."""
     nightly = prices.of_nights(stay.check_in, stay.nights)
     nights = Line("nights", sum(nightly), stay.nights, nightly[0] if min(nightly) == max(nightly) else None)
     lines = [nights]
