@@ -163,7 +163,7 @@ async def test_a_bomb_is_refused_before_it_swells(fetcher: Fetcher, server: WebS
     ("body", "coding"),
     [
         (gzip.compress(b"x" * 5_000)[:-9], "gzip"),
-        (gzip.compress(gzip.compress(b"x")), "gzip, gzip"),
+        (gzip.compress(gzip.compress(b"x", mtime=0)), "gzip, gzip"),
         (b"not packed", "gzip"),
         (b"x", "br"),
     ],
