@@ -73,6 +73,8 @@ def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None
     operation["tags"] = [words[2] if len(words) > 2 and words[1] == "api" else "operations"]
     operation["x-access"] = access.value
     operation["security"] = [] if access is PUBLIC else [{"bearer": []}]
+    if record := opt.get("query"):
+        operation.setdefault("parameters", []).extend(_parameters_of(record))
     answers = operation["responses"]
     # Litestar describes its own form of errors, which is never sent.
     for status in [status for status in answers if status.startswith(("4", "5"))]:
@@ -93,3 +95,18 @@ def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None
         )
     if access is SERVICE:
         operation["description"] = "For other services only."
+
+
+def _parameters_of(record: type[Any]) -> list[dict[str, Any]]:
+    """The fields of a query's record as parameters; one that may be left out is not null then."""
+    _, components = msgspec.json.schema_components([record])
+    fields = next(iter(components.values()))["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": "default" not in schema,
+            "schema": next((kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema),
+        }
+        for name, schema in fields.items()
+    ]

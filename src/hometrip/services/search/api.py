@@ -1,53 +1,28 @@
 """The routes of search. Their queries are records, so that every part is checked and documented."""
 
-from inspect import Parameter, Signature
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated
 
-import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
+from litestar.types import Scope
 
 from hometrip.kernel.access import ADMIN, PUBLIC, Caller
 from hometrip.kernel.wire import Done
 from hometrip.services.search import actions
 from hometrip.services.search.actions import Deps
 from hometrip.services.search.contract import Destinations, Filters, Results, Suggestions
-from hometrip.services.search.rules.asked import Asked
+from hometrip.services.search.rules.asked import Asked, asked_in
 
 
-def asked_of(**parts: object) -> Asked:
-    """The query as a record: its parameters are the record's fields, with their bounds."""
-    return Asked(**parts)  # type: ignore[arg-type]
+def provide_asked(scope: Scope, deps: NamedDependency[Deps]) -> Asked:
+    """The query as a record. Two dozen parameters declared one by one would cost more than the search itself;
+    `query=` on the route puts the record's fields into the OpenAPI document all the same.
 
+    `deps` is not needed: what is asked for in a chain is resolved without a task each.
+    """
+    return asked_in(scope["query_string"])
 
-def parameter_of(field: msgspec.structs.FieldInfo) -> Parameter:
-    """The same field as a parameter of a query: there, bounds stand beside the type and not in it."""
-    parts = [part for kind in (get_args(field.type) or (field.type,)) for part in (kind, *get_args(kind))]
-    bounds = next((part for part in parts if isinstance(part, msgspec.Meta)), msgspec.Meta())
-    names = ("ge", "gt", "le", "max_length", "pattern")
-    marker = QueryParameter(**{name: getattr(bounds, name) for name in names})
-    return Parameter(
-        field.name,
-        Parameter.KEYWORD_ONLY,
-        default=field.default,
-        annotation=Annotated[plain_of(field.type), marker],
-    )
-
-
-def plain_of(kind: Any) -> Any:
-    """The type without its bounds."""
-    if get_origin(kind) is Annotated:
-        return get_args(kind)[0]
-    if get_origin(kind) in (Union, UnionType):
-        return Union[tuple(plain_of(part) for part in get_args(kind))]  # noqa: UP007
-    return kind
-
-
-parameters = [parameter_of(field) for field in msgspec.structs.fields(Asked)]
-asked_of.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-asked_of.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 Beginning = Annotated[str, QueryParameter(min_length=2, max_length=100)]
 
@@ -56,7 +31,8 @@ Beginning = Annotated[str, QueryParameter(min_length=2, max_length=100)]
     "/search",
     access=PUBLIC,
     summary="Search homes",
-    dependencies={"asked": Provide(asked_of, sync_to_thread=False)},
+    query=Asked,
+    dependencies={"asked": Provide(provide_asked, sync_to_thread=False)},
 )
 async def search(
     deps: NamedDependency[Deps], caller: NamedDependency[Caller], asked: NamedDependency[Asked]

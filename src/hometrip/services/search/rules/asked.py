@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +66,30 @@ class Asked(Request):
     per_page: Annotated[int, Meta(ge=1, le=100)] = 20
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     explain: bool = False
+
+
+def asked_in(query: bytes) -> Asked:
+    """The query string as a record; `Invalid` names every parameter that cannot be read. Others than those of
+    the record are left alone; of one that is given twice, the last counts."""
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    known = {name: value for name, value in given.items() if name in _KINDS}
+    try:
+        return msgspec.convert(known, Asked, strict=False)
+    except msgspec.ValidationError:
+        wrong = [error for name, value in known.items() if (error := _unreadable(name, value))]
+        raise Invalid("This search cannot be made as it is written.", errors=wrong) from None
+
+
+def _unreadable(name: str, value: str) -> FieldError | None:
+    try:
+        msgspec.convert(value, _KINDS[name], strict=False)
+    except msgspec.ValidationError as reason:
+        return FieldError(name, "invalid_value", str(reason))
+    return None
+
+
+# What each parameter must be.
+_KINDS = {field.name: field.type for field in msgspec.structs.fields(Asked)}
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
