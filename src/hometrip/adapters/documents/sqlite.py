@@ -316,6 +316,7 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
         remembered: int = REMEMBERED,
     ) -> None:
         self.shelves = Shelves(collections, remembered)
+        self._remembered, self._seen = remembered, -1
         SqliteOutbox.__init__(self, SqliteFile(path), service, clock, new_id)
         with self.file.setting_up() as link:
             create_tables(link)
@@ -326,6 +327,32 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
     @property
     def reading(self) -> sqlite3.Connection:
         return self.file.reader
+
+    async def get(self, of: Collection[R], record_id: UUID) -> R | None:
+        found = await self.get_many(of, (record_id,))
+        return found[0] if found else None
+
+    async def get_many(self, of: Collection[R], ids: Sequence[UUID]) -> list[R]:
+        """As the port says; while nothing was committed to the file, by anyone, without asking it again."""
+        shelf = self.shelves[of]
+        current = self._current(shelf)
+        missing = [record_id for record_id in ids if record_id not in current]
+        if missing:
+            for record in await super().get_many(of, missing):
+                current[record.id] = record
+        found = (current.get(record_id) for record_id in ids)
+        return [record for record in found if record is not None and not shelf.has_ended(record, self.clock)]
+
+    def _current(self, shelf: Shelf[R]) -> dict[UUID, R]:
+        """The records that were read since the last commit that another connection made to the file."""
+        [(version,)] = fetch(self.reading, "PRAGMA data_version")
+        if version != self._seen:
+            self._seen = version
+            for each in self.shelves:
+                each.current.clear()
+        elif len(shelf.current) > self._remembered:
+            shelf.current.clear()
+        return shelf.current
 
     async def forget(self, now: datetime, keep: timedelta) -> int:
         """As the port says; deletes the records that have expired, too."""

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -53,6 +54,8 @@ class Shelf(Generic[R]):
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(of.record).decode
         self._recent: OrderedDict[str, tuple[int, R]] = OrderedDict()
+        # What was read since the last commit of anybody; whoever fills it empties it then.
+        self.current: dict[UUID, R] = {}
         self._remembered = remembered
         self.aids = [Aid(f"{self.table}__{name}", make, unmake) for name, make, unmake in self._aids()]
         self.get = (
