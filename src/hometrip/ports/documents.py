@@ -135,6 +135,37 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     pull: dict[str, Any] = {}
 
 
+def apply(change: Change, plain: dict[str, Any]) -> None:
+    """What a change does to a record, as JSON has it. Objects on the way to a field are made where missing."""
+    for path, value in change.set.items():
+        holder, last = _holder(plain, path)
+        if value is msgspec.UNSET:
+            holder.pop(last, None)
+        else:
+            holder[last] = msgspec.to_builtins(value)
+    for path, step in change.inc.items():
+        holder, last = _holder(plain, path)
+        holder[last] = (holder.get(last) or 0) + step
+    for path, value in change.push.items():
+        holder, last = _holder(plain, path)
+        holder[last] = [*(holder.get(last) or ()), msgspec.to_builtins(value)]
+    for path, value in change.pull.items():
+        holder, last = _holder(plain, path)
+        unwanted = msgspec.to_builtins(value)
+        holder[last] = [member for member in holder.get(last) or () if member != unwanted]
+
+
+def _holder(plain: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The object that has the field, made where it is missing, and the field's own name."""
+    *way, last = path.split(".")
+    for step in way:
+        inner = plain.get(step)
+        if inner is None:
+            inner = plain[step] = {}
+        plain = inner
+    return plain, last
+
+
 class Duplicate(Conflict):
     """A record with this key exists already; `index` names the unique index that refused it."""
 

@@ -20,7 +20,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.page import Page
-from hometrip.ports.documents import EVERY, Change, Collection, Duplicate, R, Where
+from hometrip.ports.documents import EVERY, Change, Collection, Duplicate, R, Where, apply
 
 REMEMBERED = 5_000
 _SWEEP = 1_000
@@ -215,7 +215,7 @@ class SqliteDocumentTx(SqliteReader, EventWork):
         for paths in (change.set, change.inc, change.push, change.pull):
             for path in paths:
                 shelf.fields.kind_of(path)
-        _apply(plain, change)
+        apply(change, plain)
         plain["version"] = version + 1
         return self._put(shelf, msgspec.convert(plain, of.record, str_keys=True))
 
@@ -377,36 +377,6 @@ def _duplicate(reason: sqlite3.IntegrityError) -> Exception:
     index, table, column = named.groups()
     name = index or (f"{table}__{column}" if column == "id" else table)
     return Duplicate(index=name.partition("__")[2])
-
-
-def _apply(plain: dict[str, Any], change: Change) -> None:
-    for path, value in change.set.items():
-        holder, last = _holder(plain, path)
-        if value is msgspec.UNSET:
-            holder.pop(last, None)
-        else:
-            holder[last] = msgspec.to_builtins(value)
-    for path, step in change.inc.items():
-        holder, last = _holder(plain, path)
-        holder[last] = (holder.get(last) or 0) + step
-    for path, value in change.push.items():
-        holder, last = _holder(plain, path)
-        holder[last] = [*(holder.get(last) or ()), msgspec.to_builtins(value)]
-    for path, value in change.pull.items():
-        holder, last = _holder(plain, path)
-        unwanted = msgspec.to_builtins(value)
-        holder[last] = [member for member in holder.get(last) or () if member != unwanted]
-
-
-def _holder(plain: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
-    """The object that has the field, made where it is missing, and the field's own name."""
-    *way, last = path.split(".")
-    for step in way:
-        inner = plain.get(step)
-        if inner is None:
-            inner = plain[step] = {}
-        plain = inner
-    return plain, last
 
 
 def _json(values: Any) -> str:
