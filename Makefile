@@ -33,7 +33,9 @@ prove: .venv/dev.stamp
 lock:
 	@uv pip compile pyproject.toml --group run --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links -q -o requirements/run.txt
-	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header \
+	@uv pip compile pyproject.toml --group run --extra engines --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links -q -o requirements/engines.txt
+	@uv pip compile pyproject.toml --group dev --extra engines --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links -q -o requirements/dev.txt
 
 .venv/bin/python:

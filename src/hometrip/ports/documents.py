@@ -136,7 +136,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply(change: Change, plain: dict[str, Any]) -> None:
-    """What a change does to a record, as JSON has it. Objects on the way to a field are made where missing."""
+    """What a change does to a record, as JSON has it; objects on the way to a field are made if missing."""
     for path, value in change.set.items():
         holder, last = _holder(plain, path)
         if value is msgspec.UNSET:
