@@ -16,7 +16,7 @@ class Unfit(Unavailable):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at: `what` (reachable, version, rights, schema, …), what was seen, what to do."""
+    """One thing that was looked at (`what`: reachable, version, rights, schema), what was seen, what to do."""
 
     what: str
     fine: bool
@@ -27,8 +27,8 @@ class Finding(msgspec.Struct, frozen=True):
 class Engine(Protocol):
     """An engine outside this process.
 
-    - Making the adapter does nothing yet; `open` connects. It raises `Unfit` where the engine does not answer,
-      is too old, refuses a right that is needed, or holds a schema that this code does not know.
+    - Making the adapter does nothing yet; `open` connects. It raises `Unfit` where the engine does not
+      answer, is too old, refuses a right that is needed, or holds a schema that this code does not know.
     - An engine that goes away later is `Unavailable`, in bounded time, and is used again once it is back.
     """
 
