@@ -16,7 +16,7 @@ class Unfit(Unavailable):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at (`what`: reachable, version, rights, schema), what was seen, what to do."""
+    """One thing looked at (`what`: reachable, version, rights, schema), what was seen, what to do."""
 
     what: str
     fine: bool
