@@ -1,4 +1,4 @@
-"""Real engines for tests, started through scripts/engines when first asked for. They stay up afterwards, and all test
+"""Real engines for tests, started through scripts/engines when first asked for. They stay up, and all test
 processes share them: use names of your own (a database, a vhost, a prefix) in them.
 
 Where an engine is not installed, the test is skipped and says how to get it; in CI it fails.
@@ -66,7 +66,12 @@ def _own(name: str) -> None:
 
 def _script(command: str, name: str) -> str:
     done = subprocess.run(
-        [SCRIPT, command, name], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110
+        [SCRIPT, command, name],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
     )
     if done.returncode == NOT_INSTALLED and not os.environ.get("CI"):
         pytest.skip(f"{name} is not installed: scripts/engines get {name}")

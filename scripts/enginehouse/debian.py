@@ -1,4 +1,4 @@
-"""The engines that come as Debian's packages: run as their own users, from our folders, not as the system's services."""
+"""Engines that come as Debian's packages: run as their own users, from our folders, not as the system's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from places import Place
 from recipe import Recipe, fetch, run, talk, write
 
 CONNECTIONS = 300
+# Nodes of a cluster would talk to each other: on loopback too.
+ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false"
 
 
 class Postgres(Recipe):
@@ -147,7 +149,7 @@ class RabbitMQ(Recipe):
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"hometrip-{place.port}@localhost",
             "RABBITMQ_DIST_PORT": str(place.ports["nodes"]),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": str(place.folder / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(place.folder / "enabled_plugins"),

@@ -38,6 +38,7 @@ def call(*command: str, folder: Path | None = None, **environment: str) -> None:
     try:
         done = subprocess.run(
             command,
+            check=False,
             cwd=folder,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
@@ -94,7 +95,7 @@ def _packages(names: list[str]) -> None:
 
 @contextlib.contextmanager
 def _no_services(names: list[str]) -> Iterator[None]:
-    """The packages would start services of their own, now and at every boot: on the usual ports, and not wanted.
+    """The packages would start services of their own, now and at every boot, on the usual ports.
     Those of packages that were there before are somebody's, and left alone."""
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not os.getuid() and not policy.exists()

@@ -1,4 +1,4 @@
-"""Where engines are kept and run: the cache of what was built, a folder for every running set, locks, ports."""
+"""Where engines are kept and run: the cache of what was built, a folder for every set, locks, ports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Below the ports that the kernel hands to clients: while an engine is down, nobody else gets its port by chance,
+# Below the ports that the kernel hands to clients: while an engine is down, nobody gets its port by chance,
 # and a client that keeps trying it cannot end up connected to itself.
 PORTS = range(20_000, 32_000)
 

@@ -17,7 +17,7 @@ NO = (OSError, ValueError, subprocess.CalledProcessError)
 
 
 def start(engines: EngineSet, recipe: Recipe) -> Place:
-    """The engine answers when this returns: on the ports and with the data that it had before, if it had any."""
+    """The engine answers when this returns: on the ports and with the data that it had before, if any."""
     if not recipe.ports:
         raise Trouble(f"{recipe.name} is a program, not a server: whoever uses it starts it")
     if not recipe.installed():
