@@ -17,7 +17,8 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.cli import main
 from hometrip.app.opening import open_house
 from hometrip.app.settings import BadSettings
-from hometrip.app.wiring import CLOCK_FILE, House
+from hometrip.app.timekeeping import CLOCK_FILE
+from hometrip.app.wiring import House
 from hometrip.kernel.events import Envelope, Event
 from journeys.steps import ok
 

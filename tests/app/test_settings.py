@@ -71,8 +71,8 @@ def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
             "HOMETRIP_PORT: 'abc' is not a whole number, not below 0",
             "HOMETRIP_LOG_LEVEL: 'loud' is not debug, info, warning or error",
             "HOMETRIP_LOG_FORMAT: 'xml' is not text or json",
-            "HOMETRIP_BUS_URL: kafka: is not one of memory:",
-            "HOMETRIP_BOOKING_DATABASE_URL: oracle: is not one of sqlite:",
+            "HOMETRIP_BUS_URL: kafka: is not one of memory:, amqp:, amqps:",
+            "HOMETRIP_BOOKING_DATABASE_URL: oracle: is not one of sqlite:, postgresql:",
             "HOMETRIP_AUTH_ACCESS_SECONDS: '-1' is not a whole number, not below 0",
             "HOMETRIP_REQUEST_SECONDS: must be more than 0",
             "HOMETRIP_PROT: there is no such setting; did you mean HOMETRIP_PORT?",
@@ -132,7 +132,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
             "tantivy:",
             "'tantivy:' names no folder, as tantivy:///search or tantivy:////var/search does",
         ),
-        ("BLOBS_URL", "files", "'files' is not one of file:"),
+        ("BLOBS_URL", "files", "'files' is not one of file:, s3:"),
     ],
 )
 def test_a_value_out_of_its_bounds_is_named(name: str, value: str, said: str) -> None:
@@ -217,7 +217,7 @@ def test_config_check_says_what_is_in_force(tmp_path: Path) -> None:
 
 
 def test_config_check_says_all_that_is_wrong_with_code_2(tmp_path: Path) -> None:
-    environment = {"HOMETRIP_PORT": "x", "HOMETRIP_PROT": "1", "HOMETRIP_CACHE_URL": "redis://r"}
+    environment = {"HOMETRIP_PORT": "x", "HOMETRIP_PROT": "1", "HOMETRIP_CACHE_URL": "memcached://r"}
     answer = CliRunner().invoke(main, ["config", "check", "--data", str(tmp_path)], env=environment)
     assert answer.exit_code == 2
     assert answer.stdout == ""

@@ -35,6 +35,7 @@ async def open_house(
         house = House(settings, clock=clock, runner=runner)
         ring, identity = ring_of(house)
         try:
+            await house.open()
             if mine:
                 await house.start()
                 await identity.start()

@@ -22,15 +22,15 @@ SERVICES = ("auth", "user", "listing", "booking", "payment", "search", "notifica
 
 # The engines that each port can be put on, by the scheme of its url.
 ENGINES = {
-    "database": ("sqlite",),
-    "documents": ("sqlite",),
-    "bus": ("memory",),
-    "cache": ("memory",),
-    "search": ("tantivy",),
-    "blobs": ("file",),
-    "registry": ("static",),
+    "database": ("sqlite", "postgresql"),
+    "documents": ("sqlite", "postgresql", "mongodb"),
+    "bus": ("memory", "amqp", "amqps"),
+    "cache": ("memory", "redis", "rediss"),
+    "search": ("tantivy", "elasticsearch"),
+    "blobs": ("file", "s3"),
+    "registry": ("static", "consul"),
     "payments": ("sandbox",),
-    "courier": ("folder",),
+    "courier": ("folder", "smtp", "smtps"),
     "geocoder": ("gazetteer",),
     "traces": ("none",),
 }
@@ -90,6 +90,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The url of a port's engine; a service's own value wins."""
         own = self.own.get(service, {}).get(f"{port}_url")
         return own or str(getattr(self, f"{port}_url"))
+
+    def storage_url(self, port: str, service: str) -> str:
+        """The url of a service's own database on a server: `hometrip_booking` where the house's url names
+        `hometrip` or nothing; what a service's own url names, is the name as it is.
+        """
+        url = self.engine(port, service)
+        if f"{port}_url" in self.own.get(service, {}):
+            return url
+        parts = urlsplit(url)
+        return parts._replace(path=f"/{parts.path.strip('/') or 'hometrip'}_{service}").geturl()
 
     def of_service(self, service: str, kind: type[ServiceSettings]) -> Any:
         """The service's own settings, from `HOMETRIP_<SERVICE>_<FIELD>`; what the house has too, is the

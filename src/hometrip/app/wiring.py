@@ -6,62 +6,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import ModuleType
-from typing import Any, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
-from hometrip.adapters.blobs.files import FileBlobs
-from hometrip.adapters.bus.memory import MemoryBus, Patience
-from hometrip.adapters.cache.memory import MemoryCache
-from hometrip.adapters.clock.movable import MovableClock
-from hometrip.adapters.clock.system import SystemClock
-from hometrip.adapters.courier.folder import FolderCourier
-from hometrip.adapters.database.sqlite import SqliteDatabase
-from hometrip.adapters.documents.sqlite import SqliteDocuments
-from hometrip.adapters.geocoder.gazetteer import GazetteerGeocoder
+from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.peers.local import Answering, LocalPeers
-from hometrip.adapters.registry.static import StaticRegistry
-from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.secrets.files import FileSecrets
-from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app import metrics
-from hometrip.app.late import LateFetcher
+from hometrip.app.engines import SharedPorts, bus, storage
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
-from hometrip.app.settings import ENGINES, SERVICES, Settings, folder_of
+from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings
+from hometrip.app.timekeeping import SETTLE_SECONDS, Here, Timekeeper, clock_of, in_order
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause
 from hometrip.kernel.ids import NewId, ids
 from hometrip.kernel.service import Reaction, Service
 from hometrip.kernel.service import Settings as ServiceSettings
-from hometrip.ports.blobs import Blobs
-from hometrip.ports.cache import Cache
-from hometrip.ports.courier import Courier
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
-from hometrip.ports.fetcher import Fetcher
-from hometrip.ports.geocoder import Geocoder
+from hometrip.ports.engine import Unfit
 from hometrip.ports.outbox import Outbox
 from hometrip.ports.payments import Payments
-from hometrip.ports.registry import Registry
-from hometrip.ports.search import Search
+from hometrip.ports.peer import Peers, Refused
 from hometrip.ports.secrets import Secrets
-from hometrip.ports.workshop import Workshop
-from hometrip.services.payment.actions import hear as hear_webhook
+
+P = TypeVar("P")
 
 log = logging.getLogger("hometrip.house")
 
 KEEP = timedelta(days=30)
-SETTLE_SECONDS = 60.0
 WEBHOOK_SECONDS = 1.0
-CLOCK_FILE = "sandbox-clock"
+AGAIN_SECONDS = 0.25
 
 
 class Runner(msgspec.Struct, frozen=True):
@@ -81,26 +64,37 @@ class Room:
 
 
 class House:
-    """The services of one process and everything they stand on. `start`, serve, `stop`."""
+    """The services of one process and everything they stand on. `open`, `start`, serve, `stop`.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, runner: Runner = Runner()) -> None:
+    `services` are those that live in this process; it asks the others through `afar`, which a house with all
+    of them does without.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        services: Sequence[str] = SERVICES,
+        afar: Peers | None = None,
+        clock: Clock | None = None,
+        runner: Runner = Runner(),
+    ) -> None:
         self.settings, self.runner = settings, runner
         for folder in ("databases", "secrets", "mail", "files", "search"):
             (settings.data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.clock: Clock = clock or _clock_of(settings)
+        self.clock: Clock = clock or clock_of(settings.data, sandbox=settings.sandbox)
         self.new_id: NewId = ids(self.clock)
-        self.bus = MemoryBus(
-            settings.data / "databases" / "parked.db",
-            self.clock,
-            patience=runner.patience,
-            times=2 if runner.loopback else 1,
-        )
+        self.bus = bus(settings, self.clock, patience=runner.patience, times=2 if runner.loopback else 1)
         self.peers = LocalPeers(self.answering, twice=runner.loopback)
-        self.shared = self._shared_ports()
+        self.services, self.afar = frozenset(services), afar
+        self.shared = SharedPorts(settings, self.clock, self.new_id)
         self.rooms: dict[str, Room] = {}
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
-        for name in SERVICES:
+        for name in services:
             self._add(service_of(name))
+        self.time = Timekeeper(
+            Here(self._relays(), self._storages().values(), self.bus, self.clock), self.clock, settings.data
+        )
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._opening = "the marketplace is being made ready"
@@ -108,57 +102,21 @@ class House:
 
     # building
 
-    def _shared_ports(self) -> dict[Any, Any]:
-        """The ports that all services of a process have one instance of."""
-        settings = self.settings
-        secret = FileSecrets(settings.data / "secrets", "sandbox-payments").secret("webhooks")
-        return {
-            Clock: self.clock,
-            NewId: self.new_id,
-            Cache: MemoryCache(self.clock),
-            Search: TantivySearch(folder_of(settings.search_url)),
-            Blobs: FileBlobs(folder_of(settings.blobs_url)),
-            Registry: StaticRegistry(),
-            Courier: FolderCourier(folder_of(settings.courier_url)),
-            Geocoder: GazetteerGeocoder(),
-            Fetcher: LateFetcher(),
-            Payments: SandboxPayments(
-                settings.data / "databases" / "sandbox-payments.db", self.clock, self.new_id, secret
-            ),
-            Workshop: ProcessWorkshop(),
-        }
-
     def _add(self, service: Service) -> None:
         for protocol, module in service.answers.items():
             self._answers[protocol] = (service.name, module)
-        storage = self._storage(service)
-        given = {name: self._part(service, kind, storage) for name, kind in deps_fields(service).items()}
-        relay = Relay(service.name, storage, self.bus, self.clock) if storage else None
-        self.rooms[service.name] = Room(service, service.deps(**given), storage, relay)
+        own = self._storage(service)
+        given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
+        relay = Relay(service.name, own, self.bus, self.clock) if own else None
+        self.rooms[service.name] = Room(service, service.deps(**given), own, relay)
 
     def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""
         wanted = set(deps_fields(service).values())
-        if Database in wanted:
-            path = self._file("database", service.name)
-            return SqliteDatabase(
-                path, service=service.name, clock=self.clock, new_id=self.new_id, metadata=service.storage
-            )
-        if Documents in wanted:
-            path = self._file("documents", service.name)
-            return SqliteDocuments(
-                path,
-                service=service.name,
-                clock=self.clock,
-                new_id=self.new_id,
-                collections=service.storage,
-            )
+        for port, kind in (("database", Database), ("documents", Documents)):
+            if kind in wanted:
+                return storage(self.settings, port, service, self.clock, self.new_id)
         return None
-
-    def _file(self, port: str, service: str) -> Path:
-        folder = folder_of(self.settings.engine(port, service))
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{service}.db"
 
     def _part(self, service: Service, kind: Any, storage: Any) -> Any:
         """What a field of `Deps` gets, by its annotation."""
@@ -171,8 +129,14 @@ class House:
         if isinstance(kind, type) and issubclass(kind, ServiceSettings):
             return self.settings.of_service(service.name, kind)
         if isinstance(kind, type) and kind.__module__.endswith(".contract"):
-            return self.peers.ask(kind)
+            return self.ask(kind)
         raise TypeError(f"nothing in the house is a {kind!r}, which {service.name} asks for")
+
+    def ask(self, protocol: type[P]) -> P:
+        """The service whose contract it is: in this process, or afar."""
+        if self.afar is None or owner_of(protocol) in self.services:
+            return self.peers.ask(protocol)
+        return self.afar.ask(protocol)
 
     def answering(self, protocol: type[Any], method: str) -> Answering | None:
         """The function that answers a peer's method, with its service's deps in place."""
@@ -188,6 +152,20 @@ class House:
 
     # living
 
+    async def open(self) -> None:
+        """Connect to the engines outside this process; `BadSettings` names every one that cannot be used."""
+        parts = {"bus": self.bus} | self.shared.made()
+        parts |= {f"{name} storage": part for name, part in self._storages().items()}
+        wrong = []
+        for name, part in parts.items():
+            if opening := getattr(part, "open", None):
+                try:
+                    await opening()
+                except Unfit as unfit:
+                    wrong.append(f"{name}: {unfit.detail}")
+        if wrong:
+            raise BadSettings(wrong)
+
     async def start(self) -> None:
         """Everything is ready to be used when this returns; whatever was left undone before goes on."""
         for room in self.rooms.values():
@@ -195,12 +173,23 @@ class House:
         await self.bus.start()
         for room in self.rooms.values():
             for begin in room.service.starts:
-                await begin(room.deps)
+                await self._begin(begin, room)
         for relay in self._relays():
             relay.start()
         self._upkeep = asyncio.create_task(self._keep_up(), name="upkeep")
-        if isinstance(self.shared[Payments], SandboxPayments):
+        if "payment" in self.rooms and isinstance(self.shared[Payments], SandboxPayments):
             self.in_background(self._bring_webhooks(), "sandbox webhooks")
+
+    @staticmethod
+    async def _begin(begin: Callable[[Any], Awaitable[None]], room: Room) -> None:
+        """What a service does first; it waits for those that it asks, which may be starting as well."""
+        while True:
+            try:
+                await begin(room.deps)
+                return
+            except Refused as refused:
+                log.info("waiting for others", extra={"service": room.service.name, "reason": refused.detail})
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _listen(self, room: Room) -> None:
         """A service is one listener, so that it hears the events of a subject in their order."""
@@ -254,16 +243,16 @@ class House:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(relay.stop() for relay in self._relays()))
         await self.bus.stop()
-        for part in (*self.shared.values(), *(room.storage for room in self.rooms.values() if room.storage)):
+        for part in (*self.shared.made().values(), *self._storages().values()):
             if close := getattr(part, "close", None):
                 await close()
 
     async def ready(self) -> dict[str, str]:
         """Each engine and what is wrong with it; nothing when all answer."""
         wrong = {"house": self._opening} if self._opening else {}
-        parts = {kind.__name__.lower(): part for kind, part in self.shared.items() if kind is not NewId}
-        parts |= {f"{name} storage": room.storage for name, room in self.rooms.items() if room.storage}
-        for name, part in ({"bus": self.bus} | parts).items():
+        parts = {"bus": self.bus} | self.shared.made()
+        parts |= {f"{name} storage": part for name, part in self._storages().items()}
+        for name, part in parts.items():
             if ready := getattr(part, "ready", None):
                 try:
                     await ready()
@@ -297,6 +286,8 @@ class House:
 
     async def bring_webhooks(self) -> int:
         """Every webhook that waits, once; how many there were."""
+        from hometrip.services.payment.actions import hear as hear_webhook
+
         provider, payment = self.shared[Payments], self.rooms["payment"].deps
         waiting = await provider.undelivered()
         for webhook in waiting:
@@ -318,64 +309,28 @@ class House:
             metrics.EVENTS_PARKED.labels(name).set(parked.count(name))
 
     async def history(self, subject: str) -> list[Envelope]:
-        """The events of a subject from every service, in the order in which they happened."""
-        found: list[Envelope] = []
-        for room in self.rooms.values():
-            if room.storage:
-                found += await room.storage.history(subject)
-        return sorted(found, key=lambda envelope: (envelope.occurred_at, envelope.id))
-
-    # time
+        """The events of a subject from every service here, in the order in which they happened."""
+        return in_order([each for own in self._storages().values() for each in await own.history(subject)])
 
     async def settle(self, within: float | None = SETTLE_SECONDS) -> None:
-        """Returns when every event has been handled or parked, and nothing is due; `TimeoutError` where that
-        takes longer than `within` seconds.
-        """
-        async with asyncio.timeout(within):
-            quiet = 0
-            while quiet < 2:
-                fired = [await relay.fire() for relay in self._relays()]
-                idle = [await relay.idle() for relay in self._relays()]
-                quiet = quiet + 1 if not any(fired) and all(idle) else 0
-                await asyncio.sleep(0 if quiet else 0.002)
+        await self.time.settle(within)
 
     async def advance(self, seconds: float) -> datetime:
-        """Move time forward, doing everything that is due on the way at its own time."""
-        target = self.clock.now() + timedelta(seconds=seconds)
-        await self.settle()
-        while (due := await self._next_due()) is not None and due <= target:
-            self._move_to(due)
-            await self.settle()
-        self._move_to(target)
-        await self.settle()
-        return self.clock.now()
+        return await self.time.advance(seconds)
 
-    def _move_to(self, at: datetime) -> None:
-        """Kept before anything happens at that time, so that a restart never goes back before it."""
-        assert isinstance(self.clock, MovableClock)
-        self.clock.move_to(at)
-        fresh = self.settings.data / f"{CLOCK_FILE}.new"
-        fresh.write_text(str(self.clock.shift.total_seconds()))
-        fresh.replace(self.settings.data / CLOCK_FILE)
-
-    async def _next_due(self) -> datetime | None:
-        dues = [await room.storage.next_due() for room in self.rooms.values() if room.storage]
-        return min((due for due in dues if due is not None), default=None)
+    def _storages(self) -> dict[str, Any]:
+        return {name: room.storage for name, room in self.rooms.items() if room.storage}
 
     def _relays(self) -> Sequence[Relay]:
         return [room.relay for room in self.rooms.values() if room.relay]
+
+
+def owner_of(protocol: type[Any]) -> str:
+    """The service whose contract a peer protocol is in: `hometrip.services.<name>.contract`."""
+    return protocol.__module__.split(".")[2]
 
 
 def event_of(reaction: Reaction) -> type[Event]:
     """The event that a reaction hears: the annotation of its second parameter."""
     kinds = [hint for name, hint in get_type_hints(reaction).items() if name not in ("deps", "return")]
     return cast("type[Event]", kinds[0])
-
-
-def _clock_of(settings: Settings) -> Clock:
-    """In the sandbox time can be moved, and goes on after a restart from where it was moved to."""
-    if not settings.sandbox:
-        return SystemClock()
-    moved = settings.data / CLOCK_FILE
-    shift = timedelta(seconds=float(moved.read_text())) if moved.exists() else timedelta()
-    return MovableClock(SystemClock(), shift=shift)

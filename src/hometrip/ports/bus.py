@@ -62,5 +62,8 @@ class Bus(Protocol):
     async def idle(self) -> None:
         """Returns when nothing that was published here is waiting or running (parked events do not count)."""
 
+    async def quiet(self) -> bool:
+        """Is nothing waiting for or being handled by the listeners of this process, nor on its way to them?"""
+
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""

@@ -268,6 +268,9 @@ class MemoryBus:
         if free := self._free_again.get((service, event_id)):
             free.set()
 
+    async def quiet(self) -> bool:
+        return all(delivery.done.done() for lane in self._lanes.values() for delivery in lane)
+
     async def idle(self) -> None:
         while open_ends := [d.done for lane in self._lanes.values() for d in lane if not d.done.done()]:
             await asyncio.wait(open_ends)

@@ -25,9 +25,12 @@ class MovableClock:
 
     def move_to(self, at: datetime) -> None:
         """Forward only: a moment that has passed changes nothing. Sleepers whose time has come wake up."""
-        ahead = at - self.now()
-        if ahead > timedelta():
-            self.shift += ahead
+        self.shift_to(self.shift + (at - self.now()))
+
+    def shift_to(self, shift: timedelta) -> None:
+        """Run ahead by this much, forward only: what several processes are told, so that they agree."""
+        if shift > self.shift:
+            self.shift = shift
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
 

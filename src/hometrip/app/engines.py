@@ -1,0 +1,180 @@
+"""Which adapter stands behind a url. An engine outside this process is loaded only where its url names it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from hometrip.adapters.blobs.files import FileBlobs
+from hometrip.adapters.bus.memory import MemoryBus, Patience
+from hometrip.adapters.cache.memory import MemoryCache
+from hometrip.adapters.courier.folder import FolderCourier
+from hometrip.adapters.geocoder.gazetteer import GazetteerGeocoder
+from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.adapters.registry.static import StaticRegistry
+from hometrip.adapters.search.tantivy import TantivySearch
+from hometrip.adapters.secrets.files import FileSecrets
+from hometrip.adapters.workshop.processes import ProcessWorkshop
+from hometrip.app.late import LateFetcher
+from hometrip.app.settings import BadSettings, Settings, folder_of
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.ids import NewId
+from hometrip.kernel.service import Service
+from hometrip.ports.blobs import Blobs
+from hometrip.ports.bus import Bus
+from hometrip.ports.cache import Cache
+from hometrip.ports.courier import Courier
+from hometrip.ports.fetcher import Fetcher
+from hometrip.ports.geocoder import Geocoder
+from hometrip.ports.payments import Payments
+from hometrip.ports.registry import Instance, Registry
+from hometrip.ports.search import Search
+from hometrip.ports.workshop import Workshop
+
+# The adapters to engines outside this process, by port and scheme: module and class.
+OUTSIDE = {
+    ("database", "postgresql"): ("database.postgres", "PostgresDatabase"),
+    ("documents", "postgresql"): ("documents.postgres", "PostgresDocuments"),
+    ("documents", "mongodb"): ("documents.mongo", "MongoDocuments"),
+    ("bus", "amqp"): ("bus.rabbitmq", "RabbitBus"),
+    ("bus", "amqps"): ("bus.rabbitmq", "RabbitBus"),
+    ("cache", "redis"): ("cache.redis", "RedisCache"),
+    ("cache", "rediss"): ("cache.redis", "RedisCache"),
+    ("search", "elasticsearch"): ("search.elasticsearch", "ElasticsearchSearch"),
+    ("blobs", "s3"): ("blobs.s3", "S3Blobs"),
+    ("registry", "consul"): ("registry.consul", "ConsulRegistry"),
+    ("courier", "smtp"): ("courier.smtp", "SmtpCourier"),
+    ("courier", "smtps"): ("courier.smtp", "SmtpCourier"),
+}
+
+
+def outside(settings: Settings, port: str, service: str = "") -> Callable[..., Any] | None:
+    """The class of the adapter, where the port's url names an engine outside this process."""
+    scheme = urlsplit(settings.engine(port, service)).scheme
+    named = OUTSIDE.get((port, scheme))
+    if named is None:
+        return None
+    module, kind = named
+    try:
+        adapter: Callable[..., Any] = getattr(importlib.import_module(f"hometrip.adapters.{module}"), kind)
+    except ModuleNotFoundError as missing:
+        raise BadSettings(
+            [
+                f"HOMETRIP_{port.upper()}_URL: {scheme}: needs the package {missing.name}, which is not "
+                "installed; install what requirements/engines.txt names, or hometrip[engines]"
+            ]
+        ) from missing
+    return adapter
+
+
+def storage(settings: Settings, port: str, service: Service, clock: Clock, new_id: NewId) -> Any:
+    """The service's own database (`port` is database or documents)."""
+    content = {"metadata" if port == "database" else "collections": service.storage}
+    rest = {"service": service.name, "clock": clock, "new_id": new_id, **content}
+    if adapter := outside(settings, port, service.name):
+        return adapter(settings.storage_url(port, service.name), **rest)
+    folder = folder_of(settings.engine(port, service.name))
+    folder.mkdir(parents=True, exist_ok=True)
+    if port == "database":
+        from hometrip.adapters.database.sqlite import SqliteDatabase
+
+        return SqliteDatabase(folder / f"{service.name}.db", **rest)
+    from hometrip.adapters.documents.sqlite import SqliteDocuments
+
+    return SqliteDocuments(folder / f"{service.name}.db", **rest)
+
+
+def bus(settings: Settings, clock: Clock, *, patience: Patience = Patience(), times: int = 1) -> Bus:
+    if adapter := outside(settings, "bus"):
+        made: Bus = adapter(settings.bus_url, clock, patience=patience)
+        return made
+    return MemoryBus(parking_of(settings), clock, patience=patience, times=times)
+
+
+def parking_of(settings: Settings) -> Path:
+    """Where the memory bus keeps what no listener could handle."""
+    return settings.data / "databases" / "parked.db"
+
+
+def cache(settings: Settings, clock: Clock) -> Cache:
+    adapter = outside(settings, "cache")
+    made: Cache = adapter(settings.cache_url) if adapter else MemoryCache(clock)
+    return made
+
+
+def search(settings: Settings) -> Search:
+    adapter = outside(settings, "search")
+    made: Search = adapter(settings.search_url) if adapter else TantivySearch(folder_of(settings.search_url))
+    return made
+
+
+def blobs(settings: Settings) -> Blobs:
+    adapter = outside(settings, "blobs")
+    made: Blobs = adapter(settings.blobs_url) if adapter else FileBlobs(folder_of(settings.blobs_url))
+    return made
+
+
+def registry(settings: Settings) -> Registry:
+    adapter = outside(settings, "registry")
+    made: Registry = (
+        adapter(settings.registry_url)
+        if adapter
+        else StaticRegistry(written_instances(settings.registry_url))
+    )
+    return made
+
+
+def written_instances(url: str) -> list[Instance]:
+    """`static:?booking=http://127.0.0.1:4004&booking=…`: the instances that a url lists itself."""
+    listed = parse_qsl(urlsplit(url).query)
+    return [Instance(service, f"{service}-{number}", where) for number, (service, where) in enumerate(listed)]
+
+
+def courier(settings: Settings) -> Courier:
+    adapter = outside(settings, "courier")
+    made: Courier = (
+        adapter(settings.courier_url) if adapter else FolderCourier(folder_of(settings.courier_url))
+    )
+    return made
+
+
+def payments(settings: Settings, clock: Clock, new_id: NewId) -> Payments:
+    secret = FileSecrets(settings.data / "secrets", "sandbox-payments").secret("webhooks")
+    return SandboxPayments(settings.data / "databases" / "sandbox-payments.db", clock, new_id, secret)
+
+
+class SharedPorts:
+    """The ports that all services of a process have one instance of, each made when it is first asked for:
+    a process of one service has what that one needs.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, new_id: NewId) -> None:
+        self._makers: dict[Any, Callable[[], Any]] = {
+            Clock: lambda: clock,
+            NewId: lambda: new_id,
+            Cache: lambda: cache(settings, clock),
+            Search: lambda: search(settings),
+            Blobs: lambda: blobs(settings),
+            Registry: lambda: registry(settings),
+            Courier: lambda: courier(settings),
+            Geocoder: GazetteerGeocoder,
+            Fetcher: LateFetcher,
+            Payments: lambda: payments(settings, clock, new_id),
+            Workshop: ProcessWorkshop,
+        }
+        self._made: dict[Any, Any] = {}
+
+    def __contains__(self, kind: Any) -> bool:
+        return kind in self._makers
+
+    def __getitem__(self, kind: Any) -> Any:
+        if kind not in self._made:
+            self._made[kind] = self._makers[kind]()
+        return self._made[kind]
+
+    def made(self) -> dict[str, Any]:
+        """Those that are there, by the name of their port."""
+        return {kind.__name__.lower(): part for kind, part in self._made.items() if kind is not NewId}

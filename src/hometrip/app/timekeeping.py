@@ -1,0 +1,112 @@
+"""Time of a whole house: waiting until it is quiet, and moving the sandbox's clock with all that is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from hometrip.adapters.clock.movable import MovableClock
+from hometrip.adapters.clock.system import SystemClock
+from hometrip.app.relay import Relay
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.events import Envelope
+from hometrip.ports.bus import Bus
+from hometrip.ports.outbox import Outbox
+
+CLOCK_FILE = "sandbox-clock"
+SETTLE_SECONDS = 60.0
+QUIET_ROUNDS = 2
+
+
+class Processes(Protocol):
+    """All processes of a house, as timekeeping sees them."""
+
+    pause: float
+
+    async def still(self) -> bool:
+        """Fire what is due everywhere: was there nothing, and is nothing under way?"""
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest timer of all is due."""
+
+    async def shift_to(self, shift: timedelta) -> None:
+        """Every clock runs ahead by that much from now on."""
+
+
+class Here:
+    """A house that is all in this process."""
+
+    pause = 0.002
+
+    def __init__(self, relays: Iterable[Relay], storages: Iterable[Outbox], bus: Bus, clock: Clock) -> None:
+        self._relays, self._storages, self._bus, self._clock = list(relays), list(storages), bus, clock
+
+    async def still(self) -> bool:
+        fired = [await relay.fire() for relay in self._relays]
+        idle = [await relay.idle() for relay in self._relays]
+        return not any(fired) and all(idle) and await self._bus.quiet()
+
+    async def next_due(self) -> datetime | None:
+        return earliest([await storage.next_due() for storage in self._storages])
+
+    async def shift_to(self, shift: timedelta) -> None:
+        assert isinstance(self._clock, MovableClock)
+        self._clock.shift_to(shift)
+
+
+def earliest(dues: Iterable[datetime | None]) -> datetime | None:
+    return min((due for due in dues if due is not None), default=None)
+
+
+class Timekeeper:
+    """Waits for all processes, and moves their clocks together."""
+
+    def __init__(self, processes: Processes, clock: Clock, folder: Path) -> None:
+        self._processes, self._clock, self._file = processes, clock, folder / CLOCK_FILE
+
+    async def settle(self, within: float | None = SETTLE_SECONDS) -> None:
+        """Returns when every event has been handled or parked, and nothing is due; `TimeoutError` where that
+        takes longer than `within` seconds.
+        """
+        async with asyncio.timeout(within):
+            quiet = 0
+            while quiet < QUIET_ROUNDS:
+                quiet = quiet + 1 if await self._processes.still() else 0
+                await asyncio.sleep(0 if quiet else self._processes.pause)
+
+    async def advance(self, seconds: float) -> datetime:
+        """Move time forward, doing everything that is due on the way at its own time."""
+        target = self._clock.now() + timedelta(seconds=seconds)
+        await self.settle()
+        while (due := await self._processes.next_due()) is not None and due <= target:
+            await self._move_to(due)
+            await self.settle()
+        await self._move_to(target)
+        await self.settle()
+        return self._clock.now()
+
+    async def _move_to(self, at: datetime) -> None:
+        """Kept before anything happens at that time, so that a restart never goes back before it."""
+        assert isinstance(self._clock, MovableClock)
+        shift = self._clock.shift + max(at - self._clock.now(), timedelta())
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(str(shift.total_seconds()))
+        fresh.replace(self._file)
+        await self._processes.shift_to(shift)
+
+
+def clock_of(folder: Path, *, sandbox: bool) -> Clock:
+    """In the sandbox time can be moved, and goes on after a restart from where it was moved to."""
+    if not sandbox:
+        return SystemClock()
+    moved = folder / CLOCK_FILE
+    shift = timedelta(seconds=float(moved.read_text())) if moved.exists() else timedelta()
+    return MovableClock(SystemClock(), shift=shift)
+
+
+def in_order(envelopes: Iterable[Envelope]) -> list[Envelope]:
+    """Events of several services, in the order in which they happened."""
+    return sorted(envelopes, key=lambda envelope: (envelope.occurred_at, envelope.id))
