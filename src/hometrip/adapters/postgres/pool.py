@@ -1,0 +1,294 @@
+"""The connections of one storage to its PostgreSQL database, and the blocks that are run on them.
+
+At most `size` blocks run at a time, each on a connection of its own. Statements of a block are sent one after
+the other; a block that is cancelled is rolled back, and one that is being committed is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakSet
+
+import asyncpg
+
+from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
+from hometrip.kernel.errors import Unavailable
+
+# How long a block waits for a connection, and a connection for the server, in seconds.
+PATIENCE = 2.0
+# No statement takes longer (seconds): a server that went silent is given up then.
+STATEMENT_SECONDS = 10.0
+# How long `close` waits for the blocks that run, before their connections are cut.
+ENDING_SECONDS = 30.0
+
+Link = Any  # asyncpg.Connection; asyncpg has no types of its own
+T = TypeVar("T")
+
+
+class Work(Protocol):
+    """What one block does on its connection; `spoke` tells that it emitted or set a timer."""
+
+    spoke: bool
+
+    async def flush(self) -> None:
+        """Write what was put off until just before the commit."""
+
+    def end(self) -> None:
+        """From now on the block cannot be used."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+class PostgresPool:
+    """At most `size` connections to one database, made when they are needed.
+
+    - `Unavailable` after `PATIENCE` where all are in use, at once where the server refuses, and from `close`
+      on.
+    - A connection that was lost, or whose state is not known for sure, is not used again.
+    - `gone` is called with each connection that is used no more.
+    """
+
+    def __init__(self, url: str, *, size: int, name: str) -> None:
+        self.url, self.size, self.name = url, size, name
+        self.gone: Callable[[Link], None] = lambda link: None
+        self.owners: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._seats = asyncio.Semaphore(size)
+        self._idle: list[Link] = []
+        self._busy: set[Link] = set()
+        self._waiting = 0
+        self._closed = False
+        self._all_back = asyncio.Event()
+
+    async def connect(self) -> Link:
+        """One more connection, beside the pool's; whoever asks for it closes it. Raises asyncpg's own
+        errors.
+        """
+        return await asyncpg.connect(
+            self.url,
+            timeout=PATIENCE,
+            command_timeout=STATEMENT_SECONDS,
+            statement_cache_size=256,
+            max_cached_statement_lifetime=0,
+            server_settings={
+                "application_name": self.name,
+                "jit": "off",
+                "timezone": "UTC",
+                "lock_timeout": f"{int(STATEMENT_SECONDS * 800)}",
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        )
+
+    async def take(self) -> Link:
+        """A connection for a block; give it back with `give_back` or `drop`."""
+        await self._take_seat()
+        try:
+            self.must_be_open()
+            link = self._pop_idle() or await self.connect()
+        except BaseException as reason:
+            self._seats.release()
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        self._busy.add(link)
+        return link
+
+    def give_back(self, link: Link) -> None:
+        """It is in no transaction, and the next block may use it."""
+        if self._closed or link.is_closed():
+            self.drop(link)
+        else:
+            self._idle.append(link)
+            self._release(link)
+
+    def drop(self, link: Link) -> None:
+        """Nobody knows what state it is in: the server rolls back whatever it did."""
+        link.terminate()
+        self.gone(link)
+        self._release(link)
+
+    async def roll_back(self, link: Link) -> None:
+        """Its block has failed: undo what it did, and give it back; one that cannot say that it did is
+        cut.
+        """
+        try:
+            if link.is_in_transaction():
+                await link.execute("ROLLBACK")
+        except Exception:
+            self.drop(link)
+        else:
+            self.give_back(link)
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[Link]:
+        """A connection for single statements, each committed by itself; `Unavailable` where the engine
+        fails.
+        """
+        link = await self.take()
+        try:
+            yield link
+        except Exception as reason:
+            await self.roll_back(link)
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        except BaseException:
+            self.drop(link)
+            raise
+        self.give_back(link)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Link]:
+        """A connection that reads one moment of the database until the end of the block."""
+        async with self.link() as link:
+            await link.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield link
+            await link.execute("COMMIT")
+
+    def transaction(self, begin: Callable[[Link], W], spoke: Callable[[], None]) -> Block[W]:
+        """`begin` makes the work of the block; `spoke` is called after the commit of one that spoke of
+        events.
+        """
+        return Block(self, begin, spoke)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    async def close(self) -> None:
+        """Let the blocks that run end, refuse those that wait, and close every connection."""
+        self._closed = True
+        for _ in range(self._waiting):
+            self._seats.release()
+        idle, self._idle = self._idle, []
+        for link in idle:
+            self.gone(link)
+        await asyncio.gather(*(_closed(link) for link in idle))
+        if self._busy:
+            self._all_back.clear()
+            try:
+                async with asyncio.timeout(ENDING_SECONDS):
+                    await self._all_back.wait()
+            except TimeoutError:
+                for link in list(self._busy):
+                    link.terminate()
+
+    def must_be_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the storage is closed")
+
+    async def _take_seat(self) -> None:
+        self.must_be_open()
+        if self._seats.locked():
+            self._waiting += 1
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._seats.acquire()
+            except TimeoutError:
+                raise Unavailable("every connection to the database is in use") from None
+            finally:
+                self._waiting -= 1
+        else:
+            await self._seats.acquire()
+
+    def _pop_idle(self) -> Link | None:
+        while self._idle:
+            link = self._idle.pop()
+            if not link.is_closed():
+                return link
+            self.gone(link)
+        return None
+
+    def _release(self, link: Link) -> None:
+        self._busy.discard(link)
+        self._seats.release()
+        if not self._busy:
+            self._all_back.set()
+
+
+async def _closed(link: Link) -> None:
+    try:
+        await link.close(timeout=PATIENCE)
+    except ENGINE_ERRORS:
+        link.terminate()
+
+
+class Block(Generic[W]):
+    """`async with Block(…) as work`: commits at the end, or rolls all of the block back when it raises.
+
+    Each statement sees what was committed before it began (READ COMMITTED): what a block decides on it reads
+    with a lock. See `ports.database`.
+    """
+
+    def __init__(self, pool: PostgresPool, begin: Callable[[Link], W], spoke: Callable[[], None]) -> None:
+        self._pool, self._begin, self._spoke = pool, begin, spoke
+
+    async def __aenter__(self) -> W:
+        pool, task = self._pool, asyncio.current_task()
+        assert task is not None
+        if task in pool.owners:
+            raise RuntimeError("a transaction inside a transaction of the same storage would wait for itself")
+        link = await pool.take()
+        try:
+            await link.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        except BaseException as reason:
+            pool.drop(link)
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        self._task, self._link, self._work = task, link, self._begin(link)
+        pool.owners.add(task)
+        return self._work
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.owners.discard(self._task)
+        try:
+            await to_its_end(self._end(error))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as reason:
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        if refused := refusal_of(error):
+            raise refused from error
+
+    async def _end(self, error: BaseException | None) -> None:
+        pool, link = self._pool, self._link
+        try:
+            if error is None:
+                await self._commit()
+        except BaseException:
+            self._work.end()
+            await pool.roll_back(link)
+            raise
+        self._work.end()
+        if error is None:
+            pool.give_back(link)
+            if self._work.spoke and not pool.is_closed:
+                self._spoke()
+        else:
+            await pool.roll_back(link)
+
+    async def _commit(self) -> None:
+        await self._work.flush()
+        if await self._link.execute("COMMIT") != "COMMIT":
+            raise RuntimeError("a statement failed in this transaction, and it went on: nothing is written")
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` answers. Whoever is cancelled while waiting for it learns so when it has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise

@@ -1,0 +1,226 @@
+"""The part of a transaction that speaks of events, on a plain asyncpg connection inside a transaction.
+
+What is emitted, and timers that are set or taken back, are written just before the commit, all timers before
+all events and each in order of their keys: so two transactions wait for each other's rows in one order and
+for a short time only, and the sequence of a subject is the order of the commits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from hometrip.adapters.postgres.pool import Link
+from hometrip.kernel.clock import DAY, Clock
+from hometrip.kernel.errors import AlreadyAnswered, KeyReused
+from hometrip.kernel.events import Cause, Event, current_cause
+from hometrip.kernel.ids import NewId
+from hometrip.kernel.once import Once, answer_of
+
+ANSWER = DAY
+
+# Counts on for several subjects at once; the rows are locked in the order in which they are given.
+COUNT = """
+INSERT INTO subjects (subject, last) SELECT * FROM unnest($1::text[], $2::int[])
+ON CONFLICT (subject) DO UPDATE SET last = subjects.last + excluded.last RETURNING subject, last
+"""
+POST = """
+WITH event AS (
+    INSERT INTO outbox (id, subject, sequence, name, version, occurred_at, producer, correlation_id,
+        causation_id, traceparent, data)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING position, id, subject
+) INSERT INTO unsent (position, id, subject) SELECT position, id, subject FROM event
+"""
+SET_TIMER = """
+INSERT INTO timers (key, due_at, name, version, subject, data, cause) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, name = excluded.name, version = excluded.version,
+    subject = excluded.subject, data = excluded.data, cause = excluded.cause
+"""
+TAKE_DUE = """
+DELETE FROM timers WHERE key IN (
+    SELECT key FROM timers WHERE due_at <= $1 ORDER BY due_at, position LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING due_at, position, name, version, subject, data, cause
+"""
+CLAIM_KEY = """
+INSERT INTO answers (scope, key, fingerprint, status, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+"""
+READ_KEY = "SELECT fingerprint, status, body, at FROM answers WHERE scope = $1 AND key = $2 FOR UPDATE"
+RENEW_KEY = """
+UPDATE answers SET fingerprint = $3, status = $4, at = $5, body = NULL WHERE scope = $1 AND key = $2
+"""
+
+_encode = msgspec.json.Encoder().encode
+_cause = msgspec.json.Decoder(Cause).decode
+
+
+class Emitted(msgspec.Struct, frozen=True):
+    """An event that waits for its sequence."""
+
+    event_id: Any
+    subject: str
+    name: str
+    version: int
+    at: datetime
+    cause: Cause
+    data: bytes
+
+
+class EventWork:
+    """A transaction that can speak of events; it keeps the promises of `ports.outbox.EventTx`.
+
+    `link` is an asyncpg connection on which a transaction (READ COMMITTED) is open. Who commits it calls
+    `flush` just before, and `end` afterwards. `spoke` tells that it emitted or set a timer.
+    """
+
+    def __init__(self, link: Link, service: str, clock: Clock, new_id: NewId) -> None:
+        self._link: Link | None = link
+        self.service, self.clock, self.new_id = service, clock, new_id
+        self.spoke = False
+        self._emitted: list[Emitted] = []
+        # The row of each timer that is set, or None where it is withdrawn.
+        self._timers: dict[str, tuple[Any, ...] | None] = {}
+
+    @property
+    def link(self) -> Link:
+        if self._link is None:
+            raise RuntimeError("this transaction has ended")
+        return self._link
+
+    def end(self) -> None:
+        self._link = None
+
+    async def emit(self, event: Event) -> None:
+        self._must_go_on()
+        data, cause = _encode(_bare(event)), current_cause.get()
+        emitted = Emitted(
+            self.new_id(), event.subject, event.name, event.data_version, self.clock.now(), cause, data
+        )
+        self._emitted.append(emitted)
+        self.spoke = True
+
+    async def emit_later(self, event: Event, at: datetime, *, key: str = "") -> None:
+        self._must_go_on()
+        subject, cause, data = event.subject, _encode(current_cause.get()), _encode(_bare(event))
+        key = key or f"{event.name}:{subject}"
+        self._timers[key] = (key, at, event.name, event.data_version, subject, data, cause)
+        self.spoke = True
+
+    async def withdraw(self, key: str) -> None:
+        self._must_go_on()
+        self._timers[key] = None
+
+    async def first_time(self, event: Event, effect: str) -> bool:
+        if event.event_id is None:
+            raise ValueError("only an event that was heard has an id to be known by")
+        mark = "INSERT INTO inbox (event_id, effect, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+        marked = await self.link.execute(mark, event.event_id, effect, self.clock.now())
+        return bool(marked == "INSERT 0 1")
+
+    async def once(self, once: Once) -> None:
+        """As the port says: whoever comes second waits here for the end of the first."""
+        if not once:
+            return
+        now = self.clock.now()
+        claim = (once.scope, once.key, once.fingerprint, once.status, now)
+        while await self.link.execute(CLAIM_KEY, *claim) != "INSERT 0 1":
+            kept = await self.link.fetchrow(READ_KEY, once.scope, once.key)
+            if kept is None:
+                continue  # forgotten between the two statements
+            if kept["at"] > now - ANSWER:
+                if kept["fingerprint"] != once.fingerprint:
+                    raise KeyReused
+                if kept["body"] is not None:
+                    raise AlreadyAnswered(status=kept["status"], answer=kept["body"])
+            await self.link.execute(RENEW_KEY, *claim)
+            return
+
+    async def answer(self, once: Once, record: Any) -> None:
+        if not once:
+            return
+        keep = "UPDATE answers SET status = $3, body = $4 WHERE scope = $1 AND key = $2"
+        kept = await self.link.execute(keep, once.scope, once.key, once.status, answer_of(record))
+        if kept != "UPDATE 1":
+            raise LookupError("this key was not claimed with once()")
+
+    async def fire_due(self, now: datetime, limit: int) -> int:
+        """Up to `limit` due timers become events that occurred `now`, the earliest first.
+
+        Timers that another transaction holds at this moment are left for the next time.
+        """
+        due = await self.link.fetch(TAKE_DUE, now, limit)
+        for timer in sorted(due, key=lambda row: (row["due_at"], row["position"])):
+            fired = Emitted(
+                self.new_id(),
+                timer["subject"],
+                timer["name"],
+                timer["version"],
+                now,
+                _cause(timer["cause"]),
+                timer["data"],
+            )
+            self._emitted.append(fired)
+        self.spoke = self.spoke or bool(due)
+        return len(due)
+
+    async def flush(self) -> None:
+        """Write what was put off; nothing may be written after it but the commit."""
+        if self._timers:
+            await self._write_timers()
+        if self._emitted:
+            await self._write_events()
+
+    async def _write_timers(self) -> None:
+        keys = sorted(self._timers)
+        if withdrawn := [key for key in keys if self._timers[key] is None]:
+            await self.link.execute("DELETE FROM timers WHERE key = ANY($1)", withdrawn)
+        if rows := [row for key in keys if (row := self._timers[key]) is not None]:
+            await _each(self.link, SET_TIMER, rows)
+        self._timers = {}
+
+    async def _write_events(self) -> None:
+        counts = sorted(Counter(emitted.subject for emitted in self._emitted).items())
+        counted = await self.link.fetch(
+            COUNT, [subject for subject, _ in counts], [many for _, many in counts]
+        )
+        next_of = {row["subject"]: row["last"] for row in counted}
+        next_of = {subject: next_of[subject] - many + 1 for subject, many in counts}
+        rows = []
+        for one in self._emitted:
+            rows.append(_row(one, next_of[one.subject], self.service))
+            next_of[one.subject] += 1
+        await _each(self.link, POST, rows)
+        self._emitted = []
+
+    def _must_go_on(self) -> None:
+        _ = self.link
+
+
+def _bare(event: Event) -> Event:
+    return event if event.event_id is None else msgspec.structs.replace(event, event_id=None)
+
+
+def _row(one: Emitted, sequence: int, producer: str) -> tuple[Any, ...]:
+    return (
+        one.event_id,
+        one.subject,
+        sequence,
+        one.name,
+        one.version,
+        one.at,
+        producer,
+        one.cause.correlation_id or str(one.event_id),
+        one.cause.causation_id,
+        one.cause.traceparent,
+        one.data,
+    )
+
+
+async def _each(link: Link, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """One row by a statement of its own; several in one round trip."""
+    if len(rows) == 1:
+        await link.execute(statement, *rows[0])
+    else:
+        await link.executemany(statement, rows)
