@@ -4,60 +4,23 @@ shared.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from hometrip.kernel.errors import HomeTripError, rebuild, tell
+from hometrip.adapters.peers.exchange import Answering, Find, exchange, pack, questions
+from hometrip.kernel.errors import HomeTripError, Unavailable, rebuild, tell
 from hometrip.ports.peer import Refused
 
 P = TypeVar("P")
-Answering = Callable[..., Awaitable[Any]]
-Find = Callable[[type[Any], str], Answering | None]
-
-_pack = msgspec.msgpack.Encoder().encode
-
-
-class Exchange(msgspec.Struct, frozen=True):
-    """How one method of a peer Protocol is carried: its arguments as a tuple, its answer as its type."""
-
-    names: tuple[str, ...]
-    defaults: dict[str, Any]
-    arguments: msgspec.msgpack.Decoder[Any]
-    answer: msgspec.msgpack.Decoder[Any]
-    is_command: bool
-
-
-def exchange(protocol: type[Any], method: str) -> Exchange:
-    """Read from the method's signature; every parameter and the answer must be annotated."""
-    function = getattr(protocol, method)
-    hints = get_type_hints(function)
-    answer = hints.pop("return")
-    parameters = inspect.signature(function).parameters
-    names = tuple(name for name in parameters if name != "self")
-    return Exchange(
-        names,
-        {
-            name: parameters[name].default
-            for name in names
-            if parameters[name].default is not inspect.Parameter.empty
-        },
-        # Built at run time from the signature, which a type checker cannot follow.
-        msgspec.msgpack.Decoder(tuple.__class_getitem__(tuple(hints[name] for name in names))),
-        msgspec.msgpack.Decoder(answer),
-        getattr(function, "is_command", False),
-    )
-
-
-def questions(protocol: type[Any]) -> list[str]:
-    return [name for name, member in vars(protocol).items() if inspect.iscoroutinefunction(member)]
 
 
 class LocalPeers:
     """`find` gives the function that answers a method. With `twice`, as the loopback runner wants it, each
-    question is asked a second time and each error is rebuilt from its code."""
+    question is asked a second time and each error is rebuilt from its code.
+
+    The caller's deadline ends a call by cancelling the task that they share.
+    """
 
     def __init__(self, find: Find, *, twice: bool = False) -> None:
         self._find, self._twice = find, twice
@@ -79,13 +42,17 @@ class LocalPeers:
                 if answering is None:
                     raise Refused(f"nobody answers {protocol.__name__}.{method}")
                 found.append(answering)
-            filled = carried.defaults | named
-            given = (*args, *(filled[name] for name in carried.names[len(args) :]))
-            packed = _pack(given)
-            answer = await found[0](*carried.arguments.decode(packed)) if carried.names else await found[0]()
-            if asked_twice:
-                answer = await found[0](*carried.arguments.decode(packed))
-            return carried.answer.decode(_pack(answer))
+            packed = pack(carried.given(args, named))
+            try:
+                answer = (
+                    await found[0](*carried.arguments.decode(packed)) if carried.names else await found[0]()
+                )
+                if asked_twice:
+                    answer = await found[0](*carried.arguments.decode(packed))
+            except Refused as refused:
+                # Whom the peer asked has refused; the peer itself was reached, and may have done something.
+                raise Unavailable(refused.detail, **refused.facts) from refused
+            return carried.answer.decode(pack(answer))
 
         return _rebuilding(call) if self._twice else call
 
