@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Uuid, insert, select
 
+from engines import url_of
+from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.adapters.documents.sqlite import SqliteDocuments
+from hometrip.adapters.postgres import drop_database
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId, ids
@@ -50,15 +53,52 @@ class NoteDue(Event):
     note_id: UUID
 
 
+def file_at(folder: Path) -> Path:
+    return folder / "notes.db"
+
+
+def postgres_at(folder: Path) -> str:
+    """The url of the folder's own database, which is made when it is first opened; every process finds it."""
+    kept = folder / "postgres.url"
+    if not kept.exists():
+        server = url_of("postgres").rpartition("/")[0]
+        kept.write_text(f"{server}/test_{uuid4().hex}")
+    return kept.read_text()
+
+
+async def cleared(folder: Path) -> None:
+    """What a test has made outside of its folder is gone."""
+    kept = folder / "postgres.url"
+    if kept.exists():
+        await drop_database(kept.read_text())
+
+
+async def opened(storage: Any) -> Any:
+    """One on an engine outside of this process is opened before it is used."""
+    if hasattr(storage, "open"):
+        await storage.open()
+    return storage
+
+
 class Relational:
-    """A database that holds notes."""
+    """A database that holds notes; `open` makes the adapter, see also `opened`.
 
-    def __init__(self, adapter: Callable[..., Any]) -> None:
-        self._adapter = adapter
+    With `narrow`, one transaction runs at a time.
+    """
 
-    def open(self, folder: Path, clock: Clock, new_id: NewId | None = None) -> Any:
+    def __init__(
+        self, adapter: Callable[..., Any], at: Callable[[Path], Any] = file_at, **narrow: Any
+    ) -> None:
+        self._adapter, self._at, self.narrow = adapter, at, narrow
+
+    def open(self, folder: Path, clock: Clock, new_id: NewId | None = None, **more: Any) -> Any:
         return self._adapter(
-            folder / "notes.db", service="notes", clock=clock, new_id=new_id or ids(clock), metadata=TABLES
+            self._at(folder),
+            service="notes",
+            clock=clock,
+            new_id=new_id or ids(clock),
+            metadata=TABLES,
+            **more,
         )
 
     async def put(self, tx: Any, note_id: UUID, text: str = "") -> None:
@@ -70,18 +110,24 @@ class Relational:
 
 
 class Documentary:
-    """A document storage that holds notes."""
+    """A document storage that holds notes; `open` makes the adapter, see also `opened`.
 
-    def __init__(self, adapter: Callable[..., Any]) -> None:
-        self._adapter = adapter
+    With `narrow`, one transaction runs at a time.
+    """
 
-    def open(self, folder: Path, clock: Clock, new_id: NewId | None = None) -> Any:
+    def __init__(
+        self, adapter: Callable[..., Any], at: Callable[[Path], Any] = file_at, **narrow: Any
+    ) -> None:
+        self._adapter, self._at, self.narrow = adapter, at, narrow
+
+    def open(self, folder: Path, clock: Clock, new_id: NewId | None = None, **more: Any) -> Any:
         return self._adapter(
-            folder / "notes.db",
+            self._at(folder),
             service="notes",
             clock=clock,
             new_id=new_id or ids(clock),
             collections=[NOTE_COLLECTION],
+            **more,
         )
 
     async def put(self, tx: Any, note_id: UUID, text: str = "") -> None:
@@ -94,5 +140,6 @@ class Documentary:
 
 STORAGES: dict[str, Relational | Documentary] = {
     "adapters.database.sqlite": Relational(SqliteDatabase),
+    "adapters.database.postgres": Relational(PostgresDatabase, postgres_at, pool=1),
     "adapters.documents.sqlite": Documentary(SqliteDocuments),
 }

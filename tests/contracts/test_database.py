@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -35,12 +36,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError, StatementError
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from storages import cleared, file_at, opened, postgres_at
+
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
 
-ADAPTERS: dict[str, Callable[..., Any]] = {"adapters.database.sqlite": SqliteDatabase}
+# Each with where it keeps what it has in a test's folder. (adapters.database.schema is what they share; see
+# tests/app/test_migrations.py.)
+ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
+    "adapters.database.sqlite": (SqliteDatabase, file_at),
+    "adapters.database.postgres": (PostgresDatabase, postgres_at),
+}
 
 
 class Mood(enum.Enum):
@@ -72,21 +83,23 @@ JUNE = [date(2027, 6, day) for day in range(1, 8)]
 
 
 @pytest.fixture(params=ADAPTERS)
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
-    def opened(metadata: MetaData = tables) -> Any:
-        clock = SystemClock()
-        return ADAPTERS[request.param](
-            tmp_path / "rooms.db", service="rooms", clock=clock, new_id=ids(clock), metadata=metadata
-        )
+async def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    adapter, at = ADAPTERS[request.param]
 
-    return opened
+    async def open_it(metadata: MetaData = tables) -> Any:
+        clock = SystemClock()
+        made = adapter(at(tmp_path), service="rooms", clock=clock, new_id=ids(clock), metadata=metadata)
+        return await opened(made)
+
+    yield open_it
+    await cleared(tmp_path)
 
 
 @pytest.fixture
 async def database(opening: Callable[..., Any]) -> AsyncIterator[Any]:
-    opened = opening()
-    yield opened
-    await opened.close()
+    database = await opening()
+    yield database
+    await database.close()
 
 
 async def add_room(tx: Any, **columns: Any) -> Any:
@@ -249,7 +262,7 @@ async def test_a_reader_whose_block_has_ended_cannot_be_used(database: Any) -> N
 async def test_tables_and_indexes_that_came_later_are_made_when_it_is_opened(
     opening: Callable[..., Any],
 ) -> None:
-    first = opening()
+    first = await opening()
     async with first.transaction() as tx:
         room_id = await add_room(tx)
     await first.close()
@@ -259,7 +272,7 @@ async def test_tables_and_indexes_that_came_later_are_made_when_it_is_opened(
         "rooms", grown, Column("id", Uuid, primary_key=True), Column("name", String), Index("by_name", "name")
     )
     keys = Table("keys", grown, Column("id", Uuid, primary_key=True))
-    second = opening(grown)
+    second = await opening(grown)
     async with second.transaction() as tx:
         await tx.execute(insert(keys).values(id=room_id))
         assert (await tx.row(select(rooms))).id == room_id
@@ -279,11 +292,11 @@ async def test_tables_that_cannot_keep_the_promises_are_refused_at_the_start(
     metadata = MetaData()
     wrong(metadata)
     with pytest.raises(ValueError, match=r"storage itself|timezone=True"):
-        opening(metadata)
+        await opening(metadata)
 
 
 async def test_it_is_ready_until_it_is_closed(opening: Callable[..., Any]) -> None:
-    database = opening()
+    database = await opening()
     await database.ready()
     await database.close()
     await database.close()

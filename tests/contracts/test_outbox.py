@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from storages import STORAGES, NoteDue, NoteTaken
+from storages import STORAGES, NoteDue, NoteTaken, cleared, opened
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -40,10 +40,10 @@ class Place:
         self.put, self.all = self.kind.put, self.kind.all
         self._opened: list[Any] = []
 
-    def open(self) -> Any:
-        storage = self.kind.open(self.folder, self.clock)
+    async def open(self, **more: Any) -> Any:
+        storage = self.kind.open(self.folder, self.clock, **more)
         self._opened.append(storage)
-        return storage
+        return await opened(storage)
 
     async def take(self, storage: Any, note_id: UUID | None = None, text: str = "") -> UUID:
         """One note and its event, in one transaction."""
@@ -56,6 +56,7 @@ class Place:
     async def close(self) -> None:
         for storage in self._opened:
             await storage.close()
+        await cleared(self.folder)
 
 
 @pytest.fixture(params=STORAGES)
@@ -66,8 +67,8 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-def storage(place: Place) -> Any:
-    return place.open()
+async def storage(place: Place) -> Any:
+    return await place.open()
 
 
 def names(envelopes: list[Any]) -> list[tuple[str, int]]:
@@ -126,20 +127,20 @@ async def test_a_rollback_leaves_no_gap_in_the_sequence_of_a_subject(place: Plac
 
 
 async def test_what_was_not_sent_before_the_end_of_a_process_is_sent_after_it(place: Place) -> None:
-    first = place.open()
+    first = await place.open()
     note_id = await place.take(first)
     claimed = await first.claim(10)
     await first.close()
-    assert names(await place.open().claim(10)) == names(claimed) == [(f"note/{note_id}", 1)]
+    assert names(await (await place.open()).claim(10)) == names(claimed) == [(f"note/{note_id}", 1)]
 
 
 async def test_what_was_sent_is_not_sent_again_and_stays_in_the_history(place: Place) -> None:
-    first = place.open()
+    first = await place.open()
     note_id = await place.take(first)
     await first.sent([envelope.id for envelope in await first.claim(10)])
     assert await first.claim(10) == []
     await first.close()
-    second = place.open()
+    second = await place.open()
     assert await second.claim(10) == []
     assert names(await second.history(f"note/{note_id}")) == [(f"note/{note_id}", 1)]
 
@@ -155,7 +156,7 @@ async def test_events_of_many_writers_at_once_keep_sequence_and_order_within_the
         async with storage.transaction() as tx:
             await place.put(tx, uuid4())
             await tx.emit(NoteTaken(note_id=subject, text=str(number)))
-            order[subject].append(str(number))
+        order[subject].append(str(number))
 
     await asyncio.gather(*(write(number) for number in range(MANY)))
     claimed = await storage.claim(MANY * 2)
@@ -189,7 +190,7 @@ async def test_a_claim_ends_after_a_minute(place: Place, storage: Any) -> None:
 
 
 async def test_two_relays_never_hold_the_same_event_nor_two_of_one_subject(place: Place) -> None:
-    one, other = place.open(), place.open()
+    one, other = await place.open(), await place.open()
     busy, free = await place.take(one), await place.take(one)
     [claimed] = await one.claim(1)
     await place.take(one, busy)
@@ -200,10 +201,10 @@ async def test_two_relays_never_hold_the_same_event_nor_two_of_one_subject(place
 
 
 async def test_a_restarted_relay_need_not_wait_for_the_claims_of_the_one_before(place: Place) -> None:
-    first = place.open()
+    first = await place.open()
     await place.take(first)
     claimed = await first.claim(10)
-    second = place.open()
+    second = await place.open()
     assert await second.claim(10) == []
     await first.close()
     assert names(await second.claim(10)) == names(claimed)
@@ -325,7 +326,7 @@ async def set_timer(storage: Any, note_id: UUID, at: Any, key: str = "") -> None
 
 
 async def test_a_timer_fires_once_when_its_time_has_come_and_keeps_its_cause(place: Place) -> None:
-    storage, note_id = place.open(), await place.take(place.open())
+    storage, note_id = await place.open(), await place.take(await place.open())
     token = current_cause.set(Cause("request-7"))
     await set_timer(storage, note_id, NOON + HOUR)
     current_cause.reset(token)
@@ -333,7 +334,7 @@ async def test_a_timer_fires_once_when_its_time_has_come_and_keeps_its_cause(pla
     assert await storage.fire_due(NOON + HOUR - SECOND) == 0
     await storage.close()
 
-    storage = place.open()
+    storage = await place.open()
     assert await storage.next_due() == NOON + HOUR
     assert await storage.fire_due(NOON + 2 * HOUR) == 1
     assert await storage.fire_due(NOON + 2 * HOUR) == 0
@@ -439,10 +440,10 @@ async def test_a_key_whose_transaction_was_rolled_back_is_free(place: Place, sto
 
 
 async def test_an_answer_is_kept_over_a_restart_and_for_a_day_even_where_less_is_kept(place: Place) -> None:
-    storage = place.open()
+    storage = await place.open()
     await do_once(place, storage, ONCE)
     await storage.close()
-    storage = place.open()
+    storage = await place.open()
     place.clock.move_to(NOON + DAY - SECOND)
     await storage.forget(place.clock.now(), HOUR)
     with pytest.raises(AlreadyAnswered):
@@ -589,9 +590,8 @@ async def test_a_transaction_that_has_ended_cannot_be_used(place: Place, storage
         await tx.emit(NoteTaken(note_id=uuid4()))
 
 
-async def test_closing_lets_the_running_one_end_and_refuses_those_that_wait(
-    place: Place, storage: Any
-) -> None:
+async def test_closing_lets_the_running_one_end_and_refuses_those_that_wait(place: Place) -> None:
+    storage = await place.open(**place.kind.narrow)
     entered, go_on = asyncio.Event(), asyncio.Event()
     note_id = uuid4()
 
@@ -615,7 +615,7 @@ async def test_closing_lets_the_running_one_end_and_refuses_those_that_wait(
     for reading in (storage.ready, storage.unsent, storage.next_due, lambda: place.all(storage)):
         with pytest.raises(Unavailable, match="closed"):
             await reading()
-    again = place.open()
+    again = await place.open()
     await again.ready()
     assert await place.all(again) == {note_id}
 
@@ -651,7 +651,7 @@ async def test_whatever_was_answered_is_there_after_the_process_was_killed(place
     chance, answered = random.Random(13), set[UUID]()
     for _ in range(5):
         answered |= await asyncio.to_thread(answered_until_killed, place, chance)
-        storage = place.open()
+        storage = await place.open()
         there = await place.all(storage)
         told = {envelope.subject for envelope in await storage.claim(1_000_000)}
         await storage.close()
@@ -660,7 +660,7 @@ async def test_whatever_was_answered_is_there_after_the_process_was_killed(place
 
 
 async def test_two_processes_and_this_one_write_the_same_storage_at_once(place: Place) -> None:
-    storage = place.open()
+    storage = await place.open()
     processes = [begin(place, 5, 40) for _ in range(2)]
     for process in processes:
         assert process.stdout is not None

@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from storages import STORAGES, NoteTaken
+from storages import STORAGES, NoteTaken, opened
 
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.ids import ids
@@ -20,7 +20,7 @@ from hometrip.kernel.ids import ids
 
 async def write(storage_name: str, folder: Path, writers: int, each: int) -> None:
     kind, clock = STORAGES[storage_name], SystemClock()
-    storage, new_id = kind.open(folder, clock), ids(clock)
+    storage, new_id = await opened(kind.open(folder, clock)), ids(clock)
 
     async def writer(subject: str) -> None:
         for _ in range(each):

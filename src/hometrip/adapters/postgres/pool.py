@@ -22,6 +22,8 @@ from hometrip.kernel.errors import Unavailable
 PATIENCE = 2.0
 # No statement takes longer (seconds): a server that went silent is given up then.
 STATEMENT_SECONDS = 10.0
+# No statement waits longer for what another transaction has locked (seconds).
+LOCK_SECONDS = 8.0
 # How long `close` waits for the blocks that run, before their connections are cut.
 ENDING_SECONDS = 30.0
 
@@ -64,23 +66,24 @@ class PostgresPool:
         self._closed = False
         self._all_back = asyncio.Event()
 
-    async def connect(self) -> Link:
-        """One more connection, beside the pool's; whoever asks for it closes it. Raises asyncpg's own
-        errors.
+    async def connect(self, *, hurried: bool = True) -> Link:
+        """One more connection, beside the pool's, that its caller closes; raises asyncpg's own errors.
+
+        Without `hurried` its statements may take as long as they do.
         """
+        settings = {"application_name": self.name, "jit": "off", "timezone": "UTC"}
+        if hurried:
+            settings |= {
+                "lock_timeout": str(int(LOCK_SECONDS * 1000)),
+                "idle_in_transaction_session_timeout": str(int(ENDING_SECONDS * 1000)),
+            }
         return await asyncpg.connect(
             self.url,
             timeout=PATIENCE,
-            command_timeout=STATEMENT_SECONDS,
+            command_timeout=STATEMENT_SECONDS if hurried else None,
             statement_cache_size=256,
             max_cached_statement_lifetime=0,
-            server_settings={
-                "application_name": self.name,
-                "jit": "off",
-                "timezone": "UTC",
-                "lock_timeout": f"{int(STATEMENT_SECONDS * 800)}",
-                "idle_in_transaction_session_timeout": "60000",
-            },
+            server_settings=settings,
         )
 
     async def take(self) -> Link:

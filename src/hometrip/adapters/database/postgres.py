@@ -1,0 +1,264 @@
+"""The relational storage in a PostgreSQL database: SQLAlchemy Core over our own connections and
+transactions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Insert, MetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
+
+from hometrip.adapters.database import schema
+from hometrip.adapters.database.postgres_dialect import Cores
+from hometrip.adapters.postgres import (
+    MIGRATE,
+    TABLE_NAMES,
+    EventWork,
+    Link,
+    PostgresOutbox,
+    PostgresPool,
+    create_tables,
+    examine,
+    make_database,
+    may_create,
+    missing_tables,
+    must_be_fit,
+    place_of,
+    refusal_of,
+)
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.ids import NewId
+from hometrip.ports.engine import Finding
+
+# Who migrates a database holds this lock.
+MIGRATING = 0x686F6D68
+
+
+class PostgresReader:
+    """Reads of one moment; it keeps the promises of `ports.database.Reader`."""
+
+    def __init__(self, link: Link, cores: Cores) -> None:
+        self._core: AsyncConnection | None = None
+        self._at: Link | None = link
+        self._cores = cores
+
+    def end(self) -> None:
+        self._at = self._core = None
+
+    async def rows(self, statement: Any) -> list[Any]:
+        return list((await self._run(_unlocked(statement))).fetchall())
+
+    async def row(self, statement: Any) -> Any | None:
+        return (await self._run(_unlocked(statement))).first()
+
+    async def value(self, statement: Any) -> Any:
+        return (await self._run(_unlocked(statement))).scalar()
+
+    async def _run(
+        self, statement: Any, rows: dict[str, Any] | list[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        if self._at is None:
+            raise RuntimeError("this transaction has ended")
+        try:
+            if self._core is None:
+                self._core = await self._cores.over(self._at)
+            result: CursorResult[Any] = await self._core.execute(statement, rows)
+            return result
+        except DBAPIError as reason:
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        except asyncio.CancelledError:
+            # SQLAlchemy would use its side of the connection no more; ours is fit once it is rolled back.
+            self._cores.forget(self._at)
+            raise
+
+
+class PostgresTx(EventWork):
+    """One short transaction; it keeps the promises of `ports.database.Tx`.
+
+    A statement that is refused is undone alone, which takes a savepoint: the server gives up all of a
+    transaction otherwise.
+    """
+
+    def __init__(self, link: Link, cores: Cores, service: str, clock: Clock, new_id: NewId) -> None:
+        super().__init__(link, service, clock, new_id)
+        self._reader = PostgresReader(link, cores)
+        self._saved = False
+
+    def end(self) -> None:
+        super().end()
+        self._reader.end()
+
+    async def rows(self, statement: Any) -> list[Any]:
+        return list((await self._run(statement)).fetchall())
+
+    async def row(self, statement: Any) -> Any | None:
+        return (await self._run(statement)).first()
+
+    async def value(self, statement: Any) -> Any:
+        return (await self._run(statement)).scalar()
+
+    async def lock(self, name: str) -> None:
+        await self.link.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+
+    async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
+        """A statement over `rows` is refused as a whole, like one over a single row."""
+        if rows is None or len(rows) == 1:
+            return (await self._run(statement, rows and rows[0])).rowcount
+        if not rows:
+            return 0
+        if _writes_each(statement):
+            await self._run(statement, rows)
+            return len(rows)
+        return await self._one_by_one(statement, rows)
+
+    async def _one_by_one(self, statement: Any, rows: list[dict[str, Any]]) -> int:
+        """The server tells how many rows were touched only of single statements."""
+        await self._save()
+        try:
+            return sum([(await self._reader._run(statement, row)).rowcount for row in rows])
+        except DBAPIError:
+            await self._restore()
+            raise
+
+    async def _run(
+        self, statement: Any, rows: dict[str, Any] | list[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        if not isinstance(statement, UpdateBase):
+            return await self._reader._run(statement, rows)
+        await self._save()
+        try:
+            return await self._reader._run(statement, rows)
+        except DBAPIError:
+            await self._restore()
+            raise
+
+    async def _save(self) -> None:
+        """One round trip for both: what was saved before is not needed any more."""
+        await self.link.execute("RELEASE write; SAVEPOINT write" if self._saved else "SAVEPOINT write")
+        self._saved = True
+
+    async def _restore(self) -> None:
+        await self.link.execute("ROLLBACK TO write")
+
+
+class PostgresDatabase(PostgresOutbox[PostgresTx]):
+    """A service's own relational database on a server; it keeps the promises of `ports.database.Database`.
+
+    `scripts` is the folder of the service's migrations: `migrate` applies those that are missing, and `open`
+    wants the newest. Without it, tables and indexes of `metadata` that are missing are created by `open`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        service: str,
+        clock: Clock,
+        new_id: NewId,
+        metadata: MetaData,
+        scripts: Path | None = None,
+        pool: int = 10,
+    ) -> None:
+        schema.check(metadata, TABLE_NAMES)
+        super().__init__(PostgresPool(url, size=pool, name=f"hometrip {service}"), service, clock, new_id)
+        self.metadata, self.scripts = metadata, scripts
+        self._cores = Cores()
+        self.pool.gone = self._cores.forget
+
+    async def open(self) -> None:
+        """`Unfit` where the server, our rights or the tables are not what is needed."""
+        if self.scripts is None:
+            await self.migrate()
+        must_be_fit(await self.examine())
+
+    async def examine(self) -> list[Finding]:
+        """Reachable, version, rights, schema; see `ports.engine`."""
+        found = await examine(self.pool, {*TABLE_NAMES, *self.metadata.tables})
+        if all(finding.fine for finding in found):
+            found.append(await self._schema())
+        return found
+
+    async def migrate(self) -> list[str]:
+        """Make the database and its tables what this code needs; what was done, in words, nothing if nothing.
+
+        Of several at once one does it and the others wait. `Unfit` where it may not be done, or the database
+        is ahead of this code.
+        """
+        done = [f"made the database {place_of(self.pool.url)}"] if await make_database(self.pool.url) else []
+        must_be_fit(await examine(self.pool))
+        link = await self.pool.connect(hurried=False)
+        try:
+            must_be_fit([await may_create(link)])
+            async with link.transaction():
+                await link.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+                await create_tables(link)
+                core = await self._cores.over(link)
+                applied = await core.run_sync(self._upgrade)
+        finally:
+            self._cores.forget(link)
+            await link.close(timeout=10)
+        return [*done, *(f"{self.service}: applied {revision}" for revision in applied)]
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[PostgresReader]:
+        async with self.pool.snapshot() as link:
+            reader = PostgresReader(link, self._cores)
+            try:
+                yield reader
+            finally:
+                reader.end()
+
+    def _work(self, link: Link) -> PostgresTx:
+        return PostgresTx(link, self._cores, self.service, self.clock, self.new_id)
+
+    def _upgrade(self, core: Connection) -> list[str]:
+        if self.scripts is None:
+            schema.create_missing(core, self.metadata)
+            return []
+        schema.must_be_known(schema.version_of(core), self.scripts, place_of(self.pool.url))
+        return schema.upgrade(core, self.scripts)
+
+    async def _schema(self) -> Finding:
+        place = place_of(self.pool.url)
+        async with self.pool.link() as link:
+            missing = await missing_tables(link, TABLE_NAMES)
+            version = None
+            if self.scripts is None:
+                missing += await missing_tables(link, self.metadata.tables)
+            elif not await missing_tables(link, [schema.VERSIONS]):
+                version = await link.fetchval(f"SELECT version_num FROM {schema.VERSIONS}")
+        if self.scripts is not None:
+            known, head = schema.revisions(self.scripts), schema.head_of(self.scripts)
+            told = f"{place} has schema {version or 'none'}, and this version of HomeTrip knows {head}"
+            if version is not None and version not in known:
+                return Finding("schema", False, told, "use the newer version that made it")
+            if version != head:
+                return Finding("schema", False, told, MIGRATE)
+        if missing:
+            return Finding("schema", False, f"{place} lacks {', '.join(missing)}", MIGRATE)
+        return Finding("schema", True, f"at {version}" if version else "every table is there")
+
+
+def _unlocked(statement: Any) -> Any:
+    """Readers change nothing, so they need not keep others from changing what they read."""
+    if getattr(statement, "_for_update_arg", None) is None:
+        return statement
+    free = statement._generate()
+    free._for_update_arg = None
+    return free
+
+
+def _writes_each(statement: Any) -> bool:
+    """A plain INSERT writes each of its rows, or is refused."""
+    return (
+        isinstance(statement, Insert) and statement._post_values_clause is None and statement.select is None
+    )
