@@ -11,17 +11,19 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from hometrip.adapters.bus.memory import MemoryBus, Patience
+from hometrip.adapters.bus.memory import MemoryBus
+from hometrip.adapters.bus.rabbitmq import RabbitBus
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import utc
 from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.events import Envelope
-from hometrip.ports.bus import Bus, Handler
+from hometrip.ports.bus import Handler, Patience
+from vhosts import vhost
 
-ADAPTERS = ["adapters.bus.memory"]
+ADAPTERS = ["adapters.bus.memory", "adapters.bus.rabbitmq"]
 QUICK = Patience(pauses=(0.005, 0.01), behind_parked=0.05)
 PATIENT = Patience(pauses=(0.005, 0.01), behind_parked=30)
-Make = Callable[..., Bus]
+Make = Callable[..., Any]
 
 
 def letter(subject: str = "booking/1", sequence: int = 1, name: str = "booking.created") -> Envelope:
@@ -39,16 +41,28 @@ def letter(subject: str = "booking/1", sequence: int = 1, name: str = "booking.c
 
 
 @pytest.fixture(params=ADAPTERS)
-async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[MemoryBus] = []
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes buses that share what lies outside of a process: a file, a broker."""
+    made: list[Any] = []
 
-    def make_one(patience: Patience = QUICK, **options: Any) -> MemoryBus:
-        made.append(MemoryBus(tmp_path / "parked.db", SystemClock(), patience=patience, **options))
+    def memory(patience: Patience = QUICK) -> MemoryBus:
+        made.append(MemoryBus(tmp_path / "parked.db", SystemClock(), patience=patience))
         return made[-1]
 
-    yield make_one
-    for bus in made:
-        await bus.stop()
+    if request.param == "adapters.bus.memory":
+        yield memory
+        for bus in made:
+            await bus.stop()
+        return
+    with vhost() as own:
+
+        def rabbit(patience: Patience = QUICK) -> RabbitBus:
+            made.append(RabbitBus(own.url, SystemClock(), patience=patience))
+            return made[-1]
+
+        yield rabbit
+        for bus in made:
+            await bus.stop()
 
 
 def noting(heard: list[Any]) -> Handler:
@@ -58,13 +72,24 @@ def noting(heard: list[Any]) -> Handler:
     return handle
 
 
+async def failing(envelope: Envelope) -> None:
+    raise ValueError("always")
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in handlers
+            await asyncio.sleep(0.002)
+
+
 async def test_a_listener_hears_what_it_listens_to_and_nothing_else(make: Make) -> None:
     bus, heard = make(), []
     await bus.listen("payment", ["booking.created"], noting(heard))
     await bus.start()
     wanted = letter()
-    await bus.publish(wanted)
     await bus.publish(letter(name="booking.expired"))
+    await bus.publish(wanted)
+    await bus.idle()
     assert heard == [wanted]
 
 
@@ -74,6 +99,7 @@ async def test_a_listener_gets_an_equal_copy_and_never_the_publishers_object(mak
     await bus.start()
     sent = letter()
     await bus.publish(sent)
+    await bus.idle()
     assert heard[0] == sent
     assert heard[0] is not sent
 
@@ -92,6 +118,8 @@ async def test_events_of_one_subject_come_in_order_and_one_at_a_time(make: Make)
     await bus.start()
     letters = [letter(f"booking/{n % 7}", n) for n in range(140)]
     await asyncio.gather(*(bus.publish(one) for one in letters))
+    await bus.idle()
+    assert await bus.parked() == []
     for n in range(7):
         assert [seq for subject, seq in heard if subject == f"booking/{n}"] == list(range(n, 140, 7))
 
@@ -107,10 +135,15 @@ async def test_other_subjects_go_on_beside_a_slow_one(make: Make) -> None:
     await bus.listen("payment", ["booking.created"], handle)
     await bus.start()
     slow = asyncio.create_task(bus.publish(letter("booking/slow")))
-    await bus.publish(letter("booking/quick"))
-    assert heard == ["booking/quick"]
+    quick = [f"booking/{n}" for n in range(20)]
+    await asyncio.gather(*(bus.publish(letter(subject)) for subject in quick))
+    await until(lambda: len(heard) == len(quick))
+    assert sorted(heard) == sorted(quick)
+    assert not await bus.quiet()
     gate.set()
     await slow
+    await bus.idle()
+    assert heard[-1] == "booking/slow"
 
 
 async def test_a_listener_that_raises_is_tried_again(make: Make) -> None:
@@ -124,6 +157,7 @@ async def test_a_listener_that_raises_is_tried_again(make: Make) -> None:
     await bus.listen("payment", ["booking.created"], third_time_lucky)
     await bus.start()
     await bus.publish(letter())
+    await bus.idle()
     assert len(tries) == 3
     assert await bus.parked() == []
 
@@ -140,10 +174,12 @@ async def test_an_event_that_cannot_be_handled_is_parked_and_the_subject_goes_on
     await bus.start()
     poison = letter(sequence=1)
     await asyncio.gather(bus.publish(poison), bus.publish(letter(sequence=2)))
+    await bus.idle()
     assert heard == [2]
     [parked] = await bus.parked()
     assert (parked.service, parked.envelope, parked.tries) == ("payment", poison, 3)
     assert "poison" in parked.reason
+    assert parked.at.tzinfo is not None
 
 
 async def test_later_events_of_the_subject_wait_behind_a_parked_one_until_it_is_replayed(make: Make) -> None:
@@ -152,32 +188,55 @@ async def test_later_events_of_the_subject_wait_behind_a_parked_one_until_it_is_
     async def handle(envelope: Envelope) -> None:
         if broken[0]:
             raise ValueError("broken")
-        heard.append(envelope.sequence)
+        heard.append((envelope.subject, envelope.sequence))
 
     await bus.listen("payment", ["booking.created"], handle)
     await bus.start()
     first = letter(sequence=1)
     await bus.publish(first)
-    later = asyncio.create_task(bus.publish(letter(sequence=2)))
-    await asyncio.sleep(0.02)
-    assert not later.done()
+    await bus.idle()
     broken[0] = False
+    later = asyncio.create_task(bus.publish(letter(sequence=2)))
+    others = [f"booking/other-{n}" for n in range(20)]
+    await asyncio.gather(*(bus.publish(letter(subject)) for subject in others))
+    await until(lambda: len(heard) == len(others))
+    assert {subject for subject, _ in heard} == set(others)
+    heard.clear()
     await bus.replay("payment", first.id)
     await later
-    assert heard == [1, 2]
+    await bus.idle()
+    assert heard == [("booking/1", 1), ("booking/1", 2)]
+    assert await bus.parked() == []
+
+
+async def test_later_events_of_the_subject_go_on_at_once_when_the_parked_one_is_dropped(make: Make) -> None:
+    bus, heard = make(PATIENT), []
+
+    async def handle(envelope: Envelope) -> None:
+        if envelope.sequence == 1:
+            raise ValueError("poison")
+        heard.append(envelope.sequence)
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    poison = letter(sequence=1)
+    await bus.publish(poison)
+    await bus.idle()
+    later = asyncio.create_task(bus.publish(letter(sequence=2)))
+    await bus.drop("payment", poison.id)
+    await later
+    await bus.idle()
+    assert heard == [2]
     assert await bus.parked() == []
 
 
 async def test_one_listener_that_fails_does_not_keep_the_event_from_another(make: Make) -> None:
     bus, heard = make(), []
-
-    async def fail(envelope: Envelope) -> None:
-        raise ValueError("always")
-
-    await bus.listen("payment", ["booking.created"], fail)
+    await bus.listen("payment", ["booking.created"], failing)
     await bus.listen("search", ["booking.created"], noting(heard))
     await bus.start()
     await bus.publish(letter())
+    await bus.idle()
     assert len(heard) == 1
     assert [parked.service for parked in await bus.parked("payment")] == ["payment"]
     assert await bus.parked("search") == []
@@ -185,34 +244,49 @@ async def test_one_listener_that_fails_does_not_keep_the_event_from_another(make
 
 async def test_what_is_parked_is_still_parked_after_a_restart_and_can_be_replayed_then(make: Make) -> None:
     first, heard = make(), []
-
-    async def fail(envelope: Envelope) -> None:
-        raise ValueError("always")
-
-    await first.listen("payment", ["booking.created"], fail)
+    await first.listen("payment", ["booking.created"], failing)
     await first.start()
     poison = letter()
     await first.publish(poison)
+    await first.idle()
     await first.stop()
 
     second = make()
     await second.listen("payment", ["booking.created"], noting(heard))
     await second.start()
     await second.replay("payment", poison.id)
+    await second.idle()
     assert heard == [poison]
     assert await second.parked() == []
 
 
-async def test_a_parked_event_can_be_dropped_and_an_unknown_one_cannot(make: Make) -> None:
-    bus = make()
+async def test_a_replayed_event_that_fails_again_is_parked_again(make: Make) -> None:
+    bus, tries = make(), []
 
     async def fail(envelope: Envelope) -> None:
-        raise ValueError("always")
+        tries.append(envelope.id)
+        raise ValueError(f"failure {len(tries)}")
 
     await bus.listen("payment", ["booking.created"], fail)
     await bus.start()
     poison = letter()
     await bus.publish(poison)
+    await bus.idle()
+    await bus.replay("payment", poison.id)
+    await bus.idle()
+    [parked] = await bus.parked()
+    assert parked.envelope == poison
+    assert parked.reason == f"ValueError: failure {len(tries)}"
+    assert len(tries) > 3
+
+
+async def test_a_parked_event_can_be_dropped_and_an_unknown_one_cannot(make: Make) -> None:
+    bus = make()
+    await bus.listen("payment", ["booking.created"], failing)
+    await bus.start()
+    poison = letter()
+    await bus.publish(poison)
+    await bus.idle()
     await bus.drop("payment", poison.id)
     assert await bus.parked() == []
     for refuse in (bus.drop, bus.replay):
@@ -220,26 +294,36 @@ async def test_a_parked_event_can_be_dropped_and_an_unknown_one_cannot(make: Mak
             await refuse("payment", UUID(int=7))
 
 
-async def test_publishing_to_a_bus_that_stops_must_be_done_again(make: Make) -> None:
-    bus, gate = make(), asyncio.Event()
+async def test_what_a_bus_that_stops_did_not_deliver_is_heard_by_the_next(make: Make) -> None:
+    bus, heard, begun, gate = make(), [], asyncio.Event(), asyncio.Event()
 
     async def wait(envelope: Envelope) -> None:
+        begun.set()
         await gate.wait()
+        heard.append(envelope.sequence)
 
     await bus.listen("payment", ["booking.created"], wait)
     await bus.start()
-    running = asyncio.create_task(bus.publish(letter(sequence=1)))
-    waiting = asyncio.create_task(bus.publish(letter(sequence=2)))
-    await asyncio.sleep(0)
+    letters = [letter(sequence=number) for number in (1, 2, 3)]
+    publishing = [asyncio.create_task(bus.publish(one)) for one in letters]
+    await begun.wait()
     stopping = asyncio.create_task(bus.stop())
     await asyncio.sleep(0)
     gate.set()
     await stopping
-    await running
-    with pytest.raises(Unavailable):
-        await waiting
+    refused = await asyncio.gather(*publishing, return_exceptions=True)
     with pytest.raises(Unavailable):
         await bus.publish(letter())
+
+    second = make()
+    await second.listen("payment", ["booking.created"], wait)
+    await second.start()
+    for one, outcome in zip(letters, refused, strict=True):
+        if outcome is not None:
+            assert isinstance(outcome, Unavailable)
+            await second.publish(one)
+    await second.idle()
+    assert list(dict.fromkeys(heard)) == [1, 2, 3]
 
 
 async def test_idle_returns_when_nothing_waits_or_runs(make: Make) -> None:
@@ -250,12 +334,24 @@ async def test_idle_returns_when_nothing_waits_or_runs(make: Make) -> None:
     await asyncio.sleep(0)
     await bus.idle()
     assert len(heard) == 20
+    assert await bus.quiet()
     await asyncio.gather(*publishing)
 
 
-async def test_the_loopback_runners_bus_delivers_everything_twice(make: Make) -> None:
-    bus, heard = make(times=2), []
+async def test_a_bus_that_runs_is_ready(make: Make) -> None:
+    bus = make()
+    await bus.listen("payment", ["booking.created"], noting([]))
+    await bus.start()
+    await bus.ready()
+    await bus.stop()
+    with pytest.raises(Unavailable):
+        await bus.ready()
+
+
+async def test_the_loopback_runners_bus_delivers_everything_twice(tmp_path: Path) -> None:
+    bus, heard = MemoryBus(tmp_path / "parked.db", SystemClock(), times=2), []
     await bus.listen("payment", ["booking.created"], noting(heard))
     await bus.start()
     await bus.publish(letter())
+    await bus.stop()
     assert len(heard) == 2

@@ -14,6 +14,14 @@ from hometrip.kernel.events import Envelope
 Handler = Callable[[Envelope], Awaitable[None]]
 
 
+class Patience(msgspec.Struct, frozen=True):
+    """How a failing handler is treated: the pauses between tries (seconds), and how long a subject waits
+    behind a parked event before it goes on."""
+
+    pauses: tuple[float, ...] = (0.2, 2.0)
+    behind_parked: float = 30.0
+
+
 class Parked(msgspec.Struct, frozen=True):
     """An event that a listener could not handle, with the last reason."""
 

@@ -18,6 +18,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.events import Envelope
 from hometrip.ports.bus import Handler, Parked
+from hometrip.ports.bus import Patience as Patience  # also had from here
 
 log = logging.getLogger("hometrip.bus")
 
@@ -27,15 +28,6 @@ create table if not exists parked (
     tries integer not null, at text not null, replay integer not null default 0,
     primary key (service, event_id)) without rowid
 """
-
-
-class Patience(msgspec.Struct, frozen=True):
-    """How a failing handler is treated: the pauses between tries (seconds), and how long a subject waits
-    behind
-    a parked event before it goes on."""
-
-    pauses: tuple[float, ...] = (0.2, 2.0)
-    behind_parked: float = 30.0
 
 
 class Delivery:
