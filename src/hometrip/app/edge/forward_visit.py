@@ -1,0 +1,119 @@
+"""One request at one instance: the connection that it goes over, until the head of its answer is there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from hometrip.app.edge.forward_body import Upload
+from hometrip.app.edge.forward_memory import Key
+from hometrip.app.edge.forward_pool import Target, Unreached
+from hometrip.app.edge.forward_wire import Lost, Wire
+from hometrip.app.edge.ring import DEADLINE
+from hometrip.kernel.deadline import seconds_left
+from hometrip.kernel.errors import DeadlineExceeded, Unavailable
+from hometrip.kernel.events import current_cause
+from hometrip.services.gateway.contract import AnswerLost, BadAnswer, NoInstance
+from hometrip.services.gateway.rules.answers import Garbage, Head
+from hometrip.services.gateway.rules.circuit import Failure
+from hometrip.services.gateway.rules.requests import Asked, framing_of, head_of
+from hometrip.services.gateway.rules.routing import SAFE, Place
+
+
+class Missed(Exception):
+    """The instance did not answer. `reached`: it may have got the request all the same."""
+
+    def __init__(self, error: Unavailable, target: Target, *, reached: bool) -> None:
+        super().__init__(error.detail)
+        self.error, self.target, self.reached = error, target, reached
+
+
+class Errand(msgspec.Struct):
+    """A request on its way: its service, what is asked, who asks, and until when the answer is waited for."""
+
+    place: Place
+    method: str
+    target: bytes
+    asked: Asked
+    upload: Upload
+    address: bytes
+    key: Key
+    until: float
+
+    @property
+    def harmless(self) -> bool:
+        """Would it change nothing to send it again, though a service may have got it?"""
+        return self.method in SAFE and not self.asked.has_body
+
+
+class Visit:
+    """`head`, then read from `wire`; `end` in any case. `fresh`: over a new connection."""
+
+    def __init__(self, errand: Errand, target: Target, *, fresh: bool) -> None:
+        self.errand, self.target, self._fresh = errand, target, fresh
+        self._wire: Wire | None = None
+        self._answered = False
+        target.enter()
+
+    @property
+    def wire(self) -> Wire:
+        assert self._wire is not None
+        return self._wire
+
+    async def head(self) -> Head:
+        """Raises `Missed` where the instance does not answer."""
+        errand, target = self.errand, self.target
+        wire = None if self._fresh else target.idle_wire(sure=not errand.harmless)
+        try:
+            head = await self._exchange(wire or await target.new_wire())
+        except Unreached as refusal:
+            error = NoInstance(f"{errand.place.service} cannot be reached")
+            raise Missed(error, target, reached=False) from refusal
+        except (Lost, Garbage) as failure:
+            if errand.upload.error is not None:
+                raise errand.upload.error from failure
+            # A connection that was closed while nobody used it says nothing against the instance.
+            if wire is None or isinstance(failure, Garbage) or failure.begun:
+                target.failed(Failure.BROKEN)
+            lost = AnswerLost() if isinstance(failure, Lost) else BadAnswer()
+            raise Missed(lost, target, reached=True) from failure
+        except asyncio.CancelledError:
+            if self._wire is not None and not errand.upload.under_way:
+                target.failed(Failure.BROKEN)  # the time is over, and it was not the sender who took it
+            raise
+        self._answered = True
+        target.answered(head.status)
+        return head
+
+    async def _exchange(self, wire: Wire) -> Head:
+        self._wire, errand = wire, self.errand
+        now = asyncio.get_running_loop().time()
+        head = head_of(
+            errand.method,
+            errand.target,
+            self._own_lines(now),
+            errand.asked,
+            framing_of(errand.method, errand.asked),
+        )
+        wire.ask(head + errand.upload.first_part(), bare=errand.method == "HEAD")
+        errand.upload.go_on(wire)
+        return await wire.head()
+
+    def _own_lines(self, now: float) -> bytes:
+        errand, cause = self.errand, current_cause.get()
+        left = int(seconds_left(errand.until - now) * 1000)
+        if left <= 0:
+            raise DeadlineExceeded
+        lines = b"%b%b: %d\r\nx-forwarded-for: %b\r\nx-request-id: %b\r\n" % (
+            self.target.own_lines(now),
+            DEADLINE,
+            left,
+            errand.address,
+            cause.correlation_id.encode(),
+        )
+        return lines + b"traceparent: %b\r\n" % cause.traceparent.encode() if cause.traceparent else lines
+
+    def end(self) -> None:
+        """The connection waits for another request where this one and its answer are whole."""
+        self.target.leave(self._wire, clean=self._answered and not self.errand.upload.under_way)
