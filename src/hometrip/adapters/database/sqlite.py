@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine
+from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine, inspect
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
 
+from hometrip.adapters.database import schema
 from hometrip.adapters.sqlite import TABLE_NAMES, EventWork, SqliteFile, SqliteOutbox, create_tables
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
@@ -122,11 +123,22 @@ class SqliteTx(SqliteReader, EventWork):
 class SqliteDatabase(SqliteOutbox[SqliteTx]):
     """A service's own relational database in a file; it keeps the promises of `ports.database.Database`.
 
-    Tables and indexes of `metadata` that are missing are created.
+    `scripts` is the folder of the service's migrations: those that are missing are applied when the file is
+    opened; `Unfit` where it is ahead of this code. Without it, tables and indexes of `metadata` that are
+    missing are created.
     """
 
-    def __init__(self, path: Path, *, service: str, clock: Clock, new_id: NewId, metadata: MetaData) -> None:
-        _check(metadata)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        service: str,
+        clock: Clock,
+        new_id: NewId,
+        metadata: MetaData,
+        scripts: Path | None = None,
+    ) -> None:
+        schema.check(metadata, TABLE_NAMES)
         super().__init__(SqliteFile(path), service, clock, new_id)
         self._over: dict[sqlite3.Connection, Connection] = {}
         self._waiting: list[sqlite3.Connection] = []
@@ -135,11 +147,12 @@ class SqliteDatabase(SqliteOutbox[SqliteTx]):
         )
         with self.file.setting_up() as link:
             create_tables(link)
-            core = self._core_over(link)
-            metadata.create_all(core, checkfirst=True)
-            for table in metadata.tables.values():
-                for index in table.indexes:
-                    index.create(core, checkfirst=True)
+            applied = _upgrade(self._core_over(link), metadata, scripts, path)
+        self._done = [f"{service}: applied {revision}" for revision in applied]
+
+    async def migrate(self) -> list[str]:
+        """What was done to the tables when the file was opened, in words; other adapters do it here."""
+        return self._done
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteReader]:
@@ -168,10 +181,21 @@ class SqliteDatabase(SqliteOutbox[SqliteTx]):
         return core
 
 
-def _check(metadata: MetaData) -> None:
-    for table in metadata.tables.values():
-        if table.name in TABLE_NAMES:
-            raise ValueError(f"a table of this name belongs to the storage itself: {table.name}")
-        for column in table.columns:
-            if isinstance(column.type, DateTime) and not column.type.timezone:
-                raise ValueError(f"{column} is not DateTime(timezone=True): instants are aware")
+def _upgrade(core: Connection, metadata: MetaData, scripts: Path | None, path: Path) -> list[str]:
+    """Make the tables what the code needs; which revisions were applied.
+
+    A file without any is given the newest tables at once: they are what the scripts make (a test compares
+    them), and Alembic would take longer to load than everything else that a first start does.
+    """
+    if scripts is None:
+        schema.create_missing(core, metadata)
+        return []
+    version, head = schema.version_of(core), schema.head_of(scripts)
+    schema.must_be_known(version, scripts, str(path))
+    if version == head:
+        return []
+    if version is None and not set(metadata.tables) & set(inspect(core).get_table_names()):
+        schema.create_missing(core, metadata)
+        schema.stamp(core, head)
+        return schema.revisions(scripts)
+    return schema.upgrade(core, scripts)
