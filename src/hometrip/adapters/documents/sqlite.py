@@ -13,7 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from hometrip.adapters.documents.sqlite_fields import Sql, after, cursor_at, order_by, plain_of
+from hometrip.adapters.documents.fields import cursor_at
+from hometrip.adapters.documents.sql import Sql
+from hometrip.adapters.documents.sqlite_fields import order_by, stored_of
 from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf
 from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteOutbox, create_tables, fetch
 from hometrip.kernel.clock import Clock
@@ -95,9 +97,9 @@ class SqliteReader(ABC):
         shelf = self.shelves[of]
         condition, steps = self._condition(shelf, where), shelf.fields.steps_of(sort)
         if cursor is not None:
-            behind = after(sort, steps, cursor)
+            behind = shelf.fields.behind(sort, cursor)
             condition = Sql(f"{condition.text} AND {behind.text}", [*condition.bound, *behind.bound])
-        position = ", ".join(step.sql for step in steps)
+        position = ", ".join(step.said for step in steps)
         rows = self._run(
             f"SELECT id, revision, body, {position} FROM {shelf.table} WHERE {condition.text} "
             f"ORDER BY {order_by(steps)} LIMIT ?",
@@ -115,7 +117,7 @@ class SqliteReader(ABC):
     async def count_by(self, of: Collection[R], field: str, where: Where = EVERY) -> dict[str, int]:
         """As the port says; records without a value are not counted, truths are `true` and `false`."""
         shelf = self.shelves[of]
-        condition, value = self._condition(shelf, where), shelf.fields.sql_of(field)
+        condition, value = self._condition(shelf, where), shelf.fields.say(field)
         rows = self._run(
             f"SELECT {value}, count(*) FROM {shelf.table} WHERE {condition.text} AND {value} IS NOT NULL "
             f"GROUP BY 1 ORDER BY 1",
@@ -157,7 +159,7 @@ class SqliteReader(ABC):
         return Sql(said.text + lives, [*said.bound, *bound])
 
     def _now(self) -> str:
-        return str(plain_of(self.clock.now())).rstrip("Z")
+        return str(stored_of(self.clock.now())).rstrip("Z")
 
 
 class SqliteDocumentTx(SqliteReader, EventWork):

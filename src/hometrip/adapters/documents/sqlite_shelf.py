@@ -14,19 +14,18 @@ import re
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from hometrip.adapters.documents.fields import body_of
 from hometrip.adapters.documents.sqlite_fields import Fields, json_path
 from hometrip.kernel.clock import Clock
 from hometrip.ports.documents import Collection, Index, R
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
-# A time in JSON that is not followed by the Z of UTC; or else a text that looks like one.
-_NOT_UTC = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d{6})?(?:[+-]\d\d:\d\d)?"')
 
 AIDS = "CREATE TABLE IF NOT EXISTS doc_aids (name TEXT PRIMARY KEY, make TEXT NOT NULL, unmake TEXT NOT NULL)"
 
@@ -51,7 +50,6 @@ class Shelf(Generic[R]):
         if not _NAME.fullmatch(of.name):
             raise ValueError(f"not a name for a collection: {of.name!r}")
         self.of, self.table, self.fields = of, f"doc_{of.name}", Fields(of.record)
-        self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(of.record).decode
         self._recent: OrderedDict[str, tuple[int, R]] = OrderedDict()
         # What was read since the last commit of anybody; whoever fills it empties it then.
@@ -67,7 +65,7 @@ class Shelf(Generic[R]):
         )
         self.lives, self.over = "", ""
         if of.expiry is not None:
-            ends = self.fields.sql_of(of.expiry.field)
+            ends = self.fields.say(of.expiry.field)
             # The plus keeps the engine from using the index for this, where another one narrows more.
             self.lives = f"(+{ends} IS NULL OR +{ends} > ?)"
             self.over = f"{ends} <= ?"
@@ -76,10 +74,7 @@ class Shelf(Generic[R]):
 
     def write(self, record: R) -> str:
         """The body of the record; `ValueError` where it has an instant that is not in UTC."""
-        body = self._encode(record)
-        if _NOT_UTC.search(body):
-            _must_be_utc(msgspec.to_builtins(record, builtin_types=(datetime,)))
-        return body.decode()
+        return body_of(record)
 
     def revision_of(self, record_id: str) -> int | None:
         """The revision of this record that was read last."""
@@ -148,7 +143,7 @@ class Shelf(Generic[R]):
                 raise ValueError(f"{index.name}: an index of a list has no other field and no condition")
         if self.of.expiry is not None:
             name = f"{self.table}__expiry"
-            ends = self.fields.sql_of(self.of.expiry.field)
+            ends = self.fields.say(self.of.expiry.field)
             yield Aid("expiry", [f"CREATE INDEX {name} ON {self.table} ({ends})"], [f"DROP INDEX {name}"])
         if self.of.text is not None:
             yield self._text_aid(self.of.text.fields)
@@ -157,7 +152,7 @@ class Shelf(Generic[R]):
 
     def _fields_aid(self, index: Index) -> Aid:
         name = f"{self.table}__{index.name}"
-        fields = [self.fields.sql_of(path) for path in index.fields]
+        fields = [self.fields.say(path) for path in index.fields]
         if not index.unique and "id" not in fields:
             fields.append("id")
         kind = "UNIQUE INDEX" if index.unique else "INDEX"
@@ -250,13 +245,3 @@ def _drop(name: str) -> list[str]:
 def _run_all(link: sqlite3.Connection, statements: Sequence[str]) -> None:
     for statement in statements:
         link.execute(statement)
-
-
-def _must_be_utc(plain: Any) -> None:
-    if isinstance(plain, datetime) and plain.utcoffset() != timedelta():
-        raise ValueError(f"{plain} is not in UTC")
-    if isinstance(plain, dict):
-        plain = [*plain.values()]
-    if isinstance(plain, (list, tuple, set, frozenset)):
-        for part in plain:
-            _must_be_utc(part)
