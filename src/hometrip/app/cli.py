@@ -13,7 +13,7 @@ from uuid import UUID
 import click
 import msgspec
 
-from hometrip.app.settings import BadSettings, Settings, environment, load
+from hometrip.app.settings import SERVICES, BadSettings, Settings, check_split, environment, load
 from hometrip.app.version import VERSION
 from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
 
@@ -71,18 +71,125 @@ data_option = click.option(
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [3001].")
 @click.option("--no-demo", is_flag=True, help="Do not fill an empty folder with the demo.")
-def up(data: Path | None, host: str | None, port: int | None, no_demo: bool) -> None:
-    """Run the whole marketplace in this process."""
+@click.option("--split", is_flag=True, help="Every service its own process, on the engines of the settings.")
+@click.option("--copies", multiple=True, metavar="SERVICE=N", help="With --split: so many processes of it.")
+def up(
+    data: Path | None,
+    host: str | None,
+    port: int | None,
+    no_demo: bool,
+    split: bool,
+    copies: tuple[str, ...],
+) -> None:
+    """Run the whole marketplace: in this process, or with --split in many."""
     from hometrip.app.logs import configure
     from hometrip.app.run import check_place, serve
 
     settings = _settings(data=data, host=host, port=port, demo=False if no_demo else None)
+    wanted = _copies(copies)
+    if copies and not split:
+        raise click.UsageError("--copies goes with --split")
     try:
         check_place(settings)
+        if split:
+            check_split(settings, wanted)
     except BadSettings as bad:
         _give_up(bad)
     configure(settings)
-    _run(lambda: serve(settings))
+    if split:
+        _up_split(settings, wanted)
+    else:
+        _run(lambda: serve(settings))
+
+
+def _copies(given: tuple[str, ...]) -> dict[str, int]:
+    copies = {}
+    for each in given:
+        service, _, number = each.partition("=")
+        if service not in SERVICES or not number.isdigit() or not 1 <= int(number) <= 64:
+            raise click.BadParameter(
+                f"{each!r} is not like booking=2, with one of {', '.join(SERVICES)}", param_hint="--copies"
+            )
+        copies[service] = int(number)
+    return copies
+
+
+def _up_split(settings: Settings, copies: dict[str, int]) -> None:
+    """The schemas first, then the demo, then the processes."""
+    from hometrip.app import split
+    from hometrip.app.migrate import migrate_all
+    from hometrip.app.opening import open_house
+    from hometrip.app.seed import seed as fill
+
+    async def prepare() -> None:
+        for line in await migrate_all(settings):
+            click.echo(line)
+        if settings.demo:
+            async with open_house(settings) as opened:
+                await fill(opened.house)
+
+    _run(prepare)
+    _run(lambda: split.run(settings, copies))
+
+
+@main.command("serve")
+@click.argument("service", type=click.Choice(["gateway", *SERVICES]))
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="So many processes [1].")
+@click.option("--host", help="Address to listen on [127.0.0.1].")
+@click.option("--port", type=int, help="Port to listen on [the service's own].")
+@data_option
+def serve_one(service: str, workers: int, host: str | None, port: int | None, data: Path | None) -> None:
+    """Run one service in this process, on the engines of the settings."""
+    from hometrip.app import split
+    from hometrip.app.logs import configure
+    from hometrip.app.run import serve_gateway, serve_service
+
+    settings = _settings(data=data, host=host, port=port or _port_of(service))
+    try:
+        check_split(settings, {})
+    except BadSettings as bad:
+        _give_up(bad)
+    configure(settings)
+    if workers > 1:
+        _run(lambda: split.run_workers(settings, service, workers))
+    elif service == "gateway":
+        _run(lambda: serve_gateway(settings))
+    else:
+        _run(lambda: serve_service(settings, service))
+
+
+def _port_of(service: str) -> int | None:
+    from hometrip.app.rooms import service_of
+
+    return None if service == "gateway" else service_of(service).port
+
+
+@main.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring every service's database to the schema of this version."""
+    from hometrip.app.logs import configure
+    from hometrip.app.migrate import migrate_all
+
+    settings = _settings(data=data)
+    configure(settings)
+    for line in _run(lambda: migrate_all(settings)):
+        click.echo(line)
+
+
+@main.command()
+@data_option
+def doctor(data: Path | None) -> None:
+    """Look at every engine: reachable, version, rights, schema; exit code 1 where something is wrong."""
+    from hometrip.app import doctor as looking
+    from hometrip.app.logs import configure
+
+    settings = _settings(data=data)
+    configure(msgspec.structs.replace(settings, log_level="error"))
+    found = _run(lambda: looking.examine(settings))
+    for name, finding in found:
+        click.echo(looking.line(name, finding))
+    sys.exit(not all(finding.fine for _, finding in found))
 
 
 @main.group()
@@ -231,27 +338,40 @@ def events_drop(service: str, event_id: UUID, data: Path | None) -> None:
 
 
 def _with_bus(data: Path | None, work: Callable[[Any], Awaitable[None]]) -> None:
-    from hometrip.adapters.bus.memory import MemoryBus
     from hometrip.adapters.clock.system import SystemClock
+    from hometrip.app.engines import bus, outside, parking_of
 
     settings = _settings(data=data)
-    parking = settings.data / "databases" / "parked.db"
-    if not parking.exists():
+    if not outside(settings, "bus") and not parking_of(settings).exists():
         raise click.ClickException(f"{settings.data} holds no marketplace")
 
     async def with_bus() -> None:
-        bus = MemoryBus(parking, SystemClock())
+        opened: Any = bus(settings, SystemClock())
         try:
-            await work(bus)
+            if opening := getattr(opened, "open", None):
+                await opening()
+            await work(opened)
         finally:
-            await bus.stop()
+            await opened.stop()
 
     _run(with_bus)
 
 
 @main.group()
 def keys() -> None:
-    """Keys that sign access tokens."""
+    """Keys that sign: access tokens, and what services tell each other."""
+
+
+@keys.command("services")
+@data_option
+def keys_services(data: Path | None) -> None:
+    """Make the keys by which services know each other, where missing, and publish the public ones."""
+    from hometrip.app.credentials import publish
+    from hometrip.app.split import GATEWAY
+
+    settings = _settings(data=data)
+    for path in publish(settings.data / "secrets", [*SERVICES, GATEWAY]):
+        click.echo(f"wrote {path}")
 
 
 @keys.command("rotate")

@@ -19,9 +19,11 @@ from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app.late import LateFetcher
+from hometrip.app.migrations import scripts_of
 from hometrip.app.settings import BadSettings, Settings, folder_of
+from hometrip.app.timekeeping import clock_of
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.ids import NewId
+from hometrip.kernel.ids import NewId, ids
 from hometrip.kernel.service import Service
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.bus import Bus
@@ -74,6 +76,8 @@ def storage(settings: Settings, port: str, service: Service, clock: Clock, new_i
     """The service's own database (`port` is database or documents)."""
     content = {"metadata" if port == "database" else "collections": service.storage}
     rest = {"service": service.name, "clock": clock, "new_id": new_id, **content}
+    if port == "database":
+        rest["scripts"] = scripts_of(service.name)
     if adapter := outside(settings, port, service.name):
         return adapter(settings.storage_url(port, service.name), **rest)
     folder = folder_of(settings.engine(port, service.name))
@@ -151,7 +155,9 @@ class SharedPorts:
     a process of one service has what that one needs.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, new_id: NewId) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        clock = clock or clock_of(settings.data, sandbox=settings.sandbox)
+        new_id = ids(clock)
         self._makers: dict[Any, Callable[[], Any]] = {
             Clock: lambda: clock,
             NewId: lambda: new_id,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from hometrip.app.tokens import TokenReader
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import Unauthenticated
+from hometrip.kernel.errors import Unauthenticated, Unavailable
 from hometrip.ports.cache import Cache
 from hometrip.services.auth.contract import AuthQuestions
 
@@ -19,6 +20,7 @@ log = logging.getLogger("hometrip.identity")
 
 REVOKED_CHANNEL = "sessions:revoked"
 REFRESH_SECONDS = 4.0
+FIRST_SECONDS = 0.2
 LONGEST_TOKEN = timedelta(days=8)
 
 
@@ -29,16 +31,29 @@ class Identity:
     `wall`, the time on the wall: moving the sandbox's clock past a stay must not sign everybody out.
     """
 
-    def __init__(self, auth: AuthQuestions, cache: Cache, clock: Clock, wall: Clock) -> None:
+    def __init__(
+        self,
+        auth: AuthQuestions,
+        cache: Cache,
+        clock: Clock,
+        wall: Clock,
+        service_of: Callable[[str], str] | None = None,
+    ) -> None:
+        """`service_of` tells whose service token it is (`Unauthenticated` for a bad one); without it there
+        are no other processes of this house, and nobody passes for one.
+        """
         self._auth, self._cache, self._clock, self._wall = auth, cache, clock, wall
+        self._service_of = service_of
         self._reader: TokenReader | None = None
         self._revoked: set[UUID] = set()
         self._asked: datetime | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Goes on asking where auth does not answer yet; until it does, nobody is believed."""
         self._cache.hear(REVOKED_CHANNEL, lambda message: self._revoked.add(UUID(bytes=message)))
-        await self.refresh()
+        with contextlib.suppress(Unavailable):
+            await self.refresh()
         self._refreshing = asyncio.create_task(self._keep_fresh(), name="identity")
 
     async def stop(self) -> None:
@@ -61,15 +76,33 @@ class Identity:
 
     async def _keep_fresh(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS if self.knows_keys else FIRST_SECONDS)
             try:
                 await self.refresh()
             except Exception as error:
                 # The keys and revocations that are known go on being used, and are asked for again.
                 log.warning("auth does not answer", exc_info=error)
 
+    @property
+    def knows_keys(self) -> bool:
+        """Have auth's public keys arrived?"""
+        return self._reader is not None
+
+    async def ready(self) -> None:
+        """Answers, or raises `Unavailable`."""
+        if not self.knows_keys:
+            raise Unavailable("auth has not told its keys yet")
+
+    def sender(self, token: bytes) -> str:
+        """The service of this house that sent a request with this token; nothing for everybody else."""
+        if not token or self._service_of is None:
+            return ""
+        return self._service_of(token.decode("latin-1"))
+
     def caller(self, credential: bytes, *, address: str, user_agent: str, locale: str) -> Caller:
         scheme, _, token = credential.decode("latin-1").partition(" ")
+        if scheme.lower() == "service" and self._service_of is not None:
+            return Caller(service=self._service_of(token.strip()), address=address, user_agent=user_agent)
         if scheme.lower() != "bearer" or self._reader is None:
             raise Unauthenticated("the Authorization header must be `Bearer <access token>`")
         read = self._reader.read(token.strip())

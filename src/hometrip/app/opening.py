@@ -5,19 +5,83 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
 
-from hometrip.app.edge.ring import Ring
-from hometrip.app.edge.routes import ring_of
+from hometrip.app.edge.ring import App, Ring
+from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
+from hometrip.app.identity import Identity
 from hometrip.app.settings import BadSettings, Settings
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import Clock
+from hometrip.kernel.errors import Unavailable
+from hometrip.ports.registry import Instance, Registry
+
+PEERS = "/peers/"
+
+
+class Apart(Protocol):
+    """An application beside the ring: what other services ask of this one."""
+
+    busy: int
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
 class Open:
-    """A house that is there: its application and itself. Not `started` where another process runs it."""
+    """A house that is there: the application at its port, and itself. Not `started` where another process
+    runs it. As one process of many it is an instance that others find through the registry.
+    """
 
-    def __init__(self, house: House, ring: Ring, *, started: bool) -> None:
+    def __init__(
+        self,
+        house: House,
+        ring: Ring,
+        *,
+        started: bool = False,
+        peering: Apart | None = None,
+        identity: Identity | None = None,
+        instance: Instance | None = None,
+    ) -> None:
         self.house, self.ring, self.started = house, ring, started
+        self._peering, self._identity, self._instance = peering, identity, instance
+
+    @property
+    def app(self) -> App:
+        """What is served: the ring, with what other services ask beside it."""
+        ring, peering = self.ring, self._peering
+        if peering is None:
+            return ring
+
+        async def either(scope: Any, receive: Any, send: Any) -> None:
+            asked = scope["type"] == "http" and scope["path"].startswith(PEERS)
+            await (peering if asked else ring)(scope, receive, send)
+
+        return either
+
+    @property
+    def busy(self) -> int:
+        """How many requests are being answered."""
+        return self.ring.busy + (self._peering.busy if self._peering else 0)
+
+    async def join(self) -> None:
+        """Begin the work of one process of many, once it can be reached."""
+        assert self._identity is not None
+        await self.house.start()
+        await self._identity.start()
+        self.started = True
+
+    async def register(self) -> None:
+        """From now on others may send their requests here."""
+        if self._instance:
+            await self.house.shared[Registry].register(self._instance)
+
+    async def leave(self) -> bool:
+        """Others look elsewhere from now on; False where there are none."""
+        if self._instance is None:
+            return False
+        with contextlib.suppress(Unavailable):
+            await self.house.shared[Registry].leave(self._instance)
+        return True
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +97,8 @@ async def open_house(
         if not mine and not beside:
             raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
         house = House(settings, clock=clock, runner=runner)
-        ring, identity = ring_of(house)
+        identity = identity_of(house)
+        ring = ring_of(house, identity, litestar_of(house))
         try:
             await house.open()
             if mine:

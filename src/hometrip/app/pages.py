@@ -8,6 +8,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, select_autoescape
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
@@ -18,10 +19,11 @@ from hometrip.app.edge.problems import OWN_CODES, STATUSES
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC, Caller
-from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
+from hometrip.kernel.errors import HomeTripError, Invalid, NotFound, Unavailable
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.courier import Courier
 from hometrip.services.search.actions import search
+from hometrip.services.search.contract import Results
 from hometrip.services.search.rules.asked import Asked
 
 HTML = "text/html"
@@ -38,24 +40,15 @@ def page(template: str, **words: Any) -> Response[str]:
 
 @get("/", access=PUBLIC, include_in_schema=False)
 async def home(house: NamedDependency[House]) -> Response[str]:
-    wrong = await house.ready()
-    rooms = [
-        {
-            "name": name,
-            "state": "down" if f"{name} storage" in wrong else "up",
-            "storage": type(room.storage).__name__.replace("Sqlite", "SQLite "),
-        }
-        for name, room in house.rooms.items()
-    ]
-    shown = await search(house.rooms["search"].deps, Caller(), Asked(sort="popular", per_page=12))
+    shown = await _popular(house)
     demo_file = house.settings.data / "demo.json"
     return page(
         "home.html",
         version=VERSION,
         sandbox=house.settings.sandbox,
         demo_file=str(demo_file) if demo_file.exists() else "",
-        rooms=rooms,
-        count=shown.total,
+        rooms=await _services(house),
+        count=shown.total if shown else 0,
         homes=[
             {
                 "id": hit.id,
@@ -65,10 +58,40 @@ async def home(house: NamedDependency[House]) -> Response[str]:
                 "price": str(hit.nightly),
                 "rating": hit.rating,
             }
-            for hit in shown.items
+            for hit in (shown.items if shown else ())
         ],
         attribution=ATTRIBUTION,
     )
+
+
+async def _services(house: House) -> list[dict[str, str]]:
+    """Of each service: its name, whether it answers, and where its records are."""
+    if house.elsewhere:
+        there = house.elsewhere.instances()
+        return [
+            {"name": name, "state": "up" if count else "down", "storage": f"{count} running"}
+            for name, count in there.items()
+        ]
+    wrong = await house.ready()
+    return [
+        {
+            "name": name,
+            "state": "down" if f"{name} storage" in wrong else "up",
+            "storage": type(room.storage).__name__.replace("Sqlite", "SQLite "),
+        }
+        for name, room in house.rooms.items()
+    ]
+
+
+async def _popular(house: House) -> Results | None:
+    """Some homes to begin with; none where search does not answer now."""
+    if house.elsewhere is None:
+        return await search(house.rooms["search"].deps, Caller(), Asked(sort="popular", per_page=12))
+    try:
+        found = await house.elsewhere.get("search", "/api/search", {"sort": "popular", "per_page": "12"})
+    except Unavailable:
+        return None
+    return msgspec.json.decode(found, type=Results)
 
 
 @get("/mailbox", access=PUBLIC, include_in_schema=False)

@@ -11,65 +11,106 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from hometrip.app.edge.ring import Ring
 from hometrip.app.memory import give_back
-from hometrip.app.opening import lock_of, open_house
+from hometrip.app.opening import Open, lock_of, open_house
 from hometrip.app.seed import seed
 from hometrip.app.settings import BadSettings, Settings
-from hometrip.app.wiring import House
 
 log = logging.getLogger("hometrip.run")
 
-DRAIN_SECONDS = 25.0
+DRAIN_SECONDS = 20.0
+LEAVE_SECONDS = 1.2
 OPEN_FILES = 65_536
 ROOM_BYTES = 64 << 20
 
 
 async def serve(settings: Settings) -> None:
     """`hometrip up`: until SIGTERM or SIGINT, then drained within 30 s."""
+    async with open_house(settings) as opened:
+        await _serve(opened, _open)
+
+
+async def serve_service(settings: Settings, name: str) -> None:
+    """`hometrip serve <service>`: one service, found by the others through the registry."""
+    from hometrip.app.apart import open_service
+
+    async with open_service(settings, name) as opened:
+        await _serve(opened, _join)
+
+
+async def serve_gateway(settings: Settings) -> None:
+    """`hometrip serve gateway`: the door of a house of many processes."""
+    from hometrip.app.apart import open_gateway
+
+    async with open_gateway(settings) as opened:
+        await _serve(opened, _join)
+
+
+async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]]) -> None:
     _more_files()
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    settings, stopping, loop = opened.house.settings, asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    async with open_house(settings) as opened:
-        server = Server(
-            opened.ring,
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGINL,
-            http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-            websockets=False,
-            backlog=2048,
-            log_level=LogLevels.error,
-        )
-        serving = asyncio.create_task(server.serve(), name="server")
-        try:
-            await _until_listening(settings, serving)
-            opening = opened.house.in_background(_open(opened.house), "opening")
-            stop = asyncio.create_task(stopping.wait(), name="stop")
-            await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
-            if opening.done():
-                await opening
-                await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            opened.house.close_for_business()
-            await _drain(opened.ring, server, serving)
+    server = Server(
+        opened.app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
+        websockets=False,
+        backlog=2048,
+        log_level=LogLevels.error,
+    )
+    serving = asyncio.create_task(server.serve(), name="server")
+    try:
+        await _until_listening(settings, serving)
+        opening = opened.house.in_background(begin(opened), "opening")
+        stop = asyncio.create_task(stopping.wait(), name="stop")
+        await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            await opening
+            await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        opened.house.close_for_business()
+        await _leave(opened)
+        await _drain(opened, server, serving)
 
 
-async def _open(house: House) -> None:
+async def _open(opened: Open) -> None:
     """The demo, where it is wanted, goes on after a stop in the middle of it."""
+    house = opened.house
     if house.settings.demo:
         await seed(house)
     _spare_the_collector()
     house.open_for_business()
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
+
+
+async def _join(opened: Open) -> None:
+    """One process of many: ready once it has joined the others, and its engines answer."""
+    house = opened.house
+    await opened.join()
+    while wrong := {name: why for name, why in (await house.ready()).items() if name != "house"}:
+        log.info("not ready yet", extra={"wrong": wrong})
+        await asyncio.sleep(0.2)
+    _spare_the_collector()
+    house.open_for_business()
+    await opened.register()
+    print(f"HomeTrip is ready at {house.settings.url}", flush=True)
+
+
+async def _leave(opened: Open) -> None:
+    """Whoever shares out the work is told first, and given the time to hear of it."""
+    if await opened.leave():
+        await asyncio.sleep(LEAVE_SECONDS)
 
 
 def _spare_the_collector() -> None:
@@ -91,11 +132,11 @@ async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> N
     raise OSError(f"{settings.host}:{settings.port} does not answer")
 
 
-async def _drain(ring: Ring, server: Server, serving: asyncio.Task[None]) -> None:
+async def _drain(opened: Open, server: Server, serving: asyncio.Task[None]) -> None:
     """Take no new connection, let running requests end."""
     server.stop()  # type: ignore[no-untyped-call]  # granian has no types here
     for _ in range(int(DRAIN_SECONDS / 0.05)):
-        if not ring.busy:
+        if not opened.busy:
             break
         await asyncio.sleep(0.05)
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):

@@ -238,6 +238,35 @@ def _defaults(data: Path) -> dict[str, str]:
 # looking at it
 
 
+def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
+    """Raises `BadSettings` where the services could not be processes of their own on these engines."""
+    wrong = [
+        f"HOMETRIP_{port.upper()}_URL: {_scheme(settings, port)}: lives in one process; many need {needed}"
+        for port, needed in (("bus", "amqp://…"), ("cache", "redis://…"))
+        if _scheme(settings, port) == "memory"
+    ]
+    wrong += [
+        f"HOMETRIP_{port.upper()}_URL: sqlite: has one writer; {service}={number} needs postgresql://…"
+        for service, number in copies.items()
+        for port in OWN_ENGINES
+        if number > 1
+        and urlsplit(settings.engine(port, service)).scheme == "sqlite"
+        and port == _kept_in(service)
+    ]
+    if copies.get("search", 1) > 1 and _scheme(settings, "search") == "tantivy":
+        wrong.append("HOMETRIP_SEARCH_URL: tantivy: has one writer; search=… needs elasticsearch://…")
+    if wrong:
+        raise BadSettings(wrong)
+
+
+def _kept_in(service: str) -> str:
+    """The storage port that a service uses."""
+    from hometrip.app.rooms import deps_fields, service_of
+    from hometrip.ports.database import Database
+
+    return "database" if Database in deps_fields(service_of(service)).values() else "documents"
+
+
 def _with_sandbox(settings: Settings, chosen: bool, wrong: list[str]) -> Settings:
     """On by itself when everything stays on this machine; refused, with the reason, where money or mail
     is real.

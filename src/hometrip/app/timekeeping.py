@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,19 @@ class Processes(Protocol):
 
     async def shift_to(self, shift: timedelta) -> None:
         """Every clock runs ahead by that much from now on."""
+
+
+class Elsewhere(Processes, Protocol):
+    """The processes of a house in which this one is the door."""
+
+    async def history(self, subject: str) -> list[Envelope]:
+        """The events of a subject from every service."""
+
+    async def get(self, service: str, path: str, query: Mapping[str, str]) -> bytes:
+        """What one of a service's own routes answers; `Unavailable` where it does not."""
+
+    def instances(self) -> dict[str, int]:
+        """How many processes of each service there are."""
 
 
 class Here:

@@ -16,18 +16,19 @@ import msgspec
 
 from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.payments.sandbox import SandboxPayments
-from hometrip.adapters.peers.local import Answering, LocalPeers
+from hometrip.adapters.peers.exchange import Answering
+from hometrip.adapters.peers.local import LocalPeers
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app import metrics
 from hometrip.app.engines import SharedPorts, bus, storage
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
 from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings
-from hometrip.app.timekeeping import SETTLE_SECONDS, Here, Timekeeper, clock_of, in_order
+from hometrip.app.timekeeping import SETTLE_SECONDS, Elsewhere, Here, Timekeeper, in_order
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause
-from hometrip.kernel.ids import NewId, ids
+from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Reaction, Service
 from hometrip.kernel.service import Settings as ServiceSettings
 from hometrip.ports.database import Database
@@ -45,6 +46,7 @@ log = logging.getLogger("hometrip.house")
 KEEP = timedelta(days=30)
 WEBHOOK_SECONDS = 1.0
 AGAIN_SECONDS = 0.25
+STOPPING = "the marketplace is stopping"
 
 
 class Runner(msgspec.Struct, frozen=True):
@@ -67,7 +69,7 @@ class House:
     """The services of one process and everything they stand on. `open`, `start`, serve, `stop`.
 
     `services` are those that live in this process; it asks the others through `afar`, which a house with all
-    of them does without.
+    of them does without. The process at the door has none, and keeps time for all of them `elsewhere`.
     """
 
     def __init__(
@@ -76,27 +78,30 @@ class House:
         *,
         services: Sequence[str] = SERVICES,
         afar: Peers | None = None,
+        elsewhere: Elsewhere | None = None,
+        shared: SharedPorts | None = None,
         clock: Clock | None = None,
         runner: Runner = Runner(),
     ) -> None:
         self.settings, self.runner = settings, runner
         for folder in ("databases", "secrets", "mail", "files", "search"):
             (settings.data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.clock: Clock = clock or clock_of(settings.data, sandbox=settings.sandbox)
-        self.new_id: NewId = ids(self.clock)
+        self.shared = shared or SharedPorts(settings, clock=clock)
+        self.clock: Clock = self.shared[Clock]
+        self.new_id: NewId = self.shared[NewId]
         self.bus = bus(settings, self.clock, patience=runner.patience, times=2 if runner.loopback else 1)
         self.peers = LocalPeers(self.answering, twice=runner.loopback)
-        self.services, self.afar = frozenset(services), afar
-        self.shared = SharedPorts(settings, self.clock, self.new_id)
+        self.services, self.afar, self.elsewhere = frozenset(services), afar, elsewhere
         self.rooms: dict[str, Room] = {}
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
         for name in services:
             self._add(service_of(name))
-        self.time = Timekeeper(
-            Here(self._relays(), self._storages().values(), self.bus, self.clock), self.clock, settings.data
-        )
+        self.here = Here(self._relays(), self._storages().values(), self.bus, self.clock)
+        self.time = Timekeeper(self.elsewhere or self.here, self.clock, settings.data)
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
+        # What else must be ready before the house is.
+        self.besides: dict[str, Any] = {}
         self._opening = "the marketplace is being made ready"
         self.started_at = self.clock.now()
 
@@ -138,6 +143,16 @@ class House:
             return self.peers.ask(protocol)
         return self.afar.ask(protocol)
 
+    @property
+    def protocols(self) -> list[type[Any]]:
+        """What the services here answer to others."""
+        return list(self._answers)
+
+    @property
+    def stopping(self) -> str:
+        """Why nothing new is taken, if so."""
+        return STOPPING if self._opening == STOPPING else ""
+
     def answering(self, protocol: type[Any], method: str) -> Answering | None:
         """The function that answers a peer's method, with its service's deps in place."""
         if protocol not in self._answers:
@@ -154,10 +169,8 @@ class House:
 
     async def open(self) -> None:
         """Connect to the engines outside this process; `BadSettings` names every one that cannot be used."""
-        parts = {"bus": self.bus} | self.shared.made()
-        parts |= {f"{name} storage": part for name, part in self._storages().items()}
         wrong = []
-        for name, part in parts.items():
+        for name, part in self._parts().items():
             if opening := getattr(part, "open", None):
                 try:
                     await opening()
@@ -218,7 +231,7 @@ class House:
 
     def close_for_business(self) -> None:
         """No new work from now on: `ready` says so, and whoever shares the work out goes elsewhere."""
-        self._opening = "the marketplace is stopping"
+        self._opening = STOPPING
         for task in self._background:
             task.cancel()
 
@@ -250,9 +263,7 @@ class House:
     async def ready(self) -> dict[str, str]:
         """Each engine and what is wrong with it; nothing when all answer."""
         wrong = {"house": self._opening} if self._opening else {}
-        parts = {"bus": self.bus} | self.shared.made()
-        parts |= {f"{name} storage": part for name, part in self._storages().items()}
-        for name, part in parts.items():
+        for name, part in (self._parts() | self.besides).items():
             if ready := getattr(part, "ready", None):
                 try:
                     await ready()
@@ -309,7 +320,9 @@ class House:
             metrics.EVENTS_PARKED.labels(name).set(parked.count(name))
 
     async def history(self, subject: str) -> list[Envelope]:
-        """The events of a subject from every service here, in the order in which they happened."""
+        """The events of a subject from every service, in the order in which they happened."""
+        if self.elsewhere:
+            return in_order(await self.elsewhere.history(subject))
         return in_order([each for own in self._storages().values() for each in await own.history(subject)])
 
     async def settle(self, within: float | None = SETTLE_SECONDS) -> None:
@@ -317,6 +330,11 @@ class House:
 
     async def advance(self, seconds: float) -> datetime:
         return await self.time.advance(seconds)
+
+    def _parts(self) -> dict[str, Any]:
+        """Everything the house stands on, by name."""
+        storages = {f"{name} storage": part for name, part in self._storages().items()}
+        return {"bus": self.bus} | self.shared.made() | storages
 
     def _storages(self) -> dict[str, Any]:
         return {name: room.storage for name, room in self.rooms.items() if room.storage}

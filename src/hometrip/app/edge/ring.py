@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -15,7 +14,8 @@ from hometrip.app import metrics
 from hometrip.app.edge.problems import PROBLEM, problem_of
 from hometrip.app.identity import Identity
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import DeadlineExceeded, TooLarge, TooMany, Unauthenticated
+from hometrip.kernel.deadline import within
+from hometrip.kernel.errors import TooLarge, TooMany, Unauthenticated, Unavailable
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.ports.cache import Allowance, Cache
@@ -32,6 +32,9 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+# What one process of the house tells another: who it is, and how many milliseconds are left.
+SENDER, DEADLINE = b"x-hometrip-sender", b"x-hometrip-deadline-ms"
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -93,15 +96,14 @@ class Ring:
             if exchange.is_preflight():
                 await exchange.preflight()
                 return
-            scope["caller"] = self._caller(exchange)
+            sender = scope["sender"] = self._identity.sender(exchange.headers.get(SENDER, b""))
+            scope["caller"] = self._caller(exchange, sender)
             scope["limits"] = self._cache if self._settings.limits else None
             await self._count(exchange)
             # Whoever answers GET answers HEAD too; the exchange leaves the body out.
-            inner = scope | {"method": "GET"} if scope["method"] == "HEAD" else scope
-            async with asyncio.timeout(self._settings.seconds):
+            inner = scope | {"method": "GET", "head": True} if scope["method"] == "HEAD" else scope
+            async with within(self._seconds(exchange)):
                 await self._app(inner, exchange.capped(receive), exchange.send)
-        except TimeoutError:
-            await exchange.fail(DeadlineExceeded())
         except Exception as error:
             # Whatever escapes the routes is answered here, so that no engine's message reaches a client.
             await exchange.fail(error)
@@ -111,10 +113,17 @@ class Ring:
     def _request_id(self, headers: dict[bytes, bytes]) -> str:
         return _matching(_REQUEST_ID, headers.get(b"x-request-id")) or self._new_id().hex
 
-    def _caller(self, exchange: Exchange) -> Caller:
+    def _seconds(self, exchange: Exchange) -> float:
+        """What is left of the time that the door gave to the request, or all of ours."""
+        left = exchange.headers.get(DEADLINE, b"") if exchange.scope["sender"] else b""
+        return min(int(left) / 1000, self._settings.seconds) if left.isdigit() else self._settings.seconds
+
+    def _caller(self, exchange: Exchange, sender: str) -> Caller:
         scope, headers = exchange.scope, exchange.headers
         client = scope.get("client")
         address = client[0] if client else ""
+        if sender and (told := headers.get(b"x-forwarded-for")):
+            address = told.decode("latin-1")
         agent = headers.get(b"user-agent", b"").decode("latin-1")[:200]
         locale = headers.get(b"accept-language", b"en").decode("latin-1")[:2].lower()
         credential = headers.get(b"authorization", b"")
@@ -128,15 +137,23 @@ class Ring:
 
     async def _count(self, exchange: Exchange) -> None:
         settings = self._settings
-        if not settings.limits or settings.unlimited.match(exchange.scope["path"]):
-            return
+        if (
+            not settings.limits
+            or settings.unlimited.match(exchange.scope["path"])
+            or exchange.scope["sender"]
+        ):
+            return  # what the door forwards, it has counted
         caller: Caller = exchange.scope["caller"]
         who, most = (
             (f"account:{caller.account_id}", settings.account_limit)
             if caller.account_id
             else (f"address:{caller.address}", settings.anonymous_limit)
         )
-        exchange.allowance = allowance = await self._cache.hit(f"edge:all:{who}", most, 900)
+        try:
+            allowance = await self._cache.hit(f"edge:all:{who}", most, 900)
+        except Unavailable:
+            return  # people go on looking at homes while nobody counts; the doors worth guessing at are shut
+        exchange.allowance = allowance
         if not allowance.allowed:
             metrics.RATE_LIMITED.labels("all").inc()
             raise TooMany(retry_after=round(allowance.reset_after, 1))

@@ -5,7 +5,7 @@ itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Litestar, Router
@@ -17,9 +17,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
+from hometrip.app.edge.inside import INSIDE
 from hometrip.app.edge.operations import OPERATIONS
 from hometrip.app.edge.problems import to_response
-from hometrip.app.edge.ring import Ring, RingSettings
+from hometrip.app.edge.ring import App, Ring, RingSettings
 from hometrip.app.edge.sandbox import SANDBOX
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
@@ -30,12 +31,19 @@ from hometrip.ports.cache import Cache
 from hometrip.services.auth.contract import AuthQuestions
 
 
-def ring_of(house: House) -> tuple[Ring, Identity]:
-    """The application, and who it believes callers to be."""
+def identity_of(house: House, service_of: Callable[[str], str] | None = None) -> Identity:
+    """Who the house believes callers to be; `service_of` tells whose a service token is."""
+    auth = house.ask(AuthQuestions)
+    identity = Identity(auth, house.shared[Cache], house.clock, SystemClock(), service_of)
+    house.besides["identity"] = identity
+    return identity
+
+
+def ring_of(house: House, identity: Identity, app: App) -> Ring:
+    """The ring around an application of this house."""
     settings = house.settings
-    identity = Identity(house.peers.ask(AuthQuestions), house.shared[Cache], house.clock, SystemClock())
-    ring = Ring(
-        litestar_of(house),
+    return Ring(
+        app,
         settings=RingSettings(
             limits=settings.limits,
             anonymous_limit=settings.anonymous_limit,
@@ -48,19 +56,19 @@ def ring_of(house: House) -> tuple[Ring, Identity]:
         cache=house.shared[Cache],
         new_id=house.new_id,
     )
-    return ring, identity
 
 
-def litestar_of(house: House) -> Litestar:
+def litestar_of(house: House, *, door: bool = True) -> Litestar:
+    """The routes of the services here, and of the process itself: what people see, where it is the door."""
     routers = [
         Router("/api", route_handlers=list(room.service.routes), dependencies={"deps": given(room.deps)})
         for room in house.rooms.values()
     ]
-    own: list[Any] = [*OPERATIONS, *PAGES, openapi_document]
-    if house.settings.sandbox:
-        own.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
+    handlers: list[Any] = [*OPERATIONS, openapi_document, *(PAGES if door else INSIDE)]
+    if door and house.settings.sandbox:
+        handlers.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
     return Litestar(
-        route_handlers=[*routers, Router("/", route_handlers=own, dependencies={"house": given(house)})],
+        route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies={"house": given(house)})],
         guards=[admit],
         dependencies={
             "caller": Provide(provide_caller, sync_to_thread=False),

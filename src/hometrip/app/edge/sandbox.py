@@ -12,6 +12,7 @@ from litestar.params import FromQuery, JSONBody
 
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC
+from hometrip.kernel.events import Envelope
 from hometrip.kernel.wire import Answer, Request
 from hometrip.ports.courier import Courier
 
@@ -33,6 +34,10 @@ class Events(Answer):
 
     items: list[dict[str, Any]]
 
+    @classmethod
+    def of(cls, envelopes: list[Envelope]) -> Events:
+        return cls(items=[msgspec.json.decode(msgspec.json.encode(envelope)) for envelope in envelopes])
+
 
 @get("/mailbox", access=PUBLIC, summary="What was sent to an address, newest first")
 async def mailbox(house: NamedDependency[House], to: FromQuery[str] = "") -> Mailbox:
@@ -51,8 +56,7 @@ async def advance(data: JSONBody[Advance], house: NamedDependency[House]) -> Clo
 
 @get("/events", access=PUBLIC, summary="The events of a subject, in order")
 async def events(subject: FromQuery[str], house: NamedDependency[House]) -> Events:
-    envelopes = await house.history(subject)
-    return Events(items=[msgspec.json.decode(msgspec.json.encode(envelope)) for envelope in envelopes])
+    return Events.of(await house.history(subject))
 
 
 SANDBOX: list[Any] = [mailbox, clock, advance, events]

@@ -1,0 +1,66 @@
+"""Opening one process of many: a service by itself, or the gateway before them all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from hometrip.adapters.peers.http import HttpPeers
+from hometrip.app.afar import Afar
+from hometrip.app.credentials import ServiceKeys
+from hometrip.app.edge.forward import Forward
+from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
+from hometrip.app.engines import SharedPorts
+from hometrip.app.opening import Open
+from hometrip.app.peering import Peering
+from hometrip.app.settings import Settings
+from hometrip.app.split import GATEWAY
+from hometrip.app.wiring import House
+from hometrip.kernel.clock import Clock
+from hometrip.ports.registry import Instance, Registry
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
+    """One service of a house of many processes; it asks the others over HTTP. It begins with `join`."""
+    keys = ServiceKeys(settings.data / "secrets", name)
+    shared = SharedPorts(settings)
+    afar = HttpPeers(shared[Registry], keys.token_for)
+    house = House(settings, services=[name], afar=afar, shared=shared)
+    house.besides["keys"] = keys
+    identity = identity_of(house, keys.sender_of)
+    peering = Peering(
+        house.answering, keys.sender_of, protocols=house.protocols, closed=lambda: house.stopping
+    )
+    ring = ring_of(house, identity, litestar_of(house, door=False))
+    instance = Instance(name, f"{name}-{house.new_id()}", settings.url)
+    try:
+        await house.open()
+        yield Open(house, ring, peering=peering, identity=identity, instance=instance)
+    finally:
+        await identity.stop()
+        await house.stop()
+        await afar.close()
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
+    """The door of a house of many processes: no service lives in it, every request is passed on."""
+    keys = ServiceKeys(settings.data / "secrets", GATEWAY)
+    shared = SharedPorts(settings)
+    registry = shared[Registry]
+    afar, elsewhere = HttpPeers(registry, keys.token_for), Afar(registry, keys.token_for, shared[Clock])
+    house = House(settings, services=(), afar=afar, elsewhere=elsewhere, shared=shared)
+    house.besides |= {"keys": keys, "services": elsewhere}
+    identity = identity_of(house, keys.sender_of)
+    forward = Forward(litestar_of(house), registry, keys.token_for, seconds=settings.request_seconds)
+    try:
+        await house.open()
+        await forward.start()
+        yield Open(house, ring_of(house, identity, forward), identity=identity)
+    finally:
+        await identity.stop()
+        await forward.stop()
+        await house.stop()
+        await elsewhere.close()
+        await afar.close()

@@ -1,0 +1,239 @@
+"""`hometrip up --split`: every service a process of its own here, kept running and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from itertools import cycle
+from urllib.parse import quote
+
+import msgspec
+
+from hometrip.app.credentials import publish
+from hometrip.app.settings import SERVICES, Settings
+
+log = logging.getLogger("hometrip.split")
+
+GATEWAY = "gateway"
+COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+# A process that falls is started again after a pause that doubles, up to the last, while it keeps falling.
+FIRST_PAUSE, LAST_PAUSE, STEADY_SECONDS = 0.2, 10.0, 30.0
+GATEWAY_STOP_SECONDS, STOP_SECONDS = 12.0, 16.0
+READY_SECONDS = 120.0
+READY_LINE = b"HomeTrip is ready"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one copy of a service runs."""
+
+    service: str
+    number: int
+    port: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}.{self.number}"
+
+
+def places(settings: Settings, copies: Mapping[str, int]) -> list[Place]:
+    """The gateway on the port of the house, everything else on ports that are free now."""
+    wanted = [(name, number) for name in SERVICES for number in range(1, copies.get(name, 1) + 1)]
+    ports = free_ports(settings.host, len(wanted))
+    services = [Place(name, number, port) for (name, number), port in zip(wanted, ports, strict=True)]
+    return [*services, Place(GATEWAY, 1, settings.port)]
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((host, 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def static_registry(settings: Settings, where: list[Place]) -> str:
+    """The registry's url for processes that find each other by a fixed list."""
+    listed = "&".join(
+        f"{place.service}={quote(f'http://{settings.host}:{place.port}')}"
+        for place in where
+        if place.service != GATEWAY
+    )
+    return f"static:?{listed}"
+
+
+class Child:
+    """One process: started, its lines passed on under its name, started again when it falls."""
+
+    def __init__(self, place: Place, settings: Settings, environment: Mapping[str, str], colour: int) -> None:
+        self.place, self._settings, self._environment = place, settings, environment
+        shown = f"{place.name:15}|"
+        self._head = f"\x1b[{colour}m{shown}\x1b[0m " if sys.stderr.isatty() else f"{shown} "
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.is_ready = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        self._keeping = asyncio.create_task(self._keep(), name=self.place.name)
+
+    async def stop(self, within: float) -> None:
+        """Ask it to drain; after `within` seconds it is ended."""
+        self._stopping = True
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), within)
+            except TimeoutError:
+                log.warning("did not stop in time", extra={"process": self.place.name})
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping:
+            began = time.monotonic()
+            code = await self._run()
+            if self._stopping:
+                return
+            if time.monotonic() - began > STEADY_SECONDS:
+                pause = FIRST_PAUSE
+            log.error(
+                "a process fell; it is started again",
+                extra={"process": self.place.name, "code": code, "in_seconds": pause},
+            )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE)
+
+    async def _run(self) -> int:
+        self.is_ready.clear()
+        place, settings = self.place, self._settings
+        command = [sys.executable, "-m", "hometrip", "serve", place.service, "--port", str(place.port)]
+        command += ["--data", str(settings.data), "--host", settings.host]
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            env=dict(self._environment),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=1 << 20,
+        )
+        assert self._process.stdout
+        while line := await self._line(self._process.stdout):
+            if line.startswith(READY_LINE):
+                self.is_ready.set()
+            sys.stderr.write(self._head + line.decode("utf-8", "replace"))
+        return await self._process.wait()
+
+    @staticmethod
+    async def _line(stream: asyncio.StreamReader) -> bytes:
+        """The next line; of one that is far too long, a part."""
+        try:
+            return await stream.readuntil(b"\n")
+        except asyncio.IncompleteReadError as end:
+            return end.partial
+        except asyncio.LimitOverrunError as long:
+            return await stream.readexactly(long.consumed) + b"\n"
+
+
+class Split:
+    """All processes of the house. `start`, `replace_all` for a rolling restart, `stop`."""
+
+    def __init__(self, settings: Settings, where: list[Place], environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = dict(environment) | {"HOMETRIP_SANDBOX": "on" if settings.sandbox else "off"}
+        self._fixed = settings.registry_url.startswith("static:")
+        if self._fixed and any(place.service == GATEWAY for place in where):
+            self._environment["HOMETRIP_REGISTRY_URL"] = static_registry(settings, where)
+        self._colours = cycle(COLOURS)
+        self.children = [self._child(place) for place in where]
+
+    def _child(self, place: Place) -> Child:
+        return Child(place, self._settings, self._environment, next(self._colours))
+
+    async def start(self) -> None:
+        """Returns when every process is ready; `TimeoutError` names those that are not after a while."""
+        for child in self.children:
+            child.start()
+        late = await self._not_ready(self.children)
+        if late:
+            raise TimeoutError(f"not ready after {READY_SECONDS:.0f} s: {', '.join(late)}")
+
+    async def _not_ready(self, children: list[Child]) -> list[str]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                await asyncio.gather(*(child.is_ready.wait() for child in children))
+        return [child.place.name for child in children if not child.is_ready.is_set()]
+
+    async def replace_all(self) -> None:
+        """One process after the other: its successor is ready before it is told to go."""
+        for child in [child for child in self.children if child.place.service != GATEWAY]:
+            port = child.place.port if self._fixed else free_ports(self._settings.host, 1)[0]
+            if self._fixed:  # nobody can be told of another port
+                await child.stop(STOP_SECONDS)
+            successor = self._child(msgspec.structs.replace(child.place, port=port))
+            successor.start()
+            if late := await self._not_ready([successor]):
+                log.error("the successor is not ready; the old process stays", extra={"process": late[0]})
+                await successor.stop(STOP_SECONDS)
+                continue
+            self.children[self.children.index(child)] = successor
+            if not self._fixed:
+                await child.stop(STOP_SECONDS)
+        log.info("every process was replaced")
+
+    async def stop(self) -> None:
+        """The door first, then what is behind it."""
+        door = [child for child in self.children if child.place.service == GATEWAY]
+        await asyncio.gather(*(child.stop(GATEWAY_STOP_SECONDS) for child in door))
+        rest = [child for child in self.children if child not in door]
+        await asyncio.gather(*(child.stop(STOP_SECONDS) for child in rest))
+
+
+async def run(settings: Settings, copies: Mapping[str, int]) -> None:
+    """`hometrip up --split`: all services and the gateway."""
+    where = places(settings, copies)
+    publish(settings.data / "secrets", {place.service for place in where})
+    await _keep(Split(settings, where, os.environ), f"HomeTrip is ready at {settings.url}")
+
+
+async def run_workers(settings: Settings, service: str, workers: int) -> None:
+    """`hometrip serve SERVICE --workers N`: the first on the port of the settings."""
+    ports = [settings.port, *free_ports(settings.host, workers - 1)]
+    where = [Place(service, number, port) for number, port in enumerate(ports, 1)]
+    await _keep(Split(settings, where, os.environ), f"{workers} processes of {service} are ready")
+
+
+async def _keep(split: Split, ready: str) -> None:
+    """Until SIGTERM or SIGINT; SIGHUP replaces every process, one after the other."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    replacing: list[asyncio.Task[None]] = []
+    loop.add_signal_handler(signal.SIGHUP, lambda: replacing.append(asyncio.create_task(split.replace_all())))
+    try:
+        starting = asyncio.create_task(split.start())
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            print(ready, flush=True)
+            await stop
+        starting.cancel()
+    finally:
+        for task in replacing:
+            task.cancel()
+        await split.stop()
