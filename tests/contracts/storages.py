@@ -12,6 +12,7 @@ from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Uuid,
 from engines import url_of
 from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
+from hometrip.adapters.documents.postgres import PostgresDocuments
 from hometrip.adapters.documents.sqlite import SqliteDocuments
 from hometrip.adapters.postgres import drop_database
 from hometrip.kernel.clock import Clock
@@ -74,8 +75,9 @@ async def cleared(folder: Path) -> None:
 
 
 async def opened(storage: Any) -> Any:
-    """One on an engine outside of this process is opened before it is used."""
+    """One on an engine outside of this process is made and opened before it is used."""
     if hasattr(storage, "open"):
+        await storage.migrate()
         await storage.open()
     return storage
 
@@ -142,4 +144,5 @@ STORAGES: dict[str, Relational | Documentary] = {
     "adapters.database.sqlite": Relational(SqliteDatabase),
     "adapters.database.postgres": Relational(PostgresDatabase, postgres_at, pool=1),
     "adapters.documents.sqlite": Documentary(SqliteDocuments),
+    "adapters.documents.postgres": Documentary(PostgresDocuments, postgres_at, pool=1),
 }

@@ -6,6 +6,7 @@ import enum
 import functools
 import operator
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from storages import cleared, file_at, opened, postgres_at
+
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.adapters.documents.postgres import PostgresDocuments
 from hometrip.adapters.documents.sqlite import SqliteDocuments
 from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound, Unavailable, VersionMismatch
@@ -46,7 +52,11 @@ from hometrip.ports.documents import (
     within,
 )
 
-ADAPTERS: dict[str, Callable[..., Any]] = {"adapters.documents.sqlite": SqliteDocuments}
+# Each adapter, and where the content of a test's folder is.
+ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
+    "adapters.documents.sqlite": (SqliteDocuments, file_at),
+    "adapters.documents.postgres": (PostgresDocuments, postgres_at),
+}
 NOON = utc(2027, 4, 14, 12)
 
 
@@ -121,19 +131,44 @@ def clock() -> MovableClock:
     return MovableClock(SystemClock(), frozen_at=NOON)
 
 
+class Place:
+    """The content of one test; `open` gives another instance over it."""
+
+    def __init__(self, name: str, folder: Path, clock: MovableClock) -> None:
+        self.name, self.folder, self.clock = name, folder, clock
+        self._opened: list[Any] = []
+
+    def make(self, *collections: Collection[Any]) -> Any:
+        adapter, at = ADAPTERS[self.name]
+        made = adapter(
+            at(self.folder),
+            service="things",
+            clock=self.clock,
+            new_id=ids(self.clock),
+            collections=collections or [THINGS, HOMES, KEYS],
+        )
+        self._opened.append(made)
+        return made
+
+    async def open(self, *collections: Collection[Any]) -> Any:
+        return await opened(self.make(*collections))
+
+    async def close(self) -> None:
+        for storage in self._opened:
+            await storage.close()
+        await cleared(self.folder)
+
+
 @pytest.fixture(params=ADAPTERS)
-async def documents(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock
-) -> AsyncIterator[Any]:
-    opened = ADAPTERS[request.param](
-        tmp_path / "things.db",
-        service="things",
-        clock=clock,
-        new_id=ids(clock),
-        collections=[THINGS, HOMES, KEYS],
-    )
-    yield opened
-    await opened.close()
+async def place(request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock) -> AsyncIterator[Place]:
+    found = Place(request.param, tmp_path, clock)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def documents(place: Place) -> Any:
+    return await place.open()
 
 
 async def insert(documents: Any, of: Collection[Any], *records: Record) -> None:
