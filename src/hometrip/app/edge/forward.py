@@ -166,6 +166,8 @@ class Forward:
                 return
             if errand.upload.error is not None:
                 raise errand.upload.error from failure
+            if not answer.begun:
+                raise visit.missed(failure) from failure
             visit.target.failed(Failure.BROKEN)
             raise AnswerLost from failure
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from typing import Any
 
 from hometrip.app.edge.forward_wire import Lost, Wire
 from hometrip.app.edge.ring import Receive, Scope, Send
@@ -120,25 +119,24 @@ class Answer:
         may = not self._bare and may_pack(head)
         packer = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if may and self._packs else None
         headers = packed(head.headers, None) if packer else unpacked(head.headers) if may else head.headers
-        self.begun = True
-        await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
         watching = asyncio.create_task(_watch(receive, wire), name="watch") if receive else None
         try:
-            while data := await wire.chunk():
+            # Until the first bytes are there, the answer may still become another one.
+            data = await wire.chunk()
+            self.begun = True
+            await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
+            while data:
                 # What has no known length may be waited for part by part.
                 if packer:
                     flush = head.length is None
                     data = packer.compress(data) + (packer.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
                 if data:
-                    await self._send(_part(data))
+                    await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                data = await wire.chunk()
         finally:
             if watching is not None:
                 watching.cancel()
         await self._send({"type": "http.response.body", "body": packer.flush() if packer else b""})
-
-
-def _part(data: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": data, "more_body": True}
 
 
 async def _watch(receive: Receive, wire: Wire) -> None:

@@ -183,6 +183,7 @@ class Targets:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+            self._sweeping = None
         for target in self._known.values():
             target.close()
         self._known.clear()

@@ -74,10 +74,8 @@ class Visit:
             if errand.upload.error is not None:
                 raise errand.upload.error from failure
             # A connection that was closed while nobody used it says nothing against the instance.
-            if wire is None or isinstance(failure, Garbage) or failure.begun:
-                target.failed(Failure.BROKEN)
-            lost = AnswerLost() if isinstance(failure, Lost) else BadAnswer()
-            raise Missed(lost, target, reached=True) from failure
+            was_idle = wire is not None and isinstance(failure, Lost) and not failure.begun
+            raise self.missed(failure, blamed=not was_idle) from failure
         except asyncio.CancelledError:
             if self._wire is not None and not errand.upload.under_way:
                 target.failed(Failure.BROKEN)  # the time is over, and it was not the sender who took it
@@ -85,6 +83,13 @@ class Visit:
         self._answered = True
         target.answered(head.status)
         return head
+
+    def missed(self, failure: Lost | Garbage, *, blamed: bool = True) -> Missed:
+        """What is to be raised where the answer did not come; `blamed`: it is the instance's fault."""
+        if blamed:
+            self.target.failed(Failure.BROKEN)
+        error = AnswerLost() if isinstance(failure, Lost) else BadAnswer()
+        return Missed(error, self.target, reached=True)
 
     async def _exchange(self, wire: Wire) -> Head:
         self._wire, errand = wire, self.errand
