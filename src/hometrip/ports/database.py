@@ -29,16 +29,28 @@ class Tx(Reader, EventTx, Protocol):
     """One short transaction; it sees its own writes."""
 
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
-        """Run a write, once or for each of `rows`; how many rows it touched."""
+        """Run a write, once or for each of `rows`; how many rows it touched.
+
+        One that is refused (`IntegrityError`) has no effect, and the block may go on without it.
+        """
+
+    async def lock(self, name: str) -> None:
+        """Until the end of the block nobody else has this name: for what is decided on a sum, a count or the
+        absence of a row, which no row can be locked for. Take locks before what they guard is read.
+        """
 
 
 class Database(Outbox, Protocol):
     """A service's own relational database.
 
     - `transaction()` commits at the end of the block, or rolls back all of it when the block raises.
-    - Once the block has ended, what it wrote is on disk. Transactions are serializable, or refused and run
-      again
-      by the caller's retry (`Unavailable`); on SQLite there is one writer at a time and readers beside it.
+    - Once the block has ended, what it wrote is on disk.
+    - A statement sees what others have committed before it began, and what its own block wrote. What keys and
+      the conditions of an UPDATE do not referee is decided on rows that were read `with_for_update()` (others
+      wait, and then see what became of them) or under `Tx.lock`. In `read()` the former is no more than a
+      read.
+    - Of blocks that wait for each other one is refused (`Contended`). On SQLite there is one writer at a time
+      and readers beside it, so that blocks never wait for each other.
     - An event emitted in it is published after the commit, and only then.
     """
 

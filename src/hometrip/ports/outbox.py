@@ -11,8 +11,17 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope, Event
 from hometrip.kernel.once import Once
+
+
+class Contended(Unavailable):
+    """Another was changing the same at this moment. Nothing of it has happened: it may be run again at
+    once.
+    """
+
+    code = "contended"
 
 
 class Unsent(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import NullPool, Uuid
+from sqlalchemy import Integer, NullPool, Uuid
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgDateTime, PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -34,7 +34,13 @@ class Instant(AsyncpgDateTime):
 
 
 class HomeTripCompiler(PGCompiler_asyncpg):
-    """The least and the greatest id, which the server itself does not know before its version 18."""
+    """The least and the greatest id, which the server itself does not know before its version 18; and sums of
+    whole numbers, which are whole numbers.
+    """
+
+    def visit_sum_func(self, function: FunctionElement[Any], **more: Any) -> str:
+        summed = f"sum{self.process(function.clause_expr, **more)}"
+        return f"CAST({summed} AS BIGINT)" if isinstance(function.type, Integer) else summed
 
     def visit_min_func(self, function: FunctionElement[Any], **more: Any) -> str:
         return self._of_ids("min", function, **more)

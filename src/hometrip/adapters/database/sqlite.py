@@ -104,6 +104,9 @@ class SqliteTx(SqliteReader, EventWork):
         SqliteReader.end(self)
         EventWork.end(self)
 
+    async def lock(self, name: str) -> None:
+        """There is one writer at a time: whoever is in a block has every name."""
+
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
         """A statement over `rows` is refused as a whole, like one over a single row."""
         if rows is None or len(rows) == 1:

@@ -8,16 +8,15 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from hometrip.kernel.errors import Unavailable
+from hometrip.ports.outbox import Contended
 
 log = logging.getLogger("hometrip.postgres")
 
 # What a connection may raise, the engine's own failures among it.
 ENGINE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CONTENDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 # By SQLSTATE, or by its class (the first two characters).
 _REFUSALS = {
-    "40001": "another was changing the same at this moment",
-    "40P01": "another was changing the same at this moment",
-    "55P03": "another is changing the same for too long",
     "57014": "the database took too long",
     "25006": "the database takes no writes",
     "25P03": "the transaction was left idle for too long",
@@ -39,6 +38,9 @@ def refusal_of(error: BaseException | None) -> Unavailable | None:
     reason = _of_the_engine(error)
     if reason is None:
         return None
+    if isinstance(reason, CONTENDED):
+        log.warning("%s: %s", type(reason).__name__, reason)
+        return Contended()
     detail = _detail_of(reason)
     if detail is not None:
         log.warning("%s: %s: %s", detail, type(reason).__name__, reason)

@@ -154,7 +154,7 @@ async def verify_email(deps: Deps, caller: Caller, token: str) -> Tokens:
     """
     opened = mail_tokens.opened(_mail_secret(deps), token, VERIFY_EMAIL, deps.now())
     async with deps.db.transaction() as tx:
-        account = await store.get(tx, opened.account_id)
+        account = await store.held(tx, opened.account_id)
         if account is None or opened.state != mail_tokens.sign_up_state(account.password_hash or ""):
             raise BadToken
         sessions.must_be_open(account)

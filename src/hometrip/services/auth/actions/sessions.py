@@ -92,7 +92,7 @@ async def login(deps: Deps, caller: Caller, email: str, password: str) -> Tokens
 
 async def _still(tx: Tx, verified: Account) -> Account:
     """The account as it is now, if the password that was just verified is still its own."""
-    account = await account_store.get(tx, verified.id)
+    account = await account_store.held(tx, verified.id)
     if account is None or account.password_hash != verified.password_hash:
         raise BadCredentials
     must_be_open(account)
@@ -247,9 +247,12 @@ async def announce(deps: Deps, ids: Iterable[UUID]) -> None:
 
 
 async def alive(reader: Reader, caller: Caller) -> Account:
-    """The caller's account, if the session is still alive here, where it is known first."""
+    """The caller's account, if the session is still alive here, where it is known first.
+
+    In a transaction nobody else changes the account until that ends.
+    """
+    account = await account_store.held(reader, caller.id)
     session = await store.session(reader, caller.session)
-    account = await account_store.get(reader, caller.id)
     if session is None or session.revoked_at is not None or account is None:
         raise Unauthenticated("this session has ended")
     return account

@@ -46,6 +46,12 @@ async def get(reader: Reader, account_id: UUID) -> Account | None:
     return _account(await reader.row(select(accounts).where(accounts.c.id == account_id)))
 
 
+async def held(db: Reader, account_id: UUID) -> Account | None:
+    """As `get`; in a transaction nobody else changes it until that ends."""
+    mine = select(accounts).where(accounts.c.id == account_id)
+    return _account(await db.row(mine.with_for_update(key_share=True)))
+
+
 async def by_email(reader: Reader, email_key: str) -> Account | None:
     return _account(await reader.row(select(accounts).where(accounts.c.email_key == email_key)))
 

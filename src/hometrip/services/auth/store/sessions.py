@@ -84,11 +84,17 @@ async def add_token(
 
 
 async def token(reader: Reader, fingerprint: bytes) -> Any | None:
-    """`session_id`, `number`, `expires_at`, `used_at`, `successor`, and the session's `newest`."""
+    """`session_id`, `number`, `expires_at`, `used_at`, `successor`, and the session's `newest`.
+
+    Of two that rotate it at once, the second waits here and sees what the first did.
+    """
     joined = refresh_tokens.join(sessions, sessions.c.id == refresh_tokens.c.session_id)
     columns = (*refresh_tokens.c, sessions.c.newest, sessions.c.account_id, sessions.c.revoked_at)
     return await reader.row(
-        select(*columns).select_from(joined).where(refresh_tokens.c.fingerprint == fingerprint)
+        select(*columns)
+        .select_from(joined)
+        .where(refresh_tokens.c.fingerprint == fingerprint)
+        .with_for_update(key_share=True)
     )
 
 

@@ -71,6 +71,7 @@ async def _cancelled(
     """`mover` is who the history names, `by` whose cancellation it counts as."""
     free = await end_change(tx, live, now, "the booking was cancelled")
     moved_on = moved(free, verb, mover, now, why or None)
+    await tx.lock(f"fees/{live.guest_id}")  # they are counted, over all bookings of the guest
     told = cancellation(live, by, now, await store.bookings.fees_returned(tx, live.guest_id, now))
     kept = kept_split(live, told)
     after = replace(moved_on, cancellation=told, kept=kept if live.confirmed_at else None)

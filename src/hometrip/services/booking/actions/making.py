@@ -114,6 +114,7 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
 
 async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:
     """One hold per guest and home: an earlier one that nobody paid makes room for this one."""
+    await tx.lock(f"hold/{booking.guest_id}/{booking.listing_id}")
     for earlier in await store.bookings.unpaid_holds(tx, booking.guest_id, booking.listing_id):
         ended = moved(earlier, "expire", SYSTEM, deps.clock.now(), "replaced by a newer booking of the guest")
         ended = await store.bookings.change(tx, earlier, ended)

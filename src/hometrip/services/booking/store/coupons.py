@@ -24,7 +24,8 @@ _SPENT = ("pending", "confirmed", "checked_in", "completed")
 
 
 async def find(db: Reader, code: str) -> Coupon | None:
-    row = await db.row(select(coupons).where(coupons.c.code == code.upper()))
+    """In a transaction nobody else spends or changes it until that ends, so that its uses can be counted."""
+    row = await db.row(select(coupons).where(coupons.c.code == code.upper()).with_for_update())
     return _coupon_of(row) if row else None
 
 

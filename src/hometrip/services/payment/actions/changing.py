@@ -17,7 +17,7 @@ from hometrip.services.booking.contract import (
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deposits import let_deposit_go, plan_deposit
-from hometrip.services.payment.actions.deps import BalanceDue, Deps
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, lock_books
 from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.plans import keep_plan
@@ -26,6 +26,7 @@ from hometrip.services.payment.actions.refunding import give_back, give_payment_
 
 async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     """Booking has reckoned with what was paid; what is still to come is planned."""
+    await lock_books(tx, booking.booking_id)
     await _keep(tx, booking)
     await store.count_with(tx, booking.booking_id)
     await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
@@ -36,6 +37,7 @@ async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
 async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
     """Booking has seen a payment and cannot have it: all of what it has not reckoned with goes back, or that
     payment alone."""
+    await lock_books(tx, event.booking_id)
     for payment in await store.payments_of(tx, event.booking_id):
         if payment.counted or payment.part == rules.DEPOSIT or event.payment_id not in (None, payment.id):
             continue
@@ -54,6 +56,7 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
     now on.
     """
     booking_id, kept = event.booking_id, event.kept
+    await lock_books(tx, booking_id)
     if event.penalty:
         lines = rules.penalty(event.penalty, event.booking.host_id)
         now, entry_id = deps.clock.now(), deps.new_id()
@@ -91,6 +94,7 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     """A dearer booking was paid for before; of a cheaper one the difference comes off what is still to be
     paid, then goes back."""
     booking = event.booking
+    await lock_books(tx, event.booking_id)
     await _keep(tx, booking)
     await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
     await plan_deposit(deps, tx, booking)
@@ -132,12 +136,14 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
 
 async def disputed(deps: Deps, tx: Tx, event: DisputeOpened) -> None:
     """Nothing is paid out for the booking meanwhile."""
+    await lock_books(tx, event.booking_id)
     await store.open_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
     await replan(deps, tx, event.booking_id)
 
 
 async def resolved(deps: Deps, tx: Tx, event: DisputeResolved) -> None:
     """What was agreed goes back, each share falls to what it keeps, and pay-outs go on."""
+    await lock_books(tx, event.booking_id)
     await store.close_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
     taken = await _taken(tx, event.booking_id)
     if taken:

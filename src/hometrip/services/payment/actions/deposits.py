@@ -16,7 +16,15 @@ from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefuse
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord, claim_of, deposit_of
-from hometrip.services.payment.actions.deps import ClaimAnswerDue, DepositDue, DepositEnds, Deps, again, told
+from hometrip.services.payment.actions.deps import (
+    ClaimAnswerDue,
+    DepositDue,
+    DepositEnds,
+    Deps,
+    again,
+    lock_books,
+    told,
+)
 from hometrip.services.payment.actions.opening import Wanted, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
 from hometrip.services.payment.contract import DepositClaimed, DepositFailed
@@ -111,6 +119,7 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
     tried = deposit.tries + 1
     at = rules.next_try(rules.DEPOSIT_TRIES, tried, deposit.hold_at)
     async with deps.db.transaction() as tx:
+        await lock_books(tx, deposit.booking_id)
         status = "failed" if at is None else "planned"
         if not await store.move_deposit(tx, deposit.booking_id, "planned", tries=tried, status=status):
             return
@@ -125,6 +134,7 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
 async def end_deposit(deps: Deps, booking_id: UUID) -> None:
     """What the timer does 14 days after check-out: released, unless a claim is open, which decides then."""
     async with deps.db.transaction() as tx:
+        await lock_books(tx, booking_id)
         await _release(deps, tx, booking_id)
 
 
@@ -154,6 +164,7 @@ async def claim(
     hours to answer."""
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
+        await lock_books(tx, booking_id)
         held = await store.deposit_of(tx, booking_id)
         stay = await store.stay_of(tx, booking_id)
         payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
@@ -230,6 +241,7 @@ async def _grant(deps: Deps, tx: Tx, made: store.Claim, amount: Money) -> None:
 
 
 async def _claimed(tx: Tx, booking_id: UUID, claim_id: UUID) -> tuple[store.Deposit, store.Claim]:
+    await lock_books(tx, booking_id)
     held, made = await store.deposit_of(tx, booking_id), await store.claim_on(tx, booking_id)
     if held is None or made is None or made.id != claim_id:
         raise NotFound

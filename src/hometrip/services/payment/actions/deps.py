@@ -110,6 +110,14 @@ class TransferDue(Event):
 Errand = PaymentLookDue | RefundDue | TransferDue | BalanceDue | DepositDue
 
 
+async def lock_books(tx: Tx, booking_id: UUID) -> None:
+    """The books of a booking are one transaction's at a time, so that what it counts in them stays true.
+
+    Whoever needs more than one row of a booking's money begins with this, so that none waits for the other.
+    """
+    await tx.lock(f"books/{booking_id}")
+
+
 async def again(deps: Deps, tx: Tx, errand: Errand) -> None:
     """The same errand once more, `tries` counted, after a wait that grows; the key keeps it from doubling."""
     await tx.emit_later(errand, deps.clock.now() + rules.wait(errand.tries))

@@ -21,7 +21,15 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import Card, IntentError, ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
-from hometrip.services.payment.actions.deps import BalanceDue, DepositEnds, Deps, PaymentLookDue, again, told
+from hometrip.services.payment.actions.deps import (
+    BalanceDue,
+    DepositEnds,
+    Deps,
+    PaymentLookDue,
+    again,
+    lock_books,
+    told,
+)
 from hometrip.services.payment.actions.papering import INVOICE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.refunding import give_payment_back
@@ -103,6 +111,7 @@ async def settle(
     what differs from what is known has an effect. `quiet` leaves it to the caller to tell of a decline.
     """
     async with deps.db.transaction() as tx:
+        await lock_books(tx, await store.booking_of(tx, payment_id))
         before = await store.payment(tx, payment_id)
         if rules.moves_on(before.status, intent) and (
             attempt == before.attempt or rules.tells_more(before, intent)

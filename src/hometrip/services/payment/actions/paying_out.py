@@ -10,7 +10,7 @@ from hometrip.kernel.money import Money, zero
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefused
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import Deps, PayoutDue, TransferDue, again
+from hometrip.services.payment.actions.deps import Deps, PayoutDue, TransferDue, again, lock_books
 from hometrip.services.payment.contract import PayoutCompleted, PayoutFailed, PayoutInitiated
 
 DECIDED = ("initiated", "completed", "failed")
@@ -23,6 +23,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     stays as it is; where that was everything and more is owed, it is paid at once. Nothing is paid while a
     dispute is open, and nothing where nothing is owed.
     """
+    await lock_books(tx, booking_id)
     stay = await store.stay_of(tx, booking_id)
     if stay is None:
         return
@@ -90,7 +91,10 @@ async def _earned_and_owed(tx: Tx, stay: store.Stay) -> tuple[Money, Money]:
 async def pay_out(deps: Deps, payout_id: UUID) -> None:
     """On its day: what the host is owed for the booking by then is taken from the journal and sent."""
     now = deps.clock.now()
+    async with deps.db.read() as db:
+        booking_id = (await store.payout(db, payout_id)).booking_id
     async with deps.db.transaction() as tx:
+        await lock_books(tx, booking_id)
         payout = await store.payout(tx, payout_id)
         stay = await store.stay_of(tx, payout.booking_id)
         if payout.status != "due" or payout.due_at > now or stay is None:
@@ -116,6 +120,7 @@ async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> 
 
     The money stays at the provider; it only moves from this booking's story to those others'.
     """
+    await tx.lock(f"debts/{payout.host_id}")  # of two pay-outs at once, one takes a debt
     left, now, account = owed, deps.clock.now(), rules.host_payable(payout.host_id)
     for booking_id, debt in await store.debts(tx, account, owed.currency):
         taken = min(debt, left)

@@ -6,7 +6,7 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import BalanceDue, Deps, again, told
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, again, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
@@ -71,6 +71,7 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:
     at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, plan.due_at)
     async with deps.db.transaction() as tx:
+        await lock_books(tx, plan.booking_id)
         status = "failed" if at is None else "waiting"
         if not await store.move_plan(tx, plan, tries=plan.tries + 1, status=status):
             return

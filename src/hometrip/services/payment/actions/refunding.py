@@ -12,7 +12,7 @@ from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefuse
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
-from hometrip.services.payment.actions.deps import Deps, RefundDue, again, told
+from hometrip.services.payment.actions.deps import Deps, RefundDue, again, lock_books, told
 from hometrip.services.payment.actions.papering import CREDIT_NOTE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.contract import (
@@ -30,6 +30,7 @@ async def refund(
     refund_id = deps.new_id()
     async with deps.db.transaction() as tx:
         await tx.once(once)
+        await lock_books(tx, await store.booking_of(tx, payment_id))
         payment = await store.payment(tx, payment_id)
         left = payment.captured - payment.promised_back
         if not payment.captured or payment.part == rules.DEPOSIT:
@@ -156,6 +157,7 @@ async def _sent(
         return
     now, amount = deps.clock.now(), wanted.amount
     async with deps.db.transaction() as tx:
+        await lock_books(tx, payment.booking_id)
         ends = {"status": "completed", "provider_id": sent.id, "completed_at": now}
         if not await store.end_refund(tx, wanted.id, **ends):
             return

@@ -31,6 +31,7 @@ from hometrip.services.payment.store.money_back import (
 )
 from hometrip.services.payment.store.money_in import (
     add_payment,
+    booking_of,
     change_payment,
     count_with,
     every_payment,
@@ -105,6 +106,7 @@ __all__ = [
     "add_plan",
     "add_refund",
     "balances",
+    "booking_of",
     "change_payment",
     "change_payout",
     "claim_on",

@@ -37,6 +37,14 @@ async def payment(db: Reader, payment_id: UUID) -> Payment:
     return found
 
 
+async def booking_of(db: Reader, payment_id: UUID) -> UUID:
+    """Which booking it is for; `NotFound` where there is none. Locks nothing."""
+    found: UUID | None = await db.value(select(payments.c.booking_id).where(payments.c.id == payment_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
 async def payment_at_provider(db: Reader, provider_id: str) -> Payment | None:
     return await one_of(db, Payment, payments, payments.c.provider_id == provider_id)
 

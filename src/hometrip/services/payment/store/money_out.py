@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    and_,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
@@ -54,8 +49,9 @@ async def account_of(db: Reader, host_id: UUID) -> str | None:
 
 
 async def keep_account(tx: Tx, host_id: UUID, provider_id: str) -> None:
-    if await account_of(tx, host_id) is None:
-        await tx.execute(insert(host_accounts).values(host_id=host_id, provider_id=provider_id))
+    """The first that is kept stays."""
+    kept = insert(host_accounts).values(host_id=host_id, provider_id=provider_id)
+    await tx.execute(kept.on_conflict_do_nothing())
 
 
 async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
@@ -17,10 +18,11 @@ from hometrip.services.payment.store.tables import counters, entries, invoices, 
 async def next_number(tx: Tx, series: str) -> int:
     """One more than the last of the series. Whoever asks at the same time waits for this transaction, and
     gets the same number where it is rolled back."""
-    mine = counters.c.series == series
-    if not await tx.execute(update(counters).where(mine).values(last=counters.c.last + 1)):
-        await tx.execute(insert(counters).values(series=series, last=1))
-    return int(await tx.value(select(counters.c.last).where(mine)))
+    counted = insert(counters).values(series=series, last=1)
+    counted = counted.on_conflict_do_update(
+        index_elements=[counters.c.series], set_={"last": counters.c.last + 1}
+    )
+    return int(await tx.value(counted.returning(counters.c.last)))
 
 
 async def add_invoice(tx: Tx, invoice: Invoice) -> None:

@@ -170,7 +170,8 @@ def row_of(record: Rows) -> dict[str, Any]:
 
 
 async def one_of(db: Reader, kind: type[Rows], table: Table, *where: Any) -> Rows | None:
-    row = await db.row(select(table).where(*where))
+    """In a transaction nobody else changes it until that ends."""
+    row = await db.row(select(table).where(*where).with_for_update(key_share=True))
     return None if row is None else _record(kind, row)
 
 
