@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
+from contracts.road import Road, road_to
+from engines import url_of
 from hometrip.adapters.cache.memory import PARTS, MemoryCache
+from hometrip.adapters.cache.redis import RedisCache
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import utc
+from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Cache
+from hometrip.ports.engine import Unfit
 
 MANY = 200
 
@@ -23,7 +33,19 @@ def memory(clock: MovableClock) -> Cache:
     return MemoryCache(clock)
 
 
-ADAPTERS: dict[str, Callable[[MovableClock], Cache]] = {"memory": memory}
+def redis(clock: MovableClock) -> Cache:
+    return RedisCache(redis_url(), clock=clock)
+
+
+def redis_url(prefix: str = "", timeout: float = 20) -> str:
+    """The shared Redis, under a prefix of the test's own; patient, for the machine may be busy."""
+    return f"{url_of('redis')}?prefix={prefix or f'test:{uuid4()}:'}&timeout={timeout}"
+
+
+ADAPTERS: dict[str, Callable[[MovableClock], Cache]] = {
+    "adapters.cache.memory": memory,
+    "adapters.cache.redis": redis,
+}
 
 
 @pytest.fixture
@@ -34,6 +56,8 @@ def clock() -> MovableClock:
 @pytest.fixture(params=ADAPTERS)
 async def cache(request: pytest.FixtureRequest, clock: MovableClock) -> AsyncIterator[Cache]:
     opened = ADAPTERS[request.param](clock)
+    if isinstance(opened, RedisCache):
+        await opened.open()
     yield opened
     await opened.close()
 
@@ -273,3 +297,326 @@ async def test_no_window_ever_holds_more_than_its_limit_and_a_hit_is_forgotten_i
         assert allowed or at_most + cost > limit
         if allowed:
             counted.append((now, cost))
+
+
+# Redis alone: several processes have one cache
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, clock: MovableClock | None = None) -> AsyncIterator[RedisCache]:
+    cache = RedisCache(url, clock=clock)
+    await cache.open()
+    try:
+        yield cache
+    finally:
+        await cache.close()
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within: float = 5) -> None:
+    async with asyncio.timeout(within):
+        while not await holds():  # noqa: ASYNC110 - another process's state makes no event here
+            await asyncio.sleep(0.01)
+
+
+async def test_processes_share_values_limits_and_one_time_codes() -> None:
+    url = redis_url()
+    async with opened(url) as one, opened(url) as two:
+        await one.put("k", b"v", 60)
+        assert await two.get("k") == b"v"
+        await two.put("code", b"123456", 60)
+        taken = await asyncio.gather(*(cache.take("code") for _ in range(50) for cache in (one, two)))
+        assert [code for code in taken if code] == [b"123456"]
+        hits = await asyncio.gather(*(cache.hit("k", 30, 60) for _ in range(50) for cache in (one, two)))
+        assert sum(hit.allowed for hit in hits) == 30
+
+
+async def test_an_announcement_reaches_every_process() -> None:
+    url = redis_url()
+    async with opened(url) as one, opened(url) as two:
+        heard: list[tuple[str, bytes]] = []
+        both = asyncio.Event()
+
+        def note(where: str, message: bytes) -> None:
+            heard.append((where, message))
+            if len(heard) == 4:
+                both.set()
+
+        one.hear("news", lambda message: note("one", message))
+        two.hear("news", lambda message: note("two", message))
+        await one.announce("news", b"from one")
+        await two.announce("news", b"from two")
+        async with asyncio.timeout(5):
+            await both.wait()
+        assert {message for where, message in heard if where == "one"} == {b"from one", b"from two"}
+        assert {message for where, message in heard if where == "two"} == {b"from one", b"from two"}
+
+
+async def test_by_the_servers_own_time_a_value_ends_and_a_window_slides() -> None:
+    async with opened(redis_url()) as cache:
+        await cache.put("k", b"v", 0.1)
+        assert await cache.add("other", b"v", 0.1)
+        first = await cache.hit("k", 1, 0.2)
+        refused = await cache.hit("k", 1, 0.2)
+        assert (first.allowed, refused.allowed) == (True, False)
+        assert 0 < refused.reset_after <= 0.2
+
+        async def over() -> bool:
+            values = [await cache.get("k"), await cache.get("other")]
+            return values == [None, None] and (await cache.hit("k", 1, 0.2)).allowed
+
+        await until(over)
+
+
+async def test_every_key_has_its_prefix_and_an_end() -> None:
+    prefix = f"test:{uuid4()}:"
+    async with opened(redis_url(prefix)) as cache:
+        await cache.put("put", b"v", 60)
+        await cache.add("added", b"v", 60)
+        await cache.hit("hit", 5, 60)
+        await cache.hit("looked at", 5, 60, cost=0)
+        await cache.add("over", b"v", 0)
+    async with Redis.from_url(url_of("redis")) as server:
+        keys = {key.decode() async for key in server.scan_iter(match=f"{prefix}*", count=1000)}
+        assert keys == {f"{prefix}v:put", f"{prefix}v:added", f"{prefix}w:hit"}
+        ends = [await server.pttl(key) for key in keys]
+        assert all(0 < end <= 60_000 for end in ends)
+
+
+async def test_houses_that_share_a_redis_do_not_touch_each_other() -> None:
+    prefix = f"test:{uuid4()}:"
+    other_database = redis_url(prefix).replace("/0?", "/1?")
+    async with (
+        opened(redis_url(prefix)) as cache,
+        opened(redis_url()) as elsewhere,
+        opened(other_database) as in_another_database,
+    ):
+        heard: list[bytes] = []
+        came = asyncio.Event()
+        for other in (elsewhere, in_another_database):
+            other.hear("news", heard.append)
+            await other.announce("news", b"not for you")
+        cache.hear("news", lambda message: came.set())
+        await cache.put("k", b"v", 60)
+        await cache.announce("news", b"for me")
+        async with asyncio.timeout(5):
+            await came.wait()
+        assert [await other.get("k") for other in (elsewhere, in_another_database)] == [None, None]
+        assert b"for me" not in heard
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.floats(0, 20), st.integers(0, 4)), max_size=60), st.integers(1, 20))
+async def test_redis_counts_as_the_memory_does(steps: list[tuple[float, int]], limit: int) -> None:
+    clock = MovableClock(SystemClock(), frozen_at=utc(2027, 3, 1))
+    there = MemoryCache(clock)
+    async with opened(redis_url(), clock) as here:
+        for pause, cost in steps:
+            pass_by(clock, pause)
+            assert await here.hit("k", limit, 60, cost) == await there.hit("k", limit, 60, cost)
+
+
+async def test_scripts_that_the_server_forgot_are_told_again() -> None:
+    async with opened(redis_url()) as cache, Redis.from_url(url_of("redis")) as server:
+        await cache.put("k", b"v", 60)
+        await server.script_flush()
+        assert await cache.take("k") == b"v"
+
+
+async def test_a_caller_that_gives_up_gets_nobody_elses_answer() -> None:
+    async with opened(redis_url()) as cache:
+        keys = [str(number) for number in range(100)]
+        for key in keys:
+            await cache.put(key, key.encode(), 60)
+        for round_ in range(10):
+            asked = {key: asyncio.create_task(cache.get(key)) for key in keys}
+            for _ in range(round_):
+                await asyncio.sleep(0)
+            for key in keys[::3]:
+                asked[key].cancel()
+            answers = await asyncio.gather(*asked.values(), return_exceptions=True)
+            for key, answer in zip(keys, answers, strict=True):
+                assert answer == key.encode() or isinstance(answer, asyncio.CancelledError)
+
+
+async def test_a_listener_that_fails_keeps_nothing_from_the_others() -> None:
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
+    async with opened(redis_url()) as cache:
+        heard: list[bytes] = []
+        cache.hear("news", lambda message: heard.append(bytes(1 // len(message))))
+        cache.hear("news", heard.append)
+        await cache.announce("news", b"")
+        await cache.announce("news", b"later")
+
+        async def all_heard() -> bool:
+            return heard[-1:] == [b"later"]
+
+        await until(all_heard)
+    assert b"" in heard
+    assert len(failed) == 1
+
+
+# Redis away
+
+
+@pytest.fixture
+async def road() -> AsyncIterator[Road]:
+    there = urlsplit(url_of("redis"))
+    async with road_to(there.hostname or "", there.port or 0) as road:
+        yield road
+
+
+def along(road: Road) -> str:
+    there = urlsplit(url_of("redis"))
+    return redis_url(timeout=0.5).replace(f":{there.port}/", f":{road.port}/")
+
+
+async def close(road: Road) -> None:
+    await road.close()
+
+
+async def stall(road: Road) -> None:
+    road.stall()
+
+
+async def spoil(road: Road) -> None:
+    road.spoil = lambda _: b"\x00\xff\xfeHTTP/1.1 400 Bad Request\r\n\r\n"
+
+
+async def trickle(road: Road) -> None:
+    road.trickles = True
+
+
+@pytest.mark.parametrize("trouble", [close, stall, spoil, trickle])
+async def test_while_redis_is_away_calls_fail_soon_and_most_at_once_and_all_is_well_after(
+    road: Road, trouble: Callable[[Road], Awaitable[None]]
+) -> None:
+    async with opened(along(road)) as cache:
+        await asyncio.gather(*(cache.put(str(n), b"v", 60) for n in range(20)))
+        await trouble(road)
+        began = time.monotonic()
+        answers = await asyncio.gather(*(cache.hit("k", 5, 60) for _ in range(100)), return_exceptions=True)
+        assert time.monotonic() - began < 1.2
+        assert {type(answer) for answer in answers} == {Unavailable}
+        slow = 0
+        began = time.monotonic()
+        for _ in range(500):
+            at = time.monotonic()
+            with pytest.raises(Unavailable):
+                await cache.get("k")
+            slow += time.monotonic() - at > 0.1
+            if at - began > 1.5:
+                break
+        assert slow <= 3
+        with pytest.raises(Unavailable):
+            await cache.ready()
+        road.flow()
+        if trouble is close:
+            await road.open()
+        began = time.monotonic()
+        await until(lambda: answers_again(cache))
+        assert time.monotonic() - began < 2
+        assert await cache.get("1") == b"v"
+        assert (await cache.hit("afterwards", 5, 60)).allowed
+        assert road.ways <= 4
+
+
+async def answers_again(cache: Cache) -> bool:
+    try:
+        await cache.ready()
+    except Unavailable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("trouble", [close, stall, spoil])
+async def test_listening_goes_on_after_a_break(
+    road: Road, trouble: Callable[[Road], Awaitable[None]]
+) -> None:
+    async with opened(along(road)) as cache:
+        heard: list[bytes] = []
+        cache.hear("news", heard.append)
+        await cache.announce("news", b"before")
+        await trouble(road)
+        with pytest.raises(Unavailable):
+            await cache.announce("news", b"lost")
+        road.flow()
+        if trouble is close:
+            await road.open()
+
+        async def hears() -> bool:
+            with contextlib.suppress(Unavailable):
+                await cache.announce("news", b"after")
+            return b"after" in heard
+
+        await until(hears)
+        assert heard[0] == b"before"
+
+
+async def test_many_callers_share_a_bounded_number_of_connections(road: Road) -> None:
+    async with opened(along(road)) as cache:
+        await asyncio.gather(*(cache.hit("k", 1000, 60) for _ in range(300)))
+        assert road.ways <= 4
+
+
+# Redis that cannot be used
+
+
+async def test_a_redis_that_is_not_there_is_said_so(road: Road) -> None:
+    await road.close()
+    cache = RedisCache(f"redis://:secret-word@127.0.0.1:{road.port}/0")
+    with pytest.raises(Unfit, match=f"127.0.0.1:{road.port} does not answer") as unfit:
+        await cache.open()
+    assert "secret-word" not in unfit.value.detail
+    await cache.close()
+
+
+async def test_a_wrong_password_is_named_and_not_told() -> None:
+    there = urlsplit(url_of("redis"))
+    cache = RedisCache(f"redis://:secret-word@127.0.0.1:{there.port}/0")
+    with pytest.raises(Unfit, match="password is wrong") as unfit:
+        await cache.open()
+    assert "secret-word" not in unfit.value.detail
+    await cache.close()
+
+
+async def test_a_redis_that_is_too_old_is_refused(road: Road) -> None:
+    road.spoil = lambda said: said.replace(b"redis_version:7.", b"redis_version:4.")
+    cache = RedisCache(along(road))
+    with pytest.raises(Unfit, match=r"version 4\..*upgrade Redis to 5"):
+        await cache.open()
+    await cache.close()
+
+
+@pytest.mark.parametrize(
+    ("rights", "missing"),
+    [
+        ("+@all -publish", "publish"),
+        ("+@all -@scripting", "evalsha|script"),
+        ("+@all -set", "set"),
+        ("+@all -info", r"\+info"),
+        ("+@read +@write +@scripting +@pubsub +@connection +info +time", ""),
+    ],
+)
+async def test_an_account_needs_the_rights_that_are_named_and_no_more(rights: str, missing: str) -> None:
+    account, prefix = f"test-{uuid4()}", f"test:{uuid4()}:"
+    there = urlsplit(url_of("redis"))
+    async with Redis.from_url(url_of("redis")) as server:
+        what = ["on", ">words", f"~{prefix}*", f"&{prefix}*", *rights.split()]
+        await server.execute_command("ACL", "SETUSER", account, *what)
+        cache = RedisCache(f"redis://{account}:words@127.0.0.1:{there.port}/0?prefix={prefix}")
+        try:
+            if missing:
+                with pytest.raises(Unfit, match=missing):
+                    await cache.open()
+            else:
+                await cache.open()
+                assert [finding.what for finding in await cache.examine()] == [
+                    "reachable",
+                    "version",
+                    "rights",
+                ]
+                assert all(finding.fine for finding in await cache.examine())
+        finally:
+            await cache.close()
+            await server.execute_command("ACL", "DELUSER", account)
