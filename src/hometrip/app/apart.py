@@ -56,11 +56,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
     forward = Forward(litestar_of(house), registry, keys.token_for, seconds=settings.request_seconds)
     try:
         await house.open()
-        await forward.start()
         yield Open(house, ring_of(house, identity, forward), identity=identity)
     finally:
         await identity.stop()
-        await forward.stop()
+        await forward.close()
         await house.stop()
         await elsewhere.close()
         await afar.close()

@@ -79,6 +79,9 @@ class Identity:
             await asyncio.sleep(REFRESH_SECONDS if self.knows_keys else FIRST_SECONDS)
             try:
                 await self.refresh()
+            except Unavailable as away:
+                level = logging.WARNING if self.knows_keys else logging.DEBUG
+                log.log(level, "auth does not answer", extra={"reason": away.detail})
             except Exception as error:
                 # The keys and revocations that are known go on being used, and are asked for again.
                 log.warning("auth does not answer", exc_info=error)

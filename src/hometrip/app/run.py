@@ -98,9 +98,12 @@ async def _join(opened: Open) -> None:
     """One process of many: ready once it has joined the others, and its engines answer."""
     house = opened.house
     await opened.join()
+    said: dict[str, str] = {}
     while wrong := {name: why for name, why in (await house.ready()).items() if name != "house"}:
-        log.info("not ready yet", extra={"wrong": wrong})
-        await asyncio.sleep(0.2)
+        if wrong != said:
+            log.info("not ready yet", extra={"wrong": wrong})
+            said = wrong
+        await asyncio.sleep(0.1)
     _spare_the_collector()
     house.open_for_business()
     await opened.register()
