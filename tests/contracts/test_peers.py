@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from hometrip.adapters.peers.local import LocalPeers
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.deadline import within
+from hometrip.kernel.errors import DeadlineExceeded, NotFound, Unavailable
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import Peers, Refused, command
+from peer_processes import neighbours
 
-ADAPTERS = {
-    "adapters.peers.local": lambda find: LocalPeers(find),
-    "loopback of adapters.peers.local": lambda find: LocalPeers(find, twice=True),
+Find = Callable[[type[Any], str], Any]
+
+
+@asynccontextmanager
+async def local(find: Find, _: Path) -> AsyncIterator[Peers]:
+    yield LocalPeers(find)
+
+
+@asynccontextmanager
+async def loopback(find: Find, _: Path) -> AsyncIterator[Peers]:
+    yield LocalPeers(find, twice=True)
+
+
+@asynccontextmanager
+async def http(find: Find, folder: Path) -> AsyncIterator[Peers]:
+    async with neighbours(folder, find, [Questions]) as near:
+        yield near.peers
+
+
+ADAPTERS: dict[str, Callable[[Find, Path], AbstractAsyncContextManager[Peers]]] = {
+    "adapters.peers.local": local,
+    "loopback of adapters.peers.local": loopback,
+    "adapters.peers.http": http,
 }
 
 
@@ -36,8 +62,16 @@ class Questions(Protocol):
 
     async def refuse(self, title: str) -> Card: ...
 
+    async def pass_on(self) -> int: ...
+
+    async def never(self) -> int: ...
+
     @command
     async def count(self, by: int) -> int: ...
+
+
+class Unknown(Protocol):
+    async def ask(self) -> int: ...
 
 
 class NoSuchCard(NotFound):
@@ -50,6 +84,7 @@ class Answers:
     def __init__(self) -> None:
         self.kept: list[Any] = []
         self.total = 0
+        self.ended = asyncio.Event()
 
     async def card(self, title: str, stay: Stay) -> Card:
         card = Card(title=title, price=Money(100, "EUR"), nights=list(stay.each_night()))
@@ -65,6 +100,16 @@ class Answers:
     async def refuse(self, title: str) -> Card:
         raise NoSuchCard("no card here", title=title)
 
+    async def pass_on(self) -> int:
+        raise Refused("a third one is not there", who="third")
+
+    async def never(self) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+        return 0
+
     async def count(self, by: int) -> int:
         self.total += by
         return self.total
@@ -79,11 +124,12 @@ def answers() -> Answers:
 
 
 @pytest.fixture(params=ADAPTERS)
-def peers(request: pytest.FixtureRequest, answers: Answers) -> Peers:
-    made: Peers = ADAPTERS[request.param](
-        lambda protocol, method: getattr(answers, method) if protocol is Questions else None
-    )
-    return made
+async def peers(request: pytest.FixtureRequest, answers: Answers, tmp_path: Path) -> AsyncIterator[Peers]:
+    def find(protocol: type[Any], method: str) -> Any:
+        return getattr(answers, method) if protocol is Questions else None
+
+    async with ADAPTERS[request.param](find, tmp_path) as made:
+        yield made
 
 
 async def test_an_answer_is_an_equal_copy_and_so_are_the_arguments(peers: Peers, answers: Answers) -> None:
@@ -117,11 +163,36 @@ async def test_a_command_is_given_once(peers: Peers, answers: Answers) -> None:
 
 
 async def test_a_peer_that_nobody_answers_for_refuses(peers: Peers) -> None:
-    class Unknown(Protocol):
-        async def ask(self) -> int: ...
-
     with pytest.raises(Refused):
         await peers.ask(Unknown).ask()
+
+
+async def test_what_refused_the_peer_is_not_a_refusal_of_the_peer(peers: Peers) -> None:
+    with pytest.raises(Unavailable) as failure:
+        await peers.ask(Questions).pass_on()
+    assert not isinstance(failure.value, Refused)
+    assert failure.value.facts == {"who": "third"}
+
+
+async def test_a_call_ends_by_the_deadline_of_its_caller_on_both_sides(
+    peers: Peers, answers: Answers
+) -> None:
+    with pytest.raises(DeadlineExceeded):
+        async with within(0.05):
+            await peers.ask(Questions).never()
+    await asyncio.wait_for(answers.ended.wait(), 5)
+
+
+async def test_after_the_deadline_nothing_is_asked(peers: Peers, answers: Answers) -> None:
+    with pytest.raises(DeadlineExceeded):
+        async with within(0):
+            await peers.ask(Questions).count(1)
+    assert answers.total == 0
+
+
+async def test_a_thousand_calls_at_once_get_their_own_answers(peers: Peers) -> None:
+    ask = peers.ask(Questions)
+    assert await asyncio.gather(*(ask.double(n) for n in range(1000))) == [2 * n for n in range(1000)]
 
 
 async def test_the_loopback_runner_asks_each_question_twice(answers: Answers) -> None:

@@ -15,7 +15,8 @@ Find = Callable[[type[Any], str], Answering | None]
 
 PATH = "/peers/"
 MEDIA = "application/msgpack"
-MOST_BYTES = 4 << 20
+# Of the arguments of a call; an answer may be larger.
+MOST_BYTES = 1_000_000
 
 # What goes with a call: the milliseconds that are left for it, and what it belongs to.
 DEADLINE = "x-hometrip-deadline-ms"

@@ -146,7 +146,10 @@ class HttpPeers:
         with self._instances.busy(instance):
             try:
                 async with self._session().post(
-                    _url(instance.url, call.path), data=call.body, headers=self._headers(call)
+                    _url(instance.url, call.path),
+                    data=call.body,
+                    headers=self._headers(call),
+                    allow_redirects=False,
                 ) as response:
                     answer = await response.read()
             except _NOT_SENT as reason:
