@@ -59,6 +59,11 @@ def restart(name: str) -> None:
     _script("restart", name)
 
 
+def program_of(name: str) -> Path:
+    """Where the program is, of what tests start themselves: nginx, node."""
+    return Path(_script("program", name).strip())
+
+
 def _own(name: str) -> None:
     if os.environ.get(GIVEN.get(name, "")):
         pytest.skip(f"{name} is not ours to end: {GIVEN[name]} names it")

@@ -10,12 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import getting
 import running
+from built import Consul, Jaeger, StripeMock, Toxiproxy
 from debian import Nginx, Postgres, RabbitMQ, Redis
+from downloaded import S3, Mongo, Node, OpenSearch
 from places import EngineSet, NotInstalled, Trouble
 from recipe import Recipe
 
 # In this order settings are printed; where two engines serve one port, the last is used.
-RECIPES = {recipe.name: recipe for recipe in (Postgres(), Redis(), RabbitMQ(), Nginx())}
+KINDS: tuple[type[Recipe], ...] = (
+    *(Mongo, Postgres, Redis, RabbitMQ, OpenSearch, Consul, S3, Jaeger, StripeMock, Toxiproxy),
+    *(Nginx, Node),
+)
+RECIPES = {kind.name: kind() for kind in KINDS}
 SERVERS = [recipe for recipe in RECIPES.values() if recipe.ports]
 
 
@@ -100,6 +106,14 @@ def _settings(engines: EngineSet, recipes: list[Recipe], _: argparse.Namespace) 
     return _print(engines, [recipe for recipe, place in found if place and place.running()])
 
 
+def _program(_engines: EngineSet, recipes: list[Recipe], _: argparse.Namespace) -> int:
+    for recipe in recipes:
+        if not recipe.installed():
+            raise NotInstalled(f"{recipe.name} is not installed: scripts/engines get {recipe.name}")
+        print(recipe.program())
+    return 0
+
+
 def _print(engines: EngineSet, recipes: list[Recipe]) -> int:
     lines: dict[str, str] = {}
     for recipe in recipes:
@@ -138,15 +152,17 @@ DOES = {
     "kill": "end without a goodbye, as a power cut would",
     "status": "say what runs where",
     "settings": "print the settings that use what runs",
+    "program": "print where a program is that its users start (nginx, node, consul, …)",
 }
 ANY = ("get", "start", "stop", "status", "settings")
 COMMANDS = {
     "start": _start,
     "stop": _stop,
-    "kill": _kill,
     "restart": _restart,
+    "kill": _kill,
     "status": _status,
     "settings": _settings,
+    "program": _program,
 }
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ class Nginx(Recipe):
         return ("nginx",)
 
     def installed(self) -> bool:
-        return bool(shutil.which("nginx"))
+        return self.program().exists()
 
-    def command(self, place: Place) -> list[str]:
-        return ["nginx"]
+    def program(self) -> Path:
+        return Path(shutil.which("nginx") or "/usr/sbin/nginx")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from places import Trouble, cache, locked
@@ -25,7 +25,7 @@ def get(recipes: list[Recipe]) -> None:
             with told(", ".join(packages)):
                 failed += _tried(lambda: _packages(packages), "Debian's packages")
         for recipe in wanted:
-            if not recipe.packages():
+            if not recipe.installed() and not recipe.packages():
                 with told(recipe.name):
                     failed += _tried(recipe.get, recipe.name)
     failed += [f"{recipe.name} could not be had" for recipe in wanted if not recipe.installed()]
@@ -67,9 +67,9 @@ def told(what: str) -> Iterator[None]:
     say(f"Getting {what} took {time.monotonic() - began:.0f} s")
 
 
-def _tried(step: object, what: str) -> list[str]:
+def _tried(step: Callable[[], None], what: str) -> list[str]:
     try:
-        step()  # type: ignore[operator]
+        step()
     except (Trouble, OSError) as reason:
         return [f"{what}: {reason}"]
     return []

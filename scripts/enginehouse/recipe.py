@@ -1,4 +1,5 @@
-"""What every engine's recipe says; the recipes themselves are in debian.py and built.py."""
+"""What every engine's recipe says; the recipes themselves are in debian.py, built.py and
+downloaded.py."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from places import Place
+from places import Place, Trouble
 
 
 class Recipe:
@@ -19,7 +20,7 @@ class Recipe:
     name: str
     # What it is for, and whence it comes.
     purpose: str
-    # None for a program that is only installed.
+    # None for what is a program only: whoever uses it starts it.
     ports: tuple[str, ...] = ("main",)
     # Whom it runs as where we are root; whoever runs the script otherwise.
     user: str = ""
@@ -32,11 +33,11 @@ class Recipe:
         raise NotImplementedError
 
     def packages(self) -> tuple[str, ...]:
-        """Debian's packages that it needs."""
+        """Debian's packages that it needs and that may be missing, asked for where it is not installed."""
         return ()
 
     def get(self) -> None:
-        """Builds or downloads it into the cache; Debian's packages are there already."""
+        """Builds or downloads it into the cache; its packages are there already."""
 
     def prepare(self, place: Place) -> None:
         """Makes what the engine needs before its first start: must be fit to run again after a crash."""
@@ -53,6 +54,10 @@ class Recipe:
 
     def finish(self, place: Place) -> None:
         """What is left to do once it answers; runs after every start."""
+
+    def program(self) -> Path:
+        """Where the program of that name is, for engines that are one file."""
+        raise Trouble(f"{self.name} is a server: scripts/engines start {self.name}")
 
     def settings(self, place: Place) -> dict[str, str]:
         """What uses it. The first value is its url; names that begin with HOMETRIP_TEST_ are for tests."""
