@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from harness import TestHouse, house_in
+from split_house import end_all, split_house
 
 settings.register_profile(
     "quick", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -22,8 +23,25 @@ async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
         yield opened
 
 
-@pytest.fixture(params=["local", "loopback"])
+RUNNERS = [
+    "local",
+    "loopback",
+    pytest.param("split on postgres", marks=pytest.mark.split),
+    pytest.param("split on mongo", marks=pytest.mark.split),
+]
+
+
+@pytest.fixture(params=RUNNERS)
 async def either_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestHouse]:
-    """The same test under both runners."""
-    async with house_in(tmp_path, loopback=request.param == "loopback") as opened:
-        yield opened
+    """The same test under every runner."""
+    kind, _, documents = request.param.partition(" on ")
+    if kind == "split":
+        async with split_house(documents) as many:
+            yield many
+    else:
+        async with house_in(tmp_path, loopback=kind == "loopback") as opened:
+            yield opened
+
+
+def pytest_sessionfinish() -> None:
+    end_all()

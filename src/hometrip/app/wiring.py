@@ -16,7 +16,7 @@ import msgspec
 
 from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.payments.sandbox import SandboxPayments
-from hometrip.adapters.peers.exchange import Answering
+from hometrip.adapters.peers.exchange import Answering, owner_of
 from hometrip.adapters.peers.local import LocalPeers
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app import metrics
@@ -26,7 +26,7 @@ from hometrip.app.rooms import deps_fields, service_of
 from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings
 from hometrip.app.timekeeping import SETTLE_SECONDS, Elsewhere, Here, Timekeeper, in_order
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import HomeTripError
+from hometrip.kernel.errors import HomeTripError, Unavailable
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Reaction, Service
@@ -36,7 +36,7 @@ from hometrip.ports.documents import Documents
 from hometrip.ports.engine import Unfit
 from hometrip.ports.outbox import Outbox
 from hometrip.ports.payments import Payments
-from hometrip.ports.peer import Peers, Refused
+from hometrip.ports.peer import Peers
 from hometrip.ports.secrets import Secrets
 
 P = TypeVar("P")
@@ -200,8 +200,8 @@ class House:
             try:
                 await begin(room.deps)
                 return
-            except Refused as refused:
-                log.info("waiting for others", extra={"service": room.service.name, "reason": refused.detail})
+            except Unavailable as away:
+                log.info("waiting for others", extra={"service": room.service.name, "reason": away.detail})
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _listen(self, room: Room) -> None:
@@ -341,11 +341,6 @@ class House:
 
     def _relays(self) -> Sequence[Relay]:
         return [room.relay for room in self.rooms.values() if room.relay]
-
-
-def owner_of(protocol: type[Any]) -> str:
-    """The service whose contract a peer protocol is in: `hometrip.services.<name>.contract`."""
-    return protocol.__module__.split(".")[2]
 
 
 def event_of(reaction: Reaction) -> type[Event]:

@@ -278,7 +278,7 @@ class Exchange:
         service = service_of_path(route)
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
         metrics.count_request(service, method, route, self.status, seconds)
-        if not log.isEnabledFor(logging.INFO):
+        if not log.isEnabledFor(logging.INFO) or route.startswith(_INSIDE):
             return
         caller = self.scope.get("caller")
         log.info(
@@ -296,6 +296,8 @@ class Exchange:
         )
 
 
+# What the processes of one house ask each other all the time.
+_INSIDE = "/inside/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OWNERS = {
     "auth": "auth",

@@ -67,7 +67,7 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
     handlers: list[Any] = [*OPERATIONS, openapi_document, *(PAGES if door else INSIDE)]
     if door and house.settings.sandbox:
         handlers.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
-    # `deps` only because keys and versions are chained behind it; no handler of the process itself asks for it.
+    # `deps` only because keys and versions are chained behind it; no handler of the process asks for it.
     own = {"house": given(house), "deps": given(None)}
     return Litestar(
         route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies=own)],

@@ -1,0 +1,170 @@
+"""The house that is many processes: `hometrip up --split` on real engines, with the same face as `TestHouse`.
+
+One is started for each kind of document storage and serves all tests that ask for it. Every test has accounts
+of its own (its addresses are marked) and takes its homes off the market when it is done; time goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from engines import settings_of, url_of
+from harness import Person, TestHouse
+from hometrip.app.opening import Open
+from hometrip.app.settings import Settings, load
+from hometrip.app.timekeeping import clock_of
+from hometrip.app.wiring import House
+from hometrip.kernel.clock import Clock
+from server import Server
+
+MANAGEMENT = "HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"
+_numbers = count(1)
+
+
+def engines(name: str, documents: str) -> dict[str, str]:
+    """The settings of a house on real engines, in a name space of its own in each of them."""
+    database = url_of("postgres")
+    kept = database if documents == "postgres" else url_of("mongo")
+    return {
+        "HOMETRIP_DATABASE_URL": _in(database, name),
+        "HOMETRIP_DOCUMENTS_URL": _in(kept, name),
+        "HOMETRIP_BUS_URL": _in(url_of("rabbitmq"), _vhost(name)),
+        "HOMETRIP_CACHE_URL": f"{url_of('redis')}?prefix={name}:",
+        "HOMETRIP_SEARCH_URL": _in(url_of("opensearch"), name),
+        "HOMETRIP_REGISTRY_URL": _in(url_of("consul"), name),
+    }
+
+
+def _in(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _vhost(name: str) -> str:
+    made = httpx2.put(f"{settings_of('rabbitmq')[MANAGEMENT]}/api/vhosts/{name}")
+    assert made.status_code in (201, 204), made.text
+    return name
+
+
+class Processes:
+    """A running house of many processes; `end` is for the end of the session."""
+
+    def __init__(self, documents: str, *options: str, **settings: str) -> None:
+        name = re.sub(r"\W", "_", f"t{os.getpid()}_{documents}_{next(_numbers)}")
+        self._folder = TemporaryDirectory(prefix="hometrip-split-")
+        self.environment = engines(name, documents) | settings
+        self.server = Server(
+            Path(self._folder.name) / "data", "--split", "--no-demo", *options, **self.environment
+        )
+
+    @property
+    def settings(self) -> Settings:
+        given = self.environment | {"HOMETRIP_LIMITS": "off", "HOMETRIP_SANDBOX": "on"}
+        return load(given, {"data": self.server.data, "port": self.server.port, "demo": False})
+
+    async def start(self) -> None:
+        await self.server.start(within=120)
+
+    def end(self) -> None:
+        try:
+            if self.server.process and self.server.process.poll() is None:
+                self.server.stop()
+        finally:
+            self.server.end()
+            self._folder.cleanup()
+
+
+_running: dict[str, Processes] = {}
+
+
+async def processes_of(documents: str) -> Processes:
+    """The house on these documents, started when it is first asked for."""
+    if documents not in _running:
+        started = Processes(documents)
+        try:
+            await started.start()
+        except BaseException:
+            started.end()
+            raise
+        _running[documents] = started
+    return _running[documents]
+
+
+def end_all() -> None:
+    while _running:
+        _running.popitem()[1].end()
+
+
+class SplitHouse(TestHouse):
+    """`TestHouse` over many processes. `house` is a house of all services beside them, on the same engines:
+    for looking into storages and for `verify`; it hears no events.
+    """
+
+    def __init__(self, settings: Settings, beside: House, client: httpx2.AsyncClient, mark: str) -> None:
+        super().__init__(Open(beside, None, started=False), client)  # type: ignore[arg-type]  # nothing is served
+        self._settings, self._mark = settings, mark
+        self._people: list[Person] = []
+
+    @property
+    def clock(self) -> Clock:  # type: ignore[override]  # it is moved by `advance` alone
+        return clock_of(self._settings.data, sandbox=True)
+
+    async def settle(self) -> None:
+        await self.advance(0)
+
+    async def advance(self, seconds: float) -> None:
+        answer = await self.client.post(
+            "/api/sandbox/clock/advance", json={"seconds": int(seconds)}, timeout=120
+        )
+        assert answer.status_code == 200, answer.text
+
+    async def mails(self, to: str) -> list[dict[str, Any]]:
+        return await super().mails(self.marked(to))
+
+    async def sign_up(self, email: str = "ann@example.com", name: str = "Ann Archer", **more: Any) -> Person:
+        return await super().sign_up(self.marked(email), name, **more)
+
+    async def staff(self, role: str = "admin", email: str = "staff@example.com") -> Person:
+        return await super().staff(role, self.marked(email))
+
+    def marked(self, email: str) -> str:
+        name, _, host = email.partition("@")
+        return email if name.endswith(self._mark) else f"{name}{self._mark}@{host}"
+
+    async def _person(self, tokens: dict[str, Any]) -> Person:
+        person = await super()._person(tokens)
+        self._people.append(person)
+        return person
+
+    async def leave(self) -> None:
+        """No home of this test is found by the next one."""
+        for person in self._people:
+            answer = await person.get("/api/listings/my-listings", params={"limit": 100})
+            for home in answer.json().get("items", []):
+                if home["status"] == "published":
+                    await person.patch(f"/api/listings/{home['id']}/toggle-active")
+        await self.settle()
+
+
+@contextlib.asynccontextmanager
+async def split_house(documents: str) -> AsyncIterator[SplitHouse]:
+    processes = await processes_of(documents)
+    settings = processes.settings
+    beside = House(settings)
+    try:
+        await beside.open()
+        async with httpx2.AsyncClient(base_url=processes.server.url, timeout=30) as client:
+            house = SplitHouse(settings, beside, client, f"-{next(_numbers)}")
+            yield house
+            await house.leave()
+    finally:
+        await beside.stop()
