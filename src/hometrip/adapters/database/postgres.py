@@ -200,7 +200,8 @@ class PostgresDatabase(PostgresOutbox[PostgresTx]):
             must_be_fit([await may_create(link)])
             async with link.transaction():
                 await link.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-                await create_tables(link)
+                if await missing_tables(link, TABLE_NAMES):  # else nobody need wait for those who write
+                    await create_tables(link)
                 core = await self._cores.over(link)
                 applied = await core.run_sync(self._upgrade)
         finally:

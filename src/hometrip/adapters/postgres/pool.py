@@ -115,12 +115,9 @@ class PostgresPool:
         self._release(link)
 
     async def roll_back(self, link: Link) -> None:
-        """Its block has failed: undo what it did, and give it back; one that cannot say that it did is
-        cut.
-        """
+        """Its block has failed: undo what it did, and give it back; one that does not answer to that is cut."""
         try:
-            if link.is_in_transaction():
-                await link.execute("ROLLBACK")
+            await link.execute("ROLLBACK" if link.is_in_transaction() else "SELECT 1")
         except Exception:
             self.drop(link)
         else:

@@ -13,7 +13,13 @@ from hometrip.ports.outbox import Contended
 log = logging.getLogger("hometrip.postgres")
 
 # What a connection may raise, the engine's own failures among it.
-ENGINE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+ENGINE_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 CONTENDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 # By SQLSTATE, or by its class (the first two characters).
 _REFUSALS = {
