@@ -171,7 +171,8 @@ class RabbitBus:
         return sorted((parked for some in found for parked in some), key=lambda parked: parked.at)
 
     async def parked_counts(self) -> dict[str, int]:
-        """How many are parked, by service, without reading them."""
+        """How many are parked, by service, without reading them; those that somebody reads just now do not
+        count."""
         return {service: await self._dead.count(service) for service in self._heard}
 
     async def replay(self, service: str, event_id: UUID) -> None:

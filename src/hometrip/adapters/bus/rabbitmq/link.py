@@ -89,10 +89,11 @@ def _no_connection(url: str, error: Exception) -> Unfit:
     place, said = place_of(url), str(error) or type(error).__name__
     if isinstance(error, ProbableAuthenticationError):
         return Unfit(f"RabbitMQ at {place} refuses the account in HOMETRIP_BUS_URL: {said}")
-    if isinstance(error, ConnectionClosed):
+    # The driver does not hand on what the broker says when it refuses a vhost.
+    if isinstance(error, ConnectionClosed) or "OpenOk" in said:
         return Unfit(
-            f"RabbitMQ at {place} refuses the vhost: {said}; add it (rabbitmqctl add_vhost), or give the "
-            "account its rights there"
+            f"RabbitMQ at {place} refuses the vhost; add it (rabbitmqctl add_vhost), or give the account "
+            "its rights there (rabbitmqctl set_permissions)"
         )
     return Unfit(f"RabbitMQ at {place} does not answer: {said}; start it, or correct HOMETRIP_BUS_URL")
 

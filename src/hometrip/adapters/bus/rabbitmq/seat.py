@@ -132,7 +132,7 @@ class Seat:
     async def _connected(self) -> AbstractConnection:
         while not self._leaving.is_set():
             try:
-                return await self._crew.line.connection()
+                return await self._crew.line.connection(AGAIN_SECONDS)
             except Unavailable:
                 continue
         raise Leaving
