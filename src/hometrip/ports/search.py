@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,11 @@ def words_of(text: str) -> list[str]:
     return [word[:LONGEST_WORD] for word in _WORD.findall(bare.casefold())]
 
 
+def storable(value: str) -> str:
+    """As every engine can keep it: half of a surrogate pair becomes a question mark."""
+    return value.encode("utf-8", "replace").decode()
+
+
 def edits_of(word: str) -> int:
     """How many slips are forgiven in a word: one from 4 letters on, two from 8 on."""
     return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
@@ -67,6 +73,10 @@ class Box(msgspec.Struct, frozen=True):
     north: float
     east: float
 
+    @property
+    def finite(self) -> bool:
+        return all(map(math.isfinite, msgspec.structs.astuple(self)))
+
 
 class Circle(msgspec.Struct, frozen=True):
     """All within so many kilometres on the surface of a sphere of the mean radius of Earth."""
@@ -74,6 +84,30 @@ class Circle(msgspec.Struct, frozen=True):
     lat: float
     lng: float
     km: float
+
+    @property
+    def on_earth(self) -> bool:
+        return -90 <= self.lat <= 90 and -180 <= self.lng <= 180 and math.isfinite(self.km)
+
+    def holds(self, lat: float, lng: float) -> bool:
+        """Along the surface (haversine)."""
+        south, north = math.radians(self.lat), math.radians(lat)
+        across = math.sin((north - south) / 2) ** 2
+        across += math.cos(south) * math.cos(north) * math.sin(math.radians(lng - self.lng) / 2) ** 2
+        return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(across))) <= self.km
+
+    def box(self) -> Box:
+        """One that the circle fits in."""
+        reach = math.degrees(self.km / EARTH_KM) * (1 + 1e-9) + 1e-9
+        south, north = self.lat - reach, self.lat + reach
+        if south <= -90 or north >= 90:
+            return Box(max(south, -90.0), -180.0, min(north, 90.0), 180.0)
+        ratio = math.sin(math.radians(reach)) / math.cos(math.radians(self.lat))
+        if not -1 < ratio < 1:
+            return Box(south, -180.0, north, 180.0)
+        wide = math.degrees(math.asin(ratio)) + 1e-9
+        west, east = self.lng - wide, self.lng + wide
+        return Box(south, west + 360 if west < -180 else west, north, east - 360 if east > 180 else east)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +155,7 @@ class Search(Protocol):
     """
 
     async def declare(self, schema: Schema) -> None:
-        """Make the index ready; one of another schema, or one that cannot be read, is emptied and made anew.
+        """Make the index ready. Where there is none of this schema, or it cannot be read, it begins empty.
 
         `Unavailable` where another process holds an index that only one process can hold.
         """

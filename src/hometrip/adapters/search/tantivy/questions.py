@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import tantivy
 
-from hometrip.adapters.search.tantivy.records import clean
 from hometrip.ports.search import (
     BEGINNING,
-    EARTH_KM,
     EXACT,
     MOST_WORDS,
     TYPO,
@@ -21,6 +17,7 @@ from hometrip.ports.search import (
     Question,
     Schema,
     edits_of,
+    storable,
     words_of,
 )
 
@@ -54,7 +51,7 @@ class Questions:
         return Query.boolean_query([*clauses, (MUST, self._beginning(field, last))])
 
     def by_ids(self, ids: Sequence[str]) -> tantivy.Query:
-        return Query.term_set_query(self._fields, "_id", [clean(record_id) for record_id in ids])
+        return Query.term_set_query(self._fields, "_id", [storable(record_id) for record_id in ids])
 
     def _word(self, fields: Mapping[str, float], word: str, *, unfinished: bool = False) -> tantivy.Query:
         """The best of all ways in which a field has the word."""
@@ -81,16 +78,16 @@ class Questions:
 
     def _filters(self, question: Question) -> Iterator[tantivy.Query]:
         for name, values in question.terms.items():
-            yield Query.term_set_query(self._fields, f"k_{name}", [clean(value) for value in values])
+            yield Query.term_set_query(self._fields, f"k_{name}", [storable(value) for value in values])
         for name, values in question.all_terms.items():
             for value in values:
-                yield Query.term_query(self._fields, f"k_{name}", clean(value), "basic")
+                yield Query.term_query(self._fields, f"k_{name}", storable(value), "basic")
         for name, (lowest, highest) in question.ranges.items():
             yield self._number(f"n_{name}", lowest, highest)
         if question.box:
             yield self._box(question.box)
         if question.circle:
-            yield self._box(box_around(question.circle)) if on_earth(question.circle) else NONE
+            yield self._box(question.circle.box()) if question.circle.on_earth else NONE
         if question.among is not None:
             yield self.by_ids(question.among)
 
@@ -104,7 +101,7 @@ class Questions:
         return Query.range_query(self._fields, field, tantivy.FieldType.Integer, low, high)
 
     def _box(self, box: Box) -> tantivy.Query:
-        if self._schema.place is None or not all(map(math.isfinite, msgspec.structs.astuple(box))):
+        if self._schema.place is None or not box.finite:
             return NONE
         lat, lng = (f"p_{name}" for name in self._schema.place)
         if box.west <= box.east:
@@ -127,31 +124,5 @@ def inside(searcher: tantivy.Searcher, hits: list[Any], place: tuple[str, str], 
     return [
         hit
         for hit, lat, lng in zip(hits, lats, lngs, strict=True)
-        if lat is not None and lng is not None and _km(circle, lat, lng) <= circle.km
+        if lat is not None and lng is not None and circle.holds(lat, lng)
     ]
-
-
-def on_earth(circle: Circle) -> bool:
-    return -90 <= circle.lat <= 90 and -180 <= circle.lng <= 180 and math.isfinite(circle.km)
-
-
-def box_around(circle: Circle) -> Box:
-    """A box that the circle fits in."""
-    reach = math.degrees(circle.km / EARTH_KM) * (1 + 1e-9) + 1e-9
-    south, north = circle.lat - reach, circle.lat + reach
-    if south <= -90 or north >= 90:
-        return Box(max(south, -90.0), -180.0, min(north, 90.0), 180.0)
-    ratio = math.sin(math.radians(reach)) / math.cos(math.radians(circle.lat))
-    if not -1 < ratio < 1:
-        return Box(south, -180.0, north, 180.0)
-    wide = math.degrees(math.asin(ratio)) + 1e-9
-    west, east = circle.lng - wide, circle.lng + wide
-    return Box(south, west + 360 if west < -180 else west, north, east - 360 if east > 180 else east)
-
-
-def _km(circle: Circle, lat: float, lng: float) -> float:
-    """Along the surface (haversine)."""
-    south, north = math.radians(circle.lat), math.radians(lat)
-    across = math.sin((north - south) / 2) ** 2
-    across += math.cos(south) * math.cos(north) * math.sin(math.radians(lng - circle.lng) / 2) ** 2
-    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(across)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import tantivy
 
-from hometrip.ports.search import Schema, words_of
+from hometrip.ports.search import Schema, storable, words_of
 
 LAYOUT = 2  # raised when fields are laid out otherwise than before, so that indexes are made anew
 
@@ -36,15 +36,10 @@ def fill(document: tantivy.Document, record: Mapping[str, Any], schema: Schema) 
     for name in schema.keywords:
         values = record.get(name)
         for value in (values,) if isinstance(values, str) else values or ():
-            document.add_text(f"k_{name}", clean(value))
+            document.add_text(f"k_{name}", storable(value))
     for name in schema.numbers:
         if (number := record.get(name)) is not None:
             document.add_integer(f"n_{name}", int(number))
     for name in schema.place or ():
         if (degrees := record.get(name)) is not None:
             document.add_float(f"p_{name}", float(degrees))
-
-
-def clean(value: str) -> str:
-    """As it can be stored: half of a surrogate pair cannot."""
-    return value.encode("utf-8", "replace").decode()

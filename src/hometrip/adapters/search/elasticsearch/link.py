@@ -1,0 +1,142 @@
+"""Requests to the search engine: pooled connections, bounded in time; a refusal is told from silence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import aiohttp
+import msgspec
+
+from hometrip.kernel.deadline import seconds_left
+from hometrip.kernel.errors import DeadlineExceeded, Unavailable
+
+log = logging.getLogger("hometrip.search")
+
+CONNECTIONS = 32
+CONNECT_SECONDS = 1.0
+IDLE_SECONDS = 20.0
+# Every request of ours may be made twice: writes carry the revision of what they write.
+AGAIN_AFTER = (0.05, 0.25)
+BUSY = (429, 502, 503, 504)
+JSON, LINES = "application/json", "application/x-ndjson"
+
+Params = Mapping[str, str]
+
+
+class Refusal(Unavailable):
+    """It answers, and will not do it; `status` and `kind` are its own words for why."""
+
+    def __init__(self, status: int, kind: str, reason: str) -> None:
+        self.status, self.kind = status, kind
+        super().__init__(f"the search engine refuses: {kind or status}: {reason}"[:300])
+
+
+class Wrong(msgspec.Struct):
+    """Why something was refused, as far as it is told."""
+
+    type: str = ""
+    reason: str = ""
+
+
+class Answered(msgspec.Struct):
+    error: Wrong | str | None = None
+
+
+class Link:
+    """`elasticsearch://[account:password@]host[:9200]/[prefix][?tls=on&ca=file]`."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        told = dict(parse_qsl(parts.query))
+        self.prefix = parts.path.strip("/") or "hometrip"
+        self.where = f"{parts.hostname or 'localhost'}:{parts.port or 9200}"
+        self.tls, self._authorities = told.get("tls") == "on", told.get("ca")
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
+        self._base = f"{'https' if self.tls else 'http'}://{host}:{parts.port or 9200}"
+        self._account = (
+            aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or ""), encoding="utf-8")
+            if parts.username
+            else None
+        )
+        self._kept: aiohttp.ClientSession | None = None
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, params: Params | None = None, seconds: float
+    ) -> bytes:
+        """The body of a good answer; `Refusal`, or `Unavailable` where none came within the seconds."""
+        left = seconds_left(seconds)
+        if left <= 0:
+            raise DeadlineExceeded
+        try:
+            async with asyncio.timeout(left):
+                return await self._persist(method, path, body, params)
+        except TimeoutError as late:
+            raise Unavailable("the search engine does not answer in time") from late
+
+    async def close(self) -> None:
+        if self._kept is not None:
+            await self._kept.close()
+            self._kept = None
+
+    async def _persist(self, method: str, path: str, body: Any, params: Params | None) -> bytes:
+        for pause in AGAIN_AFTER:
+            try:
+                return await self._send(method, path, body, params)
+            except Refusal as refusal:
+                if refusal.status not in BUSY:
+                    raise
+                log.info("search engine asked again", extra={"reason": refusal.detail})
+            except Unavailable as failure:
+                log.info("search engine asked again", extra={"reason": failure.detail})
+            await asyncio.sleep(pause)
+        return await self._send(method, path, body, params)
+
+    async def _send(self, method: str, path: str, body: Any, params: Params | None) -> bytes:
+        lines = isinstance(body, bytes)
+        try:
+            async with self._session().request(
+                method,
+                f"{self._base}/{path}",
+                params=params,
+                data=body if lines or body is None else msgspec.json.encode(body),
+                headers={"Content-Type": LINES if lines else JSON} if body is not None else None,
+                allow_redirects=False,
+            ) as response:
+                answer, status = await response.read(), response.status
+        except (aiohttp.ClientError, OSError) as reason:
+            raise Unavailable(f"the search engine does not answer: {type(reason).__name__}") from reason
+        if status < 300:
+            return answer
+        wrong = _wrong(answer)
+        raise Refusal(status, wrong.type, wrong.reason)
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._kept is None:
+            trust: ssl.SSLContext | bool = True
+            if self.tls and self._authorities:
+                trust = ssl.create_default_context(cafile=self._authorities)
+            self._kept = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=CONNECTIONS, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=10, ssl=trust
+                ),
+                auth=self._account,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                headers={"Accept": JSON},
+                skip_auto_headers=("Accept-Encoding", "User-Agent"),
+                trust_env=False,
+            )
+        return self._kept
+
+
+def _wrong(answer: bytes) -> Wrong:
+    try:
+        wrong = msgspec.json.decode(answer, type=Answered).error
+    except msgspec.DecodeError:
+        wrong = answer.decode("utf-8", "replace")
+    return wrong if isinstance(wrong, Wrong) else Wrong(reason=wrong or "")
