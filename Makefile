@@ -4,11 +4,18 @@
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin
 UP ?=
+SPLIT ?=
 
-.PHONY: up test check format bench prove lock clean
+.PHONY: up engines test check format bench prove lock clean
 
-up: .venv/run.stamp
-	@$(RUN)/hometrip up $(UP)
+# `make up SPLIT=1`: every service its own process, on the engines that the environment names
+# (scripts/engines start prints them).
+up: $(if $(SPLIT),.venv/engines.stamp,.venv/run.stamp)
+	@$(RUN)/hometrip up $(if $(SPLIT),--split) $(UP)
+
+# The real engines for tests, benchmarks and SPLIT=1: docs/how-to/run-the-engines.md says what is installed.
+engines:
+	@scripts/engines get $(ARGS)
 
 test: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
@@ -37,6 +44,8 @@ lock:
 		--no-emit-index-url --no-emit-find-links -q -o requirements/engines.txt
 	@uv pip compile pyproject.toml --group dev --extra engines --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links -q -o requirements/dev.txt
+	@uv pip compile requirements/engine-servers.in --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links -q -o requirements/engine-servers.txt
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "HomeTrip needs Python 3.11 to 3.14, and none was found on the PATH." >&2; \
@@ -49,6 +58,9 @@ lock:
 
 .venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
 	@scripts/install run
+
+.venv/engines.stamp: requirements/engines.txt pyproject.toml | .venv/bin/python
+	@scripts/install engines
 
 .venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/python
 	@scripts/install dev

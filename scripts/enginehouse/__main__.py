@@ -69,9 +69,10 @@ def _start(engines: EngineSet, recipes: list[Recipe], _: argparse.Namespace) -> 
 
 
 def _stop(engines: EngineSet, recipes: list[Recipe], told: argparse.Namespace) -> int:
-    _each(
-        recipes or SERVERS, lambda recipe: (running.forget if told.forget else running.stop)(engines, recipe)
-    )
+    step = running.forget if told.forget else running.stop
+    _each(recipes or SERVERS, lambda recipe: step(engines, recipe))
+    if told.forget and not recipes:
+        engines.remove()
     return 0
 
 

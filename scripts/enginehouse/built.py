@@ -121,9 +121,12 @@ class StripeMock(Built):
         "stripe-mock 0.203: Stripe's own description of its API as a server; judges requests, remembers none"
     )
     package = "github.com/stripe/stripe-mock"
+    ports = ("main", "secure")
 
     def command(self, place: Place) -> list[str]:
-        return [str(self.program()), "-http-addr", f"127.0.0.1:{place.port}"]
+        """Without being told where, it would speak TLS to everybody."""
+        http, https = (f"127.0.0.1:{place.ports[name]}" for name in self.ports)
+        return [str(self.program()), "-http-addr", http, "-https-addr", https]
 
     def answers(self, place: Place) -> bool:
         return b"object" in fetch(

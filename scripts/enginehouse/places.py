@@ -114,16 +114,14 @@ class EngineSet:
         return Place(self.folder / engine, self.secret(), kept["ports"], kept["pid"], kept["born"])
 
     def make(self, engine: str, ports: tuple[str, ...]) -> Place:
-        """A place with free ports, which the engine keeps from then on."""
+        """The engine's place with these ports, which it has from then on; those that it has already stay."""
         with locked(sets() / "ports.lock"):
-            taken = {
-                port
-                for state in sets().glob("*/*.json")
-                for port in json.loads(state.read_text())["ports"].values()
-            }
-            place = Place(self.folder / engine, self.secret(), {})
+            states = [json.loads(state.read_text()) for state in sets().glob("*/*.json")]
+            taken = {port for state in states for port in state["ports"].values()}
+            place = self.find(engine) or Place(self.folder / engine, self.secret(), {})
             for name in ports:
-                place.ports[name] = _free_port(taken | set(place.ports.values()))
+                if name not in place.ports:
+                    place.ports[name] = _free_port(taken | set(place.ports.values()))
             place.folder.mkdir(mode=0o700, exist_ok=True)
             self.keep(engine, place)
         return place
@@ -137,6 +135,10 @@ class EngineSet:
         """Removes the engine's data and lets its ports go."""
         shutil.rmtree(self.folder / engine, ignore_errors=True)
         self._state(engine).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """The folder too, once all engines are forgotten."""
+        shutil.rmtree(self.folder)
 
     def secret(self) -> str:
         """The password of every engine of the set, made when first asked for."""

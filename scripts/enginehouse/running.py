@@ -23,7 +23,7 @@ def start(engines: EngineSet, recipe: Recipe) -> Place:
     if not recipe.installed():
         raise NotInstalled(f"{recipe.name} is not installed: scripts/engines get {recipe.name}")
     with engines.lock(recipe.name):
-        place = engines.find(recipe.name) or engines.make(recipe.name, recipe.ports)
+        place = engines.make(recipe.name, recipe.ports)
         until = time.monotonic() + recipe.patience
         if not place.running():
             _launch(engines, recipe, place)
