@@ -115,7 +115,7 @@ class PostgresPool:
         self._release(link)
 
     async def roll_back(self, link: Link) -> None:
-        """Its block has failed: undo what it did, and give it back; one that does not answer to that is cut."""
+        """Its block has failed: undo what it did, and give it back; one that does not answer is cut."""
         try:
             await link.execute("ROLLBACK" if link.is_in_transaction() else "SELECT 1")
         except Exception:
