@@ -1,4 +1,8 @@
-"""One HTTP/1.1 connection to a service: streams in both directions, and is strict about what it reads."""
+"""One HTTP/1.1 connection to a service: streams in both directions, and is strict about what it reads.
+
+Our own, because a gateway does little else: forwarding a small answer between two Granians took 122 to 150 µs
+of CPU this way and 250 to 390 with aiohttp's client, 54 to 66 of them Granian's own (interleaved, 3 rounds).
+"""
 
 from __future__ import annotations
 
