@@ -1,0 +1,332 @@
+"""The connection of one storage to its MongoDB database, and the blocks that write there, one at a time.
+
+MongoDB does not let a transaction wait for another: whoever writes what another has written since the first
+one began is refused, and all of its transaction with it; so is whoever is refused by a unique index. A block
+of ours cannot be run again by the storage, and may go on after a refusal. Therefore the first statement of
+every transaction writes one and the same document, the turn: of all processes, one has it; the others begin
+anew until they get it, having done nothing yet. What a block reads then nobody changes until its commit, and
+the storage can look whether a record would be refused before it writes it. A process that dies holds the turn
+until the server gives its transaction up: set `transactionLifetimeLimitSeconds` there to a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from time import monotonic
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from weakref import WeakSet
+
+from pymongo import AsyncMongoClient, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from hometrip.kernel.errors import Unavailable
+
+log = logging.getLogger("hometrip.mongo")
+
+Session = AsyncClientSession
+Document = dict[str, Any]
+T = TypeVar("T")
+
+# How long a connection, and the choice of a server, may take; and any answer of it. Seconds.
+PATIENCE = 2.0
+STATEMENT_SECONDS = 10.0
+# How long a block waits for its turn, and a commit for its certainty. Seconds.
+TURN_SECONDS = 8.0
+CERTAIN_SECONDS = 8.0
+TURNS, TURN = "hometrip_turn", "turn"
+_CHANGING = "another is changing the same for too long"
+_NO_ANSWER = "the database does not answer"
+# By the server's code: no right, not logged in.
+_REFUSALS = {
+    13: "the database does not let us do this",
+    18: "the database does not let us in",
+    50: "the database took too long",
+}
+
+
+def refusal_of(error: BaseException | None) -> Unavailable | None:
+    """What to tell a client where the engine (and not the statement) failed; None for any other error."""
+    detail = None
+    if isinstance(error, ExecutionTimeout | TimeoutError):
+        detail = "the database took too long"
+    elif isinstance(error, ConnectionFailure | OSError):
+        detail = _NO_ANSWER
+    elif isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError"):
+        detail = _CHANGING
+    elif isinstance(error, OperationFailure):
+        detail = _REFUSALS.get(error.code or 0)
+    if detail is None:
+        return None
+    log.warning("%s: %s", detail, type(error).__name__)
+    return Unavailable(detail)
+
+
+class Work(Protocol):
+    """What one block does; `spoke` tells that it emitted or set a timer."""
+
+    spoke: bool
+
+    async def flush(self) -> None:
+        """Write what was put off until just before the commit."""
+
+    def end(self) -> None:
+        """From now on the block cannot be used."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+class MongoLink:
+    """One database; `Unavailable` from `close` on.
+
+    A url that says `isolation=none` lets a server stand in that is no replica set, for tests and to try
+    things: its transactions are not kept apart from what others read and write at the same time, so that only
+    one process may use a database, and a reader may see what is then rolled back. `whole` tells that the
+    server is a replica set (or shards of them), as it must be everywhere else.
+    """
+
+    def __init__(self, url: str, *, service: str, pool: int) -> None:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        self.may_stand_in = options.pop("isolation", "") == "none"
+        self.name = unquote(parts.path.removeprefix("/"))
+        if not self.name:
+            raise ValueError("the url of a MongoDB names a database: mongodb://host:port/database")
+        self.place = f"{parts.hostname or 'localhost'}:{parts.port or 27017}/{self.name}"
+        self.service, self._pool = service, pool
+        self._url = urlunsplit(parts._replace(query=urlencode(options)))
+        self.whole = True
+        self.news, self.next_news = 0, asyncio.Event()
+        self.owners: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._client: AsyncMongoClient[Document] | None = None
+        self._closed, self._held = False, False
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def connect(self) -> AsyncMongoClient[Document]:
+        """The client; it connects when it is first asked for something."""
+        if self._client is None:
+            self.must_be_open()
+            millis = int(PATIENCE * 1000)
+            self._client = AsyncMongoClient(
+                self._url,
+                appname=f"hometrip {self.service}",
+                serverSelectionTimeoutMS=millis,
+                connectTimeoutMS=millis,
+                waitQueueTimeoutMS=millis,
+                socketTimeoutMS=int(STATEMENT_SECONDS * 1000),
+                heartbeatFrequencyMS=1000,
+                maxPoolSize=self._pool,
+                w="majority",
+                readConcernLevel="majority",
+            )
+        return self._client
+
+    def must_be_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the storage is closed")
+
+    @property
+    def database(self) -> AsyncDatabase[Document]:
+        return self.connect()[self.name]
+
+    def __getitem__(self, name: str) -> AsyncCollection[Document]:
+        return self.database[name]
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """`Unavailable` where the engine fails."""
+        self.must_be_open()
+        try:
+            yield
+        except Exception as reason:
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+
+    def transaction(self, begin: Callable[[Session, int], W]) -> Block[W]:
+        """`begin` makes the work of the block, from its session and the number of its turn."""
+        return Block(self, begin)
+
+    def tell(self) -> None:
+        """Something new was committed here: wake everybody who waits for it."""
+        self.news += 1
+        heard, self.next_news = self.next_news, asyncio.Event()
+        heard.set()
+
+    async def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Let the block that runs end and refuse those that wait; do the `last` thing, and close."""
+        if self._closed:
+            return
+        self._closed = True
+        waiting, self._queue = self._queue, deque()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(Unavailable("the storage is closed"))
+        await self._free.wait()
+        self.tell()
+        if self._client is None:
+            return
+        try:
+            if last is not None:
+                await last()
+        except Exception as reason:
+            if refusal_of(reason) is None:
+                raise
+        finally:
+            client, self._client = self._client, None
+            await client.close()
+
+    # -- whose turn it is
+
+    async def take(self) -> None:
+        """Wait until no other block of this storage runs."""
+        self.must_be_open()
+        if not self._held:
+            self._held = True
+            self._free.clear()
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.pass_on()
+            raise
+
+    def pass_on(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._held = False
+        self._free.set()
+
+
+class Block(Generic[W]):
+    """`async with Block(…) as work`: commits at the end, or rolls all of the block back when it raises."""
+
+    def __init__(self, link: MongoLink, begin: Callable[[Session, int], W]) -> None:
+        self._link, self._begin = link, begin
+
+    async def __aenter__(self) -> W:
+        link, task = self._link, asyncio.current_task()
+        assert task is not None
+        if task in link.owners:
+            raise RuntimeError("a transaction inside a transaction of the same storage would wait for itself")
+        await link.take()
+        try:
+            self._session = link.connect().start_session()
+            number = await self._turn()
+        except BaseException as reason:
+            await to_its_end(self._leave())
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        self._task, self._work = task, self._begin(self._session, number)
+        link.owners.add(task)
+        return self._work
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._link.owners.discard(self._task)
+        try:
+            await to_its_end(self._end(error))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as reason:
+            if refused := refusal_of(reason):
+                raise refused from reason
+            raise
+        if refused := refusal_of(error):
+            raise refused from error
+
+    async def _turn(self) -> int:
+        """Begin a transaction that has the turn; its number is the place of its commit among all."""
+        deadline = monotonic() + TURN_SECONDS
+        pause = 0.001
+        while True:
+            await self._session.start_transaction(
+                read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+            )
+            try:
+                turn = await self._link[TURNS].find_one_and_update(
+                    {"_id": TURN},
+                    {"$inc": {"number": 1}},
+                    return_document=ReturnDocument.AFTER,
+                    session=self._session,
+                )
+            except PyMongoError as reason:
+                await self._session.abort_transaction()
+                if not _is_held(reason) or monotonic() >= deadline:
+                    raise
+            else:
+                if turn is None:
+                    raise Unavailable(f"{self._link.place} is not set up: run `hometrip migrate`")
+                return int(turn["number"])
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 0.02)
+
+    async def _end(self, error: BaseException | None) -> None:
+        try:
+            if error is None:
+                await self._work.flush()
+                await self._commit()
+        finally:
+            self._work.end()
+            await self._leave()
+        if error is None and self._work.spoke:
+            self._link.tell()
+
+    async def _commit(self) -> None:
+        deadline = monotonic() + CERTAIN_SECONDS
+        while True:
+            try:
+                return await self._session.commit_transaction()
+            except PyMongoError as reason:
+                # It may be committed or not: asking once more makes it certain.
+                unknown = reason.has_error_label("UnknownTransactionCommitResult")
+                if not unknown or monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
+    async def _leave(self) -> None:
+        """Ending the session rolls back what was not committed."""
+        try:
+            if session := getattr(self, "_session", None):
+                await session.end_session()
+        finally:
+            self._link.pass_on()
+
+
+def _is_held(reason: PyMongoError) -> bool:
+    """Another transaction has the turn (and not: the server is gone)."""
+    return isinstance(reason, OperationFailure) and reason.has_error_label("TransientTransactionError")
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` answers. Whoever is cancelled while waiting for it learns so when it has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
