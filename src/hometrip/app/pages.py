@@ -22,9 +22,7 @@ from hometrip.kernel.access import PUBLIC, Caller
 from hometrip.kernel.errors import HomeTripError, Invalid, NotFound, Unavailable
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.courier import Courier
-from hometrip.services.search.actions import search
 from hometrip.services.search.contract import Results
-from hometrip.services.search.rules.asked import Asked
 
 HTML = "text/html"
 
@@ -86,6 +84,9 @@ async def _services(house: House) -> list[dict[str, str]]:
 async def _popular(house: House) -> Results | None:
     """Some homes to begin with; none where search does not answer now."""
     if house.elsewhere is None:
+        from hometrip.services.search.actions import search
+        from hometrip.services.search.rules.asked import Asked
+
         return await search(house.rooms["search"].deps, Caller(), Asked(sort="popular", per_page=12))
     try:
         found = await house.elsewhere.get("search", "/api/search", {"sort": "popular", "per_page": "12"})

@@ -21,7 +21,6 @@ from granian.server.embed import Server
 
 from hometrip.app.memory import give_back
 from hometrip.app.opening import Open, lock_of, open_house
-from hometrip.app.seed import seed
 from hometrip.app.settings import BadSettings, Settings
 
 log = logging.getLogger("hometrip.run")
@@ -86,6 +85,8 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
 
 async def _open(opened: Open) -> None:
     """The demo, where it is wanted, goes on after a stop in the middle of it."""
+    from hometrip.app.seed import seed  # knows several services, which a process of one need not load
+
     house = opened.house
     if house.settings.demo:
         await seed(house)

@@ -171,12 +171,32 @@ def _from_file(file: Path, wrong: list[str]) -> dict[str, Given]:
 
 
 def _put(given: dict[str, Given], name: str, value: Given, wrong: list[str]) -> None:
-    if name in _known():
+    if _owner(name):
         given[name] = value
         return
     near = difflib.get_close_matches(name, _known(), n=1)
     hint = f"; did you mean HOMETRIP_{near[0].upper()}?" if near else ""
     wrong.append(f"{value.where}: there is no such setting{hint}")
+
+
+def _owner(name: str) -> tuple[str, str] | None:
+    """The service that a setting is of (none for the house's) and its name there. Only the service that it
+    may be of is looked into: to load them all takes a process of one service longer than to start.
+    """
+    from hometrip.app.rooms import settings_kind
+
+    if name in Settings.__struct_fields__ and name != "own":
+        return "", name  # `search_url` is the house's engine
+    for service in SERVICES:
+        field = name.removeprefix(f"{service}_")
+        if field == name:
+            continue
+        if field in [f"{port}_url" for port in OWN_ENGINES]:
+            return service, field
+        kind = settings_kind(service)
+        if kind and field in kind.__struct_fields__:
+            return service, field
+    return None
 
 
 def _known() -> dict[str, tuple[str, str]]:
@@ -197,9 +217,11 @@ def _known() -> dict[str, tuple[str, str]]:
 
 def _read(given: Mapping[str, Given], wrong: list[str]) -> Settings:
     """What cannot be read is written down, and left at its default, so that the rest is looked at too."""
-    known, house, own = _known(), dict[str, Any](), dict[str, dict[str, Any]]()
+    house, own = dict[str, Any](), dict[str, dict[str, Any]]()
     for name, written in given.items():
-        service, field = known[name]
+        owner = _owner(name)
+        assert owner
+        service, field = owner
         value = value_of(written, _default(service, field), wrong)
         if value is None:
             continue
