@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+import hmac
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from uuid import uuid4
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.road import Road, road_to
+from engines import url_of
 from hometrip.adapters.blobs.files import FileBlobs
+from hometrip.adapters.blobs.s3 import S3Blobs
 from hometrip.kernel.errors import Invalid, Unavailable
 from hometrip.ports.blobs import Blob, Blobs
+from hometrip.ports.engine import Unfit
 
-ADAPTERS: dict[str, Callable[[Path], Blobs]] = {"files": FileBlobs}
+
+def s3_url(rest: str = "") -> str:
+    """The shared S3 server, under a prefix of the test's own."""
+    return f"{url_of('s3')}/test-{uuid4()}{rest}"
+
+
+ADAPTERS: dict[str, Callable[[Path], Blobs]] = {
+    "adapters.blobs.files": FileBlobs,
+    "adapters.blobs.s3": lambda _: S3Blobs(s3_url()),
+}
 PICTURE = "listing/0190/large.webp"
 
 
@@ -143,3 +165,150 @@ def files_in(folder: Path) -> list[Path]:
 async def test_a_folder_that_is_gone_is_not_ready(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         await FileBlobs(tmp_path / "gone").ready()
+
+
+# of S3 alone; the server in these tests takes any key and any signature, so what is signed is checked here
+
+
+@pytest.fixture
+async def s3() -> AsyncIterator[S3Blobs]:
+    blobs = S3Blobs(s3_url())
+    await blobs.open()
+    yield blobs
+    await blobs.close()
+
+
+async def fetched(url: str) -> tuple[int, bytes, dict[str, str]]:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return (
+            answer.status,
+            await answer.read(),
+            {name.lower(): said for name, said in answer.headers.items()},
+        )
+
+
+async def test_a_link_gives_one_object_with_its_type_to_whoever_has_it(s3: S3Blobs) -> None:
+    await s3.put(PICTURE, b"a picture", "image/webp")
+    status, content, headers = await fetched(await s3.link(PICTURE))
+    assert (status, content, headers["content-type"]) == (200, b"a picture", "image/webp")
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+async def test_a_link_bears_a_signature_that_a_real_s3_would_take_for_a_while(s3: S3Blobs) -> None:
+    parts = urlsplit(await s3.link(PICTURE, seconds=60))
+    said = dict(parse_qsl(parts.query))
+    assert said["X-Amz-Expires"] == "60"
+    given = said.pop("X-Amz-Signature")
+    assert given == signature(parts.netloc, parts.path, said, urlsplit(url_of("s3")).password or "")
+    other = urlsplit(await s3.link("listing/0190/other.webp", seconds=60))
+    assert dict(parse_qsl(other.query))["X-Amz-Signature"] != given
+
+
+def signature(host: str, path: str, said: dict[str, str], secret: str) -> str:
+    """AWS Signature Version 4 of a GET with its signature in the query, as Amazon's guide describes it."""
+    query = urlencode(sorted(said.items()), quote_via=quote, safe="")
+    request = f"GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+    scope = said["X-Amz-Credential"].split("/", 1)[1]
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = f"{said['X-Amz-Algorithm']}\n{said['X-Amz-Date']}\n{scope}\n{digest}"
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+
+async def test_nobody_is_handed_an_address_without_a_signature(s3: S3Blobs) -> None:
+    await s3.put(PICTURE, b"a picture", "image/webp")
+    assert s3.url(PICTURE) == f"/files/{PICTURE}"
+    assert "X-Amz-Signature=" in await s3.link(PICTURE)
+    with pytest.raises(Invalid):
+        await s3.link("../up")
+
+
+async def test_a_bucket_that_strangers_can_list_is_refused_unless_that_is_wanted() -> None:
+    closed = S3Blobs(s3_url("?public=off"))
+    with pytest.raises(Unfit, match=r"strangers can list .*: block public access"):
+        await closed.open()
+    wanted = S3Blobs(s3_url("?public=on"))
+    await wanted.open()
+    assert [finding.what for finding in await wanted.examine()] == ["reachable", "rights", "strangers"]
+
+
+async def test_a_bucket_that_is_not_there_is_named_and_the_secret_is_not() -> None:
+    there = urlsplit(url_of("s3"))
+    blobs = S3Blobs(f"s3://someone:secret-word@{there.hostname}:{there.port}/bucket-of-nobody")
+    with pytest.raises(Unfit, match=r"bucket bucket-of-nobody at .* is not there: create it") as unfit:
+        await blobs.open()
+    assert "secret-word" not in unfit.value.detail
+
+
+async def test_the_key_in_the_url_is_used_whole_and_without_one_the_environments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-the-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-word")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-word")
+    there = urlsplit(url_of("s3"))
+    told = await S3Blobs(f"s3://told:word@{there.hostname}:{there.port}/hometrip").link("a")
+    assert "X-Amz-Credential=told%2F" in told
+    assert "token-word" not in told
+    found = await S3Blobs(f"s3://{there.hostname}:{there.port}/hometrip").link("a")
+    assert "X-Amz-Credential=from-the-environment%2F" in found
+    assert "token-word" in found
+
+
+async def test_amazons_own_is_named_by_the_bucket_and_its_region() -> None:
+    link = await S3Blobs("s3://key:word@photos-of-homes?region=eu-west-3").link("a/b")
+    assert link.startswith("https://photos-of-homes.s3.eu-west-3.amazonaws.com/a/b?")
+
+
+@pytest.fixture
+async def road() -> AsyncIterator[Road]:
+    there = urlsplit(url_of("s3"))
+    async with road_to(there.hostname or "", there.port or 0) as road:
+        yield road
+
+
+@pytest.mark.parametrize("trouble", ["closed", "silent", "garbage"])
+async def test_while_the_bucket_is_away_calls_fail_in_time_and_all_is_well_after(
+    road: Road, trouble: str
+) -> None:
+    there = urlsplit(url_of("s3"))
+    blobs = S3Blobs(s3_url("?timeout=1").replace(f":{there.port}/", f":{road.port}/"))
+    await blobs.put(PICTURE, b"x", "image/webp")
+    if trouble == "closed":
+        await road.close()
+    elif trouble == "silent":
+        road.stall()
+    else:
+        road.spoil = lambda _: b"\x00garbage\r\n\r\n"
+    began = time.monotonic()
+    calls = [blobs.get(PICTURE), blobs.put(PICTURE, b"y", "image/webp"), blobs.delete(PICTURE), blobs.ready()]
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in failed} == {Unavailable}
+    assert time.monotonic() - began < 2
+    road.flow()
+    if trouble == "closed":
+        await road.open()
+    await blobs.put(PICTURE, b"z", "image/webp")
+    assert await blobs.get(PICTURE) == Blob(b"z", "image/webp")
+    await blobs.close()
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_after_using_it_ends_well() -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from hometrip.adapters.blobs.s3 import S3Blobs\n"
+        "async def use():\n"
+        "    blobs = S3Blobs(sys.argv[1])\n"
+        "    await asyncio.gather(*(blobs.put(f'k{n}', b'x' * 100_000, 'image/webp') for n in range(10)))\n"
+        "    await asyncio.gather(*(blobs.get(f'k{n}') for n in range(10)))\n"
+        "    await blobs.close()\n"
+        "asyncio.run(use())\n"
+    )
+    for _ in range(10):
+        command = [sys.executable, "-c", program, s3_url()]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, check=False, capture_output=True, timeout=60, env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
+
+from hometrip.kernel.errors import Invalid
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
 
 
 class Blob(msgspec.Struct, frozen=True):
@@ -32,3 +38,17 @@ class Blobs(Protocol):
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
+
+
+def safe_key(key: str) -> str:
+    """The key, where it is one; what every adapter does first."""
+    if not _KEY.fullmatch(key):
+        raise Invalid.field("key", "bad_key", "must be a relative path of safe characters")
+    return key
+
+
+def media_type(content_type: str) -> str:
+    """The content type, where it is one."""
+    if not _TYPE.fullmatch(content_type):
+        raise Invalid.field("content_type", "bad_content_type", "must be a media type")
+    return content_type

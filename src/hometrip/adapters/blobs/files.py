@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import secrets
 from pathlib import Path
 
-from hometrip.kernel.errors import Invalid, Unavailable
-from hometrip.ports.blobs import Blob
+from hometrip.kernel.errors import Unavailable
+from hometrip.ports.blobs import Blob, media_type, safe_key
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
-_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
 # No key has this mark, so a file never stands where the folder of another key is to be.
 _MARK = "~"
 
@@ -28,10 +25,8 @@ class FileBlobs:
         self._folder = folder
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:
-        path = self._path(key)
-        if not _TYPE.fullmatch(content_type):
-            raise Invalid.field("content_type", "bad_content_type", "must be a media type")
-        await asyncio.to_thread(_write, path, content_type.encode() + b"\n", content)
+        path, head = self._path(key), media_type(content_type).encode() + b"\n"
+        await asyncio.to_thread(_write, path, head, content)
 
     async def get(self, key: str) -> Blob | None:
         held = await asyncio.to_thread(_read, self._path(key))
@@ -44,17 +39,14 @@ class FileBlobs:
         await asyncio.to_thread(_delete, self._path(key))
 
     def url(self, key: str) -> str:
-        self._path(key)
-        return f"/files/{key}"
+        return f"/files/{safe_key(key)}"
 
     async def ready(self) -> None:
         if not await asyncio.to_thread(os.access, self._folder, os.W_OK):
             raise Unavailable(f"The folder of files, {self._folder.name}, cannot be written to.")
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise Invalid.field("key", "bad_key", "must be a relative path of safe characters")
-        return self._folder / f"{key}{_MARK}"
+        return self._folder / f"{safe_key(key)}{_MARK}"
 
 
 def _write(path: Path, head: bytes, content: bytes) -> None:
