@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hometrip.adapters.search.elasticsearch.indexes import Indexes
-from hometrip.adapters.search.elasticsearch.link import Link, Refusal
+from hometrip.adapters.search.elasticsearch.link import Link, Refusal, Wrong
 from hometrip.adapters.search.elasticsearch.looking import READY_SECONDS, examine
 from hometrip.adapters.search.elasticsearch.questions import LIVE, Query, by_ids, query_of, suggestion_of
 from hometrip.adapters.search.elasticsearch.records import PAGE, document, gone, lines_of
@@ -63,7 +63,7 @@ class KnownOnes(msgspec.Struct):
 
 class Written(msgspec.Struct):
     status: int
-    error: Any = None
+    error: Wrong | None = None
 
 
 class WrittenOnes(msgspec.Struct):
@@ -139,13 +139,9 @@ class ElasticsearchSearch:
             "timeout": "5s",
             "filter_path": "errors,items.*.status,items.*.error",
         }
-        answer = await self._link.ask("POST", "_bulk", body, params=params, seconds=WRITE_SECONDS)
-        written = msgspec.json.decode(answer, type=WrittenOnes)
-        for item in written.items if written.errors else ():
-            for done in item.values():
-                # A conflict: there is something newer already.
-                if done.error is not None and done.status != CONFLICT:
-                    raise Refusal(done.status, done.error["type"], done.error["reason"])
+        await self._link.ask(
+            "POST", "_bulk", body, params=params, check=_check_written, seconds=WRITE_SECONDS
+        )
 
     async def clear(self, index: str) -> None:
         await self._indexes.clear(index)
@@ -236,15 +232,26 @@ class ElasticsearchSearch:
         answer = await self._link.ask("POST", f"{alias}/_count", {"query": LIVE}, seconds=ASK_SECONDS)
         return int(msgspec.json.decode(answer)["count"])
 
-    async def _search(self, names: str, asked: Query, seconds: float = ASK_SECONDS) -> Searched:
+    async def _search(self, names: str, asked: Query, seconds: float | None = None) -> Searched:
         # What is asked for is in columns: no stored record is read.
         asked = {"track_total_hits": False, "_source": False, "stored_fields": "_none_"} | asked
         params = {
             "allow_partial_search_results": "false",
             "filter_path": "hits.hits._score,hits.hits.sort,hits.hits.fields,aggregations.*.buckets",
         }
-        answer = await self._link.ask("POST", f"{names}/_search", asked, params=params, seconds=seconds)
+        answer = await self._link.ask(
+            "POST", f"{names}/_search", asked, params=params, seconds=seconds or ASK_SECONDS
+        )
         return msgspec.json.decode(answer, type=Searched)
+
+
+def _check_written(answer: bytes) -> None:
+    written = msgspec.json.decode(answer, type=WrittenOnes)
+    for item in written.items if written.errors else ():
+        for done in item.values():
+            # A conflict: there is something newer already.
+            if done.error is not None and done.status != CONFLICT:
+                raise Refusal(done.status, done.error.type, done.error.reason)
 
 
 def _inside(hit: Hit, circle: Circle, place: tuple[str, str]) -> bool:

@@ -69,19 +69,19 @@ class Indexes:
             await self._make(schema, f"{alias}-1", aliased=True)
         self._schemas[schema.name] = schema
         others = [
-            (about.made_at, concrete)
+            (bool(about.aliases), about.made_at, concrete)
             for concrete, about in (await self.made(schema.name)).items()
             if alias not in about.aliases
         ]
-        for _, concrete in sorted(others)[:-1]:
+        for _, _, concrete in sorted(others)[:-1]:
             await self._drop(concrete)
 
     async def clear(self, name: str) -> None:
         """Put a fresh index in the place of the one that is there, in one step."""
         schema, alias = self.schema(name), self.alias(name)
-        fresh = f"{alias}-{uuid4().hex[:8]}"
-        await self._make(schema, fresh, aliased=False)
         for turn in range(CLEARINGS):
+            fresh = f"{alias}-{uuid4().hex[:8]}"
+            await self._make(schema, fresh, aliased=False)
             actions: list[dict[str, Any]] = [
                 {"remove_index": {"index": concrete}} for concrete in await self._behind(alias)
             ]
@@ -89,8 +89,8 @@ class Indexes:
             try:
                 await self._link.ask("POST", "_aliases", {"actions": actions}, seconds=MAKE_SECONDS)
             except Refusal as refusal:
+                await self._drop(fresh)
                 if refusal.status != MISSING or turn == CLEARINGS - 1:
-                    await self._drop(fresh)
                     raise
             else:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -23,6 +23,8 @@ IDLE_SECONDS = 20.0
 # Every request of ours may be made twice: writes carry the revision of what they write.
 AGAIN_AFTER = (0.05, 0.25)
 BUSY = (429, 502, 503, 504)
+# What an alias led to a moment ago: another index has taken its place.
+REPLACED = "index_not_found_exception"
 JSON, LINES = "application/json", "application/x-ndjson"
 
 Params = Mapping[str, str]
@@ -34,6 +36,10 @@ class Refusal(Unavailable):
     def __init__(self, status: int, kind: str, reason: str) -> None:
         self.status, self.kind = status, kind
         super().__init__(f"the search engine refuses: {kind or status}: {reason}"[:300])
+
+    @property
+    def passing(self) -> bool:
+        return self.status in BUSY or self.kind == REPLACED
 
 
 class Wrong(msgspec.Struct):
@@ -58,23 +64,39 @@ class Link:
         self.tls, self._authorities = told.get("tls") == "on", told.get("ca")
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
         self._base = f"{'https' if self.tls else 'http'}://{host}:{parts.port or 9200}"
-        self._account = (
-            aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or ""), encoding="utf-8")
-            if parts.username
-            else None
-        )
+        self._headers = {"Accept": JSON}
+        if parts.username:
+            account, password = unquote(parts.username), unquote(parts.password or "")
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(account, password, encoding="utf-8")
         self._kept: aiohttp.ClientSession | None = None
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, params: Params | None = None, seconds: float
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params | None = None,
+        check: Callable[[bytes], None] = lambda _: None,
+        seconds: float,
     ) -> bytes:
-        """The body of a good answer; `Refusal`, or `Unavailable` where none came within the seconds."""
+        """The body of a good answer; `Refusal`, or `Unavailable` where none came within the seconds.
+
+        What is refused for a passing reason is asked again. `check` raises `Refusal` for what is refused in
+        the body of a good answer.
+        """
+
+        async def once() -> bytes:
+            answer = await self._send(method, path, body, params)
+            check(answer)
+            return answer
+
         left = seconds_left(seconds)
         if left <= 0:
             raise DeadlineExceeded
         try:
             async with asyncio.timeout(left):
-                return await self._persist(method, path, body, params)
+                return await _persist(once)
         except TimeoutError as late:
             raise Unavailable("the search engine does not answer in time") from late
 
@@ -82,19 +104,6 @@ class Link:
         if self._kept is not None:
             await self._kept.close()
             self._kept = None
-
-    async def _persist(self, method: str, path: str, body: Any, params: Params | None) -> bytes:
-        for pause in AGAIN_AFTER:
-            try:
-                return await self._send(method, path, body, params)
-            except Refusal as refusal:
-                if refusal.status not in BUSY:
-                    raise
-                log.info("search engine asked again", extra={"reason": refusal.detail})
-            except Unavailable as failure:
-                log.info("search engine asked again", extra={"reason": failure.detail})
-            await asyncio.sleep(pause)
-        return await self._send(method, path, body, params)
 
     async def _send(self, method: str, path: str, body: Any, params: Params | None) -> bytes:
         lines = isinstance(body, bytes)
@@ -124,14 +133,27 @@ class Link:
                 connector=aiohttp.TCPConnector(
                     limit=CONNECTIONS, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=10, ssl=trust
                 ),
-                auth=self._account,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                headers={"Accept": JSON},
+                headers=self._headers,
                 skip_auto_headers=("Accept-Encoding", "User-Agent"),
                 trust_env=False,
             )
         return self._kept
+
+
+async def _persist(once: Callable[[], Awaitable[bytes]]) -> bytes:
+    for pause in AGAIN_AFTER:
+        try:
+            return await once()
+        except Refusal as refusal:
+            if not refusal.passing:
+                raise
+            log.info("search engine asked again", extra={"reason": refusal.detail})
+        except Unavailable as failure:
+            log.info("search engine asked again", extra={"reason": failure.detail})
+        await asyncio.sleep(pause)
+    return await once()
 
 
 def _wrong(answer: bytes) -> Wrong:
