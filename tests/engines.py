@@ -26,7 +26,7 @@ class Engines:
     """One set of engines. Asking for what runs already costs nothing after the first time in this process."""
 
     def __init__(self, name: str = "") -> None:
-        self._which = ["--set", name] if name else []
+        self.name, self._which = name, ["--set", name] if name else []
         self._known: dict[str, dict[str, str]] = {}
 
     def url_of(self, name: str) -> str:
