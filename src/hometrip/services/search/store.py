@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from hometrip.ports.documents import EVERY, Collection, DocumentReader, Documents, DocumentTx, Record, gt, le
+import msgspec
+
+from hometrip.ports.documents import (
+    EVERY,
+    Collection,
+    DocumentReader,
+    Documents,
+    DocumentTx,
+    Index,
+    Record,
+    gt,
+    le,
+)
 from hometrip.services.listing.contract import SearchCard
 
 PAGE = 500
@@ -20,17 +33,23 @@ class Shown(Record):
     revision: int
     zone: str = ""
     card: SearchCard | None = None
+    kept_at: datetime | None = None
 
 
-BOARDS = Collection("boards", Shown)
+BOARDS = Collection("boards", Shown, indexes=(Index("by_kept_at", ("kept_at", "id")),))
 COLLECTIONS = (BOARDS,)
 
 
 async def keep(tx: DocumentTx, fresh: Shown) -> None:
-    """Put it in the place of the one that is there, unless that is newer."""
+    """Put it in the place of the one that is there, unless that is newer.
+
+    `Duplicate` or `VersionMismatch` where another copy of this service keeps the same home in this moment.
+    """
     there = await tx.get(BOARDS, fresh.id)
-    if there is None or there.revision <= fresh.revision:
-        await tx.upsert(BOARDS, fresh)
+    if there is None:
+        await tx.insert(BOARDS, fresh)
+    elif there.revision <= fresh.revision:
+        await tx.replace(BOARDS, msgspec.structs.replace(fresh, version=there.version))
 
 
 async def some(documents: Documents, ids: Sequence[UUID]) -> list[Shown]:
@@ -42,6 +61,18 @@ async def every(documents: DocumentReader) -> AsyncIterator[list[Shown]]:
     cursor: str | None = None
     while True:
         page = await documents.find(BOARDS, EVERY, limit=PAGE, cursor=cursor)
+        yield page.items
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+async def kept_since(documents: DocumentReader, since: datetime) -> AsyncIterator[list[Shown]]:
+    """Those that were kept after that instant, a page at a time, the first kept first."""
+    cursor: str | None = None
+    while True:
+        page = await documents.find(
+            BOARDS, gt("kept_at", since), sort=("kept_at", "id"), limit=PAGE, cursor=cursor
+        )
         yield page.items
         if (cursor := page.next_cursor) is None:
             return

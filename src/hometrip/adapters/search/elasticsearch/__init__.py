@@ -22,7 +22,7 @@ MOST_VALUES = 65_000
 # An order to write is sent when it has grown to so many bytes.
 ENOUGH_BYTES = 4_000_000
 ENOUGH_IDS = 5_000
-CONFLICT = 409
+MALFORMED, CONFLICT = 400, 409
 
 
 class Hit(msgspec.Struct):
@@ -250,6 +250,8 @@ def _check_written(answer: bytes) -> None:
     for item in written.items if written.errors else ():
         for done in item.values():
             # A conflict: there is something newer already.
+            if done.error is not None and done.status == MALFORMED:
+                raise ValueError(f"the index takes no such record: {done.error.reason}"[:300])
             if done.error is not None and done.status != CONFLICT:
                 raise Refusal(done.status, done.error.type, done.error.reason)
 

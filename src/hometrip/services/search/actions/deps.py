@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
-from hometrip.kernel.clock import Clock
+from hometrip.kernel.clock import Clock, utc
 from hometrip.kernel.ids import NewId
 from hometrip.ports.cache import Cache
 from hometrip.ports.documents import Documents
@@ -18,6 +18,8 @@ from hometrip.services.listing.contract import ListingQuestions
 from hometrip.services.search.contract import Filters
 from hometrip.services.search.rules.board import Board
 from hometrip.services.search.rules.places import Places
+
+NEVER = utc(1970, 1, 1)
 
 
 class Overview:
@@ -29,9 +31,14 @@ class Overview:
 
 
 class Memory:
-    """The board, and which homes have changed in another copy of this service since it was read."""
+    """The board, and which homes have changed in another copy of this service since it was read.
+
+    What was kept until `shown_until` is on the board, and until `indexed_until` in the index.
+    """
 
     def __init__(self) -> None:
+        self.shown_until = self.indexed_until = self.caught_up_at = NEVER
+        self.shown_last: set[tuple[UUID, datetime | None]] = set()
         self.board: Board | None = None
         self.filled = False
         self.filling = asyncio.Lock()

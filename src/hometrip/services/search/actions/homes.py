@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+import contextlib
+import logging
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.deadline import within
+from hometrip.kernel.errors import Unavailable, VersionMismatch
 from hometrip.kernel.wire import Done
+from hometrip.ports.documents import Duplicate
 from hometrip.services.listing.contract import SearchCard
 from hometrip.services.search import store
 from hometrip.services.search.actions.deps import Deps
@@ -17,49 +22,91 @@ from hometrip.services.search.rules.board import FRESH, Board
 from hometrip.services.search.rules.cards import HOMES, record_of
 from hometrip.services.search.store import Shown
 
+log = logging.getLogger("hometrip.search")
+
 PAGE = 200
+TRIES = 5
 CHANGED = "search.changed"
 # The board begins before the earliest day that can be asked for.
 BEFORE = timedelta(days=2)
+# How often a copy looks for what it may have missed, and how long that may hold a search up.
+PAUSE = timedelta(seconds=5)
+PATIENCE_SECONDS = 1.0
+# What was kept may be seen so much later: clocks differ, and transactions take a while.
+LATE = timedelta(seconds=30)
 
 
 async def begin(deps: Deps) -> None:
     """Make the board and the index ready; the index gets what it lacks from the own copies."""
-    if not deps.memory.listening:
-        deps.memory.listening = True
+    memory, now = deps.memory, deps.clock.now()
+    if not memory.listening:
+        memory.listening = True
         deps.cache.hear(CHANGED, lambda message: heard(deps, message))
     await deps.index.declare(HOMES)
     async for page in store.every(deps.documents):
-        behind = await deps.index.behind(HOMES.name, {str(home.id): home.revision for home in page})
-        await _index(deps, [home for home in page if str(home.id) in set(behind)])
+        await _index_missing(deps, page)
+    memory.indexed_until = now
     await current(deps)
 
 
 async def current(deps: Deps) -> Board:
     """The board as it is now: filled, looking far enough ahead, up with the other copies of this service."""
     memory = deps.memory
-    if memory.changed:
+    if memory.changed and memory.board is not None:
         ids, memory.changed = list(memory.changed), set()
-        if memory.board is not None:
+        # What cannot be read now is caught up with.
+        with contextlib.suppress(Unavailable):
             _show(memory.board, await store.some(deps.documents, ids))
     board = memory.board
-    if board is not None and memory.filled and deps.clock.now().date() - board.starts < FRESH:
-        return board
-    async with memory.filling:
-        return await _fill(deps)
+    if board is None or not memory.filled or deps.clock.now().date() - board.starts >= FRESH:
+        async with memory.filling:
+            board = await _fill(deps)
+    await catch_up(deps, board)
+    return board
 
 
 async def _fill(deps: Deps) -> Board:
-    memory, today = deps.memory, deps.clock.now().date()
-    if memory.board is not None and memory.filled and today - memory.board.starts < FRESH:
+    memory, now = deps.memory, deps.clock.now()
+    if memory.board is not None and memory.filled and now.date() - memory.board.starts < FRESH:
         return memory.board  # filled by another while this one waited
     memory.filled = False
     # Changes that are heard meanwhile go to the new board as well, and the newer revision stays.
-    board = memory.board = Board(today - BEFORE)
+    board = memory.board = Board(now.date() - BEFORE)
     async for page in store.every(deps.documents):
         _show(board, page)
-    memory.filled = True
+    memory.filled, memory.shown_until = True, now
     return board
+
+
+async def catch_up(deps: Deps, board: Board) -> None:
+    """Show and index what was kept lately, now and then: an announcement is missed while the line is down,
+    and the index does not take what is put into it while its engine is away.
+    """
+    memory, now = deps.memory, deps.clock.now()
+    if abs(now - memory.caught_up_at) < PAUSE:
+        return
+    memory.caught_up_at = now  # others go on with what there is
+    for catch_up_with in (_show_lately, _index_lately):
+        with contextlib.suppress(Unavailable):  # next time, then
+            async with within(PATIENCE_SECONDS):
+                await catch_up_with(deps, board, now)
+
+
+async def _show_lately(deps: Deps, board: Board, now: datetime) -> None:
+    memory = deps.memory
+    last, memory.shown_last = memory.shown_last, set()
+    async for page in store.kept_since(deps.documents, memory.shown_until - LATE):
+        _show(board, [home for home in page if (home.id, home.kept_at) not in last])
+        memory.shown_last.update((home.id, home.kept_at) for home in page)
+    memory.shown_until = now
+
+
+async def _index_lately(deps: Deps, _: Board, now: datetime) -> None:
+    async for page in store.kept_since(deps.documents, deps.memory.indexed_until - LATE):
+        await _index_missing(deps, page)
+        if page and page[-1].kept_at:
+            deps.memory.indexed_until = page[-1].kept_at
+    deps.memory.indexed_until = now
 
 
 def heard(deps: Deps, message: bytes) -> None:
@@ -120,17 +167,44 @@ async def _shown(deps: Deps, card: SearchCard) -> Shown:
 async def _keep(deps: Deps, homes: Sequence[Shown]) -> None:
     """Each step may be done twice, and none puts an older card over a newer one; so there is nothing to mark
     as done, and after a crash in between the event comes again.
+
+    Once the own copies are kept, the rest follows, if not now then when copies of this service catch up.
     """
     if not homes:
         return
-    async with deps.documents.transaction() as tx:
-        for home in homes:
-            await store.keep(tx, home)
-    await _index(deps, homes)
+    await _keep_copies(deps, homes)
     if deps.memory.board is not None:
         _show(deps.memory.board, homes)
     revisions = {home.id: home.revision for home in homes}
-    await deps.cache.announce(CHANGED, msgspec.msgpack.encode(revisions))
+    await _if_possible(_index(deps, homes))
+    await _if_possible(deps.cache.announce(CHANGED, msgspec.msgpack.encode(revisions)))
+
+
+async def _keep_copies(deps: Deps, homes: Sequence[Shown]) -> None:
+    """In order of their ids, so that two who keep the same ones do not wait for each other."""
+    for tries_left in reversed(range(TRIES)):
+        kept_at = deps.clock.now()
+        try:
+            async with deps.documents.transaction() as tx:
+                for home in sorted(homes, key=lambda home: home.id):
+                    await store.keep(tx, msgspec.structs.replace(home, kept_at=kept_at))
+            return
+        except (Duplicate, VersionMismatch):
+            # Another copy of this service was faster with one of them, maybe with a newer card.
+            if not tries_left:
+                raise
+
+
+async def _if_possible(step: Awaitable[None]) -> None:
+    try:
+        await step
+    except Unavailable as reason:
+        log.warning("homes are shown later than they should be", extra={"reason": reason.detail})
+
+
+async def _index_missing(deps: Deps, homes: Sequence[Shown]) -> None:
+    behind = set(await deps.index.behind(HOMES.name, {str(home.id): home.revision for home in homes}))
+    await _index(deps, [home for home in homes if str(home.id) in behind])
 
 
 async def _index(deps: Deps, homes: Sequence[Shown]) -> None:
