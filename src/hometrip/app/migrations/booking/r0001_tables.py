@@ -25,6 +25,7 @@ down_revision = None
 def upgrade() -> None:
     booked_nights()
     bookings()
+    bookings_indexes()
     coupons()
     booking_history()
 
@@ -85,6 +86,9 @@ def bookings() -> None:
         PrimaryKeyConstraint("id"),
         if_not_exists=True,
     )
+
+
+def bookings_indexes() -> None:
     op.create_index("bookings_by_coupon", "bookings", ["coupon", "guest_id"], if_not_exists=True)
     op.create_index("bookings_by_guest", "bookings", ["guest_id", "check_in"], if_not_exists=True)
     op.create_index("bookings_by_host", "bookings", ["host_id", "check_in"], if_not_exists=True)

@@ -83,8 +83,7 @@ async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
 
 async def get(db: Reader, booking_id: UUID) -> Booking:
     """`NotFound` where there is none. In a transaction nobody else changes it until that ends."""
-    mine = select(bookings).where(bookings.c.id == booking_id)
-    row = await db.row(mine.with_for_update(key_share=True))
+    row = await db.row(select(bookings).where(bookings.c.id == booking_id).with_for_update(key_share=True))
     if row is None:
         raise NotFound
     return (await _with_history(db, [row]))[0]

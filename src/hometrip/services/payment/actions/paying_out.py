@@ -20,8 +20,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     """What the host will be paid for a confirmed booking, and when, as the journal stands now.
 
     24 hours after check-in, or month by month; all at once where the stay is over early. What was decided
-    stays as it is; where that was everything and more is owed, it is paid at once. Nothing is paid while a
-    dispute is open, and nothing where nothing is owed.
+    stays; where that was everything and more is owed, it is paid at once; nothing during a dispute.
     """
     await lock_books(tx, booking_id)
     stay = await store.stay_of(tx, booking_id)
