@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hometrip.adapters.search.elasticsearch.indexes import Indexes
-from hometrip.adapters.search.elasticsearch.link import Link, Refusal, Wrong
+from hometrip.adapters.search.elasticsearch.link import Link, check_written
 from hometrip.adapters.search.elasticsearch.looking import READY_SECONDS, examine
 from hometrip.adapters.search.elasticsearch.questions import LIVE, Query, by_ids, query_of, suggestion_of
 from hometrip.adapters.search.elasticsearch.records import PAGE, document, gone, lines_of
@@ -22,7 +22,6 @@ MOST_VALUES = 65_000
 # An order to write is sent when it has grown to so many bytes.
 ENOUGH_BYTES = 4_000_000
 ENOUGH_IDS = 5_000
-MALFORMED, CONFLICT = 400, 409
 
 
 class Hit(msgspec.Struct):
@@ -59,16 +58,6 @@ class Known(msgspec.Struct):
 
 class KnownOnes(msgspec.Struct):
     docs: list[Known] = []
-
-
-class Written(msgspec.Struct):
-    status: int
-    error: Wrong | None = None
-
-
-class WrittenOnes(msgspec.Struct):
-    errors: bool = False
-    items: list[dict[str, Written]] = []
 
 
 class ElasticsearchSearch:
@@ -139,9 +128,7 @@ class ElasticsearchSearch:
             "timeout": "5s",
             "filter_path": "errors,items.*.status,items.*.error",
         }
-        await self._link.ask(
-            "POST", "_bulk", body, params=params, check=_check_written, seconds=WRITE_SECONDS
-        )
+        await self._link.ask("POST", "_bulk", body, params=params, check=check_written, seconds=WRITE_SECONDS)
 
     async def clear(self, index: str) -> None:
         await self._indexes.clear(index)
@@ -243,17 +230,6 @@ class ElasticsearchSearch:
             "POST", f"{names}/_search", asked, params=params, seconds=seconds or ASK_SECONDS
         )
         return msgspec.json.decode(answer, type=Searched)
-
-
-def _check_written(answer: bytes) -> None:
-    written = msgspec.json.decode(answer, type=WrittenOnes)
-    for item in written.items if written.errors else ():
-        for done in item.values():
-            # A conflict: there is something newer already.
-            if done.error is not None and done.status == MALFORMED:
-                raise ValueError(f"the index takes no such record: {done.error.reason}"[:300])
-            if done.error is not None and done.status != CONFLICT:
-                raise Refusal(done.status, done.error.type, done.error.reason)
 
 
 def _inside(hit: Hit, circle: Circle, place: tuple[str, str]) -> bool:

@@ -25,6 +25,7 @@ AGAIN_AFTER = (0.05, 0.25)
 BUSY = (429, 502, 503, 504)
 # What an alias led to a moment ago: another index has taken its place.
 REPLACED = "index_not_found_exception"
+MALFORMED, CONFLICT = 400, 409
 JSON, LINES = "application/json", "application/x-ndjson"
 
 Params = Mapping[str, str]
@@ -51,6 +52,16 @@ class Wrong(msgspec.Struct):
 
 class Answered(msgspec.Struct):
     error: Wrong | str | None = None
+
+
+class Written(msgspec.Struct):
+    status: int
+    error: Wrong | None = None
+
+
+class WrittenOnes(msgspec.Struct):
+    errors: bool = False
+    items: list[dict[str, Written]] = []
 
 
 class Link:
@@ -140,6 +151,18 @@ class Link:
                 trust_env=False,
             )
         return self._kept
+
+
+def check_written(answer: bytes) -> None:
+    """Each order to write is answered by itself; `ValueError` for a record that can never be taken."""
+    written = msgspec.json.decode(answer, type=WrittenOnes)
+    for item in written.items if written.errors else ():
+        for done in item.values():
+            # A conflict: there is something newer already.
+            if done.error is not None and done.status == MALFORMED:
+                raise ValueError(f"the index takes no such record: {done.error.reason}"[:300])
+            if done.error is not None and done.status != CONFLICT:
+                raise Refusal(done.status, done.error.type, done.error.reason)
 
 
 async def _persist(once: Callable[[], Awaitable[bytes]]) -> bytes:
