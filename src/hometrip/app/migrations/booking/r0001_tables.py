@@ -3,6 +3,8 @@
 Where they exist, made before there were numbers, they are as they should be.
 """
 
+from typing import Any
+
 from alembic import op
 from sqlalchemy import (
     BigInteger,
@@ -46,7 +48,12 @@ def booked_nights() -> None:
 
 def bookings() -> None:
     op.create_table(
-        "bookings",
+        "bookings", *what_was_booked(), *what_became_of_it(), PrimaryKeyConstraint("id"), if_not_exists=True
+    )
+
+
+def what_was_booked() -> list[Column[Any]]:
+    return [
         Column("id", Uuid(), nullable=False),
         Column("listing_id", Uuid(), nullable=False),
         Column("guest_id", Uuid(), nullable=False),
@@ -63,6 +70,11 @@ def bookings() -> None:
         Column("awaiting", String(length=8)),
         Column("hold_until", DateTime(timezone=True)),
         Column("hold_extended", Boolean(), nullable=False),
+    ]
+
+
+def what_became_of_it() -> list[Column[Any]]:
+    return [
         Column("total", BigInteger(), nullable=False),
         Column("currency", String(length=3), nullable=False),
         Column("agreed", Text(), nullable=False),
@@ -83,9 +95,7 @@ def bookings() -> None:
         Column("once_key", String(length=255)),
         Column("version", Integer(), nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False),
-        PrimaryKeyConstraint("id"),
-        if_not_exists=True,
-    )
+    ]
 
 
 def bookings_indexes() -> None:
