@@ -56,6 +56,8 @@ class ConsulRegistry:
         self._heart = Heart(place)
         self._name = place.prefix.replace("/", "-")
         self._table: dict[str, Instance] = {}
+        # Those that this process has taken away: nobody waits for them to come back.
+        self._left: set[str] = set()
         self._seen = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
@@ -142,12 +144,14 @@ class ConsulRegistry:
         await self._agent.put(
             "/v1/agent/service/register", registration, **{"replace-existing-checks": "true"}
         )
+        self._left.discard(instance.id)
         self._heart.keep(registration)
         await self._until(lambda: self._table.get(instance.id) == instance)
 
     async def leave(self, instance: Instance) -> None:
         """Returns when others do not find it any more; where Consul cannot be told, they soon find out."""
         id_ = self._id(instance)
+        self._left.add(instance.id)
         await asyncio.to_thread(self._heart.forget, id_)
         try:
             await self._agent.put(f"/v1/agent/service/deregister/{quote(id_, safe='')}")
@@ -239,8 +243,9 @@ class ConsulRegistry:
             if was_away:
                 pause, was_away, settled_at = AGAIN_SECONDS, False, time.monotonic() + GRACE_SECONDS
             found = _instances(answer.body or [])
-            if time.monotonic() < settled_at and self._table.keys() - found.keys():
-                self._know(self._table | found)
+            missing = self._table.keys() - found.keys() - self._left
+            if time.monotonic() < settled_at and missing:
+                self._know(found | {id_: self._table[id_] for id_ in missing})
                 index = 0
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
