@@ -7,7 +7,7 @@ import contextlib
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +17,7 @@ from engines import settings_of
 class Vhost:
     """A vhost of its own: `url` is what a bus is given."""
 
-    def __init__(self) -> None:
-        settings = settings_of("rabbitmq")
+    def __init__(self, settings: Mapping[str, str]) -> None:
         self.name = f"test-{uuid4().hex[:12]}"
         self.url = settings["HOMETRIP_BUS_URL"].rpartition("/")[0] + f"/{self.name}"
         self._management = urllib.parse.urlsplit(settings["HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"])
@@ -60,8 +59,9 @@ class Vhost:
 
 
 @contextlib.contextmanager
-def vhost() -> Iterator[Vhost]:
-    made = Vhost()
+def vhost(settings: Mapping[str, str] | None = None) -> Iterator[Vhost]:
+    """In the broker that all tests share, or in the one of these settings."""
+    made = Vhost(settings or settings_of("rabbitmq"))
     made.make()
     try:
         yield made

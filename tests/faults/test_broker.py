@@ -26,6 +26,7 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import utc
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
+from vhosts import vhost
 
 SET = f"broker-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 SUBJECTS, POISONED = 200, 5
@@ -56,8 +57,11 @@ async def end_and_start() -> None:
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     settings = dict(line.split("=", 1) for line in (await engine("start")).splitlines())
-    yield settings["HOMETRIP_BUS_URL"]
-    await engine("stop")
+    try:
+        with vhost(settings) as own:
+            yield own.url
+    finally:
+        await engine("stop")
 
 
 class Copy:

@@ -67,6 +67,7 @@ class Copies:
             await asyncio.gather(self._keeper, return_exceptions=True)
         if self._missed:
             await self._tell_all(Word(self._me, leaves=True))
+            self._missed.clear()
 
     async def _keep(self) -> None:
         while True:

@@ -55,6 +55,8 @@ def broker_trouble(doing: str) -> Iterator[None]:
         raise Unavailable(f"the connection to RabbitMQ was lost: {doing}") from error
     except PublishError as error:
         raise Unrouted(f"no queue took it: {doing}") from error
+    except TimeoutError as error:
+        raise Unavailable(f"RabbitMQ does not answer in time, or takes no messages now: {doing}") from error
     except Exception as error:
         raise Unavailable(f"RabbitMQ: {doing}: {type(error).__name__} {error}") from error
 
@@ -98,13 +100,11 @@ def _no_connection(url: str, error: Exception) -> Unfit:
     return Unfit(f"RabbitMQ at {place} does not answer: {said}; start it, or correct HOMETRIP_BUS_URL")
 
 
-def _let_writers_go(connection: AbstractConnection) -> None:
-    """Nothing empties the queue of a dead connection: who waits to write would wait for ever, holding others
-    up. With a place in it, each finds out what has happened.
-    """
-    waiting = connection.transport.connection.write_queue if connection.transport else asyncio.Queue[object]()
-    while not waiting.empty():
-        waiting.get_nowait()
+async def hang_up(connection: AbstractConnection) -> None:
+    """Whatever the other side does."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await connection.close()
 
 
 class Link:
@@ -145,15 +145,21 @@ class Link:
             await asyncio.gather(self._keeper, return_exceptions=True)
         self._up.clear()
         if self._current is not None:
-            await self._current.close()
+            await hang_up(self._current)
 
     async def _connect(self) -> None:
         connection = await dial(self._url, self._purpose)
-        lost = asyncio.Event()
+        assert connection.transport is not None
+        lost, writing = asyncio.Event(), connection.transport.connection.write_queue
 
         def gone(*_: object) -> None:
             lost.set()
-            _let_writers_go(connection)
+            if connection is self._current:
+                self._up.clear()
+            # Nothing empties the queue of a dead connection: who waits to write would wait for ever, and hold
+            # others up. With a place in it, each finds out what has happened.
+            while not writing.empty():
+                writing.get_nowait()
 
         connection.close_callbacks.add(gone)
         try:
@@ -161,7 +167,7 @@ class Link:
                 async with asyncio.timeout(PREPARE_SECONDS):
                     await self._prepare(connection)
         except BaseException:
-            await connection.close()
+            await hang_up(connection)
             raise
         self._current, self._lost = connection, lost
         self._up.set()
@@ -172,7 +178,7 @@ class Link:
             self._up.clear()
             log.warning("connection to the broker lost", extra={"purpose": self._purpose})
             if self._current is not None:
-                await self._current.close()
+                await hang_up(self._current)
             await self._connect_again()
             log.warning("connected to the broker again", extra={"purpose": self._purpose})
 
