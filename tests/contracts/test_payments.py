@@ -1,4 +1,10 @@
-"""What every payment provider promises, on each adapter."""
+"""What every payment provider promises, on each adapter.
+
+Two kinds of promises: what is asked is a request that the provider takes (`provider`: all adapters, Stripe's
+judged by Stripe's own published interface), and what becomes of it (`payments`: where the other side keeps
+what it is told, which stripe-mock does not). What Stripe's adapter makes of Stripe's errors is shown at the
+end, on a stand-in that answers as Stripe documents it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +19,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from contracts.stripe_stand_in import INTENT, StandIn, declined, error, stand_in
+from engines import url_of
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.adapters.payments.stripe import StripePayments
+from hometrip.adapters.payments.stripe.link import API_VERSION
 from hometrip.kernel.clock import DAY, MINUTE, utc
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
+from hometrip.ports.engine import Unfit
 from hometrip.ports.payments import (
     BadSignature,
     Card,
@@ -38,10 +49,27 @@ def sandbox_in(folder: Path) -> SandboxPayments:
     return SandboxPayments(folder / "provider.db", clock, ids(clock), SECRET)
 
 
-ADAPTERS: dict[str, Callable[[Path], Any]] = {"sandbox": sandbox_in}
+def stripe_by(url: str) -> StripePayments:
+    where = f"stripe:?api={url}"
+    return StripePayments(where, secret_key="sk_test_123", webhook_secrets=("whsec_other", SECRET.decode()))
+
+
+ADAPTERS: dict[str, Callable[[Path], Any]] = {
+    "sandbox": sandbox_in,
+    "stripe": lambda _: stripe_by(url_of("stripe")),
+}
+# Whose other side keeps what it is told.
+REMEMBERING = ["sandbox"]
 
 
 @pytest.fixture(params=sorted(ADAPTERS))
+async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Payments]:
+    adapter = ADAPTERS[request.param](tmp_path)
+    yield adapter
+    await adapter.close()
+
+
+@pytest.fixture(params=REMEMBERING)
 async def payments(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Payments]:
     adapter = ADAPTERS[request.param](tmp_path)
     yield adapter
@@ -294,10 +322,82 @@ async def test_what_has_changed_since_is_listed(payments: Payments) -> None:
     assert await payments.intents_since(START + timedelta(seconds=1)) == []
 
 
-async def test_nothing_is_opened_for_no_money(payments: Payments) -> None:
+async def test_nothing_is_opened_for_no_money(provider: Payments) -> None:
     for wrong in (Money(0, "EUR"), Money(-1, "EUR")):
         with pytest.raises(ProviderRefused):
-            await payments.create_intent(wrong, capture="automatic", metadata={}, key=str(wrong))
+            await provider.create_intent(wrong, capture="automatic", metadata={}, key=str(wrong))
+
+
+# Every request that there is, as one that the provider takes.
+
+
+async def test_every_request_about_money_that_comes_in_is_taken(provider: Payments) -> None:
+    made = await provider.create_intent(
+        EUR, capture="manual", metadata={"booking_id": "b", "part": "first"}, key="i1", customer="o'ann"
+    )
+    assert (made.amount, made.captured.amount, bool(made.client_secret)) == (EUR, 0, True)
+    assert (await provider.confirm_intent(made.id, method="pm_card_visa", key="c1")).id == made.id
+    assert (await provider.get_intent(made.id)).id == made.id
+    assert (await provider.capture_intent(made.id, key="c2")).id == made.id
+    part = await provider.create_intent(EUR, capture="manual", metadata={}, key="i2")
+    await provider.confirm_intent(part.id, method="pm_card_visa", key="c3")
+    currency = (await provider.get_intent(part.id)).amount.currency
+    assert (await provider.capture_intent(part.id, amount=Money(100, currency), key="c4")).id == part.id
+    again = await provider.create_intent(
+        EUR, capture="automatic", metadata={}, key="i3", customer="o'ann", keep=False
+    )
+    [card, *_] = await provider.methods("o'ann")
+    assert (await provider.charge_again(again.id, method=card.id, key="c5")).id == again.id
+    over = await provider.create_intent(EUR, capture="automatic", metadata={}, key="i4")
+    assert (await provider.cancel_intent(over.id, key="c6")).id == over.id
+    assert await provider.intents_since(START - 900 * DAY)
+    await provider.ready()
+
+
+async def test_every_request_about_money_that_goes_back_is_taken(provider: Payments) -> None:
+    made = await provider.create_intent(EUR, capture="automatic", metadata={}, key="i1")
+    await provider.confirm_intent(made.id, method="pm_card_visa", key="c1")
+    currency = (await provider.get_intent(made.id)).amount.currency
+    back = await provider.refund(made.id, Money(100, currency), key="r1")
+    assert (back.intent_id, back.amount.amount, back.status) == (made.id, 100, "succeeded")
+    assert (await provider.get_refund(back.id)).id == back.id
+    for wrong in (Money(1, "XOF"), Money(0, currency), Money(-1, currency)):
+        with pytest.raises(ProviderRefused):
+            await provider.refund(made.id, wrong, key=f"wrong {wrong}")
+    asked = await provider.create_intent(EUR, capture="automatic", metadata={}, key="i2")
+    await provider.confirm_intent(asked.id, method="pm_card_createDispute", key="c2")
+    [dispute, *_] = await provider.disputes_since(START - 900 * DAY)
+    assert (await provider.get_dispute(dispute.id)).id == dispute.id
+    evidence = {
+        "uncategorized_text": "They came, stayed and left.",
+        "product_description": "5 nights",
+        "service_date": "2027-05-10",
+        "cancellation_policy_disclosure": "flexible",
+    }
+    assert (await provider.send_evidence(dispute.id, evidence, key="e1")).id == dispute.id
+
+
+async def test_every_request_about_money_that_goes_out_is_taken(provider: Payments) -> None:
+    made = await provider.create_intent(EUR, capture="automatic", metadata={}, key="i1")
+    await provider.confirm_intent(made.id, method="pm_card_visa", key="c1")
+    account = await provider.open_account("hanna", key="a1")
+    assert (await provider.get_account(account.id)).id == account.id
+    assert (await provider.account_link(account.id, back_to="https://example.com/b")).startswith("http")
+    facts = {"booking_id": "b", "payout_id": "p"}
+    sent = await provider.transfer(EUR, destination=account.id, metadata=facts, key="t1")
+    assert (sent.amount, sent.status) == (EUR, "paid")
+    assert (await provider.get_transfer(sent.id)).id == sent.id
+    assert await provider.transfers_since(START - 900 * DAY)
+    for wrong in (Money(0, "EUR"), Money(-5, "EUR")):
+        with pytest.raises(ProviderRefused):
+            await provider.transfer(wrong, destination=account.id, metadata={}, key=f"wrong {wrong}")
+
+
+async def test_every_request_about_kept_cards_is_taken(provider: Payments) -> None:
+    kept = await provider.keep_method("o'bob", "pm_card_visa", key="k1")
+    assert (kept.brand, kept.last4) == ("visa", "4242")
+    [card, *_] = await provider.methods("o'bob")
+    assert await provider.forget_method("o'bob", card.id) in (True, False)
 
 
 # Webhooks, as Stripe documents their signature.
@@ -322,26 +422,26 @@ BODY = msgspec.json.encode(
 NOW = int(START.timestamp())
 
 
-async def test_a_signed_webhook_is_opened(payments: Payments) -> None:
-    event = payments.webhook(BODY, signed(BODY, NOW), START)
+async def test_a_signed_webhook_is_opened(provider: Payments) -> None:
+    event = provider.webhook(BODY, signed(BODY, NOW), START)
     assert (event.id, event.type, event.created) == ("evt_1", "payment_intent.succeeded", START)
     assert event.object["id"] == "pi_1"
 
 
-async def test_one_right_signature_of_several_is_enough(payments: Payments) -> None:
+async def test_one_right_signature_of_several_is_enough(provider: Payments) -> None:
     moment, digest = signed(BODY, NOW).split(",")
-    event = payments.webhook(BODY, f"{moment},v1={'0' * 64},v0={'1' * 64},{digest}", START)
+    event = provider.webhook(BODY, f"{moment},v1={'0' * 64},v0={'1' * 64},{digest}", START)
     assert event.id == "evt_1"
 
 
-async def test_a_signature_is_good_for_five_minutes(payments: Payments) -> None:
-    payments.webhook(BODY, signed(BODY, NOW), START + 5 * MINUTE)
+async def test_a_signature_is_good_for_five_minutes(provider: Payments) -> None:
+    provider.webhook(BODY, signed(BODY, NOW), START + 5 * MINUTE)
     for late in (START + 5 * MINUTE + timedelta(seconds=1), START - 6 * MINUTE):
         with pytest.raises(BadSignature):
-            payments.webhook(BODY, signed(BODY, NOW), late)
+            provider.webhook(BODY, signed(BODY, NOW), late)
 
 
-async def test_a_forged_webhook_is_refused(payments: Payments) -> None:
+async def test_a_forged_webhook_is_refused(provider: Payments) -> None:
     right = signed(BODY, NOW)
     moment, digest = right.split(",")
     forgeries = ["", "garbage", ",,,", moment, digest, "t=,v1=", "t=x," + digest, signed(BODY, NOW, b"other")]
@@ -354,17 +454,17 @@ async def test_a_forged_webhook_is_refused(payments: Payments) -> None:
     forgeries += [f"t={'9' * 400},{digest}", f"{moment},v1=\udcff"]
     for forged in forgeries:
         with pytest.raises(BadSignature):
-            payments.webhook(BODY, forged, START)
+            provider.webhook(BODY, forged, START)
     for at in range(len(BODY)):
         changed = BODY[:at] + bytes([BODY[at] ^ (1 << at % 8)]) + BODY[at + 1 :]
         with pytest.raises(BadSignature):
-            payments.webhook(changed, right, START)
+            provider.webhook(changed, right, START)
 
 
-async def test_a_signed_body_that_is_no_event_is_refused(payments: Payments) -> None:
+async def test_a_signed_body_that_is_no_event_is_refused(provider: Payments) -> None:
     for body in (b"", b"[]", b"{}", b"\xff\xfe"):
         with pytest.raises(BadSignature):
-            payments.webhook(body, signed(body, NOW), START)
+            provider.webhook(body, signed(body, NOW), START)
 
 
 # The sandbox's own promises.
@@ -463,7 +563,7 @@ async def kept(payments: Payments, method: str = "pm_card_visa") -> ProviderInte
 
 async def another(payments: Payments, capture: str = "automatic", customer: str = "ann") -> ProviderIntent:
     return await payments.create_intent(
-        EUR, capture=capture, metadata={}, key=f"again {capture} {customer}", customer=customer
+        EUR, capture=capture, metadata={}, key=f"again {capture} {customer}", customer=customer, keep=False
     )
 
 
@@ -512,6 +612,23 @@ async def test_a_card_is_kept_for_its_customer_alone_and_until_it_is_forgotten(p
     assert (await paid(payments)).method is None
 
 
+async def test_a_card_may_be_kept_by_its_token_and_charged_later(payments: Payments) -> None:
+    card = await payments.keep_method("ann", "pm_card_mastercard", key="k")
+    assert await payments.keep_method("ann", "pm_card_mastercard", key="k") == card
+    assert await payments.methods("ann") == [card]
+    later = await another(payments)
+    assert (await payments.charge_again(later.id, method=card.id, key="c")).status == "succeeded"
+    with pytest.raises(ProviderRefused):
+        await payments.keep_method("ann", "pm_of_nobody", key="n")
+
+
+async def test_an_intent_that_keeps_its_card_is_not_charged_in_its_owners_absence(payments: Payments) -> None:
+    first = await kept(payments)
+    keeping = await payments.create_intent(EUR, capture="automatic", metadata={}, key="keeps", customer="ann")
+    with pytest.raises(ProviderRefused):
+        await payments.charge_again(keeping.id, method=first.method or "", key="c")
+
+
 async def test_of_a_hold_a_part_may_be_captured_once_and_the_rest_is_released(payments: Payments) -> None:
     intent = await another(payments, "manual")
     await payments.confirm_intent(intent.id, method="pm_card_visa", key="hold")
@@ -534,3 +651,338 @@ async def test_a_host_has_one_account_which_is_paid_once_its_owner_is_known(paym
     assert (await payments.get_account(made.id)).id == made.id
     with pytest.raises(ProviderRefused):
         await payments.get_account("acct_nobody")
+
+
+# What comes after a payment: refunds that take their time, disputes, money that comes back
+
+
+def waiting(folder: Path) -> tuple[SandboxPayments, MovableClock]:
+    clock = MovableClock(SystemClock(), frozen_at=START)
+    return SandboxPayments(folder / "provider.db", clock, ids(clock), SECRET), clock
+
+
+@pytest.mark.parametrize(
+    ("method", "at_first", "after", "back"),
+    [
+        ("pm_card_pendingRefund", "pending", "succeeded", 400),
+        ("pm_card_refundFail", "succeeded", "failed", 0),
+    ],
+)
+async def test_a_refund_may_take_its_time_or_come_back(
+    tmp_path: Path, method: str, at_first: str, after: str, back: int
+) -> None:
+    sandbox, clock = waiting(tmp_path)
+    intent = await paid(sandbox, method)
+    refund = await sandbox.refund(intent.id, Money(400, "EUR"), key="r")
+    assert (refund.status, (await sandbox.get_refund(refund.id)).status) == (at_first, at_first)
+    clock.move_to(START + MINUTE)
+    assert (await sandbox.get_refund(refund.id)).status == after
+    assert (await sandbox.get_intent(intent.id)).refunded == Money(back, "EUR")
+    told = [sandbox.webhook(body, by, clock.now()).type for _, body, by in await sandbox.undelivered()]
+    assert told[-1] == ("refund.failed" if after == "failed" else "refund.updated")
+    await sandbox.close()
+
+
+async def test_a_dispute_takes_the_money_and_evidence_decides(payments: Payments) -> None:
+    for words, ends in (
+        ("winning_evidence", "won"),
+        ("losing_evidence", "lost"),
+        ("see photos", "under_review"),
+    ):
+        intent = await opened(payments, key=words)
+        await payments.confirm_intent(intent.id, method="pm_card_createDispute", key=f"pay {words}")
+        [dispute] = [one for one in await payments.disputes_since(START) if one.intent_id == intent.id]
+        assert (dispute.amount, dispute.status, dispute.withdrawn) == (EUR, "needs_response", True)
+        assert (dispute.reason, bool(dispute.due_by)) == ("fraudulent", True)
+        with pytest.raises(ProviderRefused):
+            await payments.refund(intent.id, EUR, key=f"back {words}")
+        for _ in range(2):
+            told = await payments.send_evidence(dispute.id, {"uncategorized_text": words}, key=f"e {words}")
+        assert (told.status, (await payments.get_dispute(dispute.id)).status) == (ends, ends)
+        with pytest.raises(ProviderRefused):
+            await payments.send_evidence(dispute.id, {"uncategorized_text": "more"}, key=f"more {words}")
+    with pytest.raises(ProviderRefused):
+        await payments.get_dispute("dp_nobody")
+
+
+async def test_an_inquiry_takes_nothing_and_what_nobody_answers_is_lost(tmp_path: Path) -> None:
+    sandbox, clock = waiting(tmp_path)
+    for method, withdrawn, ends in (
+        ("pm_card_createDisputeInquiry", False, "won"),
+        ("pm_card_createDisputeProductNotReceived", True, "lost"),
+    ):
+        intent = await opened(sandbox, key=method)
+        await sandbox.confirm_intent(intent.id, method=method, key=f"pay {method}")
+        [dispute] = [one for one in await sandbox.disputes_since(START) if one.intent_id == intent.id]
+        assert dispute.withdrawn == withdrawn
+        clock.move_to(clock.now() + 7 * DAY)
+        assert (await sandbox.get_dispute(dispute.id)).status == ends
+    await sandbox.close()
+
+
+async def test_a_transfer_that_came_back_has_failed(tmp_path: Path) -> None:
+    sandbox = sandbox_in(tmp_path)
+    await paid(sandbox)
+    sent = await sandbox.transfer(EUR, destination="host", metadata={"payout_id": "p"}, key="t")
+    assert [await sandbox.get_transfer(sent.id), *await sandbox.transfers_since(START)] == [sent, sent]
+    for _ in range(2):
+        assert (await sandbox.reverse_transfer(sent.id)).status == "failed"
+    assert (await sandbox.get_transfer(sent.id)).status == "failed"
+    again = await sandbox.transfer(EUR, destination="host", metadata={}, key="t2")
+    assert again.status == "paid"
+    await sandbox.close()
+
+
+# Stripe's answers, in our words
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[StandIn]:
+    async with stand_in(SECRET.decode()) as started:
+        yield started
+
+
+async def test_each_request_names_its_key_and_the_version_that_it_is_written_for(stripe: StandIn) -> None:
+    paying = stripe.payments
+    stripe.answers["POST /v1/customers"] = (200, {"id": "cus_1", "object": "customer"})
+    await paying.create_intent(
+        EUR, capture="manual", metadata={"part": "first"}, key="intent:1", customer="ann"
+    )
+    await paying.confirm_intent("pi_1", method="pm_1", key="confirm:1")
+    await paying.charge_again("pi_1", method="pm_1", key="charge:1")
+    await paying.capture_intent("pi_1", amount=Money(50, "EUR"), key="capture:1")
+    await paying.cancel_intent("pi_1", key="cancel:1")
+    keys = [one.headers["Idempotency-Key"] for one in stripe.posts()]
+    assert keys == ["customer:ann", "intent:1", "confirm:1", "charge:1", "capture:1", "cancel:1"]
+    assert {one.headers["Stripe-Version"] for one in stripe.asked} == {API_VERSION}
+    assert {one.headers["Authorization"] for one in stripe.asked} == {"Bearer sk_test_123"}
+    sent = [one.fields for one in stripe.posts()]
+    assert (sent[1]["customer"], sent[1]["setup_future_usage"]) == ("cus_1", "off_session")
+    assert (sent[1]["capture_method"], sent[1]["allowed_payment_method_types[0]"]) == ("manual", "card")
+    assert (sent[3]["off_session"], sent[4]["amount_to_capture"]) == ("true", "50")
+    assert "setup_future_usage" not in sent[3]
+
+
+async def test_an_intent_that_keeps_no_card_may_be_charged_in_its_owners_absence(stripe: StandIn) -> None:
+    stripe.answers["POST /v1/customers"] = (200, {"id": "cus_1", "object": "customer"})
+    for number in range(2):
+        await stripe.payments.create_intent(
+            EUR, capture="automatic", metadata={}, key=f"i{number}", customer="ann", keep=False
+        )
+    sent = [one.fields for one in stripe.posts() if one.path == "/v1/payment_intents"]
+    assert [("setup_future_usage" in one, one["customer"]) for one in sent] == [(False, "cus_1")] * 2
+    assert [one.path for one in stripe.posts()].count("/v1/customers") == 1
+
+
+async def test_a_declined_card_is_an_answer_with_the_words_for_its_owner(stripe: StandIn) -> None:
+    stripe.answers["POST /v1/payment_intents/pi_1/confirm"] = (402, declined("insufficient_funds"))
+    told = await stripe.payments.confirm_intent("pi_1", method="pm_1", key="c")
+    assert (told.status, told.captured) == ("requires_payment_method", Money(0, "EUR"))
+    assert told.last_error
+    assert (told.last_error.code, told.last_error.decline_code) == ("card_declined", "insufficient_funds")
+    assert told.last_error.detail == "Your card has insufficient funds."
+
+
+async def test_a_bank_that_wants_the_absent_owner_is_a_decline(stripe: StandIn) -> None:
+    answer = declined("authentication_required", "authentication_required")
+    stripe.answers["POST /v1/payment_intents/pi_1/confirm"] = (402, answer)
+    told = await stripe.payments.charge_again("pi_1", method="pm_1", key="c")
+    assert told.status == "requires_payment_method"
+    assert told.last_error
+    assert told.last_error.decline_code == "authentication_required"
+
+
+async def test_a_bank_that_asks_first_says_what_the_browser_needs_and_nothing_else(stripe: StandIn) -> None:
+    asks = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}, "inside": 1}
+    waits = {**INTENT, "status": "requires_action", "amount_received": 0, "next_action": asks}
+    stripe.answers["POST /v1/payment_intents/pi_1/confirm"] = (200, waits)
+    told = await stripe.payments.confirm_intent("pi_1", method="pm_1", key="c")
+    assert told.status == "requires_action"
+    assert told.next_action == {key: asks[key] for key in ("type", "use_stripe_sdk")}
+    stripe.answers["GET /v1/payment_intents/pi_1"] = (200, waits)
+    assert (await stripe.payments.confirm_intent("pi_1", key="d")).status == "requires_action"
+    stripe.answers["GET /v1/payment_intents/pi_1"] = (200, INTENT)
+    assert (await stripe.payments.confirm_intent("pi_1", key="e")).status == "succeeded"
+
+
+REFUSED = [
+    (400, error("payment_intent_unexpected_state"), "payment_intent_unexpected_state"),
+    (404, error("resource_missing"), "resource_missing"),
+    (402, error("amount_too_large", "card_error"), "amount_too_large"),
+    (400, error("", "idempotency_error"), "idempotency_key_in_use"),
+    (400, {"error": {"type": "invalid_request_error"}}, "refused"),
+]
+DOWN = [
+    (429, error("rate_limit")),
+    (400, error("rate_limit")),
+    (409, error("lock_timeout")),
+    (409, error("idempotency_key_in_use", "idempotency_error")),
+    (500, error("", "api_error")),
+    (503, b"<html>busy</html>"),
+    (200, b"not even JSON"),
+    (401, error("")),
+    (403, error("")),
+    (402, {"error": "none of that shape"}),
+    (200, {"id": 7}),
+    (200, ["a list"]),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "code"), REFUSED)
+async def test_what_stripe_refuses_is_told_by_its_code_and_not_in_its_words(
+    stripe: StandIn, status: int, body: Any, code: str
+) -> None:
+    stripe.answers["POST /v1/payment_intents/pi_1/capture"] = (status, body)
+    with pytest.raises(ProviderRefused) as refusal:
+        await stripe.payments.capture_intent("pi_1", key="c")
+    assert refusal.value.facts == {"provider_code": code}
+    assert "Raw words" not in refusal.value.detail
+
+
+@pytest.mark.parametrize(("status", "body"), DOWN)
+async def test_whatever_may_have_happened_is_no_refusal(stripe: StandIn, status: int, body: Any) -> None:
+    stripe.answers["POST /v1/payment_intents/pi_1/capture"] = (status, body)
+    with pytest.raises(ProviderDown) as down:
+        await stripe.payments.capture_intent("pi_1", key="c")
+    assert "Raw words" not in down.value.detail
+
+
+async def test_nobody_there_is_told_in_time_and_forgotten_when_somebody_is(stripe: StandIn) -> None:
+    nobody = StripePayments("stripe:?api=http://127.0.0.1:9", secret_key="sk_test_1", webhook_secrets=["w"])
+    for asked in (nobody.ready(), nobody.get_intent("pi_1")):
+        with pytest.raises(ProviderDown):
+            await asked
+    await nobody.close()
+    stripe.slow = True
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ProviderDown):
+        await stripe.payments.ready()
+    assert asyncio.get_running_loop().time() - began < 5
+    stripe.slow = False
+    await stripe.payments.ready()
+    assert (await stripe.payments.get_intent("pi_1")).id == "pi_1"
+
+
+async def test_no_card_number_goes_to_stripe(stripe: StandIn) -> None:
+    with pytest.raises(ProviderRefused):
+        await stripe.payments.confirm_intent("pi_1", card=Card("4242424242424242", 12, 2030, "123"), key="c")
+    assert stripe.asked == []
+
+
+async def test_what_moved_money_out_is_found_by_its_key_when_stripe_has_forgotten_it(stripe: StandIn) -> None:
+    def sent(name: str, **fields: Any) -> dict[str, Any]:
+        record = {"id": f"{name}_1", "object": name, "amount": 500, "currency": "eur", **fields}
+        return {"object": "list", "has_more": False, "data": [record]}
+
+    stripe.answers["GET /v1/refunds"] = (
+        200,
+        sent("refund", payment_intent="pi_1", status="succeeded", metadata={"hometrip_key": "refund:7"}),
+    )
+    stripe.answers["GET /v1/transfers"] = (200, sent("transfer", metadata={"hometrip_key": "payout:7"}))
+    assert (await stripe.payments.refund("pi_1", Money(500, "EUR"), key="refund:7")).id == "refund_1"
+    found = await stripe.payments.transfer(
+        Money(500, "EUR"), destination="acct_1", metadata={}, key="payout:7"
+    )
+    assert (found.id, found.metadata) == ("transfer_1", {})
+    assert stripe.posts() == []
+
+
+async def test_a_transfer_waits_until_what_came_in_has_settled(stripe: StandIn) -> None:
+    stripe.answers["POST /v1/transfers"] = (400, error("balance_insufficient"))
+    balance = {"object": "balance", "available": [], "pending": [{"amount": 500, "currency": "eur"}]}
+    stripe.answers["GET /v1/balance"] = (200, balance)
+    sending = {"destination": "acct_1", "metadata": {}}
+    waits = await stripe.payments.transfer(Money(500, "EUR"), **sending, key="p:1")  # type: ignore[arg-type]
+    assert (waits.id, waits.status) == ("", "waits")
+    with pytest.raises(ProviderRefused) as refusal:
+        await stripe.payments.transfer(Money(501, "EUR"), **sending, key="p:2")  # type: ignore[arg-type]
+    assert refusal.value.facts["provider_code"] == "balance_insufficient"
+    with pytest.raises(ProviderRefused) as refusal:
+        await stripe.payments.transfer(Money(1, "EUR"), destination="a host", metadata={}, key="p:3")
+    assert refusal.value.facts["provider_code"] == "account_missing"
+
+
+@pytest.mark.parametrize(
+    ("status", "moved", "told", "withdrawn"),
+    [
+        ("needs_response", [-10_000], "needs_response", True),
+        ("warning_needs_response", [], "needs_response", False),
+        ("warning_closed", [], "won", False),
+        ("under_review", [-10_000], "under_review", True),
+        ("won", [-10_000, 10_000], "won", True),
+        ("lost", [], "lost", True),
+        ("a state of tomorrow", [-1], "needs_response", True),
+    ],
+)
+async def test_a_dispute_is_told_by_what_it_took(
+    stripe: StandIn, status: str, moved: list[int], told: str, withdrawn: bool
+) -> None:
+    stripe.answers["GET /v1/disputes/dp_1"] = (
+        200,
+        {
+            "id": "dp_1",
+            "object": "dispute",
+            "amount": 10_000,
+            "currency": "eur",
+            "status": status,
+            "reason": "fraudulent",
+            "payment_intent": "pi_1",
+            "balance_transactions": [{"amount": amount} for amount in moved],
+            "evidence_details": {"due_by": None},
+        },
+    )
+    dispute = await stripe.payments.get_dispute("dp_1")
+    assert (dispute.status, dispute.withdrawn) == (told, withdrawn)
+
+
+async def test_a_host_is_paid_once_stripe_knows_enough(stripe: StandIn) -> None:
+    account = {"id": "acct_1", "object": "account", "payouts_enabled": True}
+    for capability, due, can in (("active", [], True), ("inactive", ["individual.dob"], False)):
+        stripe.answers["GET /v1/accounts/acct_1"] = (
+            200,
+            account | {"capabilities": {"transfers": capability}, "requirements": {"currently_due": due}},
+        )
+        told = await stripe.payments.get_account("acct_1")
+        assert (told.can_be_paid, told.missing) == (can, due)
+
+
+async def test_a_long_list_is_read_to_its_end(stripe: StandIn) -> None:
+    stripe.answers["GET /v1/payment_intents"] = [
+        (200, {"object": "list", "has_more": True, "data": [INTENT | {"id": "pi_2"}]}),
+        (200, {"object": "list", "has_more": False, "data": [INTENT]}),
+    ]
+    assert [one.id for one in await stripe.payments.intents_since(START - 900 * DAY)] == ["pi_2", "pi_1"]
+    assert stripe.asked[-1].fields["starting_after"] == "pi_2"
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "said"),
+    [
+        ("stripe:", "pk_test_1", "no secret key"),
+        ("stripe:?api=ftp://127.0.0.1", "sk_test_1", "no address"),
+        ("stripe:?api=https://example.com", "sk_live_1", "a live key is for Stripe alone"),
+        ("stripe:?api=http://example.com", "sk_test_1", "in the open"),
+        ("stripe:?api=http://127.0.0.1:9", "sk_test_1", "did not answer"),
+    ],
+)
+async def test_keys_and_addresses_that_do_not_go_together_are_found_before_they_are_used(
+    where: str, key: str, said: str
+) -> None:
+    adapter = StripePayments(where, secret_key=key, webhook_secrets=["whsec_1"])
+    with pytest.raises(Unfit, match=said) as unfit:
+        await adapter.open()
+    assert key not in unfit.value.detail
+    await adapter.close()
+
+
+async def test_an_account_that_may_not_take_real_money_is_found(stripe: StandIn) -> None:
+    account = {"id": "acct_1", "object": "account", "charges_enabled": False}
+    stripe.answers["GET /v1/account"] = (200, account)
+    await stripe.payments.open()  # in test mode nobody needs to be activated
+    assert all(finding.fine for finding in await stripe.payments.examine())
+
+
+async def test_the_library_is_of_the_version_that_is_pinned() -> None:
+    from stripe._api_version import _ApiVersion
+
+    assert _ApiVersion.CURRENT == API_VERSION

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from hometrip.app.settings import SERVICES, BadSettings, Settings, check_split, environment, load
+from hometrip.app.stripe_keys import SECRET
 from hometrip.app.version import VERSION
 from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
 
@@ -207,7 +208,7 @@ def config_check(data: Path | None) -> None:
         f"{service}_{name}": value for service, own in settings.own.items() for name, value in own.items()
     }
     for name, value in shown.items():
-        click.echo(f"{name:16} {_shown(value)}")
+        click.echo(f"{name:16} {'…' if name in SECRET and value else _shown(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -50,6 +50,7 @@ OUTSIDE = {
     ("registry", "consul"): ("registry.consul", "ConsulRegistry"),
     ("courier", "smtp"): ("courier.smtp", "SmtpCourier"),
     ("courier", "smtps"): ("courier.smtp", "SmtpCourier"),
+    ("payments", "stripe"): ("payments.stripe", "StripePayments"),
 }
 
 
@@ -105,7 +106,9 @@ def parking_of(settings: Settings) -> Path:
 
 def cache(settings: Settings, clock: Clock) -> Cache:
     adapter = outside(settings, "cache")
-    made: Cache = adapter(settings.cache_url) if adapter else MemoryCache(clock)
+    # In the sandbox limits end when its clock says so, wherever they are counted.
+    told = {"clock": clock} if settings.sandbox else {}
+    made: Cache = adapter(settings.cache_url, **told) if adapter else MemoryCache(clock)
     return made
 
 
@@ -146,6 +149,13 @@ def courier(settings: Settings) -> Courier:
 
 
 def payments(settings: Settings, clock: Clock, new_id: NewId) -> Payments:
+    if adapter := outside(settings, "payments"):
+        made: Payments = adapter(
+            settings.payments_url,
+            secret_key=settings.stripe_secret_key,
+            webhook_secrets=settings.stripe_webhook_secret,
+        )
+        return made
     secret = FileSecrets(settings.data / "secrets", "sandbox-payments").secret("webhooks")
     return SandboxPayments(settings.data / "databases" / "sandbox-payments.db", clock, new_id, secret)
 

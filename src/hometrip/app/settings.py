@@ -15,7 +15,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from hometrip.app.written import Given, value_of
+from hometrip.app.stripe_keys import bad_stripe
+from hometrip.app.written import Given, is_origin, value_of
 from hometrip.kernel.service import Settings as ServiceSettings
 
 SERVICES = ("auth", "user", "listing", "booking", "payment", "search", "notification")
@@ -29,7 +30,7 @@ ENGINES = {
     "search": ("tantivy", "elasticsearch"),
     "blobs": ("file", "s3"),
     "registry": ("static", "consul"),
-    "payments": ("sandbox",),
+    "payments": ("sandbox", "stripe"),
     "courier": ("folder", "smtp", "smtps"),
     "geocoder": ("gazetteer",),
     "traces": ("none",),
@@ -76,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     blobs_url: str
     registry_url: str = "static:"
     payments_url: str = "sandbox:"
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: tuple[str, ...] = ()
+    stripe_live: bool = False
     courier_url: str
     geocoder_url: str = "gazetteer:"
     traces_url: str = "none:"
@@ -328,18 +332,21 @@ def _check(settings: Settings, wrong: list[str]) -> None:
         wrong.append(f"HOMETRIP_LOG_LEVEL: {settings.log_level!r} is not debug, info, warning or error")
     if settings.log_format not in ("text", "json"):
         wrong.append(f"HOMETRIP_LOG_FORMAT: {settings.log_format!r} is not text or json")
-    if settings.public_url and not _is_origin(settings.public_url):
+    if settings.public_url and not is_origin(settings.public_url):
         wrong.append(f"HOMETRIP_PUBLIC_URL: {settings.public_url!r} is not like https://homes.example.com")
     wrong.extend(
         f"HOMETRIP_CORS_ORIGINS: {origin!r} is not like https://homes.example.com"
         for origin in settings.cors_origins
-        if not _is_origin(origin)
+        if not is_origin(origin)
     )
     for port, schemes in ENGINES.items():
         for service in ("", *SERVICES):
             if not service or f"{port}_url" in settings.own.get(service, {}):
                 _check_engine(settings, port, schemes, service, wrong)
     wrong.extend(_bad_own(settings))
+    if _scheme(settings, "payments") == "stripe":
+        key, secrets = settings.stripe_secret_key, settings.stripe_webhook_secret
+        wrong.extend(bad_stripe(key, secrets, live=settings.stripe_live))
 
 
 def _check_engine(
@@ -372,21 +379,6 @@ def _bad_own(settings: Settings) -> list[str]:
             except msgspec.ValidationError as reason:
                 bad.append(f"HOMETRIP_{service.upper()}_{name.upper()}: {value!r}: {reason}")
     return bad
-
-
-def _is_origin(url: str) -> bool:
-    """Scheme, host and perhaps a port, as a browser writes them: nothing else, no `/` at the end."""
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and (parts.port or 1) > 0
-            and url == f"{parts.scheme}://{parts.netloc}".lower()
-            and "@" not in url
-        )
-    except ValueError:
-        return False
 
 
 def _scheme(settings: Settings, port: str) -> str:

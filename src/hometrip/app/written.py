@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,7 +31,8 @@ def value_of(written: Given, default: Any, wrong: list[str]) -> Any:
     try:
         return read(written.value)
     except (ValueError, KeyError, OverflowError):
-        wrong.append(f"{written.where}: {written.value!r} is not {wanted}")
+        shown = "what it is" if "secret" in written.where.lower() else repr(written.value)
+        wrong.append(f"{written.where}: {shown} is not {wanted}")
         return None
 
 
@@ -78,3 +80,18 @@ def _text(value: Any) -> str:
     if not isinstance(value, str | Path) or "\0" in str(value):
         raise ValueError
     return str(value)
+
+
+def is_origin(url: str) -> bool:
+    """Scheme, host and perhaps a port, as a browser writes them: nothing else, no `/` at the end."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port or 1) > 0
+            and url == f"{parts.scheme}://{parts.netloc}".lower()
+            and "@" not in url
+        )
+    except ValueError:
+        return False

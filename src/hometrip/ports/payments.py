@@ -59,11 +59,33 @@ class ProviderRefund(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderTransfer(msgspec.Struct, frozen=True, kw_only=True):
-    """Money sent to a host's account. `status` is paid, pending or failed."""
+    """Money sent to a host's account.
+
+    `status` is paid, pending, failed (it came back), or waits: nothing was sent, because what came in has not
+    settled at the provider yet; ask again, with another key. That one has no `id`.
+    """
 
     id: str
     amount: Money
     status: str
+    metadata: dict[str, str] = {}
+
+
+class ProviderDispute(msgspec.Struct, frozen=True, kw_only=True):
+    """A cardholder's bank asks for the money of a payment back (a chargeback).
+
+    `status` is needs_response (evidence is taken until `due_by`), under_review, won or lost. `withdrawn`: the
+    bank has taken the amount, if only for a time; of a mere inquiry nothing is taken. A dispute that was won
+    has given it back.
+    """
+
+    id: str
+    intent_id: str
+    amount: Money
+    status: str
+    reason: str
+    withdrawn: bool
+    due_by: datetime | None = None
 
 
 class SavedMethod(msgspec.Struct, frozen=True):
@@ -85,12 +107,14 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook whose signature and time are right: `payment_intent.succeeded` and the like."""
+    """A webhook whose signature and time are right: `payment_intent.succeeded` and the like. `account` is the
+    host's account that it is about, if it is about one."""
 
     id: str
     type: str
     created: datetime
     object: dict[str, Any]
+    account: str | None = None
 
 
 class ProviderRefused(Conflict):
@@ -119,13 +143,23 @@ class Payments(Protocol):
     - Declines are not errors: the intent comes back with `last_error` and status requires_payment_method.
     - With `capture="manual"` a confirmed intent is authorised (requires_capture), and captured or cancelled
       later; of what was authorised a part may be captured, and the rest is released then.
-    - An intent that is made for a `customer` keeps the card that pays it, to be charged again.
+    - An intent that is made for a `customer` keeps the card that pays it, to be charged again; with
+      `keep=False` it does not, and may itself be charged to a card that was kept (`charge_again`).
+    - A failure is told by code. A text of the provider's is passed on only where it is written for a
+      cardholder (`IntentError.detail`).
     - Amounts never exceed what is there: capturing more than authorised, or refunding more than captured, is
       `ProviderRefused`.
     """
 
     async def create_intent(
-        self, amount: Money, *, capture: str, metadata: Mapping[str, str], key: str, customer: str = ""
+        self,
+        amount: Money,
+        *,
+        capture: str,
+        metadata: Mapping[str, str],
+        key: str,
+        customer: str = "",
+        keep: bool = True,
     ) -> ProviderIntent:
         """`capture` is "automatic" or "manual"."""
         ...
@@ -160,14 +194,42 @@ class Payments(Protocol):
 
     async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund: ...
 
+    async def get_refund(self, refund_id: str) -> ProviderRefund:
+        """As it stands now: a pending one ends later, and one that succeeded may still come back (failed)."""
+        ...
+
     async def transfer(
         self, amount: Money, *, destination: str, metadata: Mapping[str, str], key: str
     ) -> ProviderTransfer:
         """Pay that much out to a host's account."""
         ...
 
+    async def get_transfer(self, transfer_id: str) -> ProviderTransfer: ...
+
+    async def transfers_since(self, since: datetime) -> list[ProviderTransfer]:
+        """Everything sent since then, for reconciliation."""
+        ...
+
+    async def get_dispute(self, dispute_id: str) -> ProviderDispute: ...
+
+    async def send_evidence(
+        self, dispute_id: str, evidence: Mapping[str, str], *, key: str
+    ) -> ProviderDispute:
+        """Answer a dispute, once and for all. `evidence` has Stripe's names (`uncategorized_text`,
+        `product_description`, `service_date`, `cancellation_policy_disclosure`). A dispute that takes none
+        any more is `ProviderRefused`."""
+        ...
+
+    async def disputes_since(self, since: datetime) -> list[ProviderDispute]:
+        """Everything opened since then, for reconciliation."""
+        ...
+
     async def methods(self, customer: str) -> list[SavedMethod]:
         """The cards that are kept for a customer."""
+        ...
+
+    async def keep_method(self, customer: str, method: str, *, key: str) -> SavedMethod:
+        """Keep the card of a token for a customer, to be charged later."""
         ...
 
     async def forget_method(self, customer: str, method: str) -> bool:

@@ -14,12 +14,17 @@ class Plastic(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happens when the card is charged: nothing wrong, a decline, perhaps a question by the bank first.
 
     `alone` is what becomes of a charge when its owner is not there: it pays, its bank asks (which nobody
-    answers then), or declines. Brand, last four digits and expiry are all that is known of the card itself.
+    answers then), or declines. What goes back to it is `later` on its way, or `fails` after it was sent. Its
+    bank opens a dispute (with that reason) as soon as it has paid, perhaps a mere inquiry. Brand, last four
+    digits and expiry are all that is known of the card itself.
     """
 
     decline: IntentError | None = None
     asks_first: bool = False
     alone: str = "pays"
+    refund: str = ""
+    dispute: str = ""
+    inquiry: bool = False
     brand: str = ""
     last4: str = ""
     exp_month: int = 12
@@ -111,6 +116,16 @@ _CARDS: tuple[tuple[str, str, Plastic], ...] = (
     ),
     ("4000000000006975", "pm_card_visa_chargeDeclinedVelocityLimitExceeded", Plastic(VELOCITY)),
     ("4100000000000019", "pm_card_radarBlock pm_card_chargeDeclinedFraudulent", Plastic(FRAUDULENT)),
+    # It pays; what comes afterwards is another matter.
+    ("4000000000007726", "pm_card_pendingRefund", Plastic(refund="later")),
+    ("4000000000005126", "pm_card_refundFail", Plastic(refund="fails")),
+    ("4000000000000259", "pm_card_createDispute", Plastic(dispute="fraudulent")),
+    (
+        "4000000000002685",
+        "pm_card_createDisputeProductNotReceived",
+        Plastic(dispute="product_not_received"),
+    ),
+    ("4000000000001976", "pm_card_createDisputeInquiry", Plastic(dispute="fraudulent", inquiry=True)),
     # With its owner it pays; a charge later on is declined.
     ("4000000000000341", "pm_card_chargeCustomerFail", PAYS_ONCE),
     ("4000002500003155", "pm_card_authenticationRequiredOnSetup", ASKS_FIRST),

@@ -1,4 +1,4 @@
-"""The sandbox itself: intents, refunds, transfers, kept cards and hosts' accounts."""
+"""The sandbox itself: intents, kept cards, and what it tells."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from hometrip.adapters.payments.sandbox.book import Account, Book
+from hometrip.adapters.payments.sandbox.book import Account
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN, GENERIC, NEEDS_ITS_OWNER, Plastic, plastic_of
+from hometrip.adapters.payments.sandbox.hosts import Hosts
+from hometrip.adapters.payments.sandbox.refunds import Refunds
 from hometrip.adapters.payments.sandbox.signature import check, sign
 from hometrip.adapters.payments.sandbox.words import (
     Told,
     changed,
-    money_of,
-    refund_object,
     refusal,
     unexpected,
 )
@@ -25,11 +25,8 @@ from hometrip.kernel.money import Money, zero
 from hometrip.ports.payments import (
     BadSignature,
     Card,
-    ProviderAccount,
     ProviderEvent,
     ProviderIntent,
-    ProviderRefund,
-    ProviderTransfer,
     SavedMethod,
 )
 
@@ -45,11 +42,12 @@ class Webhook(NamedTuple):
     signature: str
 
 
-class SandboxPayments(Book):
+class SandboxPayments(Hosts, Refunds):
     """Keeps the promises of `Payments` without a network, and remembers across restarts of the process.
 
     - The same commands give the same answers: what a card does depends on the card alone.
-    - Each change of an intent, refund or transfer queues one signed webhook: `undelivered`, `delivered`.
+    - Each change of an intent, refund, transfer, dispute or account queues one signed webhook:
+      `undelivered`, `delivered`.
     - `weather` lets one see what happens when the provider is "down" (nothing is done), or when its
       "answers_lost" (what was asked is done, the answer never comes).
     - A card number is looked at and forgotten: only a keyed hash of a request is kept, for its key, and of a
@@ -58,12 +56,20 @@ class SandboxPayments(Book):
     """
 
     async def create_intent(
-        self, amount: Money, *, capture: str, metadata: Mapping[str, str], key: str, customer: str = ""
+        self,
+        amount: Money,
+        *,
+        capture: str,
+        metadata: Mapping[str, str],
+        key: str,
+        customer: str = "",
+        keep: bool = True,
     ) -> ProviderIntent:
         if amount.amount <= 0 or capture not in ("automatic", "manual"):
             raise refusal("parameter_invalid", "an amount over 0, captured automatic or manual")
-        asked = ["create", amount, capture, dict(metadata), customer]
-        return self._once(key, asked, lambda: self._open(amount, capture, metadata, customer), ProviderIntent)
+        asked = ["create", amount, capture, dict(metadata), customer, *([] if keep else ["keep no card"])]
+        made = lambda: self._open(amount, capture, metadata, customer, keep=keep)  # noqa: E731
+        return self._once(key, asked, made, ProviderIntent)
 
     async def confirm_intent(
         self, intent_id: str, *, method: str | None = None, card: Card | None = None, key: str
@@ -88,47 +94,22 @@ class SandboxPayments(Book):
     async def cancel_intent(self, intent_id: str, *, key: str) -> ProviderIntent:
         return self._once(key, ["cancel", intent_id], lambda: self._cancel(intent_id), ProviderIntent)
 
-    async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund:
-        asked = ["refund", intent_id, amount]
-        return self._once(key, asked, lambda: self._refund(intent_id, amount), ProviderRefund)
-
-    async def transfer(
-        self, amount: Money, *, destination: str, metadata: Mapping[str, str], key: str
-    ) -> ProviderTransfer:
-        asked = ["transfer", amount, destination, dict(metadata)]
-        return self._once(key, asked, lambda: self._transfer(amount, destination, metadata), ProviderTransfer)
-
     async def methods(self, customer: str) -> list[SavedMethod]:
         with self._transaction():
             rows = self._db.execute(
                 "SELECT id, card FROM methods WHERE customer = ? ORDER BY id", (customer,)
             )
             kept = [(token, msgspec.json.decode(card, type=Plastic)) for token, card in rows]
-        return [
-            SavedMethod(token, card.brand, card.last4, card.exp_month, card.exp_year) for token, card in kept
-        ]
+        return [_saved(token, card) for token, card in kept]
+
+    async def keep_method(self, customer: str, method: str, *, key: str) -> SavedMethod:
+        asked = ["keep", customer, method]
+        return self._once(key, asked, lambda: self._keep_method(customer, method), SavedMethod)
 
     async def forget_method(self, customer: str, method: str) -> bool:
         with self._transaction():
             gone = self._db.execute("DELETE FROM methods WHERE id = ? AND customer = ?", (method, customer))
             return gone.rowcount > 0
-
-    async def open_account(self, owner: str, *, key: str) -> ProviderAccount:
-        return self._once(key, ["account", owner], lambda: self._open_account(owner), ProviderAccount)
-
-    async def get_account(self, account_id: str) -> ProviderAccount:
-        with self._transaction():
-            return self._host(account_id)
-
-    async def account_link(self, account_id: str, *, back_to: str) -> str:
-        with self._transaction():
-            account = self._host(account_id)
-            if not account.can_be_paid:
-                ready = msgspec.structs.replace(account, can_be_paid=True, missing=[])
-                self._db.execute(
-                    "UPDATE hosts SET account = ? WHERE id = ?", (msgspec.json.encode(ready), account_id)
-                )
-        return back_to
 
     async def intents_since(self, since: datetime) -> list[ProviderIntent]:
         with self._transaction():
@@ -145,7 +126,9 @@ class SandboxPayments(Book):
         except msgspec.DecodeError as reason:
             raise BadSignature("the body is signed, but it is no event") from reason
         created = datetime.fromtimestamp(event.created, UTC)
-        return ProviderEvent(id=event.id, type=event.type, created=created, object=event.data.object)
+        return ProviderEvent(
+            id=event.id, type=event.type, created=created, object=event.data.object, account=event.account
+        )
 
     async def ready(self) -> None:
         with self._transaction():
@@ -153,6 +136,9 @@ class SandboxPayments(Book):
 
     async def undelivered(self) -> list[Webhook]:
         """Up to 100 events of the last three days that were not taken yet, oldest first."""
+        with self._transaction(inside=True):
+            self._refunds_come_due()
+            self._disputes_come_due()
         rows = self._db.execute("SELECT id, body FROM webhooks ORDER BY number LIMIT 100").fetchall()
         now = self._clock.now()
         return [Webhook(number, body, sign(body, self._secret, now)) for number, body in rows]
@@ -167,7 +153,7 @@ class SandboxPayments(Book):
     # What each command does, within the transaction that keeps its answer.
 
     def _open(
-        self, amount: Money, capture: str, metadata: Mapping[str, str], customer: str
+        self, amount: Money, capture: str, metadata: Mapping[str, str], customer: str, *, keep: bool
     ) -> ProviderIntent:
         intent_id = f"pi_{self._new_id().hex}"
         tail = hmac.new(self._secret, intent_id.encode(), hashlib.sha256).hexdigest()[:24]
@@ -182,7 +168,7 @@ class SandboxPayments(Book):
             metadata=dict(metadata),
             created=self._clock.now(),
         )
-        return self._keep(Account(intent, capture, customer), "payment_intent.created")
+        return self._keep(Account(intent, capture, customer, keep), "payment_intent.created")
 
     def _confirm(self, intent_id: str, method: str | None, card: Card | None) -> ProviderIntent:
         account = self._account(intent_id)
@@ -199,6 +185,11 @@ class SandboxPayments(Book):
         account = self._account(intent_id)
         if account.intent.status not in _OPEN:
             raise unexpected(account.intent, "charged")
+        if account.customer and account.keep:
+            # As at Stripe: whose owner is absent cannot agree to its being kept.
+            raise refusal(
+                "parameter_invalid", "an intent that keeps its card wants its owner", account.intent
+            )
         card = self._kept_card(method, account.customer)
         if card is None:
             raise refusal("resource_missing", f"there is no kept card {method!r}")
@@ -240,7 +231,16 @@ class SandboxPayments(Book):
     def _take(self, account: Account, amount: Money) -> ProviderIntent:
         intent = changed(account.intent, status="succeeded", captured=amount)
         self._move(amount)
-        return self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.succeeded")
+        kept = self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.succeeded")
+        if account.card and account.card.dispute:
+            self._dispute(kept, account.card)
+        return kept
+
+    def _keep_method(self, customer: str, method: str) -> SavedMethod:
+        plastic = BY_TOKEN.get(method) or self._kept_card(method, customer)
+        if plastic is None:
+            raise refusal("resource_missing", f"there is no payment method {method!r}")
+        return _saved(self._keep_for(customer, plastic), plastic)
 
     def _capture(self, intent_id: str, amount: Money | None) -> ProviderIntent:
         account = self._account(intent_id)
@@ -259,43 +259,6 @@ class SandboxPayments(Book):
         intent = changed(account.intent, status="canceled", next_action=None)
         return self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.canceled")
 
-    def _refund(self, intent_id: str, amount: Money) -> ProviderRefund:
-        account = self._account(intent_id)
-        intent, left = account.intent, account.intent.captured - account.intent.refunded
-        if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
-            raise refusal("charge_already_refunded", f"{left} can be refunded, not {amount}", intent)
-        self._move(-amount)
-        refund = ProviderRefund(
-            id=f"re_{self._new_id().hex}", intent_id=intent_id, amount=amount, status="succeeded"
-        )
-        after = changed(intent, refunded=intent.refunded + amount)
-        self._keep(msgspec.structs.replace(account, intent=after), "")
-        self._announce("refund.created", refund_object(refund, after))
-        return refund
 
-    def _transfer(self, amount: Money, destination: str, metadata: Mapping[str, str]) -> ProviderTransfer:
-        if amount.amount <= 0 or not destination:
-            raise refusal("parameter_invalid", "an amount over 0 and a destination")
-        self._move(-amount)
-        transfer = ProviderTransfer(id=f"tr_{self._new_id().hex}", amount=amount, status="paid")
-        facts: dict[str, Any] = {"id": transfer.id, "object": "transfer", "destination": destination}
-        self._announce("transfer.created", {**facts, **money_of(amount), "metadata": dict(metadata)})
-        return transfer
-
-    def _open_account(self, owner: str) -> ProviderAccount:
-        row = self._db.execute("SELECT account FROM hosts WHERE owner = ?", (owner,)).fetchone()
-        if row is not None:
-            return msgspec.json.decode(row[0], type=ProviderAccount)
-        account = ProviderAccount(
-            id=f"acct_{self._new_id().hex[:16]}", can_be_paid=False, missing=["external_account"]
-        )
-        self._db.execute(
-            "INSERT INTO hosts VALUES (?, ?, ?)", (account.id, owner, msgspec.json.encode(account))
-        )
-        return account
-
-    def _host(self, account_id: str) -> ProviderAccount:
-        row = self._db.execute("SELECT account FROM hosts WHERE id = ?", (account_id,)).fetchone()
-        if row is None:
-            raise refusal("resource_missing", f"there is no account {account_id!r}")
-        return msgspec.json.decode(row[0], type=ProviderAccount)
+def _saved(token: str, card: Plastic) -> SavedMethod:
+    return SavedMethod(token, card.brand, card.last4, card.exp_month, card.exp_year)

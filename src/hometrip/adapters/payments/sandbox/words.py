@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderIntent, ProviderRefund, ProviderRefused
+from hometrip.ports.payments import (
+    ProviderDispute,
+    ProviderIntent,
+    ProviderRefund,
+    ProviderRefused,
+    ProviderTransfer,
+)
 
 
 class About(msgspec.Struct):
@@ -21,6 +27,7 @@ class Told(msgspec.Struct, kw_only=True):
     created: int
     data: About
     livemode: bool = False
+    account: str | None = None
 
 
 def changed(intent: ProviderIntent, **fields: Any) -> ProviderIntent:
@@ -63,4 +70,28 @@ def refund_object(refund: ProviderRefund, intent: ProviderIntent) -> dict[str, A
         "payment_intent": intent.id,
         "status": refund.status,
         "metadata": intent.metadata,
+    }
+
+
+def transfer_object(transfer: ProviderTransfer, destination: str) -> dict[str, Any]:
+    return {
+        "id": transfer.id,
+        "object": "transfer",
+        "destination": destination,
+        **money_of(transfer.amount),
+        "reversed": transfer.status == "failed",
+        "metadata": transfer.metadata,
+    }
+
+
+def dispute_object(dispute: ProviderDispute) -> dict[str, Any]:
+    due = dispute.due_by
+    return {
+        "id": dispute.id,
+        "object": "dispute",
+        **money_of(dispute.amount),
+        "payment_intent": dispute.intent_id,
+        "status": dispute.status,
+        "reason": dispute.reason,
+        "evidence_details": {"due_by": int(due.timestamp()) if due else None},
     }

@@ -110,6 +110,8 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
         metadata={"booking_id": str(wanted.booking_id), "part": wanted.part},
         key=f"intent:{wanted.booking_id}:{wanted.part}:{wanted.amount.amount}:{len(earlier)}",
         customer=str(wanted.guest_id),
+        # These are charged to the card that the first one has kept.
+        keep=wanted.part not in (rules.BALANCE, rules.DEPOSIT),
     )
     payment = store.Payment(
         id=deps.new_id(),
