@@ -107,7 +107,7 @@ class Fields(ABC):
                 raise ValueError(f"{self._name} has no field {path!r}")
             at, maybe = found
             nullable = nullable or maybe
-        bare, maybe = _bare(at)
+        bare, maybe = bare_of(at)
         return Kind(_holds(bare), nullable or maybe or isinstance(bare, (inspect.AnyType, inspect.UnionType)))
 
 
@@ -193,14 +193,14 @@ def ways_behind(steps: Sequence[Step], values: Sequence[Any]) -> list[Way]:
 # -- types
 
 
-def _bare(kind: inspect.Type) -> tuple[inspect.Type, bool]:
+def bare_of(kind: inspect.Type) -> tuple[inspect.Type, bool]:
     """The type without None, and whether it had it."""
     if isinstance(kind, inspect.Metadata):
-        return _bare(kind.type)
+        return bare_of(kind.type)
     if isinstance(kind, inspect.UnionType):
         rest = [part for part in kind.types if not isinstance(part, inspect.NoneType)]
         if len(rest) == 1:
-            return _bare(rest[0])[0], len(kind.types) > 1
+            return bare_of(rest[0])[0], len(kind.types) > 1
         return kind, len(rest) < len(kind.types)
     return kind, isinstance(kind, inspect.NoneType)
 
@@ -221,14 +221,14 @@ def _holds(bare: inspect.Type) -> str:
         plain = {type(one.value if isinstance(one, enum.Enum) else one) for one in values}
         return "text" if plain == {str} else "number" if plain == {int} else "any"
     if isinstance(bare, inspect.UnionType):
-        parts = {_holds(_bare(part)[0]) for part in bare.types if not isinstance(part, inspect.NoneType)}
+        parts = {_holds(bare_of(part)[0]) for part in bare.types if not isinstance(part, inspect.NoneType)}
         return parts.pop() if len(parts) == 1 else "any"
     return "any"
 
 
 def _inside(kind: inspect.Type, step: str) -> tuple[inspect.Type, bool] | None:
     """The type of a field of that type, and whether it may be absent; None where it has no such field."""
-    bare, nullable = _bare(kind)
+    bare, nullable = bare_of(kind)
     if isinstance(bare, inspect.StructType):
         if bare.cls.__struct_config__.omit_defaults:
             raise ValueError(f"{bare.cls.__name__} leaves out its defaults, so it cannot be asked by fields")

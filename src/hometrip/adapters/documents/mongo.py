@@ -20,7 +20,7 @@ from hometrip.adapters.documents.mongo_link import Document, MongoLink, Session,
 from hometrip.adapters.documents.mongo_outbox import BATCH, MongoOutbox, delete_some
 from hometrip.adapters.documents.mongo_reader import MongoReader, Shelves
 from hometrip.adapters.documents.mongo_server import examine, must_be_fit
-from hometrip.adapters.documents.mongo_shelf import WORDS, Shelf
+from hometrip.adapters.documents.mongo_shelf import Shelf
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.ids import NewId
@@ -90,9 +90,9 @@ class MongoDocumentTx(MongoReader, EventWork):
         for paths in (change.set, change.inc, change.push, change.pull):
             for path in paths:
                 shelf.fields.kind_of(path)
-        plain = {"id": stored.pop("_id"), **stored, "version": stored["version"] + 1}
-        plain.pop(WORDS, None)
+        plain = shelf.plain(stored)
         apply(change, plain)
+        plain["version"] = stored["version"] + 1
         return await self._put(shelf, msgspec.convert(plain, of.record, str_keys=True))
 
     async def upsert(self, of: Collection[R], record: R) -> R:
@@ -121,8 +121,13 @@ class MongoDocumentTx(MongoReader, EventWork):
         return rows[0] if rows else None
 
     async def _delete(self, shelf: Shelf[Any], which: Document) -> int:
+        which = self.living(shelf, which)
         async with self.asking():
-            gone = await self.link[shelf.name].delete_many(self.living(shelf, which), session=self.session)
+            if not self.link.whole:
+                # The stand-in finds what is right, and deletes what is wrong.
+                rows = await self.link[shelf.name].find(which, {"_id": 1}, session=self.session).to_list()
+                which = {"_id": {"$in": [row["_id"] for row in rows]}}
+            gone = await self.link[shelf.name].delete_many(which, session=self.session)
         return gone.deleted_count
 
     async def _insert(self, shelf: Shelf[Any], documents: list[Document]) -> None:

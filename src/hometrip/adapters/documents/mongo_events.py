@@ -7,13 +7,14 @@ and timers that are set or taken back, are written just before it.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from pymongo import ReplaceOne, UpdateOne
 
+from hometrip.adapters.documents.mongo_instants import micros_of
 from hometrip.adapters.documents.mongo_link import Document, MongoLink, Session
 from hometrip.kernel.clock import DAY, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
@@ -42,19 +43,9 @@ INDEXES: dict[str, dict[str, dict[str, Any]]] = {
 ANSWER = DAY
 # So many positions has a transaction.
 _PLACES = 1 << 20
-_START = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO = timedelta(microseconds=1)
 
 _encode = msgspec.json.Encoder().encode
 _cause = msgspec.json.Decoder(Cause).decode
-
-
-def micros_of(at: datetime) -> int:
-    return (at - _START) // _MICRO
-
-
-def instant_of(micros: int) -> datetime:
-    return _START + timedelta(microseconds=micros)
 
 
 class Emitted(msgspec.Struct, frozen=True):

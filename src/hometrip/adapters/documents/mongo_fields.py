@@ -1,15 +1,13 @@
 """Fields, filters and orders of a collection, said as MongoDB's queries over its documents.
 
-A document is the record as JSON has it, with its `id` as `_id`. Ids, dates and enumerations are texts. So are
-instants, because MongoDB's own dates stop at the millisecond: in UTC and always with six digits behind the
-second, their order is the order of time. Absent fields are written as null, which MongoDB puts before all
-else, as the port wants it.
+A document is the record as JSON has it, with its `id` as `_id`; ids, dates and enumerations are texts, and
+instants whole microseconds (see `mongo_instants.py`). Absent fields are written as null, which MongoDB puts
+before all else, as the port wants it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,13 +21,15 @@ from hometrip.adapters.documents.fields import (
     steps_in,
     ways_behind,
 )
+from hometrip.adapters.documents.mongo_instants import stored_of, text_of
 from hometrip.ports.documents import Where
 
 Query = dict[str, Any]
 NEVER: Query = {"_id": {"$in": []}}
 # What is not below these is there, and of its kind. An index knows that such a condition is met by a filter
 # for a value, which it does not know of `$ne: null`.
-_LEAST = {"text": "", "instant": "", "number": -1.7976931348623157e308, "truth": False}
+_LOWEST = -1.7976931348623157e308
+_LEAST = {"text": "", "instant": _LOWEST, "number": _LOWEST, "truth": False}
 
 
 class MongoFields(Fields):
@@ -48,12 +48,16 @@ class MongoFields(Fields):
         if say is None:
             raise ValueError(f"not an operator of a filter: {where.op!r}")
         self.kind_of(where.field)
-        return say(self, self.say(where.field), where)
+        return say(self, where)
 
     def present(self, path: str) -> Query:
         """The field has a value."""
         least = _LEAST.get(self.kind_of(path).holds)
         return {self.say(path): {"$ne": None} if least is None else {"$gte": least}}
+
+    def value_for(self, path: str, value: Any) -> Any:
+        """A value as it lies in that field. What may hold anything holds instants as JSON has them."""
+        return stored_of(value, text_of) if self.kind_of(path).holds == "any" else stored_of(value)
 
     def fix(self, where: Where) -> Query:
         """The condition of a partial index, which may be less than a filter: what MongoDB takes for one."""
@@ -91,47 +95,10 @@ def _behind(way: Way) -> Query:
 # -- values
 
 
-def stored_of(value: Any) -> Any:
-    """A value as it lies in a document; instants of any zone."""
-    return _stored(_plain_of(value), _text_of)
-
-
-def document_of(record: Any) -> dict[str, Any]:
-    """A record as it lies in its collection; `ValueError` where it has an instant that is not in UTC."""
-    document: dict[str, Any] = _stored(_plain_of(record), _text_in_utc)
-    return {"_id": document.pop("id"), **document}
-
-
 def value_at(document: Any, path: str) -> Any:
     for step in path.split("."):
         document = document.get(step) if isinstance(document, dict) else None
     return document
-
-
-def _plain_of(value: Any) -> Any:
-    if value is msgspec.UNSET:
-        return None
-    return msgspec.to_builtins(value, builtin_types=(datetime,), str_keys=True)
-
-
-def _stored(plain: Any, text_of: Callable[[datetime], str]) -> Any:
-    if isinstance(plain, dict):
-        return {key: _stored(value, text_of) for key, value in plain.items()}
-    if isinstance(plain, (list, tuple)):
-        return [_stored(member, text_of) for member in plain]
-    return text_of(plain) if isinstance(plain, datetime) else plain
-
-
-def _text_of(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError(f"{at} has no time zone: instants are aware")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def _text_in_utc(at: datetime) -> str:
-    if at.utcoffset() != timedelta():
-        raise ValueError(f"{at} is not in UTC")
-    return _text_of(at)
 
 
 # -- what a filter means for one document: for the conditions of partial indexes
@@ -142,8 +109,8 @@ def meets(fields: MongoFields, document: dict[str, Any], where: Where) -> bool:
         return (all if where.op == "and" else any)(meets(fields, document, part) for part in where.parts)
     value = value_at(document, fields.say(where.field))
     if where.op == "in":
-        return value in [stored_of(one) for one in where.value]
-    wanted = stored_of(where.value)
+        return value in [fields.value_for(where.field, one) for one in where.value]
+    wanted = fields.value_for(where.field, where.value)
     match where.op:
         case "eq":
             return bool(value == wanted)
@@ -156,62 +123,61 @@ def meets(fields: MongoFields, document: dict[str, Any], where: Where) -> bool:
     )
 
 
-# -- operators: each gives the query for a field
+# -- operators
 
 
-def _alike(field: str, value: Any) -> list[Query]:
+def _alike(fields: MongoFields, path: str, value: Any) -> list[Query]:
     """Equal, a record field by field: so the order of its fields in the document does not matter."""
     if not isinstance(value, msgspec.Struct):
-        return [{field: {"$eq": stored_of(value)}}]
-    parts: list[Query] = [{field: {"$ne": None}}]
+        return [{fields.say(path): {"$eq": fields.value_for(path, value)}}]
+    parts: list[Query] = [{path: {"$ne": None}}]
     for one in msgspec.structs.fields(value):
-        parts += _alike(f"{field}.{one.encode_name}", getattr(value, one.name))
+        parts += _alike(fields, f"{path}.{one.encode_name}", getattr(value, one.name))
     return parts
 
 
-def _equal(fields: MongoFields, field: str, where: Where) -> Query:
-    parts = _alike(field, where.value)
+def _equal(fields: MongoFields, where: Where) -> Query:
+    parts = _alike(fields, where.field, where.value)
     return parts[0] if len(parts) == 1 else {"$and": parts}
 
 
-def _unequal(fields: MongoFields, field: str, where: Where) -> Query:
-    value = stored_of(where.value)
+def _unequal(fields: MongoFields, where: Where) -> Query:
+    value = fields.value_for(where.field, where.value)
     if value is None:
         return fields.present(where.field)
     if isinstance(value, (dict, list)):
-        return {"$nor": [_equal(fields, field, where)]}
-    return {field: {"$ne": value}}
+        return {"$nor": [_equal(fields, where)]}
+    return {fields.say(where.field): {"$nin": [value]}}
 
 
-def _compared(sign: str) -> Callable[[MongoFields, str, Where], Query]:
-    return lambda fields, field, where: {field: {sign: stored_of(where.value)}}
+def _compared(sign: str) -> Callable[[MongoFields, Where], Query]:
+    return lambda fields, where: {fields.say(where.field): {sign: fields.value_for(where.field, where.value)}}
 
 
-def _one_of(fields: MongoFields, field: str, where: Where) -> Query:
+def _one_of(fields: MongoFields, where: Where) -> Query:
     if any(isinstance(value, msgspec.Struct) for value in where.value):
-        return {"$or": [_equal(fields, field, Where("eq", where.field, value)) for value in where.value]}
-    return {field: {"$in": [stored_of(value) for value in where.value]}}
+        return {"$or": [_equal(fields, Where("eq", where.field, value)) for value in where.value]}
+    return {fields.say(where.field): {"$in": [fields.value_for(where.field, one) for one in where.value]}}
 
 
-def _has(fields: MongoFields, field: str, where: Where) -> Query:
-    return {field: {"$elemMatch": {"$eq": stored_of(where.value)}}}
+def _has(fields: MongoFields, where: Where) -> Query:
+    return {fields.say(where.field): {"$elemMatch": {"$eq": fields.value_for(where.field, where.value)}}}
 
 
-def _within(fields: MongoFields, field: str, where: Where) -> Query:
+def _within(fields: MongoFields, where: Where) -> Query:
     """Comparisons, not `$geoWithin`: MongoDB bends the sides of a box that way, and its answers would not be
     those of the other storages.
     """
     south, west, north, east = map(float, where.value)
-    for part in ("lat", "lng"):
-        fields.kind_of(f"{where.field}.{part}")
-    across: list[Query] = [
-        {f"{field}.lng": {"$gte": left, "$lte": right}} for left, right in spans_of(west, east)
-    ]
-    inside: Query = {f"{field}.lat": {"$gte": south, "$lte": north}}
+    lat, lng = f"{where.field}.lat", f"{where.field}.lng"
+    for path in (lat, lng):
+        fields.kind_of(path)
+    across: list[Query] = [{lng: {"$gte": left, "$lte": right}} for left, right in spans_of(west, east)]
+    inside: Query = {lat: {"$gte": south, "$lte": north}}
     return {"$and": [inside, across[0] if len(across) == 1 else {"$or": across}]}
 
 
-_OPERATORS: dict[str, Callable[[MongoFields, str, Where], Query]] = {
+_OPERATORS: dict[str, Callable[[MongoFields, Where], Query]] = {
     "eq": _equal,
     "ne": _unequal,
     "lt": _compared("$lt"),

@@ -20,9 +20,8 @@ from hometrip.adapters.documents.mongo_events import (
     TIMERS,
     UNSENT,
     EventWork,
-    instant_of,
-    micros_of,
 )
+from hometrip.adapters.documents.mongo_instants import instant_of, micros_of
 from hometrip.adapters.documents.mongo_link import PATIENCE, Block, Document, MongoLink, Session
 from hometrip.kernel.clock import MINUTE, Clock
 from hometrip.kernel.errors import Unavailable

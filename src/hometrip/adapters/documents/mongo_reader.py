@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from hometrip.adapters.documents.fields import cursor_at
-from hometrip.adapters.documents.mongo_fields import Query, stored_of, value_at
+from hometrip.adapters.documents.mongo_fields import Query, value_at
+from hometrip.adapters.documents.mongo_instants import instant_of, micros_of, text_of
 from hometrip.adapters.documents.mongo_link import Document, MongoLink, Session
 from hometrip.adapters.documents.mongo_shelf import WORDS, Shelf
 from hometrip.kernel.clock import Clock
@@ -112,6 +113,8 @@ class MongoReader(ABC):
         rows.sort(key=lambda row: row["_id"])
         if kind.truth:
             return {"true" if row["_id"] else "false": row["count"] for row in rows}
+        if kind.instant:
+            return {text_of(instant_of(row["_id"])): row["count"] for row in rows}
         return {str(row["_id"]): row["count"] for row in rows}
 
     async def search_text(
@@ -144,8 +147,8 @@ class MongoReader(ABC):
         said = [part for part in (*parts, shelf.lives(self.now())) if part]
         return {"$and": said} if len(said) > 1 else said[0] if said else {}
 
-    def now(self) -> str:
-        return str(stored_of(self.clock.now()))
+    def now(self) -> int:
+        return micros_of(self.clock.now())
 
 
 def _best(rows: list[Document], sought: list[str]) -> list[Document]:

@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic
 
-import msgspec
-
-from hometrip.adapters.documents.mongo_fields import MongoFields, Query, document_of, meets, value_at
+from hometrip.adapters.documents.mongo_fields import MongoFields, Query, meets, value_at
+from hometrip.adapters.documents.mongo_instants import Documents
 from hometrip.adapters.documents.words import sought, words_in
 from hometrip.ports.documents import Collection, Index, R
 
@@ -33,6 +32,7 @@ class Shelf(Generic[R]):
         if not _NAME.fullmatch(of.name) or of.name.startswith("hometrip_"):
             raise ValueError(f"not a name for a collection: {of.name!r}")
         self.of, self.name, self.fields = of, of.name, MongoFields(of.record)
+        self._documents = Documents(of.record)
         self.unique = [index for index in of.indexes if index.unique]
         self.ends = self.fields.say(of.expiry.field) if of.expiry else ""
         self.indexes = dict(self._indexes())
@@ -41,21 +41,26 @@ class Shelf(Generic[R]):
 
     def write(self, record: R) -> dict[str, Any]:
         """Its document; `ValueError` where it has an instant that is not in UTC."""
-        document = document_of(record)
+        document = self._documents.write(record)
         if self.of.text is not None:
             document[WORDS] = words_in(document, self.of.text.fields)
         return document
 
     def read(self, document: dict[str, Any]) -> R:
-        return msgspec.convert({**document, "id": document["_id"]}, self.of.record, str_keys=True)
+        found: R = self._documents.read(document)
+        return found
 
-    def lives(self, now: str) -> Query:
+    def plain(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The record as it is before it gets its type."""
+        return self._documents.plain(document)
+
+    def lives(self, now: int) -> Query:
         """What has not expired."""
         if not self.ends:
             return {}
         return {"$or": [{self.ends: {"$eq": None}}, {self.ends: {"$gt": now}}]}
 
-    def has_ended(self, document: dict[str, Any], now: str) -> bool:
+    def has_ended(self, document: dict[str, Any], now: int) -> bool:
         ends = value_at(document, self.ends) if self.ends else None
         return ends is not None and ends <= now
 
