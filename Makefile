@@ -19,6 +19,7 @@ engines:
 
 test: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+	@$(RUN)/python -m pytest -q -m "split and not full" $(ARGS)
 
 check: .venv/dev.stamp
 	@$(RUN)/ruff format --check src tests benchmarks scripts

@@ -19,6 +19,7 @@ from hometrip.kernel.errors import TooLarge, TooMany, Unauthenticated, Unavailab
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.ports.cache import Allowance, Cache
+from hometrip.services.gateway.rules.routing import ROUTES
 
 # One line a request and nothing else goes to the first; see `app/logs.py`.
 log = logging.getLogger("hometrip.http")
@@ -299,24 +300,12 @@ class Exchange:
 # What the processes of one house ask each other all the time.
 _INSIDE = "/inside/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_OWNERS = {
-    "auth": "auth",
-    "users": "user",
-    "listings": "listing",
-    "bookings": "booking",
-    "coupons": "booking",
-    "payments": "payment",
-    "webhook": "payment",
-    "stripe-connect": "payment",
-    "search": "search",
-    "notifications": "notification",
-}
 
 
 def service_of_path(route: str) -> str:
     """Which service serves a route: by the first word of its path."""
     parts = route.split("/")
-    return _OWNERS.get(parts[2], "gateway") if len(parts) > 2 and parts[1] == "api" else "gateway"
+    return ROUTES.get(parts[2], "gateway") if len(parts) > 2 and parts[1] == "api" else "gateway"
 
 
 def _limit_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, MINUTE
-from hometrip.kernel.errors import NotFound, Unauthenticated
+from hometrip.kernel.errors import NotFound, Unauthenticated, Unavailable
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
 from hometrip.ports.database import Reader, Tx
@@ -242,8 +243,9 @@ async def revoke_all(deps: Deps, tx: Tx, account_id: UUID, *, but: UUID | None =
 
 async def announce(deps: Deps, ids: Iterable[UUID]) -> None:
     """Tell every process at once; whoever misses it asks `revoked_sessions` within seconds."""
-    for session_id in ids:
-        await deps.cache.announce(REVOKED_CHANNEL, session_id.bytes)
+    with suppress(Unavailable):  # the sessions have ended all the same
+        for session_id in ids:
+            await deps.cache.announce(REVOKED_CHANNEL, session_id.bytes)
 
 
 async def alive(reader: Reader, caller: Caller) -> Account:
