@@ -74,22 +74,21 @@ class MongoFields(Fields):
     def behind(self, sort: Sequence[str], cursor: str) -> Query:
         """What comes after the cursor."""
         steps = self.steps_of(sort)
-        ways = [_behind(way) for way in ways_behind(steps, place_of(sort, steps, cursor))]
+        ways = [self._behind(way) for way in ways_behind(steps, place_of(sort, steps, cursor))]
         return {"$or": ways} if ways else NEVER
 
-
-def _behind(way: Way) -> Query:
-    parts: list[Query] = [{step.said: {"$eq": value}} for step, value in way.same]
-    field, value = way.step.said, way.value
-    if value is None:
-        parts.append({field: {"$ne": None}})
-    elif not way.step.falling:
-        parts.append({field: {"$gt": value}})
-    elif way.step.nullable:
-        parts.append({"$or": [{field: {"$lt": value}}, {field: {"$eq": None}}]})
-    else:
-        parts.append({field: {"$lt": value}})
-    return parts[0] if len(parts) == 1 else {"$and": parts}
+    def _behind(self, way: Way) -> Query:
+        parts: list[Query] = [{step.said: {"$eq": value}} for step, value in way.same]
+        field, value = way.step.said, way.value
+        if value is None:
+            parts.append(self.present(way.step.path))
+        elif not way.step.falling:
+            parts.append({field: {"$gt": value}})
+        elif way.step.nullable:
+            parts.append({"$or": [{field: {"$lt": value}}, {field: {"$eq": None}}]})
+        else:
+            parts.append({field: {"$lt": value}})
+        return parts[0] if len(parts) == 1 else {"$and": parts}
 
 
 # -- values

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
+from bson.int64 import Int64
+
 from hometrip.adapters.documents.fields import cursor_at
 from hometrip.adapters.documents.mongo_fields import Query, value_at
 from hometrip.adapters.documents.mongo_instants import instant_of, micros_of, text_of
@@ -91,7 +93,7 @@ class MongoReader(ABC):
         if len(rows) <= limit:
             return Page(items)
         last = rows[limit - 1]
-        return Page(items, cursor_at(sort, [value_at(last, step.said) for step in steps]))
+        return Page(items, cursor_at(sort, [_shown(value_at(last, step.said)) for step in steps]))
 
     async def count(self, of: Collection[R], where: Where = EVERY) -> int:
         shelf = self.shelves[of]
@@ -149,6 +151,11 @@ class MongoReader(ABC):
 
     def now(self) -> int:
         return micros_of(self.clock.now())
+
+
+def _shown(value: Any) -> Any:
+    """As a cursor may have it: the driver has a type of its own for large numbers."""
+    return int(value) if type(value) is Int64 else value
 
 
 def _best(rows: list[Document], sought: list[str]) -> list[Document]:
