@@ -157,14 +157,19 @@ class SplitHouse(TestHouse):
 
 @contextlib.asynccontextmanager
 async def split_house(documents: str) -> AsyncIterator[SplitHouse]:
-    processes = await processes_of(documents)
+    async with house_of(await processes_of(documents)) as house:
+        yield house
+        await house.leave()
+
+
+@contextlib.asynccontextmanager
+async def house_of(processes: Processes) -> AsyncIterator[SplitHouse]:
+    """Running processes as the tests see them."""
     settings = processes.settings
     beside = House(settings)
     try:
         await beside.open()
         async with httpx2.AsyncClient(base_url=processes.server.url, timeout=30) as client:
-            house = SplitHouse(settings, beside, client, f"-{next(_numbers)}")
-            yield house
-            await house.leave()
+            yield SplitHouse(settings, beside, client, f"-{next(_numbers)}")
     finally:
         await beside.stop()
