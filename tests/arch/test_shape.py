@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from harness import TestHouse
 from hometrip.app.edge.routes import every_handler, litestar_of
+from hometrip.app.listeners import HEARD
 from hometrip.app.rooms import service_of
 from hometrip.app.settings import SERVICES
+from hometrip.app.wiring import event_of
 from hometrip.kernel.access import Access
 from hometrip.kernel.events import Event
 
@@ -29,7 +32,7 @@ BUDGETS = {
 LONGER = {
     ("listing", "contract"): 300,
     ("booking", "contract"): 260,
-    ("payment", "contract"): 160,
+    ("payment", "contract"): 200,
     ("auth", "contract"): 180,
 }
 # What several adapters of one port have in common; each of them is held to the port's suite.
@@ -146,6 +149,23 @@ def all_events(kind: type[Event]) -> list[type[Event]]:
     for name in SERVICES:
         service_of(name)
     return [kind, *(deeper for child in kind.__subclasses__() for deeper in all_events(child))]
+
+
+def heard_of(services: Iterable[str]) -> dict[str, set[str]]:
+    return {
+        name: {event_of(reaction).name for reaction in service_of(name).reactions}
+        for name in services
+        if service_of(name).reactions
+    }
+
+
+def test_what_publishers_know_of_listeners_is_what_the_services_declare() -> None:
+    assert {name: set(names) for name, names in HEARD.items()} == heard_of(SERVICES)
+
+
+def test_a_listener_that_publishers_do_not_know_of_is_found() -> None:
+    known = {name: set(names) - {"payment.succeeded"} for name, names in HEARD.items()}
+    assert known != heard_of(SERVICES)
 
 
 async def test_every_route_declares_who_may_use_it(house: TestHouse) -> None:

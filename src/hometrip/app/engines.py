@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from hometrip.adapters.blobs.files import FileBlobs
-from hometrip.adapters.bus.memory import MemoryBus, Patience
+from hometrip.adapters.bus.memory import MemoryBus
 from hometrip.adapters.cache.memory import MemoryCache
 from hometrip.adapters.courier.folder import FolderCourier
 from hometrip.adapters.geocoder.gazetteer import GazetteerGeocoder
@@ -19,6 +19,7 @@ from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app.late import LateFetcher
+from hometrip.app.listeners import HEARD
 from hometrip.app.migrations import scripts_of
 from hometrip.app.settings import BadSettings, Settings, folder_of
 from hometrip.app.timekeeping import clock_of
@@ -26,7 +27,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId, ids
 from hometrip.kernel.service import Service
 from hometrip.ports.blobs import Blobs
-from hometrip.ports.bus import Bus
+from hometrip.ports.bus import Bus, Patience
 from hometrip.ports.cache import Cache
 from hometrip.ports.courier import Courier
 from hometrip.ports.fetcher import Fetcher
@@ -94,7 +95,7 @@ def storage(settings: Settings, port: str, service: Service, clock: Clock, new_i
 
 def bus(settings: Settings, clock: Clock, *, patience: Patience = Patience(), times: int = 1) -> Bus:
     if adapter := outside(settings, "bus"):
-        made: Bus = adapter(settings.bus_url, clock, patience=patience)
+        made: Bus = adapter(settings.bus_url, clock, patience=patience, heard=HEARD)
         return made
     return MemoryBus(parking_of(settings), clock, patience=patience, times=times)
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.peers.exchange import Answering, owner_of
 from hometrip.adapters.peers.local import LocalPeers
@@ -31,6 +30,7 @@ from hometrip.kernel.events import Cause, Envelope, Event, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Reaction, Service
 from hometrip.kernel.service import Settings as ServiceSettings
+from hometrip.ports.bus import Patience
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
 from hometrip.ports.engine import Unfit
@@ -315,9 +315,9 @@ class House:
             age = (self.clock.now() - unsent.oldest).total_seconds() if unsent.oldest else 0
             metrics.OUTBOX_UNSENT.labels(name).set(unsent.count)
             metrics.OUTBOX_OLDEST.labels(name).set(age)
-        parked = [parked.service for parked in await self.bus.parked()]
+        parked = await self.bus.parked_counts()
         for name in self.rooms:
-            metrics.EVENTS_PARKED.labels(name).set(parked.count(name))
+            metrics.EVENTS_PARKED.labels(name).set(parked.get(name, 0))
 
     async def history(self, subject: str) -> list[Envelope]:
         """The events of a subject from every service, in the order in which they happened."""

@@ -61,6 +61,9 @@ class Bus(Protocol):
 
     async def parked(self, service: str | None = None) -> list[Parked]: ...
 
+    async def parked_counts(self) -> dict[str, int]:
+        """How many are parked, by service, without reading them; a service without any may be left out."""
+
     async def replay(self, service: str, event_id: UUID) -> None:
         """Deliver a parked event to that service again; `NotFound` where it is not parked."""
 
@@ -71,7 +74,7 @@ class Bus(Protocol):
         """Returns when nothing that was published here is waiting or running (parked events do not count)."""
 
     async def quiet(self) -> bool:
-        """Is nothing waiting for or being handled by the listeners of this process, nor on its way to them?"""
+        """Is nothing waiting for or handled by the listeners of this process, nor on its way to them?"""
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""

@@ -209,6 +209,9 @@ class MemoryBus:
             for name, envelope, reason, tries, at in rows
         ]
 
+    async def parked_counts(self) -> dict[str, int]:
+        return dict(self._file.execute("select service, count(*) from parked group by service"))
+
     async def replay(self, service: str, event_id: UUID) -> None:
         changed = self._file.execute(
             "update parked set replay = 1 where service = ? and event_id = ?", (service, str(event_id))

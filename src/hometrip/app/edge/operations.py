@@ -84,7 +84,7 @@ async def info(house: NamedDependency[House]) -> Info:
 @get("/api/status", access=PUBLIC, summary="A summary of all services")
 async def status(house: NamedDependency[House]) -> Status:
     wrong = await house.ready()
-    parked = [parked.service for parked in await house.bus.parked()]
+    parked = await house.bus.parked_counts()
     services = []
     for name, room in house.rooms.items():
         unsent = (await room.storage.unsent()).count if room.storage else 0
@@ -95,7 +95,7 @@ async def status(house: NamedDependency[House]) -> Status:
                 status=state,
                 port=room.service.port,
                 unsent_events=unsent,
-                parked_events=parked.count(name),
+                parked_events=parked.get(name, 0),
             )
         )
     return Status(
