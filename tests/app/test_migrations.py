@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -239,11 +240,16 @@ async def test_a_trigger_that_a_script_has_forgotten_is_found(engine: Engine) ->
 async def test_tables_that_were_made_before_there_were_numbers_are_taken_over_with_what_is_in_them(
     tmp_path: Path, service: str
 ) -> None:
-    engine, tables = Sqlite(tmp_path), tables_of(service)
-    before = await engine.open(service, tables, None)
-    seen = await engine.catalogue(before)
+    engine, tables, scripts = Sqlite(tmp_path), tables_of(service), scripts_of(service) or Path()
+    seen = await engine.catalogue(await engine.open(f"{service}_made_today", tables, scripts))
+    [first] = scripts.glob("r0001*.py")
+    (tmp_path / "first").mkdir()
+    shutil.copy(first, tmp_path / "first")
+    before = await engine.open(service, MetaData(), None)
+    await engine.within(before, lambda core: schema.upgrade(core, tmp_path / "first"))
+    await engine.within(before, lambda core: core.exec_driver_sql(f"DROP TABLE {schema.VERSIONS}"))
     await before.close()
-    taken_over = await engine.open(service, tables, scripts_of(service))
+    taken_over = await engine.open(service, tables, scripts)
     assert await engine.within(taken_over, schema.version_of) == schema.head_of(scripts_of(service) or Path())
     assert await engine.catalogue(taken_over) == seen
     await engine.close()

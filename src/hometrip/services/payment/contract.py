@@ -103,6 +103,17 @@ class DepositClaimed(PaymentEvent):
     why: str
 
 
+class PaymentDisputed(PaymentEvent):
+    """The cardholder's bank asks for the money back (`status` is open; `why` in the card networks' word), or
+    has decided: won, the money is here again, or lost. Nothing is paid out for the booking meanwhile."""
+
+    name = "payment.disputed"
+
+    dispute_id: UUID
+    status: str
+    why: str
+
+
 class RefundInitiated(PaymentEvent):
     name = "refund.initiated"
 
@@ -116,6 +127,8 @@ class RefundCompleted(PaymentEvent):
 
 
 class RefundFailed(PaymentEvent):
+    """It could not be sent, or came back after it was: the guest is owed it."""
+
     name = "refund.failed"
 
     refund_id: UUID
@@ -143,6 +156,17 @@ class PayoutFailed(PayoutEvent):
     name = "host.payout.failed"
 
     why: str
+
+
+class HostAccountUpdated(Event):
+    """Whether the provider pays a host has changed; `missing` is what it still wants to know."""
+
+    name = "host.account.updated"
+    about = ("host", "host_id")
+
+    host_id: UUID
+    can_be_paid: bool
+    missing: list[str]
 
 
 class NotPayable(Conflict):

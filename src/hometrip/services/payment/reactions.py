@@ -18,15 +18,19 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import (
+    AccountLookDue,
     BalanceDue,
     ClaimAnswerDue,
     DepositDue,
     DepositEnds,
     Deps,
+    DisputeLookDue,
     PaymentLookDue,
     PayoutDue,
     RefundDue,
+    RefundLookDue,
     TransferDue,
+    TransferLookDue,
 )
 
 
@@ -112,6 +116,22 @@ async def decide_payout_when_due(deps: Deps, event: PayoutDue) -> None:
 
 async def transfer_when_due(deps: Deps, event: TransferDue) -> None:
     await actions.transfer(deps, event)
+
+
+async def look_at_refund_when_due(deps: Deps, event: RefundLookDue) -> None:
+    await actions.look_at_refund(deps, event)
+
+
+async def look_at_transfer_when_due(deps: Deps, event: TransferLookDue) -> None:
+    await actions.look_at_transfer(deps, event)
+
+
+async def look_at_dispute_when_due(deps: Deps, event: DisputeLookDue) -> None:
+    await actions.look_at_dispute(deps, event)
+
+
+async def look_at_account_when_due(deps: Deps, event: AccountLookDue) -> None:
+    await actions.look_at_account(deps, event)
 
 
 async def _let_go(deps: Deps, event: Event, booking_id: UUID, effect: str) -> None:

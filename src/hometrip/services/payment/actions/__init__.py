@@ -6,6 +6,8 @@ from hometrip.services.payment.actions.accounts import (
     account,
     account_link,
     forget_method,
+    keep_method,
+    look_at_account,
     methods,
     open_account,
     stats,
@@ -29,16 +31,27 @@ from hometrip.services.payment.actions.deposits import (
     pass_to_staff,
 )
 from hometrip.services.payment.actions.deps import (
+    AccountLookDue,
     BalanceDue,
     ClaimAnswerDue,
     DepositDue,
     DepositEnds,
     Deps,
+    DisputeLookDue,
     PaymentLookDue,
     PayoutDue,
     RefundDue,
+    RefundLookDue,
     TransferDue,
+    TransferLookDue,
 )
+from hometrip.services.payment.actions.disputing import (
+    answer_dispute,
+    disputes,
+    look_at_dispute,
+    settle_dispute,
+)
+from hometrip.services.payment.actions.hearing import hear
 from hometrip.services.payment.actions.opening import open_intent
 from hometrip.services.payment.actions.papers import (
     invoice,
@@ -53,14 +66,15 @@ from hometrip.services.payment.actions.papers import (
 from hometrip.services.payment.actions.paying import (
     capture,
     confirm,
-    hear,
     look,
     look_again,
     settle,
     want,
 )
 from hometrip.services.payment.actions.paying_out import (
+    look_at_transfer,
     pay_out,
+    pay_out_now,
     replan,
     transfer,
 )
@@ -76,9 +90,22 @@ from hometrip.services.payment.actions.reading import (
     refunds,
     verify,
 )
-from hometrip.services.payment.actions.refunding import refund, send_back
+from hometrip.services.payment.actions.refunding import look_at_refund, refund, send_back
 
 __all__ = [
+    "AccountLookDue",
+    "DisputeLookDue",
+    "RefundLookDue",
+    "TransferLookDue",
+    "answer_dispute",
+    "disputes",
+    "keep_method",
+    "look_at_account",
+    "look_at_dispute",
+    "look_at_refund",
+    "look_at_transfer",
+    "pay_out_now",
+    "settle_dispute",
     "BalanceDue",
     "ClaimAnswerDue",
     "DepositDue",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+import msgspec
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderAccount
+from hometrip.kernel.once import NO_KEY, Once
+from hometrip.ports.payments import ProviderAccount, ProviderDown, SavedMethod
 from hometrip.services.payment import store
 from hometrip.services.payment.actions.answers import (
     AccountLink,
@@ -15,24 +20,26 @@ from hometrip.services.payment.actions.answers import (
     PaymentStats,
     PaymentSum,
 )
-from hometrip.services.payment.actions.deps import Deps
+from hometrip.services.payment.actions.deps import AccountLookDue, Deps, later, lock_books
+from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.contract import HostAccountUpdated
 
 
 async def methods(deps: Deps, caller: Caller) -> Methods:
     """The cards that the provider keeps for the caller."""
     kept = await deps.payments.methods(str(caller.id))
-    return Methods(
-        items=[
-            Method(
-                id=one.id,
-                brand=one.brand,
-                last4=one.last4,
-                exp_month=one.exp_month,
-                exp_year=one.exp_year,
-            )
-            for one in kept
-        ]
-    )
+    return Methods(items=[_method(one) for one in kept])
+
+
+async def keep_method(deps: Deps, caller: Caller, token: str, once: Once = NO_KEY) -> Method:
+    """A card is kept by the token that the provider's own form gave for it; its number is never seen here."""
+    kept = await deps.payments.keep_method(str(caller.id), token, key=f"method:{caller.id}:{token}")
+    answer = _method(kept)
+    if once:
+        async with deps.db.transaction() as tx:
+            await tx.once(once)
+            await tx.answer(once, answer)
+    return answer
 
 
 async def forget_method(deps: Deps, caller: Caller, method_id: str) -> None:
@@ -46,11 +53,44 @@ async def open_account(deps: Deps, caller: Caller) -> HostAccount:
     made = await deps.payments.open_account(str(caller.id), key=f"account:{caller.id}")
     async with deps.db.transaction() as tx:
         await store.keep_account(tx, caller.id, made.id)
+    await _note(deps, caller.id, made)
     return _shown(made)
 
 
 async def account(deps: Deps, caller: Caller) -> HostAccount:
-    return _shown(await deps.payments.get_account(await _own(deps, caller)))
+    found = await deps.payments.get_account(await _own(deps, caller))
+    await _note(deps, caller.id, found)
+    return _shown(found)
+
+
+async def look_at_account(deps: Deps, due: AccountLookDue) -> None:
+    """What the timer does, after the provider has told that something has changed."""
+    async with deps.db.read() as db:
+        account_id = await store.account_of(db, due.host_id)
+    if account_id is None:
+        return
+    try:
+        found = await deps.payments.get_account(account_id)
+    except ProviderDown:
+        await later(deps, due)
+    else:
+        await _note(deps, due.host_id, found)
+
+
+async def _note(deps: Deps, host_id: UUID, found: ProviderAccount) -> None:
+    """Others are told what is new; what could not be paid out before goes out now."""
+    async with deps.db.read() as db:
+        waiting = await store.failed_bookings(db, host_id) if found.can_be_paid else []
+    async with deps.db.transaction() as tx:
+        for booking_id in waiting:
+            await lock_books(tx, booking_id)
+        if not await store.note_account(tx, host_id, can_be_paid=found.can_be_paid):
+            return
+        await tx.emit(
+            HostAccountUpdated(host_id=host_id, can_be_paid=found.can_be_paid, missing=found.missing)
+        )
+        for booking_id in waiting:
+            await replan(deps, tx, booking_id)
 
 
 async def account_link(deps: Deps, caller: Caller, back_to: str) -> AccountLink:
@@ -83,6 +123,10 @@ async def _own(deps: Deps, caller: Caller) -> str:
     if found is None:
         raise NotFound
     return found
+
+
+def _method(kept: SavedMethod) -> Method:
+    return Method(**msgspec.structs.asdict(kept))
 
 
 def _shown(told: ProviderAccount) -> HostAccount:

@@ -9,7 +9,7 @@ from uuid import UUID
 from hometrip.kernel.money import Money
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import IntentError
-from hometrip.services.payment import store
+from hometrip.services.payment import rules, store
 
 
 class Intent(Answer):
@@ -182,6 +182,22 @@ class DepositRecord(Answer):
     claim: ClaimRecord | None = None
 
 
+class DisputeRecord(Answer):
+    """A cardholder's bank asks for the money back. `status` is needs_response (until `due_by`),
+    under_review, won or lost."""
+
+    id: UUID
+    booking_id: UUID
+    payment_id: UUID
+    amount: Money
+    status: str
+    reason: str
+    opened_at: datetime
+    due_by: datetime | None = None
+    closed_at: datetime | None = None
+    evidence: str | None = None
+
+
 class PaymentSum(Answer):
     """Payments of one currency and state: how many, and what of them was captured and promised back."""
 
@@ -232,12 +248,16 @@ def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
         created_at=payment.created_at,
         client_secret=payment.client_secret if secret else None,
         next_action=payment.next_action,
-        last_error=payment.last_error,
+        last_error=payment.last_error and rules.shown_decline(payment.last_error),
     )
 
 
 def claim_of(claim: store.Claim) -> ClaimRecord:
     return ClaimRecord(**{name: getattr(claim, name) for name in ClaimRecord.__struct_fields__})
+
+
+def dispute_of(dispute: store.Chargeback) -> DisputeRecord:
+    return DisputeRecord(**{name: getattr(dispute, name) for name in DisputeRecord.__struct_fields__})
 
 
 def deposit_of(deposit: store.Deposit, claim: store.Claim | None) -> DepositRecord:

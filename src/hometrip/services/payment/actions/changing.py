@@ -71,7 +71,7 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
     await _keep(tx, event.booking, over=True)
     currency = event.refund.currency
     captured = total((one.captured for one in taken), currency)
-    left = captured - total((one.promised_back for one in taken), currency)
+    left = total((one.left for one in taken), currency)
     kept = rules.within(kept, captured - event.refund)
     back = max(event.refund, left - rules.total_of(kept))
     cause = f"cancelled:{booking_id}"

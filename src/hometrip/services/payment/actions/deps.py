@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
@@ -43,6 +45,37 @@ class RefundDue(Event):
     about = ("refund", "refund_id")
 
     refund_id: UUID
+    tries: int = 0
+
+
+class RefundLookDue(Event):
+    """See whether a refund that was sent has come back."""
+
+    name = "payment.refund_look_due"
+    about = ("refund", "refund_id")
+
+    refund_id: UUID
+    tries: int = 0
+
+
+class DisputeLookDue(Event):
+    """Ask the provider how a dispute about a payment stands; `dispute` is its id there."""
+
+    name = "payment.dispute_look_due"
+    about = ("payment", "payment_id")
+
+    payment_id: UUID
+    dispute: str
+    tries: int = 0
+
+
+class AccountLookDue(Event):
+    """Ask the provider whether a host's account can be paid."""
+
+    name = "payment.account_look_due"
+    about = ("host", "host_id")
+
+    host_id: UUID
     tries: int = 0
 
 
@@ -98,16 +131,38 @@ class PayoutDue(Event):
 
 
 class TransferDue(Event):
-    """Have the provider send a pay-out that was decided."""
+    """Have the provider send a pay-out that was decided; `attempt` numbers those that it put off, because
+    what came in had not settled."""
 
     name = "payment.transfer_due"
+    about = ("payout", "payout_id")
+
+    payout_id: UUID
+    attempt: int = 0
+    tries: int = 0
+
+
+class TransferLookDue(Event):
+    """See whether a pay-out that was sent has come back."""
+
+    name = "payment.transfer_look_due"
     about = ("payout", "payout_id")
 
     payout_id: UUID
     tries: int = 0
 
 
-Errand = PaymentLookDue | RefundDue | TransferDue | BalanceDue | DepositDue
+Errand = (
+    PaymentLookDue
+    | RefundDue
+    | RefundLookDue
+    | DisputeLookDue
+    | AccountLookDue
+    | TransferDue
+    | TransferLookDue
+    | BalanceDue
+    | DepositDue
+)
 
 
 async def lock_books(tx: Tx, booking_id: UUID) -> None:
@@ -118,9 +173,15 @@ async def lock_books(tx: Tx, booking_id: UUID) -> None:
     await tx.lock(f"books/{booking_id}")
 
 
-async def again(deps: Deps, tx: Tx, errand: Errand) -> None:
+async def again(deps: Deps, tx: Tx, errand: Errand, key: str = "") -> None:
     """The same errand once more, `tries` counted, after a wait that grows; the key keeps it from doubling."""
-    await tx.emit_later(errand, deps.clock.now() + rules.wait(errand.tries))
+    await tx.emit_later(errand, deps.clock.now() + rules.wait(errand.tries), key=key)
+
+
+async def later(deps: Deps, errand: Errand, key: str = "") -> None:
+    """`again`, in a transaction of its own."""
+    async with deps.db.transaction() as tx:
+        await again(deps, tx, msgspec.structs.replace(errand, tries=errand.tries + 1), key)
 
 
 def told(kind: type[Any], payment: store.Payment, **more: Any) -> Event:

@@ -125,6 +125,7 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
         split=wanted.split,
         captured=zero(made.amount.currency),
         promised_back=zero(made.amount.currency),
+        disputed=zero(made.amount.currency),
         created_at=deps.clock.now(),
         part=wanted.part,
     )

@@ -231,7 +231,9 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
 
 
 def why_declined(error: IntentError) -> str:
-    return error.decline_code or error.code
+    """As the guest may know it."""
+    shown = rules.shown_decline(error)
+    return shown.decline_code or shown.code
 
 
 async def capture(deps: Deps, booking_id: UUID) -> str:
@@ -297,17 +299,3 @@ async def look_again(deps: Deps, due: PaymentLookDue) -> None:
     if not done:
         async with deps.db.transaction() as tx:
             await again(deps, tx, PaymentLookDue(payment_id=due.payment_id, tries=due.tries + 1))
-
-
-async def hear(deps: Deps, body: bytes, signature: str) -> None:
-    """A webhook: checked unread, then it is a reason to look at the payment it is about, soon and for sure.
-
-    What the event says is not believed but asked for, so repeats and order do not matter. `BadSignature` for
-    a forgery; an event about something else is taken and forgotten.
-    """
-    event = deps.payments.webhook(body, signature, deps.clock.now())
-    subject = event.object.get("payment_intent") or event.object.get("id")
-    async with deps.db.transaction() as tx:
-        payment = await store.payment_at_provider(tx, str(subject))
-        if payment is not None and payment.status not in (rules.SUCCEEDED, rules.CANCELED):
-            await look_now(deps, tx, payment.id)

@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
+from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefused
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import Deps, PayoutDue, TransferDue, again, lock_books
+from hometrip.services.payment.actions.answers import PayoutRecord, payout_of
+from hometrip.services.payment.actions.deps import (
+    Deps,
+    PayoutDue,
+    TransferDue,
+    TransferLookDue,
+    later,
+    lock_books,
+)
 from hometrip.services.payment.contract import PayoutCompleted, PayoutFailed, PayoutInitiated
 
 DECIDED = ("initiated", "completed", "failed")
@@ -30,7 +42,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     planned = await store.payouts_of(tx, booking_id)
     decided = [one for one in planned if one.status in DECIDED]
     open_ones = [one for one in planned if one.status not in DECIDED]
-    status = "held" if await store.is_disputed(tx, booking_id) else "due"
+    status = "held" if await is_held(tx, booking_id) else "due"
     nights, out = stay.facts.nights, earned - owed
     for number, step in enumerate(_steps(stay)[len(decided) :] or [_at_once(deps, stay)]):
         part = min(rules.earned_until(earned, step.until, nights) - out, owed)
@@ -56,6 +68,11 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     for one in open_ones:
         await store.change_payout(tx, one.id, status="void", amount=0)
         await _set_timer(tx, one.id, {"status": "void"})
+
+
+async def is_held(tx: Tx, booking_id: UUID) -> bool:
+    """While guest and host disagree, or a cardholder's bank has asked for the money back."""
+    return await store.is_disputed(tx, booking_id) or await store.is_charged_back(tx, booking_id)
 
 
 def _payout(stay: store.Stay, payout_id: UUID, fields: dict[str, Any]) -> store.Payout:
@@ -85,6 +102,28 @@ async def _earned_and_owed(tx: Tx, stay: store.Stay) -> tuple[Money, Money]:
     earned = await store.balances(tx, stay.booking_id, without=rules.OUT_TO_HOSTS)
     owed = await store.balances(tx, stay.booking_id)
     return Money(-earned.get(account, 0), currency), Money(-owed.get(account, 0), currency)
+
+
+async def pay_out_now(deps: Deps, booking_id: UUID, once: Once = NO_KEY) -> PayoutRecord:
+    """By an admin: the next pay-out for a booking, or what one that failed still owes, without waiting for
+    its day. `PayoutHeld` while a dispute is open, `NothingOwed` where that is so."""
+    async with deps.db.transaction() as tx:
+        await tx.once(once)
+        await lock_books(tx, booking_id)
+        if await store.stay_of(tx, booking_id) is None:
+            raise NotFound
+        await replan(deps, tx, booking_id)
+        if await is_held(tx, booking_id):
+            raise rules.PayoutHeld
+        due = [one for one in await store.payouts_of(tx, booking_id) if one.status == "due"]
+        if not due:
+            raise rules.NothingOwed
+        now = deps.clock.now()
+        await store.change_payout(tx, due[0].id, due_at=now)
+        await tx.emit_later(PayoutDue(payout_id=due[0].id), now)
+        answer = payout_of(await store.payout(tx, due[0].id))
+        await tx.answer(once, answer)
+    return answer
 
 
 async def pay_out(deps: Deps, payout_id: UUID) -> None:
@@ -145,24 +184,37 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
             payout.amount,
             destination=payout.destination or str(payout.host_id),
             metadata={"booking_id": str(payout.booking_id), "payout_id": str(payout.id)},
-            key=f"payout:{payout.id}",
+            # What was put off has certainly not been sent; a provider answers the same key the same.
+            key=f"payout:{payout.id}" + (f":{due.attempt}" if due.attempt else ""),
         )
     except ProviderDown:
-        await _later(deps, due)
+        await later(deps, due)
     except ProviderRefused as refusal:
         await _failed(deps, payout, str(refusal.facts.get("provider_code", refusal.code)))
     else:
-        if sent.status == "pending":
-            await _later(deps, due)
+        if sent.status == "waits":
+            await later(deps, msgspec.structs.replace(due, attempt=due.attempt + 1))
+        elif sent.status == "pending":
+            await later(deps, due)
         elif sent.status == "paid":
             await _completed(deps, payout, sent.id)
         else:
             await _failed(deps, payout, sent.status)
 
 
-async def _later(deps: Deps, due: TransferDue) -> None:
-    async with deps.db.transaction() as tx:
-        await again(deps, tx, TransferDue(payout_id=due.payout_id, tries=due.tries + 1))
+async def look_at_transfer(deps: Deps, due: TransferLookDue) -> None:
+    """What the timer does: a pay-out that was sent may have come back, and is owed again then."""
+    async with deps.db.read() as db:
+        payout = await store.payout(db, due.payout_id)
+    if payout.status != "completed" or payout.provider_id is None:
+        return
+    try:
+        stands = await deps.payments.get_transfer(payout.provider_id)
+    except ProviderDown:
+        await later(deps, due)
+        return
+    if stands.status == "failed":
+        await _failed(deps, payout, "returned", was="completed")
 
 
 async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None:
@@ -172,10 +224,12 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
             await tx.emit(_told(PayoutCompleted, payout, payout.amount))
 
 
-async def _failed(deps: Deps, payout: store.Payout, why: str) -> None:
-    """The provider will not: the host is owed it again."""
+async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
+    """The provider will not: the host is owed it again. It goes out once their account can be paid, or when
+    an admin says so."""
     async with deps.db.transaction() as tx:
-        if await store.move_payout(tx, payout.id, "initiated", status="failed", why=why):
+        await lock_books(tx, payout.booking_id)
+        if await store.move_payout(tx, payout.id, was, status="failed", why=why):
             now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
             entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
             await store.write(tx, entry)

@@ -115,6 +115,8 @@ async def reconciliation(deps: Deps) -> Reconciliation:
         for intent in theirs.values()
         if intent.captured and intent.id not in ours
     ]
+    differences += await _about_transfers(deps)
+    differences += await _about_disputes(deps, {one.provider_id: one.id for one in known})
     return Reconciliation(
         at=deps.clock.now(), compared=len(compared), in_flight=len(waiting), differences=differences
     )
@@ -135,6 +137,50 @@ def _differences(
         Difference(provider_id=ours.provider_id, what=what, ours=mine, theirs=other, payment_id=ours.id)
         for what, mine, other in told
         if mine != other
+    ]
+
+
+async def _about_transfers(deps: Deps) -> list[Difference]:
+    """Every pay-out that was sent is there, as it was sent, and nothing else is."""
+    theirs = {one.id: one for one in await deps.payments.transfers_since(BEGINNING)}
+    async with deps.db.read() as db:
+        decided = await store.every_payout(db)
+    on_their_way = {str(one.id) for one in decided if one.status == "initiated"}
+    found = []
+    for one in decided:
+        told = theirs.pop(one.provider_id or "", None)
+        if one.provider_id is None:
+            continue
+        ours = str(one.amount) if one.status == "completed" else "returned"
+        other = "unknown" if told is None else str(told.amount) if told.status == "paid" else "returned"
+        if ours != other:
+            found.append(Difference(provider_id=one.provider_id, what="payout", ours=ours, theirs=other))
+    unknown = [
+        one
+        for one in theirs.values()
+        if one.status == "paid" and one.metadata.get("payout_id") not in on_their_way
+    ]
+    return found + [
+        Difference(provider_id=one.id, what="payout", ours="unknown", theirs=str(one.amount))
+        for one in unknown
+    ]
+
+
+async def _about_disputes(deps: Deps, payments: dict[str, UUID]) -> list[Difference]:
+    """Every dispute about a payment of ours is known, and stands as the provider says."""
+    told = await deps.payments.disputes_since(BEGINNING)
+    async with deps.db.read() as db:
+        ours = {one.provider_id: one.status for one in await store.every_chargeback(db)}
+    return [
+        Difference(
+            provider_id=one.id,
+            what="dispute",
+            ours=ours.get(one.id, "unknown"),
+            theirs=one.status,
+            payment_id=payments[one.intent_id],
+        )
+        for one in told
+        if one.intent_id in payments and ours.get(one.id) != one.status
     ]
 
 
@@ -165,8 +211,9 @@ async def verify(deps: Deps) -> list[str]:
     for one in known:
         if (one.status == rules.SUCCEEDED) != (one.id in captures):
             wrong.append(f"payment {one.id} is {one.status}, which the journal does not tell")
-        if one.promised_back > one.captured:
-            wrong.append(f"payment {one.id}: {one.promised_back} is promised back of {one.captured}")
+        if one.left.amount < 0:
+            gone = f"{one.promised_back} is promised back and {one.disputed} disputed"
+            wrong.append(f"payment {one.id}: {gone} of {one.captured}")
     wrong += _about_papers(known, papers, numbers)
     compared = await reconciliation(deps)
     return wrong + [

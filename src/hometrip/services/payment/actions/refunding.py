@@ -12,7 +12,15 @@ from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefuse
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
-from hometrip.services.payment.actions.deps import Deps, RefundDue, again, lock_books, told
+from hometrip.services.payment.actions.deps import (
+    Deps,
+    RefundDue,
+    RefundLookDue,
+    again,
+    later,
+    lock_books,
+    told,
+)
 from hometrip.services.payment.actions.papering import CREDIT_NOTE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.contract import (
@@ -32,7 +40,7 @@ async def refund(
         await tx.once(once)
         await lock_books(tx, await store.booking_of(tx, payment_id))
         payment = await store.payment(tx, payment_id)
-        left = payment.captured - payment.promised_back
+        left = payment.left
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
@@ -59,7 +67,7 @@ async def give_back(
     """Exactly `amount` of a booking's payments goes back, the latest first, and each share falls to what it
     keeps. Where part of it went back before, only what is left can."""
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
-    left = total((one.captured - one.promised_back for one in payments), currency)
+    left = total((one.left for one in payments), currency)
     back = min(amount, left)
     shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
     lines = rules.back_to_kept(shares, back, kept, host_id)
@@ -69,7 +77,7 @@ async def give_back(
         return
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
-        part = min(rest, payment.captured - payment.promised_back)
+        part = min(rest, payment.left)
         if part:
             refund_id = deps.new_id() if lines == [] else first
             this = cause if lines else f"{cause}:{number}"
@@ -81,7 +89,7 @@ async def give_back(
 
 async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:
     """What is left of one payment goes back, and each share gives what it got of it."""
-    left = payment.captured - payment.promised_back
+    left = payment.left
     if left:
         shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
         kept = rules.less(rules.split_of(shares, payment.host_id, left.currency), payment.split)
@@ -133,12 +141,14 @@ async def send_back(deps: Deps, due: RefundDue) -> None:
         payment = await store.payment(db, wanted.payment_id)
     if wanted.status != "initiated":
         return
-    key = f"refund:{wanted.id}"
     try:
-        sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
+        if wanted.provider_id is not None:
+            sent = await deps.payments.get_refund(wanted.provider_id)
+        else:
+            key = f"refund:{wanted.id}"
+            sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
     except ProviderDown:
-        async with deps.db.transaction() as tx:
-            await again(deps, tx, RefundDue(refund_id=wanted.id, tries=due.tries + 1))
+        await later(deps, due)
     except ProviderRefused as refusal:
         await _failed(deps, payment, wanted, str(refusal.facts.get("provider_code", refusal.code)))
     else:
@@ -150,6 +160,7 @@ async def _sent(
 ) -> None:
     if sent.status == "pending":
         async with deps.db.transaction() as tx:
+            await store.note_refund(tx, wanted.id, sent.id)
             await again(deps, tx, RefundDue(refund_id=wanted.id, tries=due.tries + 1))
         return
     if sent.status != "succeeded":
@@ -167,6 +178,30 @@ async def _sent(
         left = await store.left_to_refund(tx, payment.id)
         await tx.emit(told(RefundCompleted, payment, amount=amount, refund_id=wanted.id))
         await tx.emit(told(PaymentRefunded, payment, amount=amount, all=not left))
+
+
+async def look_at_refund(deps: Deps, due: RefundLookDue) -> None:
+    """What the timer does: a refund that was sent may have come back, and is owed again then."""
+    async with deps.db.read() as db:
+        sent = await store.refund(db, due.refund_id)
+        payment = await store.payment(db, sent.payment_id)
+    if sent.status != "completed" or sent.provider_id is None:
+        return
+    try:
+        stands = await deps.payments.get_refund(sent.provider_id)
+    except ProviderDown:
+        await later(deps, due)
+        return
+    if stands.status not in ("failed", "canceled"):
+        return
+    async with deps.db.transaction() as tx:
+        await lock_books(tx, payment.booking_id)
+        if await store.return_refund(tx, sent.id, stands.status):
+            now, lines = deps.clock.now(), rules.refund_returned(sent.amount)
+            entry = rules.entry(deps.new_id(), now, "refund_returned", payment.booking_id, sent.id, lines)
+            await store.write(tx, entry)
+            facts = {"amount": sent.amount, "refund_id": sent.id, "why": stands.status}
+            await tx.emit(told(RefundFailed, payment, **facts))
 
 
 async def _failed(deps: Deps, payment: store.Payment, wanted: store.Refund, why: str) -> None:

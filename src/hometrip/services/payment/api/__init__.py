@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from hometrip.services.payment.api import accounts, deposits, papers, paying
+from hometrip.services.payment.api import accounts, deposits, disputes, papers, paying
 
-ROUTES: list[Any] = [*paying.ROUTES, *papers.ROUTES, *accounts.ROUTES, *deposits.ROUTES]
+ROUTES: list[Any] = [*paying.ROUTES, *papers.ROUTES, *accounts.ROUTES, *deposits.ROUTES, *disputes.ROUTES]

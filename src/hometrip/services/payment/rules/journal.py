@@ -21,7 +21,8 @@ from hometrip.services.listing.contract import Split
 CLEARING = "provider_clearing"
 GUEST = "guest"
 REVENUE = "platform_revenue"
-HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", "disputed")
+DISPUTED = "disputed"
+HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", DISPUTED)
 
 OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
 # What is no share of the price of the stay: a change or a cancellation does not touch it.
@@ -111,7 +112,7 @@ def back_to_kept(shares: Mapping[str, int], refund: Money, kept: Split, host_id:
     return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
 
 
-def shared_back(balances: Mapping[str, int], refund: Money) -> list[Posting]:
+def shared_back(balances: Mapping[str, int], refund: Money, to: str = GUEST) -> list[Posting]:
     """A refund without a rule of its own: each share gives in proportion to what it still has.
 
     A share gives no more than it has; what is missing after a pay-out, and what rounding leaves, the platform
@@ -130,7 +131,22 @@ def shared_back(balances: Mapping[str, int], refund: Money) -> list[Posting]:
         if whole
     ]
     rest = refund - total((line.amount for line in lines), refund.currency)
-    return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
+    return [*lines, Posting(REVENUE, rest), Posting(to, -refund)]
+
+
+def disputed(balances: Mapping[str, int], amount: Money) -> list[Posting]:
+    """The cardholder's bank has taken it, for now: it is nobody's until that is decided."""
+    return shared_back(balances, amount, to=DISPUTED)
+
+
+def dispute_won(taken: Iterable[Posting]) -> list[Posting]:
+    """Each share gets back what the dispute took of it."""
+    return [Posting(line.account, -line.amount) for line in taken]
+
+
+def charged_back(amount: Money) -> list[Posting]:
+    """The dispute is lost: the guest has it, from their bank."""
+    return [Posting(DISPUTED, amount), Posting(CLEARING, -amount)]
 
 
 def held_back(amount: Money) -> list[Posting]:
@@ -153,6 +169,11 @@ def refunded(amount: Money) -> list[Posting]:
     return [Posting(GUEST, amount), Posting(CLEARING, -amount)]
 
 
+def refund_returned(amount: Money) -> list[Posting]:
+    """A refund that was sent has come back: the guest is owed it again."""
+    return [Posting(line.account, -line.amount) for line in refunded(amount)]
+
+
 def paid_out(amount: Money, host_id: UUID) -> list[Posting]:
     """The provider has sent it to the host."""
     return [Posting(host_payable(host_id), amount), Posting(CLEARING, -amount)]
@@ -164,7 +185,8 @@ def returned(amount: Money, host_id: UUID) -> list[Posting]:
 
 
 class Story(msgspec.Struct, frozen=True):
-    """Where a booking's money is, in one currency: captured = refunded + paid_out + fees + taxes + held."""
+    """Where a booking's money is, in one currency: captured = refunded + charged_back + paid_out + fees +
+    taxes + held. What a bank takes may be more than is left: the platform bears it."""
 
     captured: int
     refunded: int
@@ -173,6 +195,7 @@ class Story(msgspec.Struct, frozen=True):
     taxes: int
     held: int
     owed_to_guest: int
+    charged_back: int = 0
 
 
 def story(entries: Iterable[Entry], currency: str) -> Story:
@@ -187,7 +210,8 @@ def story(entries: Iterable[Entry], currency: str) -> Story:
     held = {name: -sum_ for name, sum_ in others.items() if name.startswith(HELD_ACCOUNTS)}
     return Story(
         captured=clearing["capture"],
-        refunded=-clearing["refund"],
+        refunded=-clearing["refund"] - clearing["refund_returned"],
+        charged_back=-clearing["chargeback"],
         paid_out=-sum(clearing[kind] for kind in OUT_TO_HOSTS),
         fees=-others[REVENUE],
         taxes=-sum(left for name, left in others.items() if name.startswith("tax_payable:")),
@@ -212,7 +236,7 @@ def story_holds(entries: list[Entry]) -> list[str]:
 
 def _wrong_at(told: Story, last: Entry, currency: str) -> list[str]:
     where = f"booking {last.booking_id} after {last.kind} ({currency})"
-    parts = told.refunded + told.paid_out + told.fees + told.taxes + told.held
+    parts = told.refunded + told.charged_back + told.paid_out + told.fees + told.taxes + told.held
     found = {
         f"{where}: captured {told.captured}, but its parts are {parts}": parts != told.captured,
         f"{where}: refunded {told.refunded} of {told.captured}": told.refunded > told.captured,

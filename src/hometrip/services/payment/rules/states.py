@@ -40,6 +40,28 @@ class NotClaimable(Conflict):
     code = "not_claimable"
 
 
+class DisputeAnswered(Conflict):
+    """This dispute takes no evidence any more; `status` is its state."""
+
+    code = "dispute_answered"
+
+
+class PayoutHeld(Conflict):
+    """Nothing is paid out for this booking while a dispute is open."""
+
+    code = "payout_held"
+
+
+class NothingOwed(Conflict):
+    """The host is owed nothing for this booking that was not paid out yet."""
+
+    code = "nothing_owed"
+
+
+# What a bank says of these is not for the one who holds the card, which may not be its owner: Stripe's rule.
+UNTOLD = frozenset({"fraudulent", "lost_card", "merchant_blacklist", "stolen_card"})
+
+
 class Known(Protocol):
     """What a payment was last known to be."""
 
@@ -78,3 +100,16 @@ def tells_more(known: Known, intent: ProviderIntent) -> bool:
     """Does the provider say something that is not known yet?"""
     said = (intent.status, intent.last_error, intent.next_action)
     return said != (known.status, known.last_error, known.next_action)
+
+
+def shown_decline(error: IntentError) -> IntentError:
+    """What the guest is told of a decline."""
+    if UNTOLD.isdisjoint((error.code, error.decline_code)):
+        return error
+    return IntentError("card_declined", "Your card was declined.", "generic_decline")
+
+
+def dispute_moves_on(was: str, told: str) -> bool:
+    """An end is never left, and what is under review wants no answer any more, whatever comes late."""
+    order = ("needs_response", "under_review", "won", "lost")
+    return was not in ("won", "lost") and order.index(told) > order.index(was)

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from hometrip.services.payment.store.chargebacks import (
+    add_chargeback,
+    change_chargeback,
+    chargeback,
+    chargeback_at_provider,
+    chargebacks_page,
+    count_as_disputed,
+    every_chargeback,
+    is_charged_back,
+)
 from hometrip.services.payment.store.deposits import (
     AlreadyClaimed,
     add_claim,
@@ -16,6 +26,7 @@ from hometrip.services.payment.store.journal import (
     debts,
     entries_of,
     moved,
+    postings_of,
     trial_balance,
     unbalanced,
     write,
@@ -24,10 +35,13 @@ from hometrip.services.payment.store.money_back import (
     add_refund,
     end_refund,
     left_to_refund,
+    note_refund,
     payments_with_open_refunds,
     promise_back,
     refund,
+    refund_at_provider,
     refunds_of,
+    return_refund,
 )
 from hometrip.services.payment.store.money_in import (
     add_payment,
@@ -36,6 +50,7 @@ from hometrip.services.payment.store.money_in import (
     count_with,
     every_payment,
     live_payment,
+    of_provider,
     payment,
     payment_at_provider,
     payments_of,
@@ -46,9 +61,14 @@ from hometrip.services.payment.store.money_out import (
     account_of,
     add_payout,
     change_payout,
+    every_payout,
+    failed_bookings,
+    host_of_account,
     keep_account,
     move_payout,
+    note_account,
     payout,
+    payout_at_provider,
     payout_sums,
     payouts_of,
     payouts_of_host,
@@ -64,6 +84,7 @@ from hometrip.services.payment.store.papers import (
 )
 from hometrip.services.payment.store.rows import (
     AlreadyOpen,
+    Chargeback,
     Claim,
     Deposit,
     Invoice,
@@ -87,6 +108,25 @@ from hometrip.services.payment.store.stays import (
 from hometrip.services.payment.store.tables import tables
 
 __all__ = [
+    "Chargeback",
+    "add_chargeback",
+    "change_chargeback",
+    "chargeback",
+    "chargeback_at_provider",
+    "chargebacks_page",
+    "count_as_disputed",
+    "every_chargeback",
+    "is_charged_back",
+    "postings_of",
+    "note_refund",
+    "refund_at_provider",
+    "return_refund",
+    "of_provider",
+    "every_payout",
+    "failed_bookings",
+    "host_of_account",
+    "note_account",
+    "payout_at_provider",
     "AlreadyClaimed",
     "AlreadyOpen",
     "Claim",

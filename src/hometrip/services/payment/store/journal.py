@@ -114,13 +114,29 @@ async def entries_of(
 
 
 async def moved(db: Reader) -> dict[tuple[UUID, str], int]:
-    """What came through the provider for each payment, by kind: captures in, refunds out (negative)."""
+    """What came through the provider for each payment, by kind: captures in, refunds out (negative) unless
+    they came back."""
     of_payment = func.coalesce(refunds.c.payment_id, entries.c.reference)
     statement = (
         select(of_payment.label("payment_id"), entries.c.kind, func.sum(postings.c.amount).label("amount"))
         .join(entries, postings.c.entry_id == entries.c.id)
         .outerjoin(refunds, refunds.c.id == entries.c.reference)
-        .where(postings.c.account == CLEARING, entries.c.kind.in_(("capture", "refund")))
+        .where(postings.c.account == CLEARING, entries.c.kind.in_(("capture", "refund", "refund_returned")))
         .group_by(of_payment, entries.c.kind)
     )
-    return {(row.payment_id, row.kind): int(row.amount) for row in await db.rows(statement)}
+    sums: dict[tuple[UUID, str], int] = {}
+    for row in await db.rows(statement):
+        key = (row.payment_id, "refund" if row.kind == "refund_returned" else row.kind)
+        sums[key] = sums.get(key, 0) + int(row.amount)
+    return sums
+
+
+async def postings_of(db: Reader, reference: UUID, kind: str) -> list[Posting]:
+    """The lines of the movement of that name."""
+    statement = (
+        select(postings.c.account, postings.c.amount, postings.c.currency)
+        .join(entries)
+        .where(entries.c.reference == reference, entries.c.kind == kind)
+        .order_by(postings.c.line)
+    )
+    return [Posting(row.account, Money(row.amount, row.currency)) for row in await db.rows(statement)]

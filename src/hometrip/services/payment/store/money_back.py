@@ -16,11 +16,12 @@ from hometrip.services.payment.store.tables import payments, refunds
 
 
 async def promise_back(tx: Tx, payment_id: UUID, amount: Money) -> None:
-    """The row referees: never is more promised back than was captured (`RefundTooLarge`)."""
+    """The row referees: never is more promised back than was captured and is not disputed
+    (`RefundTooLarge`)."""
     promised = payments.c.promised_back + amount.amount
     touched = await tx.execute(
         update(payments)
-        .where(payments.c.id == payment_id, promised <= payments.c.captured)
+        .where(payments.c.id == payment_id, promised + payments.c.disputed <= payments.c.captured)
         .values(promised_back=promised)
     )
     if not touched:
@@ -41,6 +42,22 @@ async def refund(db: Reader, refund_id: UUID) -> Refund:
 async def refunds_of(db: Reader, payment_id: UUID) -> list[Refund]:
     statement = select(refunds).where(refunds.c.payment_id == payment_id)
     return await all_of(db, Refund, statement.order_by(refunds.c.id))
+
+
+async def refund_at_provider(db: Reader, provider_id: str) -> Refund | None:
+    return await one_of(db, Refund, refunds, refunds.c.provider_id == provider_id)
+
+
+async def note_refund(tx: Tx, refund_id: UUID, provider_id: str) -> None:
+    """It is on its way, under that name."""
+    await tx.execute(update(refunds).where(refunds.c.id == refund_id).values(provider_id=provider_id))
+
+
+async def return_refund(tx: Tx, refund_id: UUID, why: str) -> bool:
+    """One that was completed has come back; False where it was not, or has already."""
+    completed = and_(refunds.c.id == refund_id, refunds.c.status == "completed")
+    ends = {"status": "failed", "why": why}
+    return await tx.execute(update(refunds).where(completed).values(**ends)) == 1
 
 
 async def end_refund(tx: Tx, refund_id: UUID, **fields: Any) -> bool:

@@ -49,6 +49,14 @@ async def payment_at_provider(db: Reader, provider_id: str) -> Payment | None:
     return await one_of(db, Payment, payments, payments.c.provider_id == provider_id)
 
 
+async def of_provider(db: Reader, provider_id: str) -> tuple[UUID, UUID] | None:
+    """The ids of a payment and of its booking. Locks nothing."""
+    row = await db.row(
+        select(payments.c.id, payments.c.booking_id).where(payments.c.provider_id == provider_id)
+    )
+    return None if row is None else (row.id, row.booking_id)
+
+
 async def live_payment(db: Reader, booking_id: UUID, part: str = FIRST) -> Payment | None:
     """The booking's payment for that part that is not cancelled, paid or still to be paid."""
     return await one_of(

@@ -54,6 +54,36 @@ async def keep_account(tx: Tx, host_id: UUID, provider_id: str) -> None:
     await tx.execute(kept.on_conflict_do_nothing())
 
 
+async def payout_at_provider(db: Reader, provider_id: str) -> Payout | None:
+    return await one_of(db, Payout, payouts, payouts.c.provider_id == provider_id)
+
+
+async def every_payout(db: Reader) -> list[Payout]:
+    """Those that were decided."""
+    decided = payouts.c.status.in_(("initiated", "completed", "failed"))
+    return await all_of(db, Payout, select(payouts).where(decided).order_by(payouts.c.id))
+
+
+async def host_of_account(db: Reader, provider_id: str) -> UUID | None:
+    found: UUID | None = await db.value(
+        select(host_accounts.c.host_id).where(host_accounts.c.provider_id == provider_id)
+    )
+    return found
+
+
+async def note_account(tx: Tx, host_id: UUID, *, can_be_paid: bool) -> bool:
+    """Whether that is news."""
+    this = and_(host_accounts.c.host_id == host_id, host_accounts.c.can_be_paid.is_distinct_from(can_be_paid))
+    return await tx.execute(update(host_accounts).where(this).values(can_be_paid=can_be_paid)) == 1
+
+
+async def failed_bookings(db: Reader, host_id: UUID) -> list[UUID]:
+    """For which a pay-out to the host was refused."""
+    failed = and_(payouts.c.host_id == host_id, payouts.c.status == "failed")
+    rows = await db.rows(select(payouts.c.booking_id).where(failed).distinct().order_by(payouts.c.booking_id))
+    return [row.booking_id for row in rows]
+
+
 async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:
     """The newest first; those that came to nothing are left out."""
     statement = select(payouts).where(payouts.c.host_id == host_id, payouts.c.status != "void")

@@ -42,6 +42,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     captured: Money
     promised_back: Money
+    disputed: Money
     next_action: dict[str, Any] | None = None
     last_error: IntentError | None = None
     part: str = FIRST
@@ -50,6 +51,29 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     asked_at: datetime | None = None
     wanted: str | None = None
+
+    @property
+    def left(self) -> Money:
+        """What of it can go back."""
+        return self.captured - self.promised_back - self.disputed
+
+
+class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `chargebacks`; `status` is needs_response, under_review, won or lost."""
+
+    id: UUID
+    provider_id: str
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+    status: str
+    reason: str
+    opened_at: datetime
+    taken: Money
+    withdrawn: bool = False
+    due_by: datetime | None = None
+    evidence: str | None = None
+    closed_at: datetime | None = None
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,14 +172,14 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     split: Split
 
 
-Rows = TypeVar("Rows", Payment, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
+Rows = TypeVar("Rows", Payment, Chargeback, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
 
 
 def _record(kind: type[Rows], row: Any) -> Rows:
     """The record of a row: its amounts are columns of their own beside one currency for all."""
     fields = row._asdict()
     currency = fields.pop("currency", "")
-    for name in fields.keys() & {"amount", "captured", "promised_back", "granted"}:
+    for name in fields.keys() & {"amount", "captured", "promised_back", "disputed", "taken", "granted"}:
         if fields[name] is not None:
             fields[name] = Money(fields[name], currency)
     return kind(**fields)

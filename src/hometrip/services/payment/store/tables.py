@@ -69,6 +69,8 @@ payments = Table(
     Column("captured", BigInteger, nullable=False, default=0),
     # What was promised back, sent or not: never more than was captured.
     Column("promised_back", BigInteger, nullable=False, default=0),
+    # What of the rest a cardholder's bank has taken, for now or for good: it cannot be given back as well.
+    Column("disputed", BigInteger, nullable=False, server_default="0"),
     Column("next_action", Json(dict[str, Any])),
     Column("last_error", Json(IntentError)),
     # How often a confirmation has been answered; the number of the next one, and part of its key.
@@ -104,6 +106,27 @@ refunds = Table(
     Column("why", String),
     Column("created_at", Instant, nullable=False),
     Column("completed_at", Instant),
+)
+
+# A cardholder's bank asks for a payment's money back.
+chargebacks = Table(
+    "chargebacks",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("provider_id", String, nullable=False, unique=True),
+    Column("payment_id", ForeignKey("payments.id"), nullable=False),
+    Column("booking_id", Uuid, nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", String, nullable=False),
+    # In the journal the money is set aside; and how much of it counts as `disputed` of the payment.
+    Column("withdrawn", Boolean, nullable=False),
+    Column("taken", BigInteger, nullable=False),
+    Column("due_by", Instant),
+    Column("evidence", String),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
 )
 
 payouts = Table(
@@ -225,6 +248,8 @@ host_accounts = Table(
     tables,
     Column("host_id", Uuid, primary_key=True),
     Column("provider_id", String, nullable=False),
+    # As it was last told; nothing where it never was.
+    Column("can_be_paid", Boolean),
 )
 
 entries = Table(

@@ -1,0 +1,174 @@
+"""Chargebacks: a cardholder's bank asks for the money back; staff answer with evidence; the bank decides."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import NotFound
+from hometrip.kernel.money import zero
+from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.ports.database import Tx
+from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefused
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
+from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
+from hometrip.services.payment.actions.paying import look
+from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.contract import PaymentDisputed
+
+
+async def disputes(deps: Deps, status: str | None, limit: int, cursor: str | None) -> Page[DisputeRecord]:
+    """The newest first."""
+    before = UUID(str(position_of(cursor)[0])) if cursor else None
+    async with deps.db.read() as db:
+        found = await store.chargebacks_page(db, status, limit + 1, before)
+    items = [dispute_of(one) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
+
+
+async def look_at_dispute(deps: Deps, due: DisputeLookDue) -> None:
+    """What the timer does: how does it stand at the provider? With one that is down it is set again."""
+    key = f"{DisputeLookDue.name}:{due.dispute}"
+    try:
+        async with deps.db.read() as db:
+            payment = await store.payment(db, due.payment_id)
+        if payment.status != rules.SUCCEEDED:
+            # The webhook of the dispute was faster than that of the payment.
+            payment = await look(deps, payment.id)
+        dispute = await deps.payments.get_dispute(due.dispute)
+    except ProviderDown:
+        await later(deps, due, key)
+        return
+    if payment.status == rules.CANCELED:
+        return
+    if payment.status != rules.SUCCEEDED:
+        await later(deps, due, key)
+        return
+    await settle_dispute(deps, due.payment_id, dispute)
+
+
+async def settle_dispute(deps: Deps, payment_id: UUID, dispute: ProviderDispute) -> store.Chargeback:
+    """Write what the provider says of it, with its journal entries; the same has effect once.
+
+    What was decided before it was ever heard of leaves the same entries as what was heard step by step.
+    """
+    async with deps.db.transaction() as tx:
+        await lock_books(tx, await store.booking_of(tx, payment_id))
+        payment = await store.payment(tx, payment_id)
+        known = await store.chargeback_at_provider(tx, dispute.id)
+        if known is None:
+            known = await _opened(deps, tx, payment, dispute)
+        if known.closed_at is None and dispute.withdrawn and not known.withdrawn:
+            await _set_aside(deps, tx, payment, known)
+        if rules.dispute_moves_on(known.status, dispute.status):
+            await _moved(deps, tx, payment, known.id, dispute.status)
+        await replan(deps, tx, payment.booking_id)
+        return await store.chargeback(tx, known.id)
+
+
+async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderDispute) -> store.Chargeback:
+    made = store.Chargeback(
+        id=deps.new_id(),
+        provider_id=dispute.id,
+        payment_id=payment.id,
+        booking_id=payment.booking_id,
+        amount=dispute.amount,
+        status="needs_response",
+        reason=dispute.reason,
+        opened_at=deps.clock.now(),
+        taken=zero(dispute.amount.currency),
+        due_by=dispute.due_by,
+    )
+    await store.add_chargeback(tx, made)
+    await _tell(tx, payment, made, "open")
+    return made
+
+
+async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback) -> None:
+    """The bank has taken the money: it is nobody's. What of it had gone back before, the platform bears."""
+    taken = min(known.amount, payment.left)
+    await store.count_as_disputed(tx, payment.id, taken)
+    await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
+    lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount)
+    await _write(deps, tx, known, "disputed", lines)
+
+
+async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
+    known = await store.chargeback(tx, chargeback_id)
+    over = status in ("won", "lost")
+    ends = {"closed_at": deps.clock.now()} if over else {}
+    await store.change_chargeback(tx, known.id, status=status, **ends)
+    if known.withdrawn and status == "won":
+        await store.count_as_disputed(tx, payment.id, -known.taken)
+        taken = await store.postings_of(tx, known.id, "disputed")
+        await _write(deps, tx, known, "dispute_won", rules.dispute_won(taken))
+    elif known.withdrawn and status == "lost":
+        await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
+    if over:
+        await _tell(tx, payment, known, status)
+
+
+async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: list[rules.Posting]) -> None:
+    now = deps.clock.now()
+    await store.write(tx, rules.entry(deps.new_id(), now, kind, known.booking_id, known.id, lines))
+
+
+async def _tell(tx: Tx, payment: store.Payment, known: store.Chargeback, status: str) -> None:
+    facts = {"amount": known.amount, "dispute_id": known.id, "status": status, "why": known.reason}
+    await tx.emit(told(PaymentDisputed, payment, **facts))
+
+
+async def answer_dispute(
+    deps: Deps, caller: Caller, dispute_id: UUID, text: str, once: Once = NO_KEY
+) -> DisputeRecord:
+    """By staff (not about a stay of their own), once: their words with what is known of the stay.
+    `DisputeAnswered` where the bank takes none any more."""
+    async with deps.db.transaction() as tx:
+        known = await store.chargeback(tx, dispute_id)
+        payment = await store.payment(tx, known.payment_id)
+        stay = await store.stay_of(tx, known.booking_id)
+        if caller.account_id in (payment.guest_id, payment.host_id):
+            raise NotFound
+        await tx.once(once)
+    if known.status != "needs_response":
+        raise rules.DisputeAnswered(f"the dispute is {known.status}", status=known.status)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    try:
+        dispute = await deps.payments.send_evidence(
+            known.provider_id, _evidence(text, stay), key=f"evidence:{known.id}:{digest}"
+        )
+    except ProviderRefused as refusal:
+        # Perhaps it was answered in another way, or the time for it is over.
+        now = await settle_dispute(deps, payment.id, await deps.payments.get_dispute(known.provider_id))
+        if now.status == "needs_response":
+            raise
+        raise rules.DisputeAnswered(f"the dispute is {now.status}", status=now.status) from refusal
+    await settle_dispute(deps, payment.id, dispute)
+    async with deps.db.transaction() as tx:
+        await tx.once(once)
+        await store.change_chargeback(tx, known.id, evidence=text)
+        answer = dispute_of(await store.chargeback(tx, known.id))
+        await tx.answer(once, answer)
+    return answer
+
+
+def _evidence(text: str, stay: store.Stay | None) -> dict[str, str]:
+    """In Stripe's words."""
+    if stay is None:
+        return {"uncategorized_text": text}
+    facts = stay.facts
+    return {
+        "uncategorized_text": text,
+        "product_description": (
+            f"{facts.title}: a stay of {facts.nights} nights for {facts.guests}, "
+            f"{facts.check_in.isoformat()} to {facts.check_out.isoformat()}"
+        ),
+        "service_date": facts.check_in.isoformat(),
+        "cancellation_policy_disclosure": (
+            f"The cancellation policy {facts.cancellation_policy} was shown, and agreed to, when the stay "
+            f"was booked."
+        ),
+    }
