@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -14,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+import hometrip
 from hometrip.app.edge.problems import STATUSES
 from hometrip.app.edge.routes import every_handler, litestar_of
 from hometrip.app.metrics import REGISTRY
@@ -135,7 +138,15 @@ def routes_page(house: House) -> str:
     )
 
 
+def load_everything() -> None:
+    """Errors and metrics are known once their modules are loaded; those of engines outside load late."""
+    for module in pkgutil.walk_packages(hometrip.__path__, "hometrip."):
+        if not module.name.endswith("__main__") and ".migrations." not in module.name:
+            importlib.import_module(module.name)
+
+
 async def pages() -> dict[str, str]:
+    load_everything()
     with tempfile.TemporaryDirectory() as folder:
         house = House(load({}, {"data": Path(folder)}))
         try:
