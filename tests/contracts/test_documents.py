@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from storages import cleared, file_at, opened, postgres_at
+from storages import cleared, file_at, mongo_at, opened, postgres_at
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.adapters.documents.mongo import MongoDocuments
 from hometrip.adapters.documents.postgres import PostgresDocuments
 from hometrip.adapters.documents.sqlite import SqliteDocuments
 from hometrip.kernel.clock import DAY, HOUR, utc
@@ -55,6 +56,7 @@ from hometrip.ports.documents import (
 # Each adapter, and where the content of a test's folder is.
 ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
     "adapters.documents.sqlite": (SqliteDocuments, file_at),
+    "adapters.documents.mongo": (MongoDocuments, mongo_at),
     "adapters.documents.postgres": (PostgresDocuments, postgres_at),
 }
 NOON = utc(2027, 4, 14, 12)

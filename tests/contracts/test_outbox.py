@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from storages import STORAGES, NoteDue, NoteTaken, cleared, opened
+from storages import STORAGES, NoteDue, NoteTaken, cleared, opened, skip_what_it_lacks
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -61,6 +61,7 @@ class Place:
 
 @pytest.fixture(params=STORAGES)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    skip_what_it_lacks(request.param, request.node.originalname)
     found = Place(request.param, tmp_path)
     yield found
     await found.close()

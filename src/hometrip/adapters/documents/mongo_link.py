@@ -5,8 +5,10 @@ one began is refused, and all of its transaction with it; so is whoever is refus
 of ours cannot be run again by the storage, and may go on after a refusal. Therefore the first statement of
 every transaction writes one and the same document, the turn: of all processes, one has it; the others begin
 anew until they get it, having done nothing yet. What a block reads then nobody changes until its commit, and
-the storage can look whether a record would be refused before it writes it. A process that dies holds the turn
-until the server gives its transaction up: set `transactionLifetimeLimitSeconds` there to a few seconds.
+the storage can look whether a record would be refused before it writes it.
+
+The server goes on with the transaction of a process that died, by default for a minute. So whoever waits ends
+a transaction that has the turn and has done nothing for `IDLE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
@@ -44,7 +46,10 @@ PATIENCE = 2.0
 STATEMENT_SECONDS = 10.0
 # How long a block waits for its turn, and a commit for its certainty. Seconds.
 TURN_SECONDS = 8.0
+IDLE_SECONDS = 3.0
 CERTAIN_SECONDS = 8.0
+# How long `close` waits for the block that runs, before it is cut off. Seconds.
+ENDING_SECONDS = 30.0
 TURNS, TURN = "hometrip_turn", "turn"
 _CHANGING = "another is changing the same for too long"
 _NO_ANSWER = "the database does not answer"
@@ -106,6 +111,8 @@ class MongoLink:
             raise ValueError("the url of a MongoDB names a database: mongodb://host:port/database")
         self.place = f"{parts.hostname or 'localhost'}:{parts.port or 27017}/{self.name}"
         self.service, self._pool = service, pool
+        # By it transactions of ours are known, in this database and by any process.
+        self.appname = f"hometrip {service} {self.name}"[:120]
         self._url = urlunsplit(parts._replace(query=urlencode(options)))
         self.whole = True
         self.news, self.next_news = 0, asyncio.Event()
@@ -123,7 +130,7 @@ class MongoLink:
             millis = int(PATIENCE * 1000)
             self._client = AsyncMongoClient(
                 self._url,
-                appname=f"hometrip {self.service}",
+                appname=self.appname,
                 serverSelectionTimeoutMS=millis,
                 connectTimeoutMS=millis,
                 waitQueueTimeoutMS=millis,
@@ -176,7 +183,9 @@ class MongoLink:
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_exception(Unavailable("the storage is closed"))
-        await self._free.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                await self._free.wait()
         self.tell()
         if self._client is None:
             return
@@ -189,6 +198,22 @@ class MongoLink:
         finally:
             client, self._client = self._client, None
             await client.close()
+
+    async def end_idle(self) -> None:
+        """End our transactions, of any process, that have done nothing for a while. They may be seen and
+        ended by whoever is the same user, without any right of its own.
+        """
+        idle = {
+            "appName": self.appname,
+            "active": False,
+            "transaction.timeInactiveMicros": {"$gte": int(IDLE_SECONDS * 1_000_000)},
+        }
+        admin = self.connect().admin
+        with suppress(OperationFailure):
+            look = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": idle}]
+            async for one in await admin.aggregate(look):
+                log.warning("ended a transaction on %s that had done nothing for long", self.place)
+                await admin.command("killSessions", [{"id": one["lsid"]["id"]}])
 
     # -- whose turn it is
 
@@ -259,8 +284,7 @@ class Block(Generic[W]):
 
     async def _turn(self) -> int:
         """Begin a transaction that has the turn; its number is the place of its commit among all."""
-        deadline = monotonic() + TURN_SECONDS
-        pause = 0.001
+        began, looked, pause = monotonic(), False, 0.001
         while True:
             await self._session.start_transaction(
                 read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
@@ -274,12 +298,15 @@ class Block(Generic[W]):
                 )
             except PyMongoError as reason:
                 await self._session.abort_transaction()
-                if not _is_held(reason) or monotonic() >= deadline:
+                if not _is_held(reason) or monotonic() >= began + TURN_SECONDS:
                     raise
             else:
                 if turn is None:
                     raise Unavailable(f"{self._link.place} is not set up: run `hometrip migrate`")
                 return int(turn["number"])
+            if not looked and monotonic() >= began + IDLE_SECONDS:
+                looked = True
+                await self._link.end_idle()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.02)
 
