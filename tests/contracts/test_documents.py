@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import functools
 import operator
 import random
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, datetime, timedelta
@@ -15,18 +17,24 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from bson import Binary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from scripted_mongo import WRITE_CONFLICT, scripted
 from storages import cleared, file_at, mongo_at, opened, postgres_at
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.adapters.documents import mongo_link
+from hometrip.adapters.documents.fields import Fields, Kind
 from hometrip.adapters.documents.mongo import MongoDocuments
 from hometrip.adapters.documents.postgres import PostgresDocuments
+from hometrip.adapters.documents.sql import COMPARISONS, SqlFields
 from hometrip.adapters.documents.sqlite import SqliteDocuments
+from hometrip.adapters.documents.words import sought, words_of
 from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound, Unavailable, VersionMismatch
 from hometrip.kernel.ids import ids
@@ -52,6 +60,7 @@ from hometrip.ports.documents import (
     one_of,
     within,
 )
+from hometrip.ports.engine import Unfit
 
 # Each adapter, and where the content of a test's folder is.
 ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
@@ -60,6 +69,7 @@ ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
     "adapters.documents.postgres": (PostgresDocuments, postgres_at),
 }
 NOON = utc(2027, 4, 14, 12)
+UNKNOWN = "UnknownTransactionCommitResult"
 
 
 class Colour(enum.Enum):
@@ -833,3 +843,327 @@ async def test_it_is_ready_until_it_is_closed(documents: Any) -> None:
     await documents.close()
     with pytest.raises(Unavailable):
         await documents.ready()
+
+
+# -- several at once
+
+
+async def test_of_many_changes_at_once_none_is_lost(documents: Any) -> None:
+    stock, once = Thing(id=uuid4(), number=30), home("a", email="ann@example.com")
+    await insert(documents, THINGS, stock)
+
+    async def take() -> bool:
+        async with documents.transaction() as tx:
+            return await tx.change(THINGS, stock.id, TAKE, gt("number", 0)) is not None
+
+    async def put() -> int:
+        async with documents.transaction() as tx:
+            return int((await tx.upsert(HOMES, once)).version)
+
+    async def claim() -> bool:
+        try:
+            async with documents.transaction() as tx:
+                await tx.insert(HOMES, home(email="bob@example.com"))
+        except Duplicate:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(take() for _ in range(40)))) == 30
+    assert sorted(await asyncio.gather(*(put() for _ in range(20)))) == list(range(1, 21))
+    assert sum(await asyncio.gather(*(claim() for _ in range(20)))) == 1
+    assert (await documents.get(THINGS, stock.id)).number == 0
+
+
+async def test_what_one_instance_has_changed_the_other_sees_at_once(place: Place) -> None:
+    one, other = await place.open(), await place.open()
+    thing = Thing(id=uuid4(), number=0)
+    await insert(one, THINGS, thing)
+    for number in range(1, 6):
+        here, there = (one, other) if number % 2 else (other, one)
+        async with here.transaction() as tx:
+            await tx.change(THINGS, thing.id, Change(inc={"number": 1}))
+        assert (await there.get(THINGS, thing.id)).number == number
+        assert [found.number for found in await there.get_many(THINGS, [thing.id])] == [number]
+
+
+async def test_two_instances_change_the_same_records_at_once(place: Place) -> None:
+    skip_on_stand_in(place, "more than one transaction for all its clients")
+    instances = [await place.open(), await place.open()]
+    stock = Thing(id=uuid4(), number=60)
+    await insert(instances[0], THINGS, stock)
+
+    async def take(documents: Any) -> bool:
+        async with documents.transaction() as tx:
+            return await tx.change(THINGS, stock.id, TAKE, gt("number", 0)) is not None
+
+    taken = await asyncio.gather(*(take(each) for _ in range(40) for each in instances))
+    assert sum(taken) == 60
+    for each in instances:
+        assert (await each.get(THINGS, stock.id)).number == 0
+
+
+TAKE = Change(inc={"number": -1})
+
+
+def skip_on_stand_in(place: Place, lacking: str) -> None:
+    if place.name.endswith(".mongo") and "isolation=none" in mongo_at(place.folder):
+        pytest.skip(f"the wire server has no {lacking}; HOMETRIP_TEST_MONGODB_URL names a real one")
+
+
+# -- declarations that change
+
+
+async def test_an_index_that_is_declared_otherwise_is_made_anew_and_one_no_longer_declared_is_gone(
+    place: Place,
+) -> None:
+    skip_on_stand_in(place, "index that keeps its name")
+    before = Collection("homes", Home, indexes=(Index("title", ("title",), unique=True),))
+    by_host = Collection("homes", Home, indexes=(Index("title", ("host", "title"), unique=True),))
+    storage = await place.open(before)
+    await insert(storage, before, home("a", host="h"))
+    with pytest.raises(Duplicate):
+        await insert(storage, before, home("a", host="i"))
+    await storage.close()
+    storage = await place.open(by_host)
+    await insert(storage, by_host, home("a", host="i"))
+    with pytest.raises(Duplicate) as caught:
+        await insert(storage, by_host, home("a", host="h"))
+    assert caught.value.facts == {"index": "title"}
+    await storage.close()
+    bare = Collection("homes", Home)
+    storage = await place.open(bare)
+    await insert(storage, bare, home("a", host="h"))
+    assert await storage.count(bare) == 3
+
+
+async def test_records_from_before_a_text_index_are_found_by_it(place: Place) -> None:
+    bare = Collection("homes", Home)
+    by_title = Collection("homes", Home, text=TextIndex(("title",)))
+    by_words = Collection("homes", Home, text=TextIndex(("words",)))
+    record = home("Café", words="balcony")
+    storage = await place.open(bare)
+    await insert(storage, bare, record)
+    await storage.close()
+    for of, found, missed in ((by_title, "cafe", "balcony"), (by_words, "balcony", "cafe")):
+        storage = await place.open(of)
+        assert await storage.search_text(of, found) == [record]
+        assert await storage.search_text(of, missed) == []
+        await storage.close()
+
+
+# -- engines outside of this process
+
+OUTSIDE = pytest.mark.parametrize("place", [name for name in ADAPTERS if "sqlite" not in name], indirect=True)
+
+
+@OUTSIDE
+async def test_what_is_not_set_up_is_refused_with_what_to_do(place: Place) -> None:
+    storage = place.make()
+    with pytest.raises(Unfit, match="hometrip migrate"):
+        await storage.open()
+    assert [finding.fine for finding in await storage.examine()][-1] is False
+    done = await storage.migrate()
+    assert done
+    assert await storage.migrate() == []
+    await storage.open()
+    assert all(finding.fine for finding in await storage.examine())
+    with pytest.raises(Unfit, match=r"homes.*hometrip migrate"):
+        await place.make(Collection("homes", Home, indexes=(Index("shown", ("host",)),))).open()
+
+
+@OUTSIDE
+async def test_what_a_newer_version_has_set_up_is_refused(place: Place) -> None:
+    storage = await place.open()
+    if place.name.endswith("mongo"):
+        await storage.link["hometrip_made"].update_one({"_id": "layout"}, {"$set": {"made": "2"}})
+    else:
+        async with storage.pool.link() as link:
+            await link.execute("UPDATE doc_made SET made = '2' WHERE name = 'layout'")
+    for refused in (storage.open, storage.migrate):
+        with pytest.raises(Unfit, match=r"layout 2.*newer version"):
+            await refused()
+
+
+@OUTSIDE
+async def test_many_set_up_the_same_database_at_once(place: Place) -> None:
+    await asyncio.gather(*(place.make().migrate() for _ in range(4)))
+    storage = place.make()
+    await storage.open()
+    await insert(storage, HOMES, home(email="e"))
+
+
+@OUTSIDE
+async def test_a_server_that_is_not_there_is_named_without_its_password(place: Place) -> None:
+    scheme = "mongodb" if place.name.endswith("mongo") else "postgresql"
+    adapter, _ = ADAPTERS[place.name]
+    new_id = ids(place.clock)
+    url = f"{scheme}://ann:secret-word@127.0.0.1:1/things"
+    storage = adapter(url, service="things", clock=place.clock, new_id=new_id, collections=[THINGS])
+    for asked in (storage.open, storage.migrate, storage.ready, lambda: storage.count(THINGS)):
+        with pytest.raises(Unavailable) as caught:
+            await asyncio.wait_for(asked(), 5)
+        assert "secret-word" not in str(caught.value.detail)
+    with pytest.raises(Unfit, match=r"127\.0\.0\.1:1/things does not answer"):
+        await storage.open()
+    await storage.close()
+
+
+async def plan_of(place: Place, storage: Any, ask: Callable[[], Any]) -> str:
+    """How the engine goes about the question that the storage puts to it."""
+    if place.name.endswith("postgres"):
+        asked = []
+        fetch = storage._fetch
+        storage._fetch = lambda query, bound: asked.append((query, bound)) or fetch(query, bound)
+        await ask()
+        del storage._fetch
+        return "\n".join(row[0] for row in await fetch(f"EXPLAIN {asked[-1][0]}", asked[-1][1]))
+    finds = []
+    rows = storage.rows
+    storage.rows = lambda shelf, *parts, **more: (
+        finds.append((shelf, parts, more)) or rows(shelf, *parts, **more)
+    )
+    await ask()
+    del storage.rows
+    shelf, parts, more = finds[-1]
+    find = {"find": shelf.name, "filter": storage.living(shelf, *parts), "limit": more.get("limit", 0)}
+    if more.get("sort"):
+        find["sort"] = dict(more["sort"])
+    explained = await storage.link.database.command("explain", find, verbosity="queryPlanner")
+    return str(explained["queryPlanner"]["winningPlan"])
+
+
+USES: dict[str, tuple[Callable[[Any], Any], bool]] = {
+    # index: the question, and whether the wire server uses an index for it
+    "number": (lambda of: of.find(THINGS, eq("number", 77)), True),
+    "at": (lambda of: of.find(THINGS, ge("at", NOON + 1995 * HOUR)), True),
+    "tags": (lambda of: of.find(THINGS, has("tags", "tag77")), False),
+    "red": (
+        lambda of: of.find(THINGS, eq("number", 77) & (eq("colour", Colour.RED) & ne("word", None))),
+        False,
+    ),
+    "place": (lambda of: of.find(THINGS, within("spot", 10.0, 10.0, 10.2, 10.2)), False),
+    "email": (lambda of: of.find(HOMES, eq("email", "77@example.com")), True),
+    "one_open_per_host": (lambda of: of.first(HOMES, eq("host", "h77") & eq("status", "open")), False),
+    "text": (lambda of: of.search_text(HOMES, "word77"), False),
+}
+
+
+@OUTSIDE
+async def test_the_declared_indexes_are_there_and_are_used(place: Place) -> None:
+    storage = await place.open()
+    things = [
+        Thing(
+            id=uuid4(),
+            number=n,
+            at=NOON + n * HOUR,
+            tags=(f"tag{n}",),
+            word="w",
+            colour=Colour.RED if n % 100 == 77 else Colour.BLUE,
+            spot=Spot(n / 100, n / 100),
+        )
+        for n in range(2_000)
+    ]
+    homes = [home(f"word{n}", email=f"{n}@example.com", host=f"h{n}") for n in range(2_000)]
+    await insert(storage, THINGS, *things)
+    await insert(storage, HOMES, *homes)
+    real = True
+    if place.name.endswith("postgres"):
+        async with storage.pool.link() as link:
+            await link.execute("ANALYZE")
+    else:
+        real = storage.link.whole
+    for index, (ask, by_stand_in) in USES.items():
+        plan = await plan_of(place, storage, lambda ask=ask: ask(storage))
+        if real:
+            # More than one index may serve: then any is right that is not a look at every record.
+            assert not re.search("Seq Scan|COLLSCAN", plan), (index, plan)
+            assert index in plan or index == "red", (index, plan)
+        elif by_stand_in:
+            assert "USING INDEX" in plan, (index, plan)
+
+
+# -- MongoDB's own
+
+
+async def test_a_standalone_mongodb_is_refused(tmp_path: Path, clock: MovableClock) -> None:
+    url = mongo_at(tmp_path)
+    if "isolation=none" not in url:
+        pytest.skip("HOMETRIP_TEST_MONGODB_URL names a replica set")
+    alone = url.replace("isolation=none", "")
+    storage = MongoDocuments(alone, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
+    for refused in (storage.open, storage.migrate):
+        with pytest.raises(Unfit, match=r"standalone.*replica set"):
+            await refused()
+    await storage.close()
+
+
+async def test_whoever_does_not_get_the_turn_waits_and_ends_a_transaction_that_does_nothing(
+    clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mongo_link, "IDLE_SECONDS", 0.05)
+    ended: list[Any] = []
+    dead = {"lsid": {"id": Binary.from_uuid(uuid4())}}
+    turn = {"ok": 1, "value": {"_id": "turn", "number": 7}}
+    commits = iter([{"ok": 0, "code": 91, "errmsg": "going down", "errorLabels": [UNKNOWN]}])
+
+    def found(*documents: Any) -> dict[str, Any]:
+        return {"ok": 1, "cursor": {"id": 0, "ns": "admin.$cmd.aggregate", "firstBatch": [*documents]}}
+
+    answers = {
+        "find": lambda _: found(),
+        "findAndModify": lambda _: turn if ended else WRITE_CONFLICT,
+        "aggregate": lambda _: found(dead),
+        "killSessions": lambda told: ended.append(told["killSessions"]) or {"ok": 1},
+        "commitTransaction": lambda _: next(commits, {"ok": 1}),
+    }
+    async with scripted(answers) as (url, asked):
+        storage = MongoDocuments(url, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
+        async with storage.transaction() as tx:
+            assert tx.link is storage.link
+        await storage.close()
+    assert ended == [[{"id": dead["lsid"]["id"]}]]
+    assert asked.count("commitTransaction") == 2
+    assert asked.index("killSessions") > asked.index("findAndModify")
+
+
+# -- what the adapters have in common
+
+
+class Said(SqlFields):
+    def expression(self, path: str) -> str:
+        return f"<{path}>"
+
+    def mark(self, number: int) -> str:
+        return f":{number}"
+
+    def value_for(self, path: str, value: Any) -> Any:
+        return value
+
+
+def test_a_field_holds_what_its_type_says() -> None:
+    fields: Fields = Said(Thing)
+    holds = {
+        path: fields.kind_of(path) for path in ("word", "number", "at", "flag", "colour", "tags", "inner")
+    }
+    assert holds == {
+        "word": Kind("text"),
+        "number": Kind("number"),
+        "at": Kind("instant"),
+        "flag": Kind("truth"),
+        "colour": Kind("text"),
+        "tags": Kind("list"),
+        "inner": Kind("any"),
+    }
+    assert fields.kind_of("id") == Kind("text", nullable=False)
+
+
+def test_values_of_a_filter_are_bound_behind_those_that_are_there() -> None:
+    fields = Said(Thing)
+    fields.operators = COMPARISONS
+    said = fields.filter(eq("word", "x' --") & ne("number", None), ["first"])
+    assert said == ("(<word> = :2 AND <number> IS NOT NULL)", ["first", "x' --"])
+
+
+def test_words_have_no_case_no_accents_and_no_signs() -> None:
+    assert words_of("Café  NAÏVE-art_3rd, Süße") == ["cafe", "naive", "art", "3rd", "suße"]
+    assert sought(" wi-fi * Balk") == ["wi", "fi", "balk"]

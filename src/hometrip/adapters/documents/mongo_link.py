@@ -203,14 +203,17 @@ class MongoLink:
         """End our transactions, of any process, that have done nothing for a while. They may be seen and
         ended by whoever is the same user, without any right of its own.
         """
-        idle = {
+        idle: Document = {
             "appName": self.appname,
             "active": False,
             "transaction.timeInactiveMicros": {"$gte": int(IDLE_SECONDS * 1_000_000)},
         }
         admin = self.connect().admin
         with suppress(OperationFailure):
-            look = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": idle}]
+            look: list[Document] = [
+                {"$currentOp": {"allUsers": False, "idleSessions": True}},
+                {"$match": idle},
+            ]
             async for one in await admin.aggregate(look):
                 log.warning("ended a transaction on %s that had done nothing for long", self.place)
                 await admin.command("killSessions", [{"id": one["lsid"]["id"]}])
@@ -284,7 +287,8 @@ class Block(Generic[W]):
 
     async def _turn(self) -> int:
         """Begin a transaction that has the turn; its number is the place of its commit among all."""
-        began, looked, pause = monotonic(), False, 0.001
+        began, pause = monotonic(), 0.001
+        look = began + IDLE_SECONDS
         while True:
             await self._session.start_transaction(
                 read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
@@ -304,8 +308,8 @@ class Block(Generic[W]):
                 if turn is None:
                     raise Unavailable(f"{self._link.place} is not set up: run `hometrip migrate`")
                 return int(turn["number"])
-            if not looked and monotonic() >= began + IDLE_SECONDS:
-                looked = True
+            if monotonic() >= look:
+                look = monotonic() + IDLE_SECONDS / 3
                 await self._link.end_idle()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 0.02)
