@@ -6,7 +6,7 @@ RUN := .venv/bin
 UP ?=
 SPLIT ?=
 
-.PHONY: up engines test check format bench prove lock clean
+.PHONY: up engines test test-here test-split check format bench prove lock clean
 
 # `make up SPLIT=1`: every service its own process, on the engines that the environment names
 # (scripts/engines start prints them).
@@ -17,8 +17,14 @@ up: $(if $(SPLIT),.venv/engines.stamp,.venv/run.stamp)
 engines:
 	@scripts/engines get $(ARGS)
 
-test: .venv/dev.stamp
+test: test-here test-split
+
+# In one process, on embedded engines, and each adapter on its real engine where that is installed.
+test-here: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+
+# The journeys through many processes on real engines.
+test-split: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -m "split and not full" $(ARGS)
 
 check: .venv/dev.stamp
