@@ -1,4 +1,4 @@
-"""Chargebacks, what of a payment they take, and whether a host's account can be paid."""
+"""Chargebacks and what of a payment they take; pay-outs that are put off; accounts that can be paid."""
 
 from alembic import op
 from sqlalchemy import (
@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
+    Integer,
     PrimaryKeyConstraint,
     String,
     UniqueConstraint,
@@ -40,4 +41,5 @@ def upgrade() -> None:
     )
     op.create_index("ix_chargebacks_booking_id", "chargebacks", ["booking_id"])
     op.add_column("payments", Column("disputed", BigInteger(), nullable=False, server_default="0"))
+    op.add_column("payouts", Column("attempt", Integer(), nullable=False, server_default="0"))
     op.add_column("host_accounts", Column("can_be_paid", Boolean()))

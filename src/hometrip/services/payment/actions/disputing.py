@@ -59,13 +59,17 @@ async def settle_dispute(deps: Deps, payment_id: UUID, dispute: ProviderDispute)
         await lock_books(tx, await store.booking_of(tx, payment_id))
         payment = await store.payment(tx, payment_id)
         known = await store.chargeback_at_provider(tx, dispute.id)
+        is_new = known is None
         if known is None:
             known = await _opened(deps, tx, payment, dispute)
-        if known.closed_at is None and dispute.withdrawn and not known.withdrawn:
+        takes = known.closed_at is None and dispute.withdrawn and not known.withdrawn
+        moves = rules.dispute_moves_on(known.status, dispute.status)
+        if takes:
             await _set_aside(deps, tx, payment, known)
-        if rules.dispute_moves_on(known.status, dispute.status):
+        if moves:
             await _moved(deps, tx, payment, known.id, dispute.status)
-        await replan(deps, tx, payment.booking_id)
+        if is_new or takes or moves:
+            await replan(deps, tx, payment.booking_id)
         return await store.chargeback(tx, known.id)
 
 

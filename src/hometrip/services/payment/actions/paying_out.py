@@ -20,6 +20,7 @@ from hometrip.services.payment.actions.deps import (
     PayoutDue,
     TransferDue,
     TransferLookDue,
+    again,
     later,
     lock_books,
 )
@@ -177,7 +178,7 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
     """What the timer does: the provider sends it; when it is down, again after a while."""
     async with deps.db.read() as db:
         payout = await store.payout(db, due.payout_id)
-    if payout.status != "initiated":
+    if payout.status != "initiated" or payout.attempt != due.attempt:
         return
     try:
         sent = await deps.payments.transfer(
@@ -193,13 +194,19 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
         await _failed(deps, payout, str(refusal.facts.get("provider_code", refusal.code)))
     else:
         if sent.status == "waits":
-            await later(deps, msgspec.structs.replace(due, attempt=due.attempt + 1))
+            await _put_off(deps, due)
         elif sent.status == "pending":
             await later(deps, due)
         elif sent.status == "paid":
             await _completed(deps, payout, sent.id)
         else:
             await _failed(deps, payout, sent.status)
+
+
+async def _put_off(deps: Deps, due: TransferDue) -> None:
+    async with deps.db.transaction() as tx:
+        if await store.put_off(tx, due.payout_id, due.attempt):
+            await again(deps, tx, msgspec.structs.replace(due, attempt=due.attempt + 1, tries=due.tries + 1))
 
 
 async def look_at_transfer(deps: Deps, due: TransferLookDue) -> None:

@@ -72,6 +72,7 @@ from hometrip.services.payment.store.money_out import (
     payout_sums,
     payouts_of,
     payouts_of_host,
+    put_off,
 )
 from hometrip.services.payment.store.papers import (
     add_invoice,
@@ -186,6 +187,7 @@ __all__ = [
     "payouts_of_host",
     "plan_of",
     "promise_back",
+    "put_off",
     "refund",
     "refunds_of",
     "stay_of",

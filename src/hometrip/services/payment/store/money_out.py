@@ -38,6 +38,12 @@ async def move_payout(tx: Tx, payout_id: UUID, was: str, **fields: Any) -> bool:
     return await tx.execute(update(payouts).where(this).values(**fields)) == 1
 
 
+async def put_off(tx: Tx, payout_id: UUID, attempt: int) -> bool:
+    """The try of that number came to nothing; False where that is known."""
+    this = and_(payouts.c.id == payout_id, payouts.c.status == "initiated", payouts.c.attempt == attempt)
+    return await tx.execute(update(payouts).where(this).values(attempt=attempt + 1)) == 1
+
+
 async def change_payout(tx: Tx, payout_id: UUID, **fields: Any) -> None:
     await tx.execute(update(payouts).where(payouts.c.id == payout_id).values(**fields))
 

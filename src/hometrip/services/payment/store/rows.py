@@ -103,6 +103,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     until: int
     nights: int
+    attempt: int = 0
     destination: str | None = None
     provider_id: str | None = None
     why: str | None = None

@@ -143,6 +143,8 @@ payouts = Table(
     # With it the host has been paid for that many nights of the stay's.
     Column("until", Integer, nullable=False),
     Column("nights", Integer, nullable=False),
+    # How often the provider has put it off: the number of the next try, and part of its key.
+    Column("attempt", Integer, nullable=False, server_default="0"),
     # Where it was sent, from the moment at which it was decided.
     Column("destination", String),
     Column("provider_id", String),

@@ -1,0 +1,349 @@
+"""Chargebacks, refunds and pay-outs that come back, accounts that change: in the journal and at the door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from harness import TestHouse
+from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.kernel.clock import DAY, MINUTE
+from hometrip.kernel.errors import AlreadyAnswered, NotFound
+from hometrip.kernel.once import Once
+from hometrip.ports.payments import Payments, ProviderDown
+from hometrip.services.payment import actions, rules
+from journeys.steps import book, ok, open_home, pay, problem, stay
+from services.payment_scene import (
+    CHECK_IN_AT,
+    GUEST,
+    HOST,
+    START,
+    SUPPORT,
+    TOTAL,
+    Till,
+    eur,
+    till_in,
+)
+
+SHARES = {
+    "provider_clearing": 68_500,
+    "host_payable:host": -53_350,
+    "platform_revenue": -8_250,
+    "tax_payable:berlin": -6_900,
+}
+ASIDE = {"provider_clearing": 68_500, "disputed": -68_500}
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Till]:
+    async with till_in(tmp_path) as opened:
+        yield opened
+        await drain(opened)
+        assert await actions.verify(opened.deps) == []
+
+
+async def drain(till: Till) -> None:
+    for webhook in await till.provider.undelivered():
+        await actions.hear(till.deps, webhook.body, webhook.signature)
+        await till.provider.delivered(webhook.id)
+    await till.settle()
+
+
+async def disputed(till: Till, method: str = "pm_card_createDispute") -> tuple[actions.Intent, Any]:
+    paid = await till.pay(method=method)
+    await till.confirmed(paid.booking_id)
+    await drain(till)
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    return paid, dispute
+
+
+async def kinds(till: Till, booking_id: UUID) -> list[str]:
+    return [one.kind for one in (await actions.ledger(till.deps, booking_id, 100, None)).items]
+
+
+async def test_a_chargeback_sets_the_money_aside_and_holds_the_payout(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    assert (dispute.amount, dispute.status, dispute.reason) == (TOTAL, "needs_response", "fraudulent")
+    assert await till.balances(paid.booking_id) == ASIDE
+    told = [event for event in till.told if event.name == "payment.disputed"]
+    assert [(event.status, event.amount, event.booking_id) for event in told] == [
+        ("open", TOTAL, paid.booking_id)
+    ]
+    with pytest.raises(rules.PayoutHeld):
+        await actions.pay_out_now(till.deps, paid.booking_id)
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    assert "host.payout.initiated" not in till.names()
+
+
+async def test_a_dispute_that_is_won_gives_each_share_back_and_the_host_is_paid(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    answer = await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "winning_evidence")
+    assert (answer.status, answer.evidence) == ("won", "winning_evidence")
+    assert await till.balances(paid.booking_id) == SHARES
+    assert await kinds(till, paid.booking_id) == ["capture", "disputed", "dispute_won"]
+    await drain(till)
+    assert [event.status for event in till.told if event.name == "payment.disputed"] == ["open", "won"]
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    assert till.names().count("host.payout.completed") == 1
+    assert (await actions.refund(till.deps, SUPPORT, paid.id, eur(100), "late")).status == "initiated"
+
+
+async def test_a_dispute_that_is_lost_is_the_guests_and_nothing_is_left_to_pay_out(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "losing_evidence")
+    assert await till.balances(paid.booking_id) == {}
+    assert await kinds(till, paid.booking_id) == ["capture", "disputed", "chargeback"]
+    with pytest.raises(rules.RefundTooLarge):
+        await actions.refund(till.deps, SUPPORT, paid.id, None, "once more")
+    with pytest.raises(rules.NothingOwed):
+        await actions.pay_out_now(till.deps, paid.booking_id)
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    assert "host.payout.initiated" not in till.names()
+
+
+async def test_an_inquiry_moves_nothing_and_holds_the_payout_until_it_is_closed(till: Till) -> None:
+    paid, dispute = await disputed(till, "pm_card_createDisputeInquiry")
+    assert await till.balances(paid.booking_id) == SHARES
+    with pytest.raises(rules.PayoutHeld):
+        await actions.pay_out_now(till.deps, paid.booking_id)
+    await till.advance(8 * DAY)
+    await drain(till)
+    [closed] = (await actions.disputes(till.deps, "won", 10, None)).items
+    assert (closed.id, await kinds(till, paid.booking_id)) == (dispute.id, ["capture"])
+    assert (await actions.pay_out_now(till.deps, paid.booking_id)).amount == eur(53_350)
+    await till.settle()
+    assert till.names()[-1] == "host.payout.completed"
+
+
+async def test_what_nobody_answers_is_lost(till: Till) -> None:
+    paid, _ = await disputed(till)
+    await till.advance(7 * DAY)
+    await drain(till)
+    assert await till.balances(paid.booking_id) == {}
+
+
+async def test_after_the_payout_the_platform_bears_what_the_bank_takes(till: Till) -> None:
+    await till.pay()  # so that there is something to pay out of
+    paid = await till.pay(method="pm_card_createDispute")
+    await till.confirmed(paid.booking_id)
+    await till.advance(CHECK_IN_AT + DAY - START)  # and nobody has brought the webhook yet
+    assert till.names()[-1] == "host.payout.completed"
+    await drain(till)
+    # Nobody answered it: it is lost, and what the host had of it is the platform's loss.
+    assert await till.balances(paid.booking_id) == {
+        "provider_clearing": -53_350,
+        "platform_revenue": 53_350,
+    }
+
+
+async def test_what_was_refunded_before_is_not_taken_from_the_shares_again(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(8_500), "noise")
+    await till.settle()
+    provider_id = (await till.row(paid.id)).provider_id
+    till.provider._dispute(  # the bank's part, long after the payment
+        await till.provider.get_intent(provider_id), _card("pm_card_createDispute")
+    )
+    await drain(till)
+    left = await till.balances(paid.booking_id)
+    assert (left["disputed"], left["platform_revenue"]) == (-68_500, 8_500)
+    assert (await till.row(paid.id)).left == eur(0)
+
+
+def _card(token: str) -> Any:
+    from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
+
+    return BY_TOKEN[token]
+
+
+async def test_evidence_is_sent_once_by_staff_who_have_no_part_in_the_stay(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    for stranger in (GUEST, HOST):
+        with pytest.raises(NotFound):
+            await actions.answer_dispute(till.deps, stranger, dispute.id, "winning_evidence")
+    with pytest.raises(NotFound):
+        await actions.answer_dispute(till.deps, SUPPORT, uuid4(), "winning_evidence")
+    key = Once(key="k", scope="evidence", fingerprint="a")
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "They were there.", key)
+    till.provider.weather = "fine"
+    answer = await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "They were there.", key)
+    assert (answer.status, answer.evidence) == ("under_review", "They were there.")
+    with pytest.raises(AlreadyAnswered):
+        await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "They were there.", key)
+    with pytest.raises(rules.DisputeAnswered):
+        await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "And once more.")
+    await till.provider.decide_dispute(await _at_provider(till), "won")
+    await drain(till)
+    assert await till.balances(paid.booking_id) == SHARES
+
+
+async def _at_provider(till: Till) -> str:
+    [dispute] = await till.provider.disputes_since(START)
+    return dispute.id
+
+
+# Refunds and pay-outs that take their time or come back
+
+
+async def test_a_pending_refund_is_completed_once_the_bank_has_it(till: Till) -> None:
+    paid = await till.pay(method="pm_card_pendingRefund")
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late")
+    await till.settle()
+    assert "refund.completed" not in till.names()
+    await till.advance(2 * MINUTE)
+    await drain(till)
+    assert till.names().count("refund.completed") == 1
+    assert "guest" not in await till.balances(paid.booking_id)
+
+
+async def test_a_refund_that_comes_back_is_owed_again_and_told(till: Till) -> None:
+    paid = await till.pay(method="pm_card_refundFail")
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late")
+    await till.settle()
+    assert till.names().count("refund.completed") == 1
+    await till.advance(2 * MINUTE)
+    await drain(till)
+    [made] = (await actions.refunds(till.deps, GUEST, paid.id)).items
+    assert (made.status, made.why) == ("failed", "failed")
+    assert (await till.balances(paid.booking_id))["guest"] == -1_000
+    assert till.names().count("refund.failed") == 1
+
+
+async def test_a_payout_that_comes_back_is_owed_again_and_paid_when_an_admin_says_so(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await till.advance(CHECK_IN_AT + DAY - START)
+    [sent] = await till.provider.transfers_since(START)
+    await till.provider.reverse_transfer(sent.id)
+    await drain(till)
+    assert (till.names()[-1], till.told[-1].why) == ("host.payout.failed", "returned")
+    assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
+    key = Once(key="k", scope="payout", fingerprint="a")
+    assert (await actions.pay_out_now(till.deps, paid.booking_id, key)).amount == eur(53_350)
+    with pytest.raises(AlreadyAnswered):
+        await actions.pay_out_now(till.deps, paid.booking_id, key)
+    await till.settle()
+    assert till.names()[-1] == "host.payout.completed"
+    assert "host_payable:host" not in await till.balances(paid.booking_id)
+
+
+async def test_what_could_not_be_paid_out_goes_out_once_the_host_can_be_paid(till: Till) -> None:
+    await actions.open_account(till.deps, HOST)
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    # The provider has something against it on that day.
+    somewhere = {"destination": "elsewhere", "metadata": {"payout_id": "by hand"}}
+    moved = await till.provider.transfer(eur(50_000), key="by hand", **somewhere)  # type: ignore[arg-type]
+    await till.advance(CHECK_IN_AT + DAY - START)
+    assert till.names()[-1] == "host.payout.failed"
+    await till.provider.reverse_transfer(moved.id)
+    await actions.account_link(till.deps, HOST, "https://example.com/back")
+    await drain(till)
+    changes = [event for event in till.told if event.name == "host.account.updated"]
+    assert [(event.can_be_paid, event.host_id) for event in changes] == [(False, HOST.id), (True, HOST.id)]
+    assert till.names().count("host.payout.completed") == 1
+    assert "host_payable:host" not in await till.balances(paid.booking_id)
+    assert (await actions.account(till.deps, HOST)).can_be_paid
+
+
+async def test_what_waits_for_the_money_to_settle_is_sent_with_another_key(till: Till) -> None:
+    asked: list[str] = []
+    send = till.provider.transfer
+
+    async def slowly(*args: Any, key: str, **more: Any) -> Any:
+        asked.append(key)
+        if len(asked) < 3:
+            return await _put_off(*args)
+        return await send(*args, key=key, **more)
+
+    till.provider.transfer = slowly  # type: ignore[method-assign]
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    assert till.names().count("host.payout.completed") == 1
+    first = asked[0]
+    assert [key.removeprefix(first) for key in asked] == ["", ":1", ":2"]
+
+
+async def _put_off(amount: Any) -> Any:
+    from hometrip.ports.payments import ProviderTransfer
+
+    return ProviderTransfer(id="", amount=amount, status="waits")
+
+
+async def test_a_guest_is_not_told_that_a_card_was_stolen(till: Till) -> None:
+    declined = await till.pay(method="pm_card_visa_chargeDeclinedStolenCard")
+    assert declined.last_error
+    assert declined.last_error.decline_code == "generic_decline"
+    assert till.told[-1].why == "generic_decline"
+    kept = await till.row(declined.id)
+    assert kept.last_error
+    assert kept.last_error.decline_code == "stolen_card"
+
+
+# At the door
+
+
+async def test_disputes_are_for_staff_and_payouts_for_admins(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home = await open_home(host)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"], "pm_card_createDispute")
+    await house.settle()
+    await house.house.bring_webhooks()
+    await house.settle()
+    support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
+    for person in (guest, host):
+        problem(await person.get("/api/payments/disputes"), 403, "forbidden")
+    [dispute] = ok(await support.get("/api/payments/disputes"))["items"]
+    assert (dispute["booking_id"], dispute["status"]) == (booking["id"], "needs_response")
+    assert ok(await support.get("/api/payments/disputes", params={"status": "won"}))["items"] == []
+    assert (await support.get("/api/payments/disputes", params={"status": "odd"})).status_code == 422
+    pay_out = "/api/stripe-connect/payout"
+    problem(await support.post(pay_out, {"booking_id": booking["id"]}), 403, "forbidden")
+    problem(await admin.post(pay_out, {"booking_id": booking["id"]}), 409, "payout_held")
+    problem(await admin.post(pay_out, {"booking_id": str(uuid4())}), 404, "not_found")
+    answer = f"/api/payments/disputes/{dispute['id']}/evidence"
+    problem(await guest.post(answer, {"text": "me"}), 403, "forbidden")
+    assert (await support.post(answer, {"text": ""})).status_code == 422
+    key = {"Idempotency-Key": "evidence-1"}
+    answers = [await support.post(answer, {"text": "winning_evidence"}, headers=key) for _ in range(3)]
+    assert len({one.content for one in answers}) == 1
+    assert ok(answers[0])["status"] == "won"
+    problem(await support.post(answer, {"text": "more"}), 409, "dispute_answered")
+    await house.settle()
+    made = ok(await admin.post(pay_out, {"booking_id": booking["id"]}), 201)
+    await house.settle()
+    [paid] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
+    assert (paid["id"], paid["status"]) == (made["id"], "completed")
+    problem(await admin.post(pay_out, {"booking_id": booking["id"]}), 409, "nothing_owed")
+    found = ok(await admin.get("/api/payments/reconciliation"))
+    assert (found["in_flight"], found["differences"]) == (0, [])
+
+
+async def test_a_card_is_saved_by_its_token_and_never_by_its_number(house: TestHouse) -> None:
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    path = "/api/payments/methods"
+    key = {"Idempotency-Key": "save-1"}
+    saved = [await guest.post(path, {"payment_method": "pm_card_visa"}, headers=key) for _ in range(2)]
+    assert saved[0].content == saved[1].content
+    card = ok(saved[0], 201)
+    assert (card["brand"], card["last4"]) == ("visa", "4242")
+    assert ok(await guest.get(path))["items"] == [card]
+    for wrong in ("4242424242424242", "pm_card 4242", "tok_visa", "", 7):
+        assert (await guest.post(path, {"payment_method": wrong})).status_code == 422
+    problem(await guest.post(path, {"payment_method": "pm_of_nobody"}), 409, "payment_refused")
+    provider: SandboxPayments = house.house.shared[Payments]
+    assert [one.id for one in await provider.methods(str(guest.id))] == [card["id"]]
+    assert (await guest.delete(f"{path}/{card['id']}")).status_code == 204
+    problem(await guest.delete(f"{path}/{card['id']}"), 404, "not_found")
