@@ -18,6 +18,8 @@ from recipe import Recipe
 def get(recipes: list[Recipe]) -> None:
     """Those that are there already cost nothing. Raises `Trouble` that names all that could not be had."""
     with locked(cache() / "get.lock"):
+        for half in cache().glob("making-*"):  # by one who was ended
+            shutil.rmtree(half, ignore_errors=True)
         wanted = [recipe for recipe in recipes if not recipe.installed()]
         packages = [name for recipe in wanted for name in recipe.packages()]
         failed = []
