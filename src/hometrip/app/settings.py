@@ -40,7 +40,7 @@ OWN_ENGINES = ("database", "documents")
 IN_FOLDERS = frozenset({"sqlite", "tantivy", "file", "folder"})
 
 # Read elsewhere, not settings of the house: where the file is, and what a build stamps into itself.
-_NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT"})
+_NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT", "HOMETRIP_ENGINES_HOME"})
 
 
 class BadSettings(Exception):
