@@ -208,7 +208,8 @@ class MongoLink:
             "active": False,
             "transaction.timeInactiveMicros": {"$gte": int(IDLE_SECONDS * 1_000_000)},
         }
-        admin = self.connect().admin
+        # Of what runs now there is no majority to be read.
+        admin = self.connect().get_database("admin", read_concern=ReadConcern())
         with suppress(OperationFailure):
             look: list[Document] = [
                 {"$currentOp": {"allUsers": False, "idleSessions": True}},

@@ -29,7 +29,8 @@ from hometrip.kernel.events import Envelope
 from hometrip.kernel.ids import NewId
 from hometrip.ports.outbox import Unsent
 
-CLAIM = MINUTE
+# How long a claim holds, in microseconds.
+CLAIM = MINUTE // timedelta(microseconds=1)
 # So many documents at most go in one transaction of housekeeping.
 BATCH = 1000
 
@@ -70,7 +71,7 @@ class MongoOutbox(ABC, Generic[T]):
             rows = await unsent.find(free, sort=[("position", 1)], limit=limit, session=tx.session).to_list()
             ids = {"_id": {"$in": [row["_id"] for row in rows]}}
             if rows:
-                mine = {"relay": self._relay, "until": now + micros_of_claim()}
+                mine = {"relay": self._relay, "until": now + CLAIM}
                 await unsent.update_many(ids, {"$set": mine}, session=tx.session)
             found = await self.link[OUTBOX].find(ids, sort=[("position", 1)], session=tx.session).to_list()
         return [_envelope(row["envelope"]) for row in found]
@@ -192,10 +193,6 @@ async def delete_some(link: MongoLink, collection: str, which: Document, session
     if ids:
         await link[collection].delete_many({"_id": {"$in": ids}}, session=session)
     return len(ids)
-
-
-def micros_of_claim() -> int:
-    return CLAIM // timedelta(microseconds=1)
 
 
 def _texts(ids: list[UUID]) -> list[str]:
