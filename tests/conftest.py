@@ -31,9 +31,16 @@ RUNNERS = [
 ]
 
 
-@pytest.fixture(params=RUNNERS)
+@pytest.fixture(params=["local", "loopback"])
 async def either_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestHouse]:
-    """The same test under every runner."""
+    """The same test under both runners of one process."""
+    async with house_in(tmp_path, loopback=request.param == "loopback") as opened:
+        yield opened
+
+
+@pytest.fixture(params=RUNNERS)
+async def any_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestHouse]:
+    """The same test under every runner, many processes too: what it does, it does through the door."""
     kind, _, documents = request.param.partition(" on ")
     if kind == "split":
         async with split_house(documents) as many:

@@ -8,8 +8,8 @@ from harness import TestHouse
 from journeys.steps import DAY, HOUR, book, booking_of, ok, open_home, pay, problem, stay
 
 
-async def test_from_sign_up_to_a_completed_stay_and_its_pay_out(either_house: TestHouse) -> None:
-    house = either_house
+async def test_from_sign_up_to_a_completed_stay_and_its_pay_out(any_house: TestHouse) -> None:
+    house = any_house
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     home = await open_home(host)
@@ -64,9 +64,9 @@ async def test_from_sign_up_to_a_completed_stay_and_its_pay_out(either_house: Te
 
 
 async def test_the_second_guest_for_the_same_nights_is_refused_and_told_what_is_free(
-    either_house: TestHouse,
+    any_house: TestHouse,
 ) -> None:
-    house = either_house
+    house = any_house
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     ann, bob = await house.sign_up("ann@example.com"), await house.sign_up("bob@example.com", "Bob Beck")
     when = stay(house)
@@ -83,9 +83,9 @@ async def test_the_second_guest_for_the_same_nights_is_refused_and_told_what_is_
 
 
 async def test_a_hold_that_is_not_paid_ends_after_fifteen_minutes_and_the_nights_are_free_again(
-    either_house: TestHouse,
+    any_house: TestHouse,
 ) -> None:
-    house = either_house
+    house = any_house
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     ann, bob = await house.sign_up("ann@example.com"), await house.sign_up("bob@example.com", "Bob Beck")
     when = stay(house)
@@ -97,8 +97,8 @@ async def test_a_hold_that_is_not_paid_ends_after_fifteen_minutes_and_the_nights
     ok(await book(bob, home["id"], when), 201)
 
 
-async def test_a_request_is_authorised_accepted_and_captured(either_house: TestHouse) -> None:
-    house = either_house
+async def test_a_request_is_authorised_accepted_and_captured(any_house: TestHouse) -> None:
+    house = any_house
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     home = await open_home(host, instant_book=False)
@@ -113,9 +113,9 @@ async def test_a_request_is_authorised_accepted_and_captured(either_house: TestH
 
 
 async def test_a_request_that_is_not_answered_is_declined_after_a_day_and_the_card_is_released(
-    either_house: TestHouse,
+    any_house: TestHouse,
 ) -> None:
-    house = either_house
+    house = any_house
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     home = await open_home(host, instant_book=False)
@@ -127,8 +127,8 @@ async def test_a_request_that_is_not_answered_is_declined_after_a_day_and_the_ca
     ok(await book(guest, home["id"], stay(house)), 201)
 
 
-async def test_a_cancellation_pays_back_exactly_what_was_shown(either_house: TestHouse) -> None:
-    house = either_house
+async def test_a_cancellation_pays_back_exactly_what_was_shown(any_house: TestHouse) -> None:
+    house = any_house
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     home = await open_home(host, cancellation_policy="firm")
@@ -150,8 +150,8 @@ async def test_a_cancellation_pays_back_exactly_what_was_shown(either_house: Tes
     ok(await book(guest, home["id"], stay(house, days=40)), 201)
 
 
-async def test_a_payment_that_comes_after_the_hold_confirms_or_is_refunded(either_house: TestHouse) -> None:
-    house = either_house
+async def test_a_payment_that_comes_after_the_hold_confirms_or_is_refunded(any_house: TestHouse) -> None:
+    house = any_house
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     ann = await house.sign_up("ann@example.com")
     booking = ok(await book(ann, home["id"], stay(house)), 201)

@@ -25,7 +25,7 @@ SECONDS = 10.0
 class Afar:
     """Every instance of every service, as `Processes`. `credential` makes a token for a service."""
 
-    pause = 0.02
+    rounds, pause = 4, 0.04
 
     def __init__(self, registry: Registry, credential: Callable[[str], str], clock: Clock) -> None:
         self._registry, self._credential, self._clock = registry, credential, clock

@@ -18,12 +18,15 @@ from hometrip.ports.outbox import Outbox
 
 CLOCK_FILE = "sandbox-clock"
 SETTLE_SECONDS = 60.0
-QUIET_ROUNDS = 2
+BUSY_SECONDS = 0.002
 
 
 class Processes(Protocol):
-    """All processes of a house, as timekeeping sees them."""
+    """All processes of a house, as timekeeping sees them: quiet once they are found still in so many rounds
+    after each other, with a pause in between, for what is on its way between two of them is seen by neither.
+    """
 
+    rounds: int
     pause: float
 
     async def still(self) -> bool:
@@ -52,7 +55,7 @@ class Elsewhere(Processes, Protocol):
 class Here:
     """A house that is all in this process."""
 
-    pause = 0.002
+    rounds, pause = 2, 0.0
 
     def __init__(self, relays: Iterable[Relay], storages: Iterable[Outbox], bus: Bus, clock: Clock) -> None:
         self._relays, self._storages, self._bus, self._clock = list(relays), list(storages), bus, clock
@@ -86,9 +89,9 @@ class Timekeeper:
         """
         async with asyncio.timeout(within):
             quiet = 0
-            while quiet < QUIET_ROUNDS:
+            while quiet < self._processes.rounds:
                 quiet = quiet + 1 if await self._processes.still() else 0
-                await asyncio.sleep(0 if quiet else self._processes.pause)
+                await asyncio.sleep(self._processes.pause if quiet else BUSY_SECONDS)
 
     async def advance(self, seconds: float) -> datetime:
         """Move time forward, doing everything that is due on the way at its own time."""
