@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from hometrip.app.settings import ENGINES, Settings
 from hometrip.app.wiring import House
@@ -43,12 +42,3 @@ def line(name: str, finding: Finding) -> str:
     mark = "ok  " if finding.fine else "FAIL"
     advice = f" — {finding.advice}" if finding.advice and not finding.fine else ""
     return f"{mark}  {name:20} {finding.what:10} {finding.detail}{advice}"
-
-
-def shown_url(url: str) -> str:
-    """A url without its password."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:…@{host}").geturl()
