@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from app.gateway_scene import Call, Gate, ask, gate_in
 from app.waiting import until
+from hometrip.kernel.trace import well_formed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ADDRESS = b"127.0.0.1"
@@ -120,7 +121,9 @@ async def test_a_service_learns_who_asks_from_the_gateway_alone(gate: Gate) -> N
     assert call.header(b"accept-language") == [b"de"]
     assert call.header(b"x-hometrip-sender") == [b"token-for-listing"]
     assert call.header(b"x-forwarded-for") == [ADDRESS]
-    assert call.header(b"traceparent") == [trace.encode()]
+    (passed_on,) = call.header(b"traceparent")
+    assert well_formed(passed_on.decode())
+    assert trace[3:35] not in passed_on.decode()
     assert call.header(b"x-request-id") == [b"given-by-client"]
     assert headers["x-request-id"] == "given-by-client"
     assert call.header(b"host") == [f"127.0.0.1:{backend.port}".encode()]

@@ -27,6 +27,7 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
     shared = SharedPorts(settings)
     afar = HttpPeers(shared[Registry], keys.token_for)
     house = House(settings, services=[name], afar=afar, shared=shared)
+    afar.tracer = house.tracer
     house.besides["keys"] = keys
     identity = identity_of(house, keys.sender_of)
     peering = Peering(
@@ -53,7 +54,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
     house = House(settings, services=(), afar=afar, elsewhere=elsewhere, shared=shared)
     house.besides |= {"keys": keys, "services": elsewhere}
     identity = identity_of(house, keys.sender_of)
-    forward = Forward(litestar_of(house), registry, keys.token_for, seconds=settings.request_seconds)
+    forward = Forward(
+        litestar_of(house),
+        registry,
+        keys.token_for,
+        seconds=settings.request_seconds,
+        tracer=house.tracer,
+    )
     try:
         await house.open()
         yield Open(house, ring_of(house, identity, forward), identity=identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.registry.static import StaticRegistry
 from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.secrets.files import FileSecrets
+from hometrip.adapters.traces.memory import MemoryTraces
 from hometrip.adapters.workshop.processes import ProcessWorkshop
+from hometrip.app import metrics
 from hometrip.app.late import LateFetcher
 from hometrip.app.listeners import HEARD
 from hometrip.app.migrations import scripts_of
 from hometrip.app.settings import BadSettings, Settings, folder_of
 from hometrip.app.timekeeping import clock_of
+from hometrip.app.version import VERSION
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId, ids
 from hometrip.kernel.service import Service
@@ -35,6 +39,7 @@ from hometrip.ports.geocoder import Geocoder
 from hometrip.ports.payments import Payments
 from hometrip.ports.registry import Instance, Registry
 from hometrip.ports.search import Search
+from hometrip.ports.traces import Traces
 from hometrip.ports.workshop import Workshop
 
 # The adapters to engines outside this process, by port and scheme: module and class.
@@ -52,6 +57,7 @@ OUTSIDE = {
     ("courier", "smtp"): ("courier.smtp", "SmtpCourier"),
     ("courier", "smtps"): ("courier.smtp", "SmtpCourier"),
     ("payments", "stripe"): ("payments.stripe", "StripePayments"),
+    ("traces", "otlp"): ("traces.otlp", "OtlpTraces"),
 }
 
 
@@ -161,6 +167,14 @@ def payments(settings: Settings, clock: Clock, new_id: NewId) -> Payments:
     return SandboxPayments(settings.data / "databases" / "sandbox-payments.db", clock, new_id, secret)
 
 
+def traces(settings: Settings) -> Traces:
+    if adapter := outside(settings, "traces"):
+        about = {"service.namespace": "hometrip", "service.version": VERSION, "process.pid": os.getpid()}
+        made: Traces = adapter(settings.traces_url, about=about, count=metrics.count_spans)
+        return made
+    return MemoryTraces()
+
+
 class SharedPorts:
     """The ports that all services of a process have one instance of, each made when it is first asked for:
     a process of one service has what that one needs.
@@ -181,6 +195,7 @@ class SharedPorts:
             Fetcher: LateFetcher,
             Payments: lambda: payments(settings, clock, new_id),
             Workshop: ProcessWorkshop,
+            Traces: lambda: traces(settings),
         }
         self._made: dict[Any, Any] = {}
 

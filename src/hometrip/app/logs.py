@@ -15,6 +15,7 @@ import msgspec
 
 from hometrip.app.settings import Settings
 from hometrip.kernel.events import current_cause
+from hometrip.kernel.trace import trace_of
 
 _SECRET_KEYS = re.compile(
     r"pass|token|secret|authorization|cookie|card|cvc|email|phone|address|api_key", re.I
@@ -66,8 +67,11 @@ class Lines(logging.Formatter):
             for key, value in vars(record).items()
             if key not in _OWN
         }
-        if request := current_cause.get().correlation_id:
-            fields.setdefault("request_id", request)
+        cause = current_cause.get()
+        if cause.correlation_id:
+            fields.setdefault("request_id", cause.correlation_id)
+        if trace := trace_of(cause.traceparent):
+            fields.setdefault("trace_id", trace)
         fields["logger"] = record.name
         told = self.formatException(record.exc_info) if record.exc_info else ""
         traceback = [redacted(line) for line in told.splitlines()]

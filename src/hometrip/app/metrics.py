@@ -48,6 +48,17 @@ DATES_TAKEN = Counter(
 )
 RATE_LIMITED = Counter("hometrip_rate_limited_total", "Requests over a limit.", ["limit"], registry=REGISTRY)
 
+SPANS = Counter(
+    "hometrip_trace_spans_total",
+    "Steps of traces for a collector; outcome is sent, or lost where it was away for long or refused them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+
+
+def count_spans(outcome: str, spans: int) -> None:
+    SPANS.labels(outcome).inc(spans)
+
 
 @cache
 def _requests_of(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:

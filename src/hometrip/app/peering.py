@@ -37,6 +37,7 @@ from hometrip.app.metrics import REGISTRY
 from hometrip.kernel.deadline import within
 from hometrip.kernel.errors import Forbidden, HomeTripError, Malformed, NotFound, TooLarge, Unavailable, tell
 from hometrip.kernel.events import Cause, current_cause
+from hometrip.kernel.trace import well_formed
 from hometrip.ports.peer import Refused
 
 log = logging.getLogger("hometrip.peers")
@@ -208,7 +209,7 @@ class Call:
         return Cause(
             self.header(CORRELATION)[:128],
             self.header(CAUSATION)[:128] or None,
-            self.header(TRACE)[:128] or None,
+            well_formed(self.header(TRACE)),
         )
 
     def seconds(self, most: float) -> float:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from hometrip.app.sampling import bad_sampling
 from hometrip.app.stripe_keys import bad_stripe
 from hometrip.app.written import Given, is_origin, value_of
 from hometrip.kernel.service import Settings as ServiceSettings
@@ -33,7 +34,7 @@ ENGINES = {
     "payments": ("sandbox", "stripe"),
     "courier": ("folder", "smtp", "smtps"),
     "geocoder": ("gazetteer",),
-    "traces": ("none",),
+    "traces": ("memory", "otlp"),
 }
 # The storages, which every service has of its own; it shares the other ports with the rest of its process.
 OWN_ENGINES = ("database", "documents")
@@ -82,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_live: bool = False
     courier_url: str
     geocoder_url: str = "gazetteer:"
-    traces_url: str = "none:"
+    traces_url: str = "memory:"
     own: dict[str, dict[str, Any]] = {}
 
     @property
@@ -277,7 +278,7 @@ def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
         for port in OWN_ENGINES
         if number > 1
         and urlsplit(settings.engine(port, service)).scheme == "sqlite"
-        and port == _kept_in(service)
+        and port == kept_in(service)
     ]
     if copies.get("search", 1) > 1 and _scheme(settings, "search") == "tantivy":
         wrong.append("HOMETRIP_SEARCH_URL: tantivy: has one writer; search=… needs elasticsearch://…")
@@ -285,7 +286,7 @@ def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
         raise BadSettings(wrong)
 
 
-def _kept_in(service: str) -> str:
+def kept_in(service: str) -> str:
     """The storage port that a service uses."""
     from hometrip.app.rooms import deps_fields, service_of
     from hometrip.ports.database import Database
@@ -343,7 +344,7 @@ def _check(settings: Settings, wrong: list[str]) -> None:
         for service in ("", *SERVICES):
             if not service or f"{port}_url" in settings.own.get(service, {}):
                 _check_engine(settings, port, schemes, service, wrong)
-    wrong.extend(_bad_own(settings))
+    wrong.extend(_bad_own(settings) + bad_sampling(settings.traces_url))
     if _scheme(settings, "payments") == "stripe":
         key, secrets = settings.stripe_secret_key, settings.stripe_webhook_secret
         wrong.extend(bad_stripe(key, secrets, live=settings.stripe_live))

@@ -22,14 +22,16 @@ from hometrip.app import metrics
 from hometrip.app.engines import SharedPorts, bus, storage
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
+from hometrip.app.sampling import sampling_of
 from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings
 from hometrip.app.timekeeping import SETTLE_SECONDS, Elsewhere, Here, Timekeeper, in_order
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError, Unavailable
-from hometrip.kernel.events import Cause, Envelope, Event, current_cause
+from hometrip.kernel.events import Cause, Envelope, Event
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Reaction, Service
 from hometrip.kernel.service import Settings as ServiceSettings
+from hometrip.kernel.trace import Kind, Step, Tracer, well_formed
 from hometrip.ports.bus import Patience
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
@@ -38,6 +40,7 @@ from hometrip.ports.outbox import Outbox
 from hometrip.ports.payments import Payments
 from hometrip.ports.peer import Peers
 from hometrip.ports.secrets import Secrets
+from hometrip.ports.traces import Traces
 
 P = TypeVar("P")
 
@@ -90,6 +93,10 @@ class House:
         self.clock: Clock = self.shared[Clock]
         self.new_id: NewId = self.shared[NewId]
         self.bus = bus(settings, self.clock, patience=runner.patience, times=2 if runner.loopback else 1)
+        sampling = sampling_of(settings.traces_url, sandbox=settings.sandbox)
+        self.tracer = Tracer(
+            self.shared[Traces].keep, share=sampling.share, slow=sampling.slow, service=_name_of(services)
+        )
         self.peers = LocalPeers(self.answering, twice=runner.loopback)
         self.services, self.afar, self.elsewhere = frozenset(services), afar, elsewhere
         self.rooms: dict[str, Room] = {}
@@ -158,10 +165,13 @@ class House:
         if protocol not in self._answers:
             return None
         name, module = self._answers[protocol]
-        function, deps = getattr(module, method), self.rooms[name].deps
+        function, deps, inner = getattr(module, method), self.rooms[name].deps, self.tracer.inner
+        kind = Kind.INTERNAL if self.afar is None else Kind.SERVER
+        step = f"{protocol.__name__}.{method}"
 
         async def answer(*args: Any) -> Any:
-            return await function(deps, *args)
+            with inner(step, kind, name):
+                return await function(deps, *args)
 
         return answer
 
@@ -212,18 +222,22 @@ class House:
             reactions.setdefault(kind.name, []).append((kind, reaction))
 
         async def handle(envelope: Envelope) -> None:
-            token = current_cause.set(Cause(envelope.correlation_id, str(envelope.id), envelope.traceparent))
             outcome = "failed"
             try:
-                for kind, reaction in reactions[envelope.name]:
-                    await reaction(room.deps, envelope.open(kind))
+                with self._hearing(room.service.name, envelope):
+                    for kind, reaction in reactions[envelope.name]:
+                        await reaction(room.deps, envelope.open(kind))
                 outcome = "ok"
             finally:
-                current_cause.reset(token)
                 metrics.EVENTS_HANDLED.labels(room.service.name, envelope.name, outcome).inc()
 
         if reactions:
             await self.bus.listen(room.service.name, list(reactions), handle)
+
+    def _hearing(self, service: str, envelope: Envelope) -> Step:
+        cause = Cause(envelope.correlation_id, str(envelope.id), well_formed(envelope.traceparent))
+        facts = {"messaging.message.id": str(envelope.id), "messaging.producer": envelope.producer}
+        return self.tracer.outer(f"hear {envelope.name}", Kind.CONSUMER, service, cause, facts)
 
     def open_for_business(self) -> None:
         """From now on `ready` is only about the engines."""
@@ -341,6 +355,11 @@ class House:
 
     def _relays(self) -> Sequence[Relay]:
         return [room.relay for room in self.rooms.values() if room.relay]
+
+
+def _name_of(services: Sequence[str]) -> str:
+    """Whose steps a process takes: a service's, the door's, or (nothing) those of all of them."""
+    return services[0] if len(services) == 1 else "" if services else "gateway"
 
 
 def event_of(reaction: Reaction) -> type[Event]:

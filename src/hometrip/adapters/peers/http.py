@@ -35,6 +35,7 @@ from hometrip.adapters.peers.http_instances import Instances
 from hometrip.kernel.deadline import seconds_left, within
 from hometrip.kernel.errors import Told, TooLarge, rebuild
 from hometrip.kernel.events import current_cause
+from hometrip.kernel.trace import NO_TRACER, Kind
 from hometrip.ports.peer import MayHaveHappened, Refused
 from hometrip.ports.registry import Instance, Registry
 
@@ -66,6 +67,7 @@ class Call(msgspec.Struct, frozen=True):
 
     service: str
     path: str
+    step: str
     exchange: Exchange
     body: bytes
     may_repeat: bool
@@ -98,6 +100,8 @@ class HttpPeers:
         self._connect_seconds, self._idle_seconds = connect_seconds, idle_seconds
         self._instances = Instances(time.monotonic, random.randrange)
         self._kept: aiohttp.ClientSession | None = None
+        # What writes each request down; the house of this process gives its own.
+        self.tracer = NO_TRACER
 
     def ask(self, protocol: type[P]) -> P:
         proxy = type(f"Http{protocol.__name__}", (), {"__slots__": ()})
@@ -113,6 +117,7 @@ class HttpPeers:
     def _caller(self, protocol: type[Any], method: str) -> Answering:
         carried, service = exchange(protocol, method), self._owner(protocol)
         path = f"{PATH}{protocol.__name__}/{method}"
+        step = f"ask {protocol.__name__}.{method}"
 
         async def call(*args: Any, **named: Any) -> Any:
             given = carried.given(args, named)
@@ -120,7 +125,7 @@ class HttpPeers:
             if len(body) > MOST_BYTES:
                 raise TooLarge(f"a call may have at most {MOST_BYTES} bytes", limit=MOST_BYTES)
             async with within(self._seconds):
-                return await self._carry(Call(service, path, carried, body, carried.may_repeat(given)))
+                return await self._carry(Call(service, path, step, carried, body, carried.may_repeat(given)))
 
         return call
 
@@ -143,19 +148,22 @@ class HttpPeers:
             raise (failed.error if nothing_happened else failure) from failed
 
     async def _send(self, call: Call, instance: Instance) -> Any:
-        with self._instances.busy(instance):
-            try:
-                async with self._session().post(
-                    _url(instance.url, call.path),
-                    data=call.body,
-                    headers=self._headers(call),
-                    allow_redirects=False,
-                ) as response:
-                    answer = await response.read()
-            except _NOT_SENT as reason:
-                raise self._failed(call, instance, Refused, "cannot be reached") from reason
-            except (aiohttp.ClientError, OSError) as reason:
-                raise self._failed(call, instance, MayHaveHappened, "broke off") from reason
+        with self.tracer.inner(call.step, Kind.CLIENT), self._instances.busy(instance):
+            return await self._exchange(call, instance)
+
+    async def _exchange(self, call: Call, instance: Instance) -> Any:
+        try:
+            async with self._session().post(
+                _url(instance.url, call.path),
+                data=call.body,
+                headers=self._headers(call),
+                allow_redirects=False,
+            ) as response:
+                answer = await response.read()
+        except _NOT_SENT as reason:
+            raise self._failed(call, instance, Refused, "cannot be reached") from reason
+        except (aiohttp.ClientError, OSError) as reason:
+            raise self._failed(call, instance, MayHaveHappened, "broke off") from reason
         return self._read(call, instance, response, answer)
 
     def _read(self, call: Call, instance: Instance, response: aiohttp.ClientResponse, answer: bytes) -> Any:

@@ -23,6 +23,7 @@ from hometrip.app.edge.forward_wire import Lost
 from hometrip.app.edge.problems import PROBLEM
 from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.app.metrics import REGISTRY
+from hometrip.kernel.trace import NO_TRACER, Kind, Tracer
 from hometrip.ports.registry import Instance, Registry
 from hometrip.services.gateway.actions import Deps
 from hometrip.services.gateway.contract import AnswerLost, BadAnswer, NoInstance
@@ -59,8 +60,9 @@ class Forward:
         *,
         seconds: float = 30.0,
         chance: Callable[[], float] = random.random,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
-        self._own, self._seconds = own, seconds
+        self._own, self._seconds, self._tracer = own, seconds, tracer
         self._targets = Targets(registry, credential, chance)
         self._memory = LastAnswers()
         self._pages = Pages(own, Deps(registry), self.look)
@@ -127,7 +129,8 @@ class Forward:
         except NoInstance as none:
             raise before or none from none
         try:
-            await self._ask(errand, Visit(errand, target, fresh=before is not None), answer, receive)
+            with self._tracer.inner(errand.place.step, Kind.CLIENT):
+                await self._ask(errand, Visit(errand, target, fresh=before is not None), answer, receive)
         except Missed as missed:
             has_body = errand.asked.has_body
             if before is None and may_repeat(errand.method, has_body=has_body, reached=missed.reached):

@@ -18,6 +18,7 @@ from hometrip.kernel.deadline import within
 from hometrip.kernel.errors import TooLarge, TooMany, Unauthenticated, Unavailable
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.ids import NewId
+from hometrip.kernel.trace import NO_TRACER, Fact, Kind, Span, Tracer, trace_of, well_formed
 from hometrip.ports.cache import Allowance, Cache
 from hometrip.services.gateway.rules.routing import ROUTES
 
@@ -32,7 +33,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 # What one process of the house tells another: who it is, and how many milliseconds are left.
 SENDER, DEADLINE = b"x-hometrip-sender", b"x-hometrip-deadline-ms"
@@ -49,6 +49,7 @@ CONTENT_POLICY = (
     b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; "
     b"base-uri 'none'; form-action 'self'",
 )
+NOT_KEPT = ((b"cache-control", b"no-store"),)
 
 
 class RingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +70,17 @@ class Ring:
     """For every request: id, deadline, identity, limits, body cap, headers, CORS, metrics, one log line."""
 
     def __init__(
-        self, app: App, *, settings: RingSettings, identity: Identity, cache: Cache, new_id: NewId
+        self,
+        app: App,
+        *,
+        settings: RingSettings,
+        identity: Identity,
+        cache: Cache,
+        new_id: NewId,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._app, self._settings, self._identity, self._cache = app, settings, identity, cache
-        self._new_id = new_id
+        self._new_id, self._tracer = new_id, tracer
         self.busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,19 +93,18 @@ class Ring:
             await self._answer(exchange, receive)
         finally:
             self.busy -= 1
-            exchange.record()
+            exchange.record(self._tracer)
 
     async def _answer(self, exchange: Exchange, receive: Receive) -> None:
         scope = exchange.scope
         scope["request_id"] = exchange.request_id = self._request_id(exchange.headers)
-        token = current_cause.set(
-            Cause(exchange.request_id, None, _matching(_TRACEPARENT, exchange.headers.get(b"traceparent")))
-        )
+        token = current_cause.set(Cause(exchange.request_id))
         try:
             if exchange.is_preflight():
                 await exchange.preflight()
                 return
             sender = scope["sender"] = self._identity.sender(exchange.headers.get(SENDER, b""))
+            current_cause.set(Cause(exchange.request_id, None, self._traceparent(exchange)))
             scope["caller"] = self._caller(exchange, sender)
             scope["limits"] = self._cache if self._settings.limits else None
             await self._count(exchange)
@@ -113,6 +120,13 @@ class Ring:
 
     def _request_id(self, headers: dict[bytes, bytes]) -> str:
         return _matching(_REQUEST_ID, headers.get(b"x-request-id")) or self._new_id().hex
+
+    def _traceparent(self, exchange: Exchange) -> str:
+        """Only the house itself goes on with a trace: what a stranger calls one decides nothing here."""
+        if exchange.scope["sender"] and (told := exchange.headers.get(b"traceparent")):
+            exchange.caused_by = well_formed(told.decode("latin-1")) or ""
+        exchange.traceparent = self._tracer.begun(exchange.caused_by)
+        return exchange.traceparent
 
     def _seconds(self, exchange: Exchange) -> float:
         """What is left of the time that the door gave to the request, or all of ours."""
@@ -170,6 +184,7 @@ class Exchange:
         self.status = 0
         self.sent = 0
         self.allowance: Allowance | None = None
+        self.traceparent = self.caused_by = ""
         self._began = time.perf_counter()
         self._not_modified = False
 
@@ -233,7 +248,7 @@ class Exchange:
         if b"content-security-policy" not in named:
             headers.append(CONTENT_POLICY)
         if b"cache-control" not in named:
-            headers.append((b"cache-control", b"no-store"))
+            headers.extend(self.scope.get("cache_headers", NOT_KEPT) if self.status == 200 else NOT_KEPT)
         if self.allowance is not None:
             headers.extend(_limit_headers(self.allowance))
         headers.extend(self._cors())
@@ -272,20 +287,26 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    def record(self) -> None:
-        """The metrics and the one log line. No query string: it may hold what a log must not."""
+    def record(self, tracer: Tracer) -> None:
+        """The metrics, the trace and the one log line. No query string: it may hold what a log must not."""
         seconds = time.perf_counter() - self._began
         route = self.scope.get("path_template") or "(none)"
         service = service_of_path(route)
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
         metrics.count_request(service, method, route, self.status, seconds)
-        if not log.isEnabledFor(logging.INFO) or route.startswith(_INSIDE):
+        if route.startswith(_INSIDE):
+            return
+        failed = self.status >= 500
+        if tracer.wants(self.traceparent, seconds, failed=failed) and route not in _ASKED_ALL_THE_TIME:
+            self._write_down(tracer, service, method, route, seconds, failed=failed)
+        if not log.isEnabledFor(logging.INFO):
             return
         caller = self.scope.get("caller")
         log.info(
             "request",
             extra={
                 "request_id": self.request_id,
+                "trace_id": trace_of(self.traceparent),
                 "method": method,
                 "route": route,
                 "status": self.status,
@@ -296,9 +317,30 @@ class Exchange:
             },
         )
 
+    def _write_down(
+        self, tracer: Tracer, service: str, method: str, route: str, seconds: float, *, failed: bool
+    ) -> None:
+        took = int(seconds * 1e9)
+        facts: dict[str, Fact] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": self.status,
+            "request_id": self.request_id,
+        }
+        if problem := self.scope.get("problem"):
+            facts["error.type"] = problem
+        own, cause = self.traceparent or tracer.begun(), self.caused_by
+        began, step = time.time_ns() - took, f"{method} {route}"
+        service = tracer.service or service
+        tracer.keep(
+            Span(own[3:35], own[36:52], cause[36:52], step, Kind.SERVER, service, began, took, failed, facts)
+        )
+
 
 # What the processes of one house ask each other all the time.
 _INSIDE = "/inside/"
+# Asked by whoever looks after the processes: no trace is worth keeping of it.
+_ASKED_ALL_THE_TIME = frozenset({"/health", "/ready", "/metrics", "/info"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -24,6 +24,7 @@ from hometrip.app.edge.ring import App, Ring, RingSettings
 from hometrip.app.edge.sandbox import SANDBOX
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
+from hometrip.app.tracing import TRACES, traces_page
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC, Caller
@@ -55,6 +56,7 @@ def ring_of(house: House, identity: Identity, app: App) -> Ring:
         identity=identity,
         cache=house.shared[Cache],
         new_id=house.new_id,
+        tracer=house.tracer,
     )
 
 
@@ -64,8 +66,9 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
         Router("/api", route_handlers=list(room.service.routes), dependencies={"deps": given(room.deps)})
         for room in house.rooms.values()
     ]
-    handlers: list[Any] = [*OPERATIONS, openapi_document, *(PAGES if door else INSIDE)]
+    handlers: list[Any] = [*OPERATIONS, *TRACES, openapi_document, *(PAGES if door else INSIDE)]
     if door and house.settings.sandbox:
+        handlers.append(traces_page)
         handlers.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
     # `deps` only because keys and versions are chained behind it; no handler of the process asks for it.
     own = {"house": given(house), "deps": given(None)}

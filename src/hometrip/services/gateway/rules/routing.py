@@ -36,10 +36,10 @@ _DOTS = re.compile(rb"/(?:\.|%2e){1,2}(?:[/?]|$)", re.I)
 class Place:
     """The service of a path, and its first words as a route for logs and metrics: `/api/listings`."""
 
-    __slots__ = ("route", "service")
+    __slots__ = ("route", "service", "step")
 
     def __init__(self, service: str, route: str) -> None:
-        self.service, self.route = service, route
+        self.service, self.route, self.step = service, route, f"forward to {service}"
 
 
 _PLACES = {word: Place(service, f"/api/{word}") for word, service in ROUTES.items()}
