@@ -215,6 +215,38 @@ async def test_money_is_told_with_the_lines_of_its_booking(town: Town) -> None:
     assert "not enough money" in texts["payment_failed"]
 
 
+async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended(town: Town) -> None:
+    facts = town.booked()
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    for status in ("open", "lost", "won"):
+        event = payment.PaymentDisputed(
+            payment_id=uuid4(),
+            booking_id=facts.booking_id,
+            guest_id=town.guest.id,
+            amount=facts.total,
+            dispute_id=uuid4(),
+            status=status,
+            why="fraudulent",
+        )
+        await town.hear(reactions.tell_host_when_disputed, event)
+    assert await town.kinds(town.guest) == []
+    assert await town.kinds(town.host) == ["dispute_lost", "dispute_opened", "dispute_won"]
+    (opened,) = [mail for mail in await town.mails(town.host) if mail["kind"] == "dispute_opened"]
+    assert opened["subject"] == "Paiement contesté : Cabin above the lake"
+    assert "La banque réclame 400,00\N{NO-BREAK SPACE}€ pour Ann" in opened["text"]
+
+
+async def test_a_host_is_told_whether_pay_outs_arrive(town: Town) -> None:
+    for host, can_be_paid in ((town.host, False), (town.guest, True)):
+        event = payment.HostAccountUpdated(host_id=host.id, can_be_paid=can_be_paid, missing=["dob"])
+        await town.hear(reactions.tell_host_when_account_updated, event)
+    (stopped,), (ready,) = await town.mails(town.host), await town.mails(town.guest)
+    assert stopped["subject"] == "Votre compte de versement est à compléter"
+    assert stopped["links"][0].endswith("/account/payouts")
+    assert ready["subject"] == "You can be paid out"
+
+
 async def test_a_payment_heard_of_before_its_booking_waits_for_it(town: Town) -> None:
     facts = town.booked()
     paid = payment.PaymentSucceeded(

@@ -11,6 +11,9 @@ from hometrip.services.notification.contract import DeliveryDue
 from hometrip.services.notification.rules.facts import Facts, visit_of
 from hometrip.services.payment import contract as payment
 
+# By what an event says of a dispute.
+DISPUTES = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_lost"}
+
 
 async def deliver_when_due(deps: Deps, event: DeliveryDue) -> None:
     await delivering.deliver(deps, event)
@@ -105,6 +108,19 @@ async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) ->
     await tell(deps, event, "payout_sent", event.host_id, Facts(visit=visit, amount=event.amount))
 
 
+async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) -> None:
+    """That it is open, and how it ended. Guests are told by their bank."""
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount)
+    await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)
+
+
+async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountUpdated) -> None:
+    """What exactly is missing the provider says, where the host fills it in."""
+    kind = "payouts_ready" if event.can_be_paid else "payouts_stopped"
+    await tell(deps, event, kind, event.host_id, Facts())
+
+
 REACTIONS = (
     deliver_when_due,
     ask_to_verify_when_created,
@@ -123,4 +139,6 @@ REACTIONS = (
     tell_guest_when_payment_failed,
     tell_guest_when_refunded,
     tell_host_when_paid_out,
+    tell_host_when_disputed,
+    tell_host_when_account_updated,
 )

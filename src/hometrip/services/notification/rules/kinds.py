@@ -47,6 +47,10 @@ def _payment(party: str, *shows: str, urgent: bool = False) -> Kind:
     return Kind("payments", "/bookings/{booking_id}", shows, party=party, essential=True, urgent=urgent)
 
 
+def _payouts(*, urgent: bool = False) -> Kind:
+    return Kind("payments", "/account/payouts", essential=True, urgent=urgent)
+
+
 KINDS = {
     "verify_email": _account("/verify-email?token={token}", token="verify_email"),
     "signup_repeated": _account("/login"),
@@ -65,6 +69,11 @@ KINDS = {
     "payment_failed": _payment("guest", "stay", urgent=True),
     "payment_refunded": _payment("guest", "stay", "refund"),
     "payout_sent": _payment("host", "stay", "paid_out"),
+    "dispute_opened": _payment("host", "stay", urgent=True),
+    "dispute_won": _payment("host", "stay"),
+    "dispute_lost": _payment("host", "stay"),
+    "payouts_ready": _payouts(),
+    "payouts_stopped": _payouts(urgent=True),
 }
 
 # After each failed try, how long until the next; after the last, the delivery has failed.
