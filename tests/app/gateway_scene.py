@@ -225,7 +225,12 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
             known._settings, cors_origins=frozenset({b"https://pages.test"}), **changes
         )
         forward = Forward(
-            own, StaticRegistry(), lambda service: f"token-for-{service}", seconds=settings.seconds
+            own,
+            StaticRegistry(),
+            lambda service: f"token-for-{service}",
+            clock=house.clock,
+            sandbox=True,
+            seconds=settings.seconds,
         )
         ring = Ring(
             forward,

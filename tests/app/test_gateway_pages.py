@@ -34,8 +34,9 @@ async def gate(whole_gate: Gate) -> AsyncIterator[Gate]:
     whole_gate.forward._pages._deps.memory.documents.clear()
 
 
-def instance(document: Any = None, *, version: str = "1.0", ready: bool = True) -> Answering:
+def instance(document: Any = None, *, version: str = "1.0", ready: bool = True, unsent: int = 0) -> Answering:
     """An instance with the routes that every service has."""
+    events = [{"name": name, "unsent_events": unsent, "parked_events": 1} for name in SERVICES]
 
     async def answering(call: Call) -> None:
         path = call.line.split()[1]
@@ -43,6 +44,8 @@ def instance(document: Any = None, *, version: str = "1.0", ready: bool = True) 
             await call.answer(json.dumps({"name": "hometrip", "version": version}).encode())
         elif path == b"/ready":
             await call.answer(b"{}", status=b"200 OK" if ready else b"503 Service Unavailable")
+        elif path == b"/api/status":
+            await call.answer(json.dumps({"status": "ok", "services": events}).encode())
         elif path == b"/api/openapi.json" and document is not None:
             await call.answer(json.dumps(document).encode())
         else:
@@ -69,8 +72,19 @@ async def test_the_state_names_every_service_and_counts_its_instances(gate: Gate
     assert (found["status"], found["version"]) == ("degraded", VERSION)
     services = {service.pop("name"): service for service in found["services"]}
     assert set(services) == set(SERVICES)
-    assert services["user"] == {"status": "up", "instances": 1, "healthy": 1, "version": "1.0"}
-    assert services["booking"] == {"status": "degraded", "instances": 3, "healthy": 2, "version": "1.0, 1.1"}
+    events = {"unsent_events": 0, "parked_events": 1}
+    assert services["user"] == {"status": "up", "instances": 1, "healthy": 1, "version": "1.0"} | events
+    short = {"status": "degraded", "instances": 3, "healthy": 2, "version": "1.0, 1.1"}
+    assert services["booking"] == short | events
+
+
+async def test_the_state_tells_the_time_of_the_sandbox_and_how_far_events_are_behind(gate: Gate) -> None:
+    await gate.backend("user", instance(unsent=7))
+    found = await told(gate, "/api/status")
+    assert (found["sandbox"], found["now"]) == (True, gate.house.clock.now().isoformat()[:-6] + "Z")
+    services = {service.pop("name"): service for service in found["services"]}
+    assert (services["user"]["unsent_events"], services["user"]["parked_events"]) == (7, 1)
+    assert services["search"] == {"status": "down", "instances": 0, "healthy": 0, "version": ""}
 
 
 async def test_all_is_ok_where_every_instance_is_ready(gate: Gate) -> None:
@@ -96,7 +110,7 @@ async def test_a_service_without_an_instance_is_down_and_one_that_hangs_does_not
 async def test_many_who_ask_for_the_state_cost_the_services_one_question(gate: Gate) -> None:
     backend = await gate.backend("user", instance())
     await asyncio.gather(*(told(gate, "/api/status") for _ in range(20)))
-    assert len(backend.calls) == 2
+    assert len(backend.calls) == 3
 
 
 # the document

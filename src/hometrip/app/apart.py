@@ -58,6 +58,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
         litestar_of(house),
         registry,
         keys.token_for,
+        clock=house.clock,
+        sandbox=settings.sandbox,
         seconds=settings.request_seconds,
         tracer=house.tracer,
     )

@@ -7,6 +7,7 @@ dresses the answer. Here is only the way in between.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 
@@ -23,6 +24,8 @@ from hometrip.app.edge.forward_wire import Lost
 from hometrip.app.edge.problems import PROBLEM
 from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.app.metrics import REGISTRY
+from hometrip.kernel.clock import Clock
+from hometrip.kernel.deadline import current_deadline, seconds_left
 from hometrip.kernel.trace import NO_TRACER, Kind, Tracer
 from hometrip.ports.registry import Instance, Registry
 from hometrip.services.gateway.actions import Deps
@@ -58,6 +61,8 @@ class Forward:
         registry: Registry,
         credential: Callable[[str], str],
         *,
+        clock: Clock,
+        sandbox: bool = False,
         seconds: float = 30.0,
         chance: Callable[[], float] = random.random,
         tracer: Tracer = NO_TRACER,
@@ -65,7 +70,7 @@ class Forward:
         self._own, self._seconds, self._tracer = own, seconds, tracer
         self._targets = Targets(registry, credential, chance)
         self._memory = LastAnswers()
-        self._pages = Pages(own, Deps(registry), self.look)
+        self._pages = Pages(own, Deps(registry, clock, sandbox), self.look)
 
     async def close(self) -> None:
         """Ends every connection to a service."""
@@ -102,7 +107,7 @@ class Forward:
             upload=Upload(scope, receive, asked),
             address=scope["caller"].address.encode("latin-1", "replace"),
             key=(target, asked.language[:2].lower()),
-            until=self._now() + self._seconds,
+            until=self._now() + seconds_left(math.inf if current_deadline.get() else self._seconds),
         )
 
     async def _go(self, errand: Errand, answer: Answer, receive: Receive) -> None:

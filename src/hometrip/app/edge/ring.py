@@ -53,16 +53,21 @@ NOT_KEPT = ((b"cache-control", b"no-store"),)
 
 
 class RingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits are per 15 minutes; `limits` off lifts them all (load tests in the sandbox)."""
+    """Limits are per 15 minutes; `limits` off lifts them all (load tests in the sandbox). A request has
+    `seconds`; where a file comes or goes, which takes as long as the line of its sender does,
+    `transfer_seconds`.
+    """
 
     limits: bool = True
     anonymous_limit: int = 100
     account_limit: int = 1000
     seconds: float = 30.0
+    transfer_seconds: float = 600.0
     max_body: int = 1_000_000
     max_upload: int = 160_000_000
     cors_origins: frozenset[bytes] = frozenset()
     uploads: re.Pattern[str] = re.compile(r"/api/listings/(import$|[0-9a-f-]+/photos$)")
+    files: re.Pattern[str] = re.compile(r"/files/")
     unlimited: re.Pattern[str] = re.compile(r"/(health|ready|metrics|info|files/.*|api/webhook/.*)$")
 
 
@@ -130,8 +135,11 @@ class Ring:
 
     def _seconds(self, exchange: Exchange) -> float:
         """What is left of the time that the door gave to the request, or all of ours."""
+        settings, path = self._settings, exchange.scope["path"]
+        transfer = settings.uploads.match(path) or settings.files.match(path)
+        seconds = settings.transfer_seconds if transfer else settings.seconds
         left = exchange.headers.get(DEADLINE, b"") if exchange.scope["sender"] else b""
-        return min(int(left) / 1000, self._settings.seconds) if left.isdigit() else self._settings.seconds
+        return min(int(left) / 1000, seconds) if left.isdigit() else seconds
 
     def _caller(self, exchange: Exchange, sender: str) -> Caller:
         scope, headers = exchange.scope, exchange.headers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.wire import Answer
 
@@ -27,7 +29,8 @@ class BadAnswer(Unavailable):
 class ServiceSummary(Answer):
     """`instances` are those that the registry lists, `healthy` those that say that they are ready.
 
-    `version` names several (`1.0, 1.1`) while a new one is brought out, and none where nobody answers.
+    `version` names several (`1.0, 1.1`) while a new one is brought out, and none where nobody answers; then
+    nothing is known of its events either.
     """
 
     name: str
@@ -35,6 +38,8 @@ class ServiceSummary(Answer):
     instances: int
     healthy: int
     version: str
+    unsent_events: int | None = None
+    parked_events: int | None = None
 
 
 class Summary(Answer):
@@ -44,4 +49,6 @@ class Summary(Answer):
 
     status: str
     version: str
+    sandbox: bool
+    now: datetime
     services: list[ServiceSummary]
