@@ -31,6 +31,8 @@ SECURITY = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+# Public questions whose last answer may be given again while their service is away.
+STAND_INS = ("/api/search", "/api/listings")
 
 
 @get("/api/trial/broken", access=PUBLIC)
@@ -144,10 +146,24 @@ async def test_every_answer_bears_the_security_headers(house: TestHouse) -> None
         "/api/trial/broken",
     ]:
         answer = await house.client.get(path)
-        assert {name: answer.headers[name] for name in SECURITY} == SECURITY
+        kept = {"cache-control": "public, max-age=0, stale-if-error=600"} if path in STAND_INS else {}
+        assert {name: answer.headers[name] for name in SECURITY} == SECURITY | kept
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "permissions-policy" in answer.headers
         assert "server" not in answer.headers
+
+
+async def test_only_what_strangers_are_told_well_may_be_kept(house: TestHouse) -> None:
+    await open_home(host := await house.sign_up("kept@example.com", "Kim Kept"))
+    answer = await house.client.get("/api/listings")
+    assert answer.headers["vary"] == "authorization, accept-language"
+    for answer in (
+        await host.get("/api/listings"),
+        await house.client.get("/api/listings", headers={"Authorization": "Bearer of bad news"}),
+        await house.client.get(f"/api/listings/{host.id}"),
+        await house.client.get("/api/bookings/availability"),
+    ):
+        assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_head_answers_like_get_without_a_body(house: TestHouse) -> None:
@@ -257,6 +273,27 @@ async def test_a_request_over_its_time_is_broken_off(house: TestHouse) -> None:
         problem(answer, 503, "deadline_exceeded")
         assert answer.headers["retry-after"] == "1"
         assert ring.busy == 0
+
+
+async def test_what_carries_a_file_has_a_bound_of_its_own(house: TestHouse) -> None:
+    listing, waited = "0190a0de-0000-7000-8000-000000000000", asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await waited.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with other_ring(house, "127.0.0.8", seconds=0.02, transfer_seconds=5) as (ring, client):
+        ring._app = slow
+        paths = ("/files/a.webp", f"/api/listings/{listing}/photos", "/api/listings/import")
+        sending = [asyncio.create_task(client.post(path)) for path in paths]
+        problem(await client.get("/api/listings"), 503, "deadline_exceeded")
+        waited.set()
+        assert [(await answer).status_code for answer in sending] == [200, 200, 200]
+    waited.clear()
+    async with other_ring(house, "127.0.0.8", transfer_seconds=0.02) as (ring, client):
+        ring._app = slow
+        problem(await client.get("/files/a.webp"), 503, "deadline_exceeded")
 
 
 async def test_what_nobody_foresaw_is_a_500_that_says_nothing_and_a_traceback_in_the_log(

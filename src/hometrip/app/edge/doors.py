@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from typing import Any
 
 from litestar import Request, Response
@@ -21,10 +22,14 @@ from hometrip.ports.cache import Cache
 
 # Named limits of routes that are worth guessing at: how many per how many seconds and address.
 ROUTE_LIMITS = {"login": (20, 900), "signup": (20, 3600), "mail": (10, 3600), "upload": (120, 3600)}
+# How old an answer to a public question may be that is given while its service is away.
+STALE_SECONDS = 600
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Every route declares its `access`; a bad token is refused wherever one is needed."""
+    """Every route declares its `access`; a bad token is refused wherever one is needed. A public one that
+    declares `fresh_for` (seconds) answers strangers with what may be kept for that time.
+    """
     scope: Any = connection.scope
     if scope["method"] == "OPTIONS":
         return  # which methods an address takes, is no secret
@@ -36,6 +41,17 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if (name := handler.opt.get("limit")) and scope["limits"] is not None:
         await _limit(scope["limits"], name, caller)
     _must_fit(connection.headers.get("content-type", ""), handler)
+    if (seconds := handler.opt.get("fresh_for")) is not None and "authorization" not in connection.headers:
+        scope["cache_headers"] = cache_headers(seconds)
+
+
+@cache
+def cache_headers(seconds: int) -> tuple[tuple[bytes, bytes], ...]:
+    """What everybody without an account is told the same, may be kept: fresh for so many seconds, and given
+    instead of nothing while the service is away (RFC 5861).
+    """
+    kept = f"public, max-age={seconds}, stale-if-error={STALE_SECONDS}"
+    return ((b"cache-control", kept.encode()), (b"vary", b"authorization, accept-language"))
 
 
 def _must_fit(sent: str, handler: BaseRouteHandler) -> None:

@@ -24,7 +24,7 @@ async def show(
     return await actions.show(deps, caller, user_id)
 
 
-@get("/users/{user_id:uuid}/public", access=PUBLIC, summary="What others may see of a profile")
+@get("/users/{user_id:uuid}/public", access=PUBLIC, fresh_for=5, summary="What others may see of a profile")
 async def show_public(user_id: FromPath[UUID], deps: NamedDependency[Deps]) -> PublicProfile:
     return await actions.show_public(deps, user_id)
 

@@ -16,8 +16,9 @@ MOST_BYTES = 65_536
 
 _FORBIDDEN = frozenset(b"no-store private no-cache must-revalidate proxy-revalidate s-maxage".split())
 _AGES = (b"max-age", b"stale-if-error")
-# The language is part of the key; the rest is the same for everybody.
-_VARIES = frozenset(b"accept-encoding accept-language origin".split())
+# The language is part of the key, and nothing is kept of whoever shows a credential; the rest is the same for
+# everybody.
+_VARIES = frozenset(b"accept-encoding accept-language authorization origin".split())
 _ITS_OWN = (b"set-cookie", b"content-encoding", b"content-range")
 _NUMBER = re.compile(rb"\d{1,9}")
 

@@ -42,7 +42,7 @@ async def create_listing(
     return await actions.create(deps, caller, data)
 
 
-@get("/listings", access=PUBLIC, summary="Published homes, filtered")
+@get("/listings", access=PUBLIC, fresh_for=0, summary="Published homes, filtered")
 async def list_listings(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
@@ -81,12 +81,12 @@ async def my_listings(
     return await actions.mine(deps, caller, limit, cursor)
 
 
-@get("/listings/amenities", access=PUBLIC, summary="The amenities a home can have, in groups")
+@get("/listings/amenities", access=PUBLIC, fresh_for=60, summary="The amenities a home can have, in groups")
 async def amenities(caller: NamedDependency[Caller], lang: FromQuery[str | None] = None) -> AmenityWords:
     return actions.amenity_words(lang or caller.locale)
 
 
-@get("/listings/structures", access=PUBLIC, summary="The structures and types of homes")
+@get("/listings/structures", access=PUBLIC, fresh_for=60, summary="The structures and types of homes")
 async def structures(caller: NamedDependency[Caller], lang: FromQuery[str | None] = None) -> StructureWords:
     return actions.structure_words(lang or caller.locale)
 
@@ -96,7 +96,7 @@ async def geocode(deps: NamedDependency[Deps], q: Annotated[str, QueryParameter(
     return await actions.places(deps, q)
 
 
-@get("/listings/{listing_id:uuid}", access=PUBLIC, summary="A home")
+@get("/listings/{listing_id:uuid}", access=PUBLIC, fresh_for=5, summary="A home")
 async def get_listing(
     listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> Listing:
@@ -170,7 +170,7 @@ async def put_pricing(
     return await actions.set_prices(deps, caller, listing_id, data, if_match)
 
 
-@get("/listings/{listing_id:uuid}/availability", access=PUBLIC, summary="Night by night")
+@get("/listings/{listing_id:uuid}/availability", access=PUBLIC, fresh_for=0, summary="Night by night")
 async def get_availability(
     listing_id: FromPath[UUID],
     deps: NamedDependency[Deps],
