@@ -7,12 +7,14 @@ booking would say.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -576,6 +578,26 @@ async def test_the_ledger_shows_a_booking_and_its_balance(till: Till) -> None:
         if (cursor := page.next_cursor) is None:
             break
     assert seen == [paid.booking_id, other.booking_id, paid.booking_id, paid.booking_id]
+
+
+async def test_a_story_is_told_in_the_order_of_its_writing_whatever_the_ids_of_other_processes_say(
+    till: Till,
+) -> None:
+    paid = await till.pay()
+    ahead = till.deps.new_id().int
+    falling = (UUID(int=ahead - step * 2**80) for step in count(60_000))
+    till.deps = dataclasses.replace(till.deps, new_id=lambda: next(falling))
+    for amount in (500, 700):
+        await actions.refund(till.deps, SUPPORT, paid.id, eur(amount), "broken shower")
+        await till.settle()
+    told, cursor = [], None
+    while True:
+        page = await actions.ledger(till.deps, paid.booking_id, 2, cursor)
+        told += [entry.kind for entry in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert told == ["capture", "refund_promised", "refund", "refund_promised", "refund"]
+    assert await actions.verify(till.deps) == []
 
 
 async def test_verify_finds_what_was_planted(tmp_path: Path) -> None:

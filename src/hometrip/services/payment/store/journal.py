@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import Select, func, insert, select, tuple_
 
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
@@ -21,7 +18,10 @@ async def write(tx: Tx, entry: Entry) -> None:
     if not entry.postings:
         return
     kept = {name: getattr(entry, name) for name in ("id", "at", "kind", "booking_id", "reference")}
-    await tx.execute(insert(entries).values(kept))
+    # The books of the booking are locked, so nobody else takes the same step.
+    last = select(func.max(entries.c.step)).where(entries.c.booking_id == entry.booking_id)
+    step = func.coalesce(last.scalar_subquery(), 0) + 1
+    await tx.execute(insert(entries).values({**kept, "step": step}))
     lines = [
         {
             "entry_id": entry.id,
@@ -86,17 +86,31 @@ async def trial_balance(db: Reader, booking_id: UUID | None) -> list[Posting]:
 async def entries_of(
     db: Reader, booking_id: UUID | None, *, limit: int | None = None, after: UUID | None = None
 ) -> list[Entry]:
-    """Entries in the order in which they were written."""
-    statement = select(entries).order_by(entries.c.id)
+    """One booking's entries in the order in which they were written, or those of all by age; from the one
+    that follows `after`."""
+    statement, order = select(entries), ["id"]
     if booking_id is not None:
-        statement = statement.where(entries.c.booking_id == booking_id)
+        statement, order = statement.where(entries.c.booking_id == booking_id), ["step", "id"]
     if after is not None:
-        statement = statement.where(entries.c.id > after)
-    chosen = statement.limit(limit).subquery()
+        seen = select(entries).where(entries.c.id == after).subquery()
+        here, there = (tuple_(*(table.c[name] for name in order)) for table in (entries, seen))
+        statement = statement.join(seen, here > there)
+    return await _with_postings(db, statement, order, limit)
+
+
+async def stories(db: Reader) -> list[Entry]:
+    """Every entry, booking by booking, each in the order in which it was written."""
+    return await _with_postings(db, select(entries), ["booking_id", "step", "id"])
+
+
+async def _with_postings(
+    db: Reader, statement: Select[Any], order: list[str], limit: int | None = None
+) -> list[Entry]:
+    chosen = statement.order_by(*(entries.c[name] for name in order)).limit(limit).subquery()
     lines = (
         select(chosen, postings.c.account, postings.c.amount, postings.c.currency)
         .join(postings, postings.c.entry_id == chosen.c.id)
-        .order_by(chosen.c.id, postings.c.line)
+        .order_by(*(chosen.c[name] for name in order), postings.c.line)
     )
     found: dict[UUID, Entry] = {}
     for row in await db.rows(lines):

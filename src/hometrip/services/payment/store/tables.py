@@ -262,6 +262,9 @@ entries = Table(
     Column("kind", String, nullable=False),
     Column("booking_id", Uuid, nullable=False, index=True),
     Column("reference", Uuid, nullable=False),
+    # Its place in its booking's story: ids of two processes do not tell which of a millisecond came first.
+    # Entries from before there were steps have 0 and come first, by their ids.
+    Column("step", Integer, nullable=False, server_default="0"),
 )
 # A movement is written once, however often it is told.
 Index("one_entry_per_movement", entries.c.reference, entries.c.kind, entries.c.booking_id, unique=True)
