@@ -182,6 +182,38 @@ async def test_an_event_that_cannot_be_handled_is_parked_and_the_subject_goes_on
     assert parked.at.tzinfo is not None
 
 
+async def test_an_event_whose_handler_misses_a_part_of_the_house_is_tried_until_that_is_back(
+    make: Make,
+) -> None:
+    bus, tries = make(), 0
+
+    async def handle(envelope: Envelope) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 8:
+            raise Unavailable("the database does not answer")
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    await bus.publish(letter())
+    await bus.idle()
+    assert (tries, await bus.parked()) == (8, [])
+
+
+async def test_what_is_away_for_good_is_not_waited_for_without_end(make: Make) -> None:
+    bus = make(Patience(pauses=(0.005, 0.01), behind_parked=0.05, unavailable=0.1))
+
+    async def handle(envelope: Envelope) -> None:
+        raise Unavailable("the database does not answer")
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    await bus.publish(letter())
+    await bus.idle()
+    [parked] = await bus.parked()
+    assert parked.tries > 3
+
+
 async def test_later_events_of_the_subject_wait_behind_a_parked_one_until_it_is_replayed(make: Make) -> None:
     bus, heard, broken = make(PATIENT), [], [True]
 

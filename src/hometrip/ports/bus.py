@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
 
 Handler = Callable[[Envelope], Awaitable[None]]
@@ -16,10 +17,20 @@ Handler = Callable[[Envelope], Awaitable[None]]
 
 class Patience(msgspec.Struct, frozen=True):
     """How a failing handler is treated: the pauses between tries (seconds), and how long a subject waits
-    behind a parked event before it goes on."""
+    behind a parked event before it goes on. What fails because a part of the house is away is not the event's
+    fault: it is tried with the last pause for so many seconds.
+    """
 
     pauses: tuple[float, ...] = (0.2, 2.0)
     behind_parked: float = 30.0
+    unavailable: float = 120.0
+
+    def pause_after(self, tries: int, waited: float, error: BaseException) -> float | None:
+        """How long until the next try, after so many in `waited` seconds; None: the event is parked."""
+        if tries <= len(self.pauses):
+            return self.pauses[tries - 1]
+        away = isinstance(error, Unavailable) and waited < self.unavailable
+        return self.pauses[-1] if away and self.pauses else None
 
 
 class Parked(msgspec.Struct, frozen=True):

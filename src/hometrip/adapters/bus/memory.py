@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from uuid import UUID
 
@@ -133,10 +134,11 @@ class MemoryBus:
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """True when it was handled; parked otherwise."""
-        reason = ""
-        for attempt, pause in enumerate((*self._patience.pauses, None), start=1):
+        began = asyncio.get_running_loop().time()
+        for attempt in count(1):
             try:
                 await delivery.handler(delivery.envelope)
+                return True
             except Exception as error:
                 # Whatever a handler raises, its event must be tried again and then parked, never lost.
                 reason = f"{type(error).__name__}: {error}"
@@ -145,13 +147,13 @@ class MemoryBus:
                     extra={"service": delivery.service, "event": delivery.envelope.name, "attempt": attempt},
                     exc_info=error,
                 )
-                if pause is not None and not self._stopping:
-                    await asyncio.sleep(pause)
-                elif self._stopping:
+                if self._stopping:
                     raise asyncio.CancelledError from error
-            else:
-                return True
-        self._park(delivery.service, delivery.envelope, reason, attempt)
+                waited = asyncio.get_running_loop().time() - began
+                if (pause := self._patience.pause_after(attempt, waited, error)) is None:
+                    self._park(delivery.service, delivery.envelope, reason, attempt)
+                    break
+                await asyncio.sleep(pause)
         return False
 
     def _park(self, service: str, envelope: Envelope, reason: str, tries: int) -> None:

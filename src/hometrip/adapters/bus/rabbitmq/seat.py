@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -236,18 +237,21 @@ class Seat:
         if not reason and delivery.count >= HANDED_OUT:
             reason = f"handed out {delivery.count} times, and never finished"
         if not reason and handler is not None:
-            for pause in (*self._crew.patience.pauses, None):
-                tries += 1
-                if not (reason := await self._try(handler, delivery.envelope, tries)):
+            began = asyncio.get_running_loop().time()
+            for tries in count(1):
+                if (error := await self._try(handler, delivery.envelope, tries)) is None:
                     return True
-                if pause is not None:
-                    await self._pause(pause)
+                reason = f"{type(error).__name__}: {error}"
+                waited = asyncio.get_running_loop().time() - began
+                if (pause := self._crew.patience.pause_after(tries, waited, error)) is None:
+                    break
+                await self._pause(pause)
         while not await self._crew.dead.park(self._service, delivery.body, delivery.envelope, reason, tries):
             await self._pause(AGAIN_SECONDS)
         return False
 
-    async def _try(self, handler: Handler, envelope: Envelope, attempt: int) -> str:
-        """Nothing when it was handled, and otherwise what went wrong."""
+    async def _try(self, handler: Handler, envelope: Envelope, attempt: int) -> BaseException | None:
+        """None when it was handled, and otherwise what went wrong."""
         try:
             async with self._crew.slots:
                 await handler(envelope)
@@ -261,8 +265,8 @@ class Seat:
                 extra={"service": self._service, "event": envelope.name, "attempt": attempt},
                 exc_info=error,
             )
-            return f"{type(error).__name__}: {error}"
-        return ""
+            return error
+        return None
 
     async def _pause(self, seconds: float) -> None:
         await _within(self._leaving, seconds)
