@@ -6,7 +6,8 @@ RUN := .venv/bin
 UP ?=
 SPLIT ?=
 
-.PHONY: up engines test test-here test-split check format bench prove lock clean
+.PHONY: up engines test test-here test-split check format bench bench-gateway bench-shapes bench-events \
+	bench-booking prove lock clean
 
 # `make up SPLIT=1`: every service its own process, on the engines that the environment names
 # (scripts/engines start prints them).
@@ -39,6 +40,10 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	@$(RUN)/python -m benchmarks.marketplace $(ARGS)
+
+# Beside their rivals: nginx and Express, one process and many, RabbitMQ, pgbench; benchmarks/README.md.
+bench-gateway bench-shapes bench-events bench-booking: bench-%: .venv/dev.stamp
+	@$(RUN)/python -m benchmarks.$* $(ARGS)
 
 prove: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -m full -n 2 $(ARGS)

@@ -187,12 +187,12 @@ async def open_run(job: Job) -> dict[str, Any]:
     gc.freeze()
     gc.disable()
     async with Lines(job.host, job.port, job.lines) as lines:
-        _say("begin")
+        say("begin")
         run = Run(lines, visits, job.rate)
-        before = _own_cpu()
+        before = own_cpu()
         await run.all_answered()
-        cpu = _own_cpu() - before
-        _say("end")
+        cpu = own_cpu() - before
+        say("end")
     return run.report() | {"generator_cpu_seconds": round(cpu, 3)}
 
 
@@ -204,8 +204,8 @@ async def booking_run(job: Job) -> dict[str, Any]:
     async with Lines(job.host, job.port, job.lines) as lines:
         ready = deque(await _quoted(job, lines))
         tally = Tally()
-        _say("begin")
-        before, begun = _own_cpu(), time.monotonic()
+        say("begin")
+        before, begun = own_cpu(), time.monotonic()
         until = begun + job.seconds
 
         async def guest() -> None:
@@ -220,8 +220,8 @@ async def booking_run(job: Job) -> dict[str, Any]:
                     tally.errors[str(error_of(answer))] += 1
 
         await asyncio.gather(*(guest() for _ in range(job.lines)))
-        seconds, cpu = time.monotonic() - begun, _own_cpu() - before
-        _say("end")
+        seconds, cpu = time.monotonic() - begun, own_cpu() - before
+        say("end")
     return tally.report() | {
         "rate": round(tally.answered / seconds, 1),
         "seconds": round(seconds, 3),
@@ -249,12 +249,12 @@ async def _quoted(job: Job, lines: Lines) -> list[bytes]:
     return made
 
 
-def _own_cpu() -> float:
+def own_cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def _say(word: str) -> None:
+def say(word: str) -> None:
     print(word, flush=True)
 
 

@@ -8,13 +8,12 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from benchmarks.generator import Job
 from benchmarks.machine import cpu_seconds, watched
 from benchmarks.wire import Lines, request
 
@@ -43,11 +42,13 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def hometrip(data: Path) -> AsyncIterator[Served]:
+async def hometrip(
+    data: Path, *options: str, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Served]:
     """`hometrip up`; its log goes to a file beside its data."""
     port = free_port()
-    command = [str(HOMETRIP), "up", "--data", str(data), "--port", str(port)]
-    async with _serving(command, port, "/ready", data.parent / "hometrip.log") as served:
+    command = [str(HOMETRIP), "up", "--data", str(data), "--port", str(port), *options]
+    async with serving(command, port, "/ready", data.parent / "hometrip.log", settings) as served:
         yield served
 
 
@@ -55,16 +56,21 @@ async def hometrip(data: Path) -> AsyncIterator[Served]:
 async def raw_granian(size: int, folder: Path) -> AsyncIterator[Served]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.raw_granian", "--port", str(port), "--size", str(size)]
-    async with _serving(command, port, "/", folder / "granian.log") as served:
+    async with serving(command, port, "/", folder / "granian.log") as served:
         yield served
 
 
 @contextlib.asynccontextmanager
-async def _serving(command: list[str], port: int, path: str, log: Path) -> AsyncIterator[Served]:
+async def serving(
+    command: Sequence[str], port: int, path: str, log: Path, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Served]:
+    """A process that is there once `path` answers 200, and ended after the block; `settings` are added to its
+    environment.
+    """
     begun = time.monotonic()
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=out, stderr=out, cwd=ROOT, env=_environment()
+            *command, stdout=out, stderr=out, cwd=ROOT, env=_environment() | (settings or {})
         )
     try:
         if not await _answers(process, port, path):
@@ -114,12 +120,14 @@ def lines_to(served: Served, size: int = 8) -> Lines:
     return Lines("127.0.0.1", served.port, size)
 
 
-async def load(served: Served, job: Job) -> dict[str, Any]:
+async def load(
+    served: Served, job: msgspec.Struct, generator: str = "benchmarks.generator"
+) -> dict[str, Any]:
     """What the generator reports, and beside it what the server used of CPU and memory meanwhile."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "benchmarks.generator",
+        generator,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
@@ -153,18 +161,18 @@ async def _expect(stdout: asyncio.StreamReader, word: bytes) -> None:
 
 async def raw_sqlite(folder: Path, seconds: float, group: int) -> dict[str, Any]:
     options = ["--seconds", str(seconds), "--group", str(group)]
-    said = await _output(sys.executable, "-m", "benchmarks.raw_sqlite", str(folder), *options)
+    said = await output(sys.executable, "-m", "benchmarks.raw_sqlite", str(folder), *options)
     found: dict[str, Any] = msgspec.json.decode(said[1])
     return found
 
 
 async def verify(data: Path) -> tuple[bool, str]:
     """`hometrip verify`: whether every invariant holds, and its lines."""
-    code, said = await _output(str(HOMETRIP), "verify", "--data", str(data))
+    code, said = await output(str(HOMETRIP), "verify", "--data", str(data))
     return code == 0, said.decode() or f"nothing; it ended with exit code {code}"
 
 
-async def _output(*command: str) -> tuple[int, bytes]:
+async def output(*command: str) -> tuple[int, bytes]:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=_environment()
     )

@@ -41,7 +41,7 @@ def errors_of(rounds: Sequence[Found]) -> dict[str, int]:
 
 
 def markdown(run: Found) -> str:
-    parts = [f"# Marketplace mix, {run['date']}", _machine(run["machine"])]
+    parts = [f"# Marketplace mix, {run['date']}", machine_line(run["machine"])]
     if run["only"]:
         parts.append(f"Only requests of the kind “{run['only']}”, not the mix.")
     if not run["verify"]["clean"]:
@@ -58,7 +58,7 @@ def markdown(run: Found) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _machine(machine: Found) -> str:
+def machine_line(machine: Found) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_mb']} MB, {machine['system']}; "
@@ -97,16 +97,16 @@ def _mix_row(name: str, found: Found) -> tuple[str, ...]:
     latency = found["latency_ms"]
     return (
         name,
-        _shown(found["rate"], 0),
-        *(_shown(latency[each], 2) for each in ("p50", "p99", "p999", "max")),
+        shown(found["rate"], 0),
+        *(shown(latency[each], 2) for each in ("p50", "p99", "p999", "max")),
         str(errors),
-        _shown(found["server_cpu_per_1000"], 3),
-        _shown(found["generator_cpu_per_1000"], 3),
+        shown(found["server_cpu_per_1000"], 3),
+        shown(found["generator_cpu_per_1000"], 3),
         f"{found['peak_memory_mb']:.0f}",
     )
 
 
-def _shown(value: Found, digits: int) -> str:
+def shown(value: Found, digits: int) -> str:
     middle = f"{value['median']:,.{digits}f}"
     if value["least"] == value["most"]:
         return middle
@@ -138,9 +138,9 @@ def _kinds_table(ours: Found) -> str:
 def _bookings_table(run: Found) -> str:
     ours, raw, grouped = run["bookings"], run["raw_sqlite"], run["raw_sqlite_grouped"]
     rows = [
-        ("HomeTrip, 64 guests at once", _shown(ours["rate"], 0), str(sum(ours["errors"].values()))),
-        ("raw SQLite, a commit each", _shown(raw, 0), ""),
-        ("raw SQLite, 64 a commit", _shown(grouped, 0), ""),
+        ("HomeTrip, 64 guests at once", shown(ours["rate"], 0), str(sum(ours["errors"].values()))),
+        ("raw SQLite, a commit each", shown(raw, 0), ""),
+        ("raw SQLite, 64 a commit", shown(grouped, 0), ""),
     ]
     share = ours["rate"]["median"] / grouped["median"]
     return (

@@ -19,6 +19,7 @@ Heard = Callable[["Answer"], None]
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 _CHUNKED = b"transfer-encoding: chunked"
+_CLOSING = b"onnection: close"
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -131,8 +132,12 @@ class Line(asyncio.Protocol):
             self._tell(Answer(0, b"more bytes than were asked for"))
             self._transport.abort()
             return
+        closing = data.find(_CLOSING, 0, data.find(_END)) >= 0
         self._tell(answer)
-        self._freed(self)
+        if closing:
+            self._transport.close()
+        else:
+            self._freed(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tell(Answer(0, b"connection lost"))
