@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,9 +16,12 @@ import httpx2
 import pytest
 
 from engines import Engines, engines_of_its_own, settings_of
-from harness import house_in
+from harness import house_in, settings_in
 from hometrip.adapters.traces.memory import MemoryTraces
 from hometrip.adapters.traces.otlp import OtlpTraces
+from hometrip.app.doctor import examine
+from hometrip.app.sampling import Sampling, sampling_of
+from hometrip.app.settings import BadSettings, load
 from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.events import NO_CAUSE, Cause, current_cause
 from hometrip.kernel.trace import NO_TRACER, Kind, Span, Tracer, child_of, is_sampled, trace_of, well_formed
@@ -331,3 +335,34 @@ async def test_a_stranger_decides_neither_the_trace_nor_that_it_is_kept(
         assert len(told["trace_id"]) == 32
         assert told["trace_id"] != foreign[3:35]
         assert house.house.shared[Traces].recent(10) == []
+
+
+async def test_a_house_does_its_work_while_its_collector_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"otlp://127.0.0.1:{mute.getsockname()[1]}?sample=1"
+        async with house_in(tmp_path, traces_url=url) as house:
+            await house.sign_up("ann@example.com")
+            assert (await house.client.get("/ready")).status_code == 200
+            staff = await house.staff()
+            assert (await staff.get("/api/traces")).json() == {"items": []}
+            began = time.perf_counter()
+        assert time.perf_counter() - began < 5
+
+
+async def test_the_doctor_says_that_the_collector_is_away(tmp_path: Path) -> None:
+    found = await examine(settings_in(tmp_path, traces_url=f"otlp://127.0.0.1:{free_port()}"))
+    ((_, finding),) = [each for each in found if each[0] == "traces"]
+    assert (finding.what, finding.fine) == ("reachable", False)
+    assert "HOMETRIP_TRACES_URL" in finding.advice
+
+
+@pytest.mark.parametrize("rest", ["sample=all", "sample=2", "sample=nan", "slow=0", "slow=soon"])
+def test_a_sampling_that_makes_no_sense_is_named(rest: str) -> None:
+    with pytest.raises(BadSettings, match="HOMETRIP_TRACES_URL: s"):
+        load({"HOMETRIP_TRACES_URL": f"memory:?{rest}"})
+
+
+def test_the_sandbox_samples_all_and_other_houses_a_tenth() -> None:
+    assert sampling_of("memory:", sandbox=True) == Sampling(1.0, 1.0)
+    assert sampling_of("otlp://there", sandbox=False) == Sampling(0.1, 1.0)
+    assert sampling_of("otlp://there?sample=0.5&slow=2", sandbox=True) == Sampling(0.5, 2.0)
