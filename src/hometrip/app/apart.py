@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from hometrip.adapters.peers.http import HttpPeers
 from hometrip.app.afar import Afar
 from hometrip.app.credentials import ServiceKeys
+from hometrip.app.edge.again import Again
 from hometrip.app.edge.forward import Forward
 from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
 from hometrip.app.engines import SharedPorts
@@ -33,7 +34,7 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
     peering = Peering(
         house.answering, keys.sender_of, protocols=house.protocols, closed=lambda: house.stopping
     )
-    ring = ring_of(house, identity, litestar_of(house, door=False))
+    ring = ring_of(house, identity, Again(litestar_of(house, door=False)))
     instance = Instance(name, f"{name}-{house.new_id()}", settings.url)
     try:
         await house.open()

@@ -34,10 +34,12 @@ from hometrip.app.credentials import NotAService
 from hometrip.app.edge.problems import PROBLEM, problem_of
 from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.app.metrics import REGISTRY
+from hometrip.kernel.again import again
 from hometrip.kernel.deadline import within
 from hometrip.kernel.errors import Forbidden, HomeTripError, Malformed, NotFound, TooLarge, Unavailable, tell
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.trace import well_formed
+from hometrip.ports.outbox import Contended
 from hometrip.ports.peer import Refused
 
 log = logging.getLogger("hometrip.peers")
@@ -159,7 +161,7 @@ class Peering:
             async with within(call.seconds(self._seconds)):
                 arguments = await self._arguments(call, method)
                 call.begun = True
-                answer = await method.answering(*arguments)
+                answer = await again(lambda: method.answering(*arguments), Contended)
             return Answer(200, pack(answer))
         except HomeTripError as error:
             return _raised(error) if call.begun else _refused(error, call)

@@ -33,7 +33,9 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
+from hometrip.ports.outbox import Contended
 
 log = logging.getLogger("hometrip.mongo")
 
@@ -75,7 +77,7 @@ def refusal_of(error: BaseException | None) -> Unavailable | None:
     if detail is None:
         return None
     log.warning("%s: %s", detail, type(error).__name__)
-    return Unavailable(detail)
+    return Contended(detail) if detail == _CHANGING else Unavailable(detail)
 
 
 class Work(Protocol):
@@ -327,6 +329,7 @@ class Block(Generic[W]):
             self._link.tell()
 
     async def _commit(self) -> None:
+        something_happens()
         deadline = monotonic() + CERTAIN_SECONDS
         while True:
             try:

@@ -32,6 +32,7 @@ from hometrip.adapters.peers.exchange import (
     questions,
 )
 from hometrip.adapters.peers.http_instances import Instances
+from hometrip.kernel.again import something_happens
 from hometrip.kernel.deadline import seconds_left, within
 from hometrip.kernel.errors import Told, TooLarge, rebuild
 from hometrip.kernel.events import current_cause
@@ -152,6 +153,8 @@ class HttpPeers:
             return await self._exchange(call, instance)
 
     async def _exchange(self, call: Call, instance: Instance) -> Any:
+        if not call.may_repeat:
+            something_happens()
         try:
             async with self._session().post(
                 _url(instance.url, call.path),

@@ -16,6 +16,7 @@ from weakref import WeakSet
 import asyncpg
 
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
+from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
 
 # How long a block waits for a connection, and a connection for the server, in seconds.
@@ -278,6 +279,7 @@ class Block(Generic[W]):
 
     async def _commit(self) -> None:
         await self._work.flush()
+        something_happens()
         if await self._link.execute("COMMIT") != "COMMIT":
             raise RuntimeError("a statement failed in this transaction, and it went on: nothing is written")
 

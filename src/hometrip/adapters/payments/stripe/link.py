@@ -17,6 +17,7 @@ import msgspec
 import stripe
 
 from hometrip.adapters.payments.stripe.words import Page, Record
+from hometrip.kernel.again import something_happens
 from hometrip.ports.payments import ProviderDown, ProviderRefused
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class StripeLink:
 
     async def ask(self, ask: Ask, kind: type[T], *, seconds: float = ANSWER_SECONDS) -> T:
         """The answer, read as `kind`."""
+        something_happens()
         try:
             async with asyncio.timeout(seconds):
                 answer = await ask(self._services())

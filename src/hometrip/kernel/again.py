@@ -1,0 +1,53 @@
+"""What may be done again from its beginning: work that was refused before anything of it had happened."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+from hometrip.kernel.errors import HomeTripError
+
+T = TypeVar("T")
+
+TRIES = 4
+PAUSE_SECONDS = 0.01
+
+
+class Effects:
+    """Whether something of a piece of work has happened, or may have, outside of it."""
+
+    happened = False
+
+
+_current: ContextVar[Effects | None] = ContextVar("current_effects", default=None)
+
+
+def something_happens() -> None:
+    """Said before each commit, and before each thing that another process is told to do: from here on the
+    work under way is not done again.
+    """
+    if (effects := _current.get()) is not None:
+        effects.happened = True
+
+
+async def again(work: Callable[[], Awaitable[T]], refusal: type[HomeTripError]) -> T:
+    """What `work` answers. Where it raises `refusal` before anything has happened, it is begun anew after a
+    short random pause, `TRIES` times in all.
+    """
+    pause = PAUSE_SECONDS
+    for left in reversed(range(TRIES)):
+        effects = Effects()
+        token = _current.set(effects)
+        try:
+            return await work()
+        except refusal:
+            if effects.happened or not left:
+                raise
+        finally:
+            _current.reset(token)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        pause *= 2
+    raise AssertionError("the last try returns or raises")
