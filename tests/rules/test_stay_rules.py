@@ -35,9 +35,11 @@ from hometrip.services.listing.rules.calendar import (
     Refusal,
     Span,
     board,
+    least_stays,
     nearest,
     nearest_instead,
     night_refusal,
+    night_refusals,
     refusal,
 )
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
@@ -299,6 +301,17 @@ def test_the_board_says_of_each_night_what_is_said_of_it_alone_whatever_the_time
 
 
 # How taken nights change
+
+
+@given(told=homes(), first=st.integers(-20, 75), count=st.integers(1, 120), now=moments)
+def test_of_many_nights_is_said_what_is_said_of_each(
+    told: Openings, first: int, count: int, now: datetime
+) -> None:
+    nights = [day(first + n) for n in range(count)]
+    assert night_refusals(told, day(first), count, now) == [
+        night_refusal(told, night, now) for night in nights
+    ]
+    assert least_stays(told, day(first), count) == [told.min_nights(night) for night in nights]
 
 
 def told(kind: type[BookingEvent], event: int, **more: Any) -> BookingEvent:

@@ -24,6 +24,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "booking.expired",
         "booking.requested",
         "listing.block_unsettled",
+        "listing.edit_unsettled",
         "listing.feed_due",
         "listing.feed_removed",
         "listing.files_dropped",

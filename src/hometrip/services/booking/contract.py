@@ -228,6 +228,19 @@ class Payable(Answer):
     change_id: UUID | None = None
 
 
+class BlockEdit(Answer):
+    """Of one home: blocks whose nights are given back, then those that take nights, by their ids."""
+
+    listing_id: UUID
+    release: list[UUID]
+    take: dict[UUID, Stay]
+
+
+class NightsTaken(Answer):
+    listing_id: UUID
+    nights: list[date]
+
+
 class BookingQuestions(Protocol):
     async def payable(self, booking_id: UUID) -> Payable:
         """`NotFound` where there is none."""
@@ -252,6 +265,11 @@ class BookingQuestions(Protocol):
     @command
     async def unblock(self, block_id: UUID) -> None:
         """Give a block's nights back; safe to repeat."""
+
+    @command
+    async def edit_blocks(self, edits: list[BlockEdit]) -> None:
+        """All of them or none: `DatesTaken` tells in `taken` which nights of which home are somebody else's.
+        Safe to repeat."""
 
     @command
     async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:

@@ -14,6 +14,7 @@ from hometrip.services.booking.contract import (
     BookingExpired,
     BookingRequested,
 )
+from hometrip.services.listing.actions.bulk import EditUnsettled, settle_edit
 from hometrip.services.listing.actions.days import BlockUnsettled, note_booking, settle
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.feeds_reading import (
@@ -74,6 +75,10 @@ async def settle_block_when_due(deps: Deps, event: BlockUnsettled) -> None:
     await settle(deps, event.block_id)
 
 
+async def settle_edit_when_due(deps: Deps, event: EditUnsettled) -> None:
+    await settle_edit(deps, event.edit_id)
+
+
 async def retake_nights_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
     """From now on a clash is with a confirmed booking, which is reported; safe to repeat, as those below."""
     await retake(deps, event.booking.listing_id)
@@ -125,6 +130,7 @@ REACTIONS = (
     free_nights_when_expired,
     free_nights_when_cancelled,
     settle_block_when_due,
+    settle_edit_when_due,
     retake_nights_when_confirmed,
     retake_nights_when_changed,
     retake_nights_when_declined,

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.errors import NotFound
+from hometrip.kernel.once import Once
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import (
@@ -29,6 +30,7 @@ from hometrip.ports.documents import (
 )
 from hometrip.ports.fetcher import Mark
 from hometrip.services.listing.contract import ListingEvent, ListingUpdated
+from hometrip.services.listing.rules.bulk import DaysEdit, HomePlan
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.ical_events import Busy
@@ -47,6 +49,17 @@ class Block(Record):
     check_out: date
     reason: str
     state: str
+    created_at: datetime
+
+
+class Edit(Record):
+    """An edit of the days of many homes, from before booking is asked for its nights until it is made. `once`
+    is the request's: whoever ends the edit answers it."""
+
+    account_id: UUID
+    asked: DaysEdit
+    plans: list[HomePlan]
+    once: Once
     created_at: datetime
 
 
@@ -119,6 +132,7 @@ CALENDARS: Collection[Calendar] = Collection("calendars", Calendar)
 BLOCKS: Collection[Block] = Collection(
     "blocks", Block, indexes=(Index("of_listing", ("listing_id", "check_in")),)
 )
+EDITS: Collection[Edit] = Collection("edits", Edit)
 IMPORTS: Collection[Import] = Collection("imports", Import)
 IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
     "imported_reviews", ImportedReview, indexes=(Index("of_listing", ("listing_id", "on")),)
@@ -129,7 +143,7 @@ TAX_RULES: Collection[TaxRule] = Collection(
 FEEDS: Collection[Feed] = Collection(
     "feeds", Feed, indexes=(Index("of_address", ("listing_id", "url"), unique=True),)
 )
-COLLECTIONS = (HOMES, CALENDARS, BLOCKS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
+COLLECTIONS = (HOMES, CALENDARS, BLOCKS, EDITS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
 MOST_TAXES = 1_000
 
 

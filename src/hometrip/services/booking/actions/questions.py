@@ -10,7 +10,7 @@ from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
-from hometrip.services.booking.contract import CouponTerms, DatesTaken, Payable
+from hometrip.services.booking.contract import BlockEdit, CouponTerms, DatesTaken, NightsTaken, Payable
 from hometrip.services.booking.rules import (
     HOST,
     CouponUses,
@@ -80,6 +80,27 @@ async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> Non
 async def unblock(deps: Deps, block_id: UUID) -> None:
     async with deps.db.transaction() as tx:
         await store.nights.release_block(tx, block_id)
+
+
+async def edit_blocks(deps: Deps, edits: list[BlockEdit]) -> None:
+    async with deps.db.transaction() as tx:
+        clashes = []
+        for edit in sorted(edits, key=lambda one: one.listing_id):  # of two at once, one waits for the other
+            await store.nights.release_blocks(tx, edit.listing_id, [*edit.release, *edit.take])
+            if not edit.take:
+                continue
+            span = Stay(
+                min(stay.check_in for stay in edit.take.values()),
+                max(stay.check_out for stay in edit.take.values()),
+            )
+            others = await store.nights.owners(tx, edit.listing_id, span)
+            wanted = {night for stay in edit.take.values() for night in stay.each_night()}
+            if gone := sorted(wanted & others.keys()):
+                clashes.append(NightsTaken(listing_id=edit.listing_id, nights=gone))
+            elif not clashes:
+                await store.nights.take_blocks(tx, edit.listing_id, edit.take)
+        if clashes:
+            raise DatesTaken(free_instead=[], taken=clashes)
 
 
 async def replace_blocks(deps: Deps, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,8 +20,19 @@ from hometrip.services.booking.store.tables import bookings, could_have_of, nigh
 
 async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wanted: Iterable[date]) -> None:
     """`DatesTaken` where one of them is somebody's already; then the transaction cannot go on."""
+    await _take(tx, listing_id, kind, ((owner_id, night) for night in wanted))
+
+
+async def take_blocks(tx: Tx, listing_id: UUID, stays: Mapping[UUID, Stay]) -> None:
+    """As `take_nights`, for many blocks of a home at once."""
+    taken = ((block_id, night) for block_id, stay in stays.items() for night in stay.each_night())
+    await _take(tx, listing_id, "block", taken)
+
+
+async def _take(tx: Tx, listing_id: UUID, kind: str, wanted: Iterable[tuple[UUID, date]]) -> None:
     rows = [
-        {"listing_id": listing_id, "night": night, "owner_id": owner_id, "kind": kind} for night in wanted
+        {"listing_id": listing_id, "night": night, "owner_id": owner_id, "kind": kind}
+        for owner_id, night in wanted
     ]
     try:
         await tx.execute(insert(nights), rows)
@@ -36,6 +48,13 @@ async def release(tx: Tx, owner_id: UUID) -> None:
 async def release_block(tx: Tx, block_id: UUID) -> None:
     """Never a booking's nights, whatever id is given."""
     await tx.execute(delete(nights).where(nights.c.owner_id == block_id, nights.c.kind != "booking"))
+
+
+async def release_blocks(tx: Tx, listing_id: UUID, block_ids: Iterable[UUID]) -> None:
+    """As `release_block`, for many blocks of a home at once."""
+    of_home = and_(nights.c.listing_id == listing_id, nights.c.kind != "booking")
+    for ids in _lots(block_ids, 500):
+        await tx.execute(delete(nights).where(of_home, nights.c.owner_id.in_(ids)))
 
 
 async def release_some(tx: Tx, owner_id: UUID, given_back: list[date]) -> None:
@@ -121,6 +140,13 @@ async def owners(db: Reader, listing_id: UUID, span: Stay) -> dict[date, UUID]:
     """Who has which night of the span."""
     statement = _within(select(nights.c.night, nights.c.owner_id), listing_id, span)
     return {row.night: row.owner_id for row in await db.rows(statement)}
+
+
+def _lots(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
+    """In lots that the parameters of a statement have room for."""
+    left = iter(ids)
+    while lot := list(islice(left, size)):
+        yield lot
 
 
 def _within(statement: Select[Any], listing_id: UUID, stay: Stay) -> Select[Any]:

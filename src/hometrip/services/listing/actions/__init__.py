@@ -1,5 +1,6 @@
 """The verbs of this service; `Deps` is what they need. Also where peers' questions are answered."""
 
+from hometrip.services.listing.actions.bulk import calendars, edit_days
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
 from hometrip.services.listing.actions.checking import verify
 from hometrip.services.listing.actions.days import availability, block, blocks, unblock
@@ -47,11 +48,13 @@ __all__ = [
     "browse",
     "calendar_file",
     "calendar_link",
+    "calendars",
     "change",
     "change_photo",
     "create",
     "delete",
     "delete_tax",
+    "edit_days",
     "free_instead",
     "homes",
     "homes_without_photos",

@@ -21,7 +21,15 @@ from hometrip.services.listing.actions.deps import Deps, own_home, seen_home, st
 from hometrip.services.listing.actions.quoting import days_between
 from hometrip.services.listing.contract import CalendarBlocked, CalendarUnblocked
 from hometrip.services.listing.rules import texts
-from hometrip.services.listing.rules.calendar import BLOCKED, Openings, Span, night_refusal
+from hometrip.services.listing.rules.calendar import (
+    BLOCKED,
+    Calendar,
+    Openings,
+    Span,
+    least_stays,
+    night_refusals,
+)
+from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.price import Prices
 from hometrip.services.listing.rules.spans import nights_of, with_booking, with_span, without_span
 from hometrip.services.listing.store import LIFTING, PLACED, PLACING, Block
@@ -76,25 +84,24 @@ async def availability(
     if span.nights > LONGEST_LOOK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
     days = await store.calendar(deps.docs, listing_id)
+    return Availability(days=each_day(home, days, span, now))
+
+
+def each_day(home: Home, days: Calendar, span: Stay, now: datetime) -> list[Day]:
+    """What there is to say of each night of the span."""
     openings = Openings(home, days)
     nights = days_between(span.check_in, span.check_out)
-    prices: list[Money | None] = [None] * len(nights)
+    prices: list[Money | None] = [None] * span.nights
     if home.pricing is not None:
-        own = Prices(home, days).of_nights(first, len(nights))
-        prices = [Money(price, home.pricing.currency) for price in own]
-    reasons = [night_refusal(openings, night, now) for night in nights]
-    return Availability(
-        days=[
-            Day(
-                date=night,
-                free=reason is None,
-                price=price,
-                min_nights=openings.min_nights(night),
-                reason=reason,
-            )
-            for night, price, reason in zip(nights, prices, reasons, strict=True)
-        ]
-    )
+        own = Prices(home, days).of_nights(span.check_in, span.nights)
+        known = {price: Money(price, home.pricing.currency) for price in set(own)}
+        prices = [known[price] for price in own]
+    reasons = night_refusals(openings, span.check_in, span.nights, now)
+    least = least_stays(openings, span.check_in, span.nights)
+    return [
+        Day(date=night, free=reason is None, price=price, min_nights=stay, reason=reason)
+        for night, price, stay, reason in zip(nights, prices, least, reasons, strict=True)
+    ]
 
 
 def stay_between(first: date, until: date) -> Stay:

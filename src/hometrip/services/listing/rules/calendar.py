@@ -155,10 +155,34 @@ def board(home: Openings, first: date, count: int) -> Board:
     for span in home.spans:
         beside = margin if span.kind == BOOKED else timedelta()
         mark(span.check_in - beside, span.check_out + beside)
-    return Board(bytes(taken), _least_stays(home, first, count))
+    return Board(bytes(taken), least_stays(home, first, count))
 
 
-def _least_stays(home: Openings, first: date, count: int) -> list[int]:
+def night_refusals(home: Openings, first: date, count: int, now: datetime) -> list[str | None]:
+    """What `night_refusal` says of so many nights from `first` on, faster: what wins is laid last."""
+    reasons: list[str | None] = [None] * count
+
+    def mark(since: date, until: date, reason: str) -> None:
+        low, high = max(0, (since - first).days), min(count, (until - first).days)
+        if low < high:
+            reasons[low:high] = [reason] * (high - low)
+
+    if margin := timedelta(days=home.limits.preparation_nights):
+        for span in home.spans:
+            if span.kind == BOOKED:
+                mark(span.check_in - margin, span.check_out + margin, "preparation")
+    end, night = first + timedelta(days=count), first
+    mark(home.last_night(now) + timedelta(days=1), end, "window")
+    while night < end and home.too_soon(night, now):
+        night += timedelta(days=1)
+    mark(first, night, "notice")
+    for span in reversed(home.spans):
+        mark(span.check_in, span.check_out, span.kind)
+    return reasons
+
+
+def least_stays(home: Openings, first: date, count: int) -> list[int]:
+    """What `min_nights` says of so many nights from `first` on."""
     least = [home.limits.min_nights] * count
     seasons = [season for season in home.seasons if season.min_nights]
     lay_seasons(least, first, seasons, [season.min_nights or 1 for season in seasons])

@@ -86,8 +86,20 @@ def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
 def dated(pricing: Pricing, calendar: Calendar) -> Calendar:
     """The calendar with the price list's single nights in the place of those it had."""
     days = {night: price.amount for night, price in pricing.dates.items()}
-    least = dict(zip(_run(calendar, calendar.min_nights), calendar.min_nights, strict=True))
-    known = [*days, *(night for night, nights in least.items() if nights)]
+    return _with_days(calendar, days, _told(calendar, calendar.min_nights))
+
+
+def laid(calendar: Calendar, prices: dict[date, int], least: dict[date, int]) -> Calendar:
+    """The calendar with these prices and least stays of single nights; 0 takes what a night had."""
+    return _with_days(
+        calendar,
+        _told(calendar, calendar.prices) | prices,
+        _told(calendar, calendar.min_nights) | least,
+    )
+
+
+def _with_days(calendar: Calendar, prices: dict[date, int], least: dict[date, int]) -> Calendar:
+    known = [night for told in (prices, least) for night, value in told.items() if value]
     if not known:
         return msgspec.structs.replace(calendar, starts=None, prices=[], min_nights=[])
     first, count = min(known), (max(known) - min(known)).days + 1
@@ -95,18 +107,19 @@ def dated(pricing: Pricing, calendar: Calendar) -> Calendar:
     return msgspec.structs.replace(
         calendar,
         starts=first,
-        prices=[days.get(night, 0) for night in run] if days else [],
+        prices=[prices.get(night, 0) for night in run] if any(prices.values()) else [],
         min_nights=[least.get(night, 0) for night in run] if any(least.values()) else [],
     )
 
 
 def with_dates(pricing: Pricing, calendar: Calendar) -> Pricing:
     """The price list as its host sees it, with the prices of single nights out of the calendar."""
-    pairs = zip(_run(calendar, calendar.prices), calendar.prices, strict=True)
-    dates = {night: Money(price, pricing.currency) for night, price in pairs if price}
+    told = _told(calendar, calendar.prices)
+    dates = {night: Money(price, pricing.currency) for night, price in told.items() if price}
     return msgspec.structs.replace(pricing, dates=dates)
 
 
-def _run(calendar: Calendar, of: list[int]) -> list[date]:
+def _told(calendar: Calendar, of: list[int]) -> dict[date, int]:
+    """What the calendar tells of single nights, night by night; 0 is nothing."""
     first = calendar.starts
-    return [first + timedelta(days=n) for n in range(len(of))] if first is not None else []
+    return {first + timedelta(days=n): value for n, value in enumerate(of)} if first is not None else {}

@@ -37,6 +37,12 @@ def without_span(days: Calendar, span_id: UUID) -> Calendar:
     return _with(days, [other for other in days.spans if other.id != span_id])
 
 
+def with_blocks(days: Calendar, gone: Iterable[UUID], new: Sequence[Span]) -> Calendar:
+    """Without those that are gone, with the new ones in the place of earlier ones of their ids."""
+    replaced = {*gone, *(span.id for span in new)}
+    return _with(days, [*(span for span in days.spans if span.id not in replaced), *new])
+
+
 def with_imported(days: Calendar, source_id: UUID, stays: Iterable[Stay]) -> Calendar:
     """With these as all the nights that an imported calendar takes."""
     others = [other for other in days.spans if other.id != source_id]

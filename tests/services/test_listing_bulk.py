@@ -1,0 +1,217 @@
+"""Many homes at once: edits of their days, whole or not at all, and their calendars in one look."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from harness import Person, TestHouse
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.once import Once
+from hometrip.services.listing import actions, store
+from hometrip.services.listing.actions.days import SETTLE_AFTER
+from hometrip.services.listing.rules.bulk import DaysEdit
+from hometrip.services.listing.rules.spans import without_span
+from journeys.steps import PRICING, book, ok, open_home, problem, stay
+from services.test_listing_days import cut_off
+
+PATH = "/api/listings/calendars"
+
+
+def usd(amount: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": "USD"}
+
+
+class Street:
+    """A host with three homes of the same kind, and a guest."""
+
+    def __init__(self, house: TestHouse, host: Person, guest: Person, homes: list[str]) -> None:
+        self.house, self.host, self.guest, self.homes = house, host, guest, homes
+
+    @property
+    def deps(self) -> actions.Deps:
+        deps: actions.Deps = self.house.deps("listing")
+        return deps
+
+    def day(self, ahead: int) -> str:
+        return (self.house.clock.now().date() + timedelta(days=ahead)).isoformat()
+
+    async def edit(self, first: int, until: int, key: str = "", **changes: Any) -> Any:
+        body = {"listing_ids": self.homes, "from": self.day(first), "to": self.day(until)} | changes
+        return await self.host.post(PATH, body, headers={"Idempotency-Key": key} if key else {})
+
+    async def days(self, first: int, until: int, of: str = "") -> list[dict[str, Any]]:
+        path = f"/api/listings/{of or self.homes[0]}/availability"
+        range_ = {"from": self.day(first), "to": self.day(until)}
+        found: list[dict[str, Any]] = ok(await self.host.get(path, params=range_))["days"]
+        return found
+
+    async def blocked(self, first: int, until: int, of: str = "") -> list[int]:
+        days = await self.days(first, until, of)
+        return [first + n for n, day in enumerate(days) if day.get("reason") == "blocked"]
+
+    async def updates(self, home: str) -> int:
+        await self.house.settle()
+        return (await self.house.events(f"listing/{home}")).count("listing.updated")
+
+
+@pytest.fixture
+async def street(house: TestHouse) -> Street:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    homes = [(await open_home(host, f"Cabin {n}"))["id"] for n in range(3)]
+    return Street(house, host, guest, homes)
+
+
+async def test_one_request_changes_prices_and_least_stays_of_many_homes(street: Street) -> None:
+    """The 14th of April 2027 is a Wednesday: the tenth day from then is a Saturday."""
+    before = [await street.updates(home) for home in street.homes]
+    answer = ok(await street.edit(10, 20, weekdays=[5, 6], price=usd(15_000), min_nights=2))
+    assert answer["items"] == [
+        {"listing_id": home, "nights": 4, "blocked": 0, "given_back": 0} for home in street.homes
+    ]
+    for home in street.homes:
+        days = await street.days(9, 21, home)
+        changed = [
+            9 + n for n, day in enumerate(days) if (day["price"], day["min_nights"]) == (usd(15_000), 2)
+        ]
+        assert changed == [10, 11, 17, 18]
+        assert {day["price"]["amount"] for n, day in enumerate(days) if 9 + n not in changed} == {10_000}
+    assert [await street.updates(home) for home in street.homes] == [n + 1 for n in before]
+    ok(await street.edit(10, 12, price=None))
+    days = await street.days(10, 12)
+    assert [(day["price"]["amount"], day["min_nights"]) for day in days] == [(10_000, 2)] * 2
+    assert (await street.days(17, 18))[0]["price"] == usd(15_000)
+
+
+async def test_an_edit_that_one_home_stands_in_the_way_of_changes_nothing(street: Street) -> None:
+    ok(await book(street.guest, street.homes[1], stay(street.house, 12, 2)), 201)
+    stranger = await open_home(street.guest, "Not yours")
+    yen = {"base": {"amount": 9_000, "currency": "JPY"}}
+    ok(await street.host.put(f"/api/listings/{street.homes[2]}/pricing", yen))
+    await street.house.settle()
+    ids = [*street.homes, stranger["id"], str(uuid4())]
+    refused = problem(
+        await street.edit(10, 20, listing_ids=ids, block=True, price=usd(1)), 409, "edit_refused"
+    )
+    found = {one["listing_id"]: (one["code"], one.get("nights")) for one in refused["problems"]}
+    assert found == {
+        street.homes[1]: ("booked", [street.day(12), street.day(13)]),
+        street.homes[2]: ("other_currency", None),
+        ids[3]: ("not_found", None),
+        ids[4]: ("not_found", None),
+    }
+    assert await street.blocked(9, 21) == []
+    assert (await street.days(10, 11))[0]["price"] == usd(10_000)
+    again = problem(await street.edit(-9, 0, block=True), 409, "edit_refused")
+    assert {one["code"] for one in again["problems"]} == {"past"}
+
+
+async def test_nights_are_blocked_and_given_back_in_parts(street: Street) -> None:
+    first = ok(await street.edit(10, 24, weekdays=[0, 1], block=True, reason="cleaning"))
+    assert [one["blocked"] for one in first["items"]] == [4, 4, 4]
+    second = ok(await street.edit(11, 18, block=True, reason="painting"))
+    assert [one["blocked"] for one in second["items"]] == [5, 5, 5]
+    assert await street.blocked(9, 25) == [11, 12, 13, 14, 15, 16, 17, 19, 20]
+    back = ok(await street.edit(13, 15, block=False, price=usd(7_000)))
+    assert [(one["blocked"], one["given_back"]) for one in back["items"]] == [(0, 2)] * 3
+    for home in street.homes:
+        assert await street.blocked(9, 25, home) == [11, 12, 15, 16, 17, 19, 20]
+    blocks = ok(await street.host.get(f"/api/listings/{street.homes[0]}/block-dates"))["items"]
+    reasons = {one["from"]: one["reason"] for one in blocks}
+    assert {reasons[street.day(12 + n)] for n in (0, 3)} <= {"cleaning", "painting"}
+    ok(await book(street.guest, street.homes[0], stay(street.house, 13, 2)), 201)
+    await street.house.settle()
+    for block in blocks:
+        path = f"/api/listings/{street.homes[0]}/block-dates/{block['id']}"
+        ok(await street.host.delete(path), 204)
+    assert await street.blocked(9, 25) == []
+    assert await actions.verify(street.deps) == []
+
+
+async def test_an_edit_is_made_once_a_key(street: Street) -> None:
+    first = await street.edit(10, 13, "once", block=True)
+    before = [await street.updates(home) for home in street.homes]
+    again = await street.edit(10, 13, "once", block=True)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    problem(await street.edit(10, 14, "once", block=True), 409, "idempotency_key_reused")
+    assert [await street.updates(home) for home in street.homes] == before
+    assert len(ok(await street.host.get(f"/api/listings/{street.homes[0]}/block-dates"))["items"]) == 1
+
+
+async def test_an_edit_that_was_broken_off_half_way_is_settled_and_answers_its_key(street: Street) -> None:
+    host = Caller(account_id=street.host.id)
+    asked = DaysEdit(
+        listing_ids=[UUID(home) for home in street.homes],
+        first=date.fromisoformat(street.day(10)),
+        until=date.fromisoformat(street.day(13)),
+        block=True,
+    )
+    once = Once(key="k", scope="test", fingerprint="f")
+    with pytest.raises(Unavailable):
+        await actions.edit_days(cut_off(street.deps), host, asked, once)
+    assert await street.blocked(9, 14) == []
+    with pytest.raises(Unavailable):
+        await actions.edit_days(cut_off(street.deps), host, asked, once)
+    assert await street.deps.docs.count(store.EDITS) == 1
+    await street.house.advance(SETTLE_AFTER.total_seconds() + 1)
+    for home in street.homes:
+        assert await street.blocked(9, 14, home) == [10, 11, 12]
+    assert await street.deps.docs.count(store.EDITS) == 0
+    assert await actions.verify(street.deps) == []
+
+
+async def test_booking_has_the_last_word_and_names_the_nights(street: Street) -> None:
+    ok(await book(street.guest, street.homes[1], stay(street.house, 12, 2)), 201)
+    await street.house.settle()
+    home = UUID(street.homes[1])
+    days = await store.calendar(street.deps.docs, home)
+    async with street.deps.docs.transaction() as tx:  # as if the booking had not been heard of
+        await tx.replace(store.CALENDARS, without_span(days, days.spans[0].id))
+    refused = problem(await street.edit(10, 20, block=True), 409, "edit_refused")
+    assert [(one["listing_id"], one["nights"]) for one in refused["problems"]] == [
+        (street.homes[1], [street.day(12), street.day(13)])
+    ]
+    assert await street.blocked(9, 21) == []
+    ok(await street.edit(10, 20, listing_ids=[street.homes[0], street.homes[2]], block=True))
+
+
+async def test_a_host_sees_all_calendars_in_one_look(street: Street) -> None:
+    ok(await book(street.guest, street.homes[1], stay(street.house, 12, 2)), 201)
+    ok(await street.host.put(f"/api/listings/{street.homes[0]}/pricing", PRICING | {"weekend": usd(20_000)}))
+    await street.house.settle()
+    look = {"from": street.day(0), "to": street.day(90)}
+    page = ok(await street.host.get(PATH, params=look))
+    assert [one["listing_id"] for one in page["items"]] == street.homes[::-1]
+    for one in page["items"]:
+        assert one["days"] == await street.days(0, 90, one["listing_id"])
+    assert ok(await street.guest.get(PATH, params=look)) == {"items": [], "next_cursor": None}
+    first = ok(await street.host.get(PATH, params={"limit": 2}))
+    rest = ok(await street.host.get(PATH, params={"limit": 2, "cursor": first["next_cursor"]}))
+    assert [len(first["items"]), len(rest["items"])] == [2, 1]
+    problem(await street.host.get(PATH, params=look | {"to": street.day(91)}), 422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({}, "price"),
+        ({"price": {"amount": 0, "currency": "USD"}}, "price"),
+        ({"block": True, "to": "2027-04-01"}, "to"),
+        ({"block": True, "to": "2032-04-01"}, "to"),
+        ({"block": True, "weekdays": [7]}, "weekdays[0]"),
+        ({"min_nights": 0}, "min_nights"),
+        ({"block": True, "listing_ids": []}, "listing_ids"),
+        ({"block": True, "listing_ids": [str(UUID(int=n)) for n in range(51)]}, "listing_ids"),
+        ({"block": True, "listing_ids": [str(UUID(int=1))] * 2}, "listing_ids"),
+    ],
+)
+async def test_what_is_no_edit_is_refused_by_field(
+    street: Street, changes: dict[str, Any], field: str
+) -> None:
+    found = problem(await street.edit(10, 12, **changes), 422, "invalid")
+    assert [error["field"] for error in found["errors"]] == [field]
