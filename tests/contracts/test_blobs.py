@@ -103,6 +103,14 @@ async def test_what_is_deleted_is_gone_and_may_be_deleted_again(blobs: Blobs) ->
     await blobs.delete("never/was")
 
 
+async def test_whoever_carries_all_of_it_elsewhere_is_told_every_key(blobs: Blobs) -> None:
+    assert [key async for key in blobs.every_key()] == []
+    for key in ("one.txt", "home/one.txt", "home/two.webp"):
+        await blobs.put(key, key.encode(), "text/plain")
+    await blobs.delete("one.txt")
+    assert sorted([key async for key in blobs.every_key()]) == ["home/one.txt", "home/two.webp"]
+
+
 async def test_an_empty_blob_is_a_blob(blobs: Blobs) -> None:
     await blobs.put(PICTURE, b"", "application/octet-stream")
     assert await blobs.get(PICTURE) == Blob(b"", "application/octet-stream")

@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import click
 import msgspec
 
-from hometrip.app.settings import SERVICES, BadSettings, Settings, check_split, environment, load
+from hometrip.app.cli_engines import doctor, migrate
+from hometrip.app.cli_words import data_option, give_up, run, settings_of, wrong_with
+from hometrip.app.settings import SERVICES, BadSettings, Settings, check_split
 from hometrip.app.stripe_keys import SECRET
 from hometrip.app.version import VERSION
-from hometrip.kernel.errors import HomeTripError, Invalid, NotFound
+from hometrip.kernel.errors import NotFound
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION)
 def main() -> None:
     """HomeTrip, a vacation-rental marketplace that anyone can run."""
-
-
-def _settings(**overrides: Any) -> Settings:
-    try:
-        return load(environment(), overrides)
-    except BadSettings as bad:
-        _give_up(bad)
-
-
-def _give_up(bad: BadSettings) -> NoReturn:
-    click.echo("HomeTrip cannot start with these settings:", err=True)
-    for line in bad.wrong:
-        click.echo(f"  - {line}", err=True)
-    sys.exit(2)
-
-
-def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    """What the work answers. What it refuses is said in words: a traceback is for what nobody foresaw."""
-    from hometrip.app.run import event_loop
-
-    try:
-        with asyncio.Runner(loop_factory=event_loop) as runner:
-            return runner.run(_of(work))
-    except BadSettings as bad:
-        _give_up(bad)
-    except Invalid as refused:
-        raise click.UsageError(refused.detail) from refused
-    except HomeTripError as error:
-        raise click.ClickException(error.detail) from error
-    except OSError as error:
-        raise click.ClickException(
-            " ".join(map(str, filter(None, (error.filename, error.strerror))))
-        ) from error
-
-
-async def _of(work: Callable[[], Awaitable[Any]]) -> Any:
-    return await work()
-
-
-data_option = click.option(
-    "--data", type=click.Path(path_type=Path), help="Where everything is kept [./var]."
-)
 
 
 @main.command()
@@ -86,21 +45,18 @@ def up(
     from hometrip.app.logs import configure
     from hometrip.app.run import check_place, serve
 
-    settings = _settings(data=data, host=host, port=port, demo=False if no_demo else None)
+    settings = settings_of(data=data, host=host, port=port, demo=False if no_demo else None)
     wanted = _copies(copies)
     if copies and not split:
         raise click.UsageError("--copies goes with --split")
-    try:
-        check_place(settings)
-        if split:
-            check_split(settings, wanted)
-    except BadSettings as bad:
-        _give_up(bad)
+    wrong = wrong_with(lambda: check_place(settings))
     configure(settings)
     if split:
-        _up_split(settings, wanted)
+        _up_split(settings, wanted, wrong + wrong_with(lambda: check_split(settings, wanted)))
+    elif wrong:
+        give_up(BadSettings(wrong))
     else:
-        _run(lambda: serve(settings))
+        run(lambda: serve(settings))
 
 
 def _copies(given: tuple[str, ...]) -> dict[str, int]:
@@ -115,22 +71,24 @@ def _copies(given: tuple[str, ...]) -> dict[str, int]:
     return copies
 
 
-def _up_split(settings: Settings, copies: dict[str, int]) -> None:
-    """The schemas first, then the demo, then the processes."""
+def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> None:
+    """The engines are looked at with what is `wrong` already; then the schemas, the demo, the processes."""
     from hometrip.app import split
+    from hometrip.app.doctor import must_be_usable
     from hometrip.app.migrate import migrate_all
     from hometrip.app.opening import open_house
     from hometrip.app.seed import seed as fill
 
     async def prepare() -> None:
+        await must_be_usable(settings, wrong)
         for line in await migrate_all(settings):
             click.echo(line)
         if settings.demo:
             async with open_house(settings) as opened:
                 await fill(opened.house)
 
-    _run(prepare)
-    _run(lambda: split.run(settings, copies))
+    run(prepare)
+    run(lambda: split.run(settings, copies))
 
 
 @main.command("serve")
@@ -142,55 +100,26 @@ def _up_split(settings: Settings, copies: dict[str, int]) -> None:
 def serve_one(service: str, workers: int, host: str | None, port: int | None, data: Path | None) -> None:
     """Run one service in this process, on the engines of the settings."""
     from hometrip.app import split
+    from hometrip.app.doctor import must_be_usable
     from hometrip.app.logs import configure
     from hometrip.app.run import serve_gateway, serve_service
 
-    settings = _settings(data=data, host=host, port=port or _port_of(service))
-    try:
-        check_split(settings, {})
-    except BadSettings as bad:
-        _give_up(bad)
+    settings = settings_of(data=data, host=host, port=port or _port_of(service))
     configure(settings)
+    if wrong := wrong_with(lambda: check_split(settings, {})):
+        run(lambda: must_be_usable(settings, wrong))
     if workers > 1:
-        _run(lambda: split.run_workers(settings, service, workers))
+        run(lambda: split.run_workers(settings, service, workers))
     elif service == "gateway":
-        _run(lambda: serve_gateway(settings))
+        run(lambda: serve_gateway(settings))
     else:
-        _run(lambda: serve_service(settings, service))
+        run(lambda: serve_service(settings, service))
 
 
 def _port_of(service: str) -> int | None:
     from hometrip.app.rooms import service_of
 
     return None if service == "gateway" else service_of(service).port
-
-
-@main.command()
-@data_option
-def migrate(data: Path | None) -> None:
-    """Bring every service's database to the schema of this version."""
-    from hometrip.app.logs import configure
-    from hometrip.app.migrate import migrate_all
-
-    settings = _settings(data=data)
-    configure(settings)
-    for line in _run(lambda: migrate_all(settings)):
-        click.echo(line)
-
-
-@main.command()
-@data_option
-def doctor(data: Path | None) -> None:
-    """Look at every engine: reachable, version, rights, schema; exit code 1 where something is wrong."""
-    from hometrip.app import doctor as looking
-    from hometrip.app.logs import configure
-
-    settings = _settings(data=data)
-    configure(msgspec.structs.replace(settings, log_level="error"))
-    found = _run(lambda: looking.examine(settings))
-    for name, finding in found:
-        click.echo(looking.line(name, finding))
-    sys.exit(not all(finding.fine for _, finding in found))
 
 
 @main.group()
@@ -202,7 +131,7 @@ def config() -> None:
 @data_option
 def config_check(data: Path | None) -> None:
     """Say what the settings are, or everything that is wrong with them."""
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     shown = {name: getattr(settings, name) for name in settings.__struct_fields__ if name != "own"}
     shown |= {
         f"{service}_{name}": value for service, own in settings.own.items() for name, value in own.items()
@@ -227,13 +156,13 @@ def import_homes(files: tuple[Path, ...], owner: str | None, shift_to_today: boo
     from hometrip.app.importing import find_files, import_publication
     from hometrip.app.logs import configure
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     configure(settings)
     try:
         publication = find_files(list(files))
     except ValueError as reason:
         raise click.UsageError(str(reason)) from reason
-    report = _run(
+    report = run(
         lambda: import_publication(settings, publication, owner=owner, shift_to_today=shift_to_today)
     )
     for line in report.lines():
@@ -248,7 +177,7 @@ def seed(data: Path | None) -> None:
     from hometrip.app.opening import open_house
     from hometrip.app.seed import seed as fill
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     configure(settings)
 
     async def work() -> bool:
@@ -257,7 +186,7 @@ def seed(data: Path | None) -> None:
             await opened.house.settle()
             return made
 
-    made = _run(work)
+    made = run(work)
     demo = settings.data / "demo.json"
     click.echo(
         f"The demo is in {settings.data}; its accounts are in {demo}." if made else "The demo is there."
@@ -271,9 +200,9 @@ def verify(data: Path | None) -> None:
     from hometrip.app.logs import configure
     from hometrip.app.verify import verify as check
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     configure(msgspec.structs.replace(settings, log_level="error"))
-    findings = _run(lambda: check(settings))
+    findings = run(lambda: check(settings))
     for finding in findings:
         click.echo(finding.line())
     sys.exit(any(finding.violations for finding in findings))
@@ -342,7 +271,7 @@ def _with_bus(data: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
     from hometrip.adapters.clock.system import SystemClock
     from hometrip.app.engines import bus, outside, parking_of
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     if not outside(settings, "bus") and not parking_of(settings).exists():
         raise click.ClickException(f"{settings.data} holds no marketplace")
 
@@ -355,7 +284,7 @@ def _with_bus(data: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
         finally:
             await opened.stop()
 
-    _run(with_bus)
+    run(with_bus)
 
 
 @main.group()
@@ -370,7 +299,7 @@ def keys_services(data: Path | None) -> None:
     from hometrip.app.credentials import publish
     from hometrip.app.split import GATEWAY
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     for path in publish(settings.data / "secrets", [*SERVICES, GATEWAY]):
         click.echo(f"wrote {path}")
 
@@ -383,14 +312,16 @@ def keys_rotate(data: Path | None) -> None:
     from hometrip.app.opening import open_house
     from hometrip.services.auth.actions import rotate_keys
 
-    settings = _settings(data=data)
+    settings = settings_of(data=data)
     configure(msgspec.structs.replace(settings, log_level="error"))
 
     async def work() -> str:
         async with open_house(settings, beside=True) as opened:
             return str(await rotate_keys(opened.house.rooms["auth"].deps))
 
-    click.echo(f"New tokens are signed with key {_run(work)}.")
+    click.echo(f"New tokens are signed with key {run(work)}.")
 
 
+main.add_command(migrate)
+main.add_command(doctor)
 logging.captureWarnings(True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hometrip.app.settings import ENGINES, Settings
+from hometrip.app.settings import ENGINES, BadSettings, Settings
 from hometrip.app.wiring import House
 from hometrip.kernel.errors import HomeTripError
 from hometrip.ports.engine import Finding
+from hometrip.ports.registry import Registry
 
 
 async def examine(settings: Settings) -> list[tuple[str, Finding]]:
@@ -20,7 +21,32 @@ async def examine(settings: Settings) -> list[tuple[str, Finding]]:
         await house.stop()
 
 
+# What `hometrip migrate` makes good, adapters advise so.
+_MENDED_BY_MIGRATE = "hometrip migrate"
+
+
+async def must_be_usable(settings: Settings, besides: Sequence[str] = ()) -> None:
+    """Before anything is started or written: `BadSettings` names all that is wrong with every engine and what
+    is wrong `besides`, but not what `hometrip migrate` makes good.
+    """
+    wrong = list(besides)
+    wrong += [
+        f"{name}: {_told(finding)}"
+        for name, finding in await examine(settings)
+        if not finding.fine and _MENDED_BY_MIGRATE not in finding.advice
+    ]
+    if wrong:
+        raise BadSettings(wrong)
+
+
+def _told(finding: Finding) -> str:
+    if finding.detail in finding.advice or not finding.advice:
+        return finding.advice or finding.detail
+    return f"{finding.detail}: {finding.advice}"
+
+
 def _parts(house: House) -> Mapping[str, Any]:
+    _ = house.shared[Registry]  # no service asks for it, and every process does
     parts = {"bus": house.bus} | house.shared.made()
     named = {name: part for name, part in parts.items() if name in ENGINES}
     return named | {f"{name} storage": room.storage for name, room in house.rooms.items() if room.storage}

@@ -6,32 +6,37 @@ from collections.abc import Iterable
 from typing import Any
 
 from hometrip.app.engines import storage
-from hometrip.app.rooms import deps_fields, service_of
-from hometrip.app.settings import SERVICES, Settings
+from hometrip.app.rooms import service_of
+from hometrip.app.settings import SERVICES, BadSettings, Settings, kept_in
 from hometrip.app.timekeeping import clock_of
 from hometrip.kernel.ids import ids
-from hometrip.ports.database import Database
-from hometrip.ports.documents import Documents
+from hometrip.ports.engine import Unfit
 
 
 async def migrate_all(settings: Settings) -> list[str]:
-    """The storages of all services, as the settings name their engines; what was done, a line each."""
+    """The storages of all services, as the settings name their engines; what was done, a line each.
+
+    `BadSettings` names every service whose storage cannot be made what it has to be.
+    """
     clock = clock_of(settings.data, sandbox=settings.sandbox)
     done: list[str] = []
+    wrong: list[str] = []
     for service in map(service_of, SERVICES):
-        wanted = deps_fields(service).values()
-        for port, kind in (("database", Database), ("documents", Documents)):
-            if kind in wanted:
-                opened = storage(settings, port, service, clock, ids(clock))
-                try:
-                    done += await migrate([opened])
-                finally:
-                    await opened.close()
+        try:
+            opened = storage(settings, kept_in(service.name), service, clock, ids(clock))
+            try:
+                done += await migrate([opened])
+            finally:
+                await opened.close()
+        except Unfit as unfit:
+            wrong.append(f"{service.name} storage: {unfit.detail}")
+    if wrong:
+        raise BadSettings(wrong)
     return done
 
 
 async def migrate(storages: Iterable[Any]) -> list[str]:
-    """Make databases and tables what the code needs, one storage after the other; what was done, a line each.
+    """Make databases and tables what the code needs, one storage after the other; what was done, in words.
 
     Nothing is said where nothing was missing, so a second run is harmless, also one beside the first. `Unfit`
     names the first that may not be done; what was done before it stays. A storage that needs no migration (it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import msgspec
@@ -32,6 +33,9 @@ class Blobs(Protocol):
 
     async def delete(self, key: str) -> None:
         """Nothing happens where there is none."""
+
+    def every_key(self) -> AsyncIterator[str]:
+        """Every key, in no order: for whoever carries all of them elsewhere."""
 
     def url(self, key: str) -> str:
         """Where a browser gets it: an absolute url or a path under this house (`/files/…`)."""

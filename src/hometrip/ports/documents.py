@@ -218,6 +218,9 @@ class DocumentTx(DocumentReader, EventTx, Protocol):
     async def insert_many(self, of: Collection[R], records: Sequence[R]) -> None:
         """All or none; `Duplicate` as with `insert`. Made for thousands."""
 
+    async def put_back(self, of: Collection[R], records: Sequence[R]) -> None:
+        """Like `insert_many`, with the versions that they have: for records of another storage."""
+
     async def replace(self, of: Collection[R], record: R) -> R:
         """Put `record` in the place of the stored one *of the same version*, and answer it with the next
         version.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from hometrip.kernel.errors import Unavailable
@@ -37,6 +38,10 @@ class FileBlobs:
 
     async def delete(self, key: str) -> None:
         await asyncio.to_thread(_delete, self._path(key))
+
+    async def every_key(self) -> AsyncIterator[str]:
+        for path in await asyncio.to_thread(lambda: list(self._folder.rglob(f"*{_MARK}"))):
+            yield path.relative_to(self._folder).as_posix().removesuffix(_MARK)
 
     def url(self, key: str) -> str:
         return f"/files/{safe_key(key)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +138,12 @@ class S3Blobs:
     async def delete(self, key: str) -> None:
         path = safe_key(key)
         await self._call(lambda: _delete(self._store, path))
+
+    async def every_key(self) -> AsyncIterator[str]:
+        pages: Iterator[Any] = iter(obstore.list(self._store))
+        while found := await self._call(lambda: next(pages, None)):
+            for one in found:
+                yield one["path"]
 
     def url(self, key: str) -> str:
         return f"/files/{safe_key(key)}"

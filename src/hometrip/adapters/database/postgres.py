@@ -22,6 +22,7 @@ from hometrip.adapters.postgres import (
     TABLE_NAMES,
     EventWork,
     Link,
+    PostgresLedger,
     PostgresOutbox,
     PostgresPool,
     create_tables,
@@ -150,7 +151,7 @@ class PostgresTx(EventWork):
         await self.link.execute("ROLLBACK TO write")
 
 
-class PostgresDatabase(PostgresOutbox[PostgresTx]):
+class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
     """A service's own relational database on a server; it keeps the promises of `ports.database.Database`.
 
     `scripts` is the folder of the service's migrations: `migrate` applies those that are missing, and `open`

@@ -16,7 +16,14 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
 
 from hometrip.adapters.database import schema
-from hometrip.adapters.sqlite import TABLE_NAMES, EventWork, SqliteFile, SqliteOutbox, create_tables
+from hometrip.adapters.sqlite import (
+    TABLE_NAMES,
+    EventWork,
+    SqliteFile,
+    SqliteLedger,
+    SqliteOutbox,
+    create_tables,
+)
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
 
@@ -123,7 +130,7 @@ class SqliteTx(SqliteReader, EventWork):
             self.link.execute("RELEASE rows")
 
 
-class SqliteDatabase(SqliteOutbox[SqliteTx]):
+class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
     """A service's own relational database in a file; it keeps the promises of `ports.database.Database`.
 
     `scripts` is the folder of the service's migrations: those that are missing are applied when the file is

@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from hometrip.adapters.documents import mongo_schema
 from hometrip.adapters.documents.mongo_events import EventWork
+from hometrip.adapters.documents.mongo_ledger import MongoLedger
 from hometrip.adapters.documents.mongo_link import Document, MongoLink, Session, refusal_of
 from hometrip.adapters.documents.mongo_outbox import BATCH, MongoOutbox, delete_some
 from hometrip.adapters.documents.mongo_reader import MongoReader, Shelves
@@ -69,7 +70,10 @@ class MongoDocumentTx(MongoReader, EventWork):
         return record
 
     async def insert_many(self, of: Collection[R], records: Sequence[R]) -> None:
-        await self._insert(self.shelves[of], [self.shelves[of].write(_first(record)) for record in records])
+        await self.put_back(of, [_first(record) for record in records])
+
+    async def put_back(self, of: Collection[R], records: Sequence[R]) -> None:
+        await self._insert(self.shelves[of], [self.shelves[of].write(record) for record in records])
 
     async def replace(self, of: Collection[R], record: R) -> R:
         stored = await self._stored(self.shelves[of], record.id)
@@ -191,7 +195,7 @@ class MongoDocumentTx(MongoReader, EventWork):
             await self.link[shelf.name].delete_many(ended, session=self.session)
 
 
-class MongoDocuments(MongoReader, MongoOutbox[MongoDocumentTx]):
+class MongoDocuments(MongoReader, MongoOutbox[MongoDocumentTx], MongoLedger):
     """A service's own document database on a server; it keeps the promises of `ports.documents.Documents`.
 
     - The url names the database: `mongodb://host:port/database?replicaSet=…`. The server must be a replica

@@ -194,7 +194,7 @@ class EventWork:
             await timers.delete_many({"_id": {"$in": withdrawn}}, session=self.session)
         if wanted := [timer for timer in self._timers.values() if timer is not None]:
             for timer in wanted:
-                timer["position"] = self._next_position()
+                timer["position"] = self.next_position()
             await timers.bulk_write(
                 [ReplaceOne({"_id": timer["_id"]}, timer, upsert=True) for timer in wanted],
                 session=self.session,
@@ -250,14 +250,14 @@ class EventWork:
         )
         return {
             "_id": str(one.event_id),
-            "position": self._next_position(),
+            "position": self.next_position(),
             "subject": one.subject,
             "sequence": sequence,
             "at": micros_of(one.at),
             "envelope": _encode(envelope).decode(),
         }
 
-    def _next_position(self) -> int:
+    def next_position(self) -> int:
         self._position += 1
         return self._position
 

@@ -20,6 +20,7 @@ from hometrip.adapters.postgres import (
     TABLE_NAMES,
     EventWork,
     Link,
+    PostgresLedger,
     PostgresOutbox,
     PostgresPool,
     create_tables,
@@ -73,8 +74,11 @@ class PostgresDocumentTx(PostgresReader, EventWork):
         return record
 
     async def insert_many(self, of: Collection[R], records: Sequence[R]) -> None:
+        await self.put_back(of, [_first(record) for record in records])
+
+    async def put_back(self, of: Collection[R], records: Sequence[R]) -> None:
         shelf = self.shelves[of]
-        rows = [shelf.row(_first(record)) for record in records]
+        rows = [shelf.row(record) for record in records]
         if rows:
             await self._write(
                 shelf,
@@ -188,7 +192,7 @@ class PostgresDocumentTx(PostgresReader, EventWork):
             raise _duplicate(reason) from reason
 
 
-class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx]):
+class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], PostgresLedger):
     """A service's own document database on a server; it keeps the promises of `ports.documents.Documents`.
 
     - `migrate` makes the database, the tables and the indexes. Indexes that are declared otherwise than

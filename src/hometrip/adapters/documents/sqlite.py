@@ -17,7 +17,7 @@ from hometrip.adapters.documents.fields import cursor_at
 from hometrip.adapters.documents.sql import Sql
 from hometrip.adapters.documents.sqlite_fields import order_by, stored_of
 from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf
-from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteOutbox, create_tables, fetch
+from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteLedger, SqliteOutbox, create_tables, fetch
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.ids import NewId
@@ -185,12 +185,15 @@ class SqliteDocumentTx(SqliteReader, EventWork):
         return record
 
     async def insert_many(self, of: Collection[R], records: Sequence[R]) -> None:
+        firsts = [r if r.version == 1 else msgspec.structs.replace(r, version=1) for r in records]
+        await self.put_back(of, firsts)
+
+    async def put_back(self, of: Collection[R], records: Sequence[R]) -> None:
         shelf = self.shelves[of]
-        firsts = (r if r.version == 1 else msgspec.structs.replace(r, version=1) for r in records)
         self._write(
             shelf,
             f"INSERT INTO {shelf.table} (id, version, revision, body) VALUES (?, ?, ?, ?)",
-            [self._row(shelf, record) for record in firsts],
+            [self._row(shelf, record) for record in records],
         )
 
     async def replace(self, of: Collection[R], record: R) -> R:
@@ -299,7 +302,7 @@ class SqliteDocumentTx(SqliteReader, EventWork):
                 self.link.execute("RELEASE rows")
 
 
-class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx]):
+class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger):
     """A service's own document database in a file; it keeps the promises of `ports.documents.Documents`.
 
     - Indexes that are declared otherwise than before are made anew, and those that are no longer declared are

@@ -5,11 +5,12 @@ it imports neither.
 
 - `PostgresPool` bounds and keeps the connections of one storage, and runs its blocks.
 - `PostgresOutbox` and `EventWork` keep outbox, inbox, timers and answers there, in the transaction of the
-  effect, over plain asyncpg connections.
+  effect, over plain asyncpg connections; `PostgresLedger` carries its rows into another storage.
 - `make_database`, `create_tables`, `examine` and `must_be_fit` are what `migrate`, `open` and `examine` of a
   storage are made of.
 """
 
+from hometrip.adapters.postgres.ledger import PostgresLedger
 from hometrip.adapters.postgres.outbox import PostgresOutbox
 from hometrip.adapters.postgres.pool import Link, PostgresPool, to_its_end
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, place_of, refusal_of
@@ -32,6 +33,7 @@ __all__ = [
     "TABLE_NAMES",
     "EventWork",
     "Link",
+    "PostgresLedger",
     "PostgresOutbox",
     "PostgresPool",
     "create_tables",

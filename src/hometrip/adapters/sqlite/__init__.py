@@ -6,11 +6,12 @@ and `documents` import it, and it imports neither.
 - `SqliteFile` is a file with one writer and readers beside it; it makes many transactions durable by one
   commit.
 - `SqliteOutbox` and `EventWork` keep outbox, inbox, timers and answers in that file, in the transaction of
-  the effect.
+  the effect; `SqliteLedger` carries its rows into another storage.
 """
 
 from hometrip.adapters.sqlite.events import TABLE_NAMES, EventWork, SqliteOutbox, create_tables
 from hometrip.adapters.sqlite.file import SqliteFile
+from hometrip.adapters.sqlite.ledger import SqliteLedger
 from hometrip.adapters.sqlite.links import fetch
 
-__all__ = ["TABLE_NAMES", "EventWork", "SqliteFile", "SqliteOutbox", "create_tables", "fetch"]
+__all__ = ["TABLE_NAMES", "EventWork", "SqliteFile", "SqliteLedger", "SqliteOutbox", "create_tables", "fetch"]

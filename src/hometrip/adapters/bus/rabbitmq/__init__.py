@@ -220,6 +220,16 @@ class RabbitBus:
             seen = [await look.queue_declare(queue, passive=True) for queue in queues]
         return not any(queue.message_count for queue in seen)
 
+    async def left(self) -> tuple[int, int]:
+        """How many events wait in the queues of all services, and how many listeners of any process do."""
+        with broker_trouble("looking at the queues"):
+            connection = await self._publisher.link.connection()
+            async with connection.channel(publisher_confirms=False) as channel:
+                look = await channel.get_underlay_channel()
+                names = [topology.queue(each, part) for each in self._heard for part in range(topology.PARTS)]
+                seen = [await look.queue_declare(name, passive=True) for name in names]
+        return sum(one.message_count or 0 for one in seen), sum(one.consumer_count or 0 for one in seen)
+
     async def idle(self) -> None:
         while not await self.quiet():  # noqa: ASYNC110 - the broker is asked, and does not tell
             await asyncio.sleep(IDLE_SECONDS)
