@@ -253,11 +253,13 @@ class SearchCard(Answer):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A home that can be booked for the stay asked for, and its total: the same that its quote would have."""
+    """A home that can be booked for the stay asked for, and its total: the same that its quote would have.
+    `was` is what `nightly` usually is, only where it is clearly less now."""
 
     listing_id: UUID
     total: Money
     nightly: Money
+    was: Money | None = None
 
 
 class ListingQuestions(Protocol):

@@ -36,6 +36,7 @@ from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.ical_events import Busy
 from hometrip.services.listing.rules.report import ImportReport
 from hometrip.services.listing.rules.taxes import TaxRule
+from hometrip.services.listing.rules.was import Asked, asking_of, noted
 
 PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
@@ -132,6 +133,7 @@ CALENDARS: Collection[Calendar] = Collection("calendars", Calendar)
 BLOCKS: Collection[Block] = Collection(
     "blocks", Block, indexes=(Index("of_listing", ("listing_id", "check_in")),)
 )
+ASKED: Collection[Asked] = Collection("asked_prices", Asked)
 EDITS: Collection[Edit] = Collection("edits", Edit)
 IMPORTS: Collection[Import] = Collection("imports", Import)
 IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
@@ -143,7 +145,7 @@ TAX_RULES: Collection[TaxRule] = Collection(
 FEEDS: Collection[Feed] = Collection(
     "feeds", Feed, indexes=(Index("of_address", ("listing_id", "url"), unique=True),)
 )
-COLLECTIONS = (HOMES, CALENDARS, BLOCKS, EDITS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
+COLLECTIONS = (HOMES, CALENDARS, ASKED, BLOCKS, EDITS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
 MOST_TAXES = 1_000
 
 
@@ -200,6 +202,26 @@ async def _say(tx: DocumentTx, of: Home, days: Calendar, says: Sequence[type[Lis
     kinds: tuple[type[ListingEvent], ...] = (*says, ListingUpdated)
     for kind in kinds:
         await tx.emit(kind(listing_id=of.id, host_id=of.host_id, revision=days.revision))
+
+
+async def note_asked(tx: DocumentTx, listing_id: UUID, at: datetime) -> None:
+    """Remember what the home asks for its nights from now on, after its price or state was changed."""
+    kept, days = await home(tx, listing_id), await calendar(tx, listing_id)
+    asked = await tx.get(ASKED, listing_id)
+    changed = noted(asked or Asked(id=listing_id, changes=[]), asking_of(kept, days), at)
+    if changed is None:
+        return
+    await tx.upsert(ASKED, changed)
+    if asked is not None:
+        await tx.change(CALENDARS, listing_id, Change(set={"repriced_at": at}))
+
+
+async def asked_lately(
+    reader: DocumentReader, calendars: Sequence[Calendar], since: datetime
+) -> dict[UUID, Asked]:
+    """What was asked by those homes whose price has changed since then; all others ask what they asked."""
+    ids = [days.id for days in calendars if days.repriced_at is not None and days.repriced_at > since]
+    return {asked.id: asked for asked in await reader.get_many(ASKED, ids)} if ids else {}
 
 
 async def of_host(reader: DocumentReader, host_id: UUID, limit: int, cursor: str | None) -> Page[Home]:

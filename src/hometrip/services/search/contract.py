@@ -40,7 +40,8 @@ class Explained(Answer):
 
 class Hit(Answer):
     """A home that was found. Of the stay, when dates were asked: its dates, its nights, and its total, which
-    is the same that its quote has; `nightly` is then the mean of its nights.
+    is the same that its quote has; `nightly` is then the mean of its nights, and `was` what that usually is,
+    only where it is clearly less now.
     """
 
     id: UUID
@@ -63,6 +64,7 @@ class Hit(Answer):
     check_out: date | None = None
     nights: int | None = None
     total: Money | None = None
+    was: Money | None = None
     explain: Explained | None = None
 
 

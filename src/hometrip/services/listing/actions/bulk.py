@@ -215,6 +215,8 @@ async def _made(deps: Deps, tx: DocumentTx, edit: Edit) -> EditMade:
         changed = edited_days(days, edit.asked, nights, plan)
         if changed != days:
             await store.keep_calendar(tx, home, changed)
+        if edit.asked.price is not msgspec.UNSET:
+            await store.note_asked(tx, home.id, deps.clock.now())
         made.append(told(nights, days, changed))
     for at in range(0, len(released), 500):
         await tx.delete_where(store.BLOCKS, one_of("id", released[at : at + 500]))

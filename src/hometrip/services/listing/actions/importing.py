@@ -161,6 +161,7 @@ async def _keep_homes(run: Run, fresh: dict[str, SourceHome]) -> None:
         for changed in written:
             if changed.source in known:
                 await store.keep_home(tx, changed)
+                await tx.delete(store.ASKED, changed.id)  # another hand has written prices: nothing is known
                 run.count("homes_changed")
             else:
                 await store.add_home(tx, changed)
@@ -264,6 +265,7 @@ async def _keep_days(tx: DocumentTx, each: _Days) -> None:
         await tx.replace(store.HOMES, each.home)
     says = (ListingPublished,) if each.home.status != each.old_home.status else ()
     await store.keep_calendar(tx, each.home, each.days, *says)
+    await tx.delete(store.ASKED, each.home.id)
 
 
 # publishing

@@ -15,6 +15,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, as_shown, must_be_version, own_home, seen_home
 from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.files import drop_files, keys_of
+from hometrip.services.listing.actions.quoting import usual_night
 from hometrip.services.listing.contract import (
     ListingCreated,
     ListingDeleted,
@@ -110,6 +111,7 @@ async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
         if home.status != PUBLISHED:
             home = msgspec.structs.replace(home, status=PUBLISHED, updated_at=deps.clock.now())
             home = await store.keep_home(tx, home, ListingPublished)
+            await store.note_asked(tx, listing_id, deps.clock.now())
     return as_shown(deps, home)
 
 
@@ -144,6 +146,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
             must_be_complete(home)
         home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
         home = await store.keep_home(tx, home, says)
+        await store.note_asked(tx, listing_id, deps.clock.now())
     return as_shown(deps, home)
 
 
@@ -158,6 +161,7 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         days = await store.calendar(tx, listing_id)
         await tx.delete(store.HOMES, listing_id)
         await tx.delete(store.CALENDARS, listing_id)
+        await tx.delete(store.ASKED, listing_id)
         await tx.delete_where(store.BLOCKS, eq("listing_id", listing_id))
         await drop_feeds(tx, days.id, days.feeds)
         await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
@@ -167,7 +171,7 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
-    return as_shown(deps, home, exact=exact)
+    return msgspec.structs.replace(as_shown(deps, home, exact=exact), was=await usual_night(deps, home))
 
 
 async def mine(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Listing]:

@@ -40,4 +40,5 @@ async def set_prices(
         if new_days != days or bare != home.pricing:
             changed = msgspec.structs.replace(home, pricing=bare, updated_at=deps.clock.now())
             home = await store.keep_home(tx, changed)
+            await store.note_asked(tx, listing_id, deps.clock.now())
     return pricing_shown(pricing, home.guests)

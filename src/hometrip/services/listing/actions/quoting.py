@@ -11,7 +11,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, Unavailable
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, half_up
 from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
@@ -43,8 +43,11 @@ from hometrip.services.listing.rules.instant import books_instantly
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.taxes import Taxes
+from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
 
 _REMEMBERED = 4_096
+# After so long a price that has changed is the usual one.
+REMEMBERED = timedelta(days=DAYS + 3)
 
 
 class Ready(NamedTuple):
@@ -104,7 +107,31 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
     )
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, caller.account_id)
-    return _quote(deps, home, at.prices, asked)[0]
+    was = await _usual(deps, [(home, days)], stay, asked.now)
+    return _quote(deps, home, at.prices, asked, was.get(home.id))[0]
+
+
+async def _usual(
+    deps: Deps, homes: list[tuple[Home, Calendar]], stay: Stay, now: datetime
+) -> dict[UUID, int]:
+    """What the nights of the stay usually cost, at those of the homes where that may be said."""
+    lately = await store.asked_lately(deps.docs, [days for _, days in homes], now - REMEMBERED)
+    found = {
+        home.id: was_for_stay(lately[home.id], home, days, stay, now)
+        for home, days in homes
+        if home.id in lately
+    }
+    return {listing_id: was for listing_id, was in found.items() if was is not None}
+
+
+async def usual_night(deps: Deps, home: Home) -> Money | None:
+    """What a night without dates usually costs there, where that may be said."""
+    days, now = await store.calendar(deps.docs, home.id), deps.clock.now()
+    lately = await store.asked_lately(deps.docs, [days], now - REMEMBERED)
+    if home.pricing is None or home.id not in lately:
+        return None
+    was = was_for_base(lately[home.id], home, days, now)
+    return None if was is None else Money(was, home.pricing.currency)
 
 
 def _stay(wish: Wish) -> Stay:
@@ -167,7 +194,9 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
     return StayRefused(rule=refused.rule, value=refused.value, **facts)
 
 
-def _quote(deps: Deps, home: Home, prices: Prices, asked: Asked) -> tuple[Quote, Bill]:
+def _quote(
+    deps: Deps, home: Home, prices: Prices, asked: Asked, was: int | None = None
+) -> tuple[Quote, Bill]:
     wish, stay = asked.wish, asked.stay
     made = bill(
         prices,
@@ -181,7 +210,7 @@ def _quote(deps: Deps, home: Home, prices: Prices, asked: Asked) -> tuple[Quote,
         exempt=asked.exempt,
     )
     until = (asked.now + deps.settings.quote_minutes * MINUTE).replace(microsecond=0)
-    lines = quote_lines(made)
+    lines = quote_lines(made, was)
     quoted = Quote(
         id=sealed(_promise(deps.new_id(), home, asked, made, until), deps.secrets.secret("quotes")),
         listing_id=home.id,
@@ -238,7 +267,8 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     )
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
-    quoted, made = _quote(deps, home, at.prices, asked)
+    was = await _usual(deps, [(home, days)], stay, asked.now)
+    quoted, made = _quote(deps, home, at.prices, asked, was.get(home.id))
     if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
@@ -288,13 +318,17 @@ async def offers(
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
     fees, taxes = deps.fees, await taxes_now(deps)
     made: list[Offer] = []
-    for home, days in await store.homes_and_days(deps.docs, listing_ids):
+    found = await store.homes_and_days(deps.docs, listing_ids)
+    usual = await _usual(deps, found, stay, now)
+    for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
             continue
         at = ready(home, days)
         if refusal(at.openings, stay, now, guests=guests, pets=pets) is None:
             price = bill(at.prices, stay, now, fees, guests=guests, pets=pets, taxes=taxes)
-            made.append(Offer(home.id, Money(price.total, price.currency), price.mean_night))
+            was = usual.get(home.id)
+            usually = None if was is None else Money(half_up(was, stay.nights), price.currency)
+            made.append(Offer(home.id, Money(price.total, price.currency), price.mean_night, usually))
     return made
 
 

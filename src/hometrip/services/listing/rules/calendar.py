@@ -52,7 +52,7 @@ class Calendar(Record):
 
     `prices` (minor units) and `min_nights` have an entry for each day from `starts` on; 0 means that the day
     has none of its own. `revision` rises with every change of home, price or calendar. `feeds` are the
-    imported calendars.
+    imported calendars. `repriced_at` is when nights were last asked for another price than before.
     """
 
     revision: int = 1
@@ -62,6 +62,7 @@ class Calendar(Record):
     spans: list[Span] = []
     released: list[Released] = []
     feeds: list[UUID] = []
+    repriced_at: datetime | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

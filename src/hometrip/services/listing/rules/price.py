@@ -238,8 +238,8 @@ def _coupon(coupon: CouponTerms, subtotal: int, currency: str) -> int:
     return min(off, subtotal)
 
 
-def quote_lines(made: Bill) -> list[QuoteLine]:
-    """The lines as people read them."""
+def quote_lines(made: Bill, was: int | None = None) -> list[QuoteLine]:
+    """The lines as people read them; `was` is what the nights usually cost, where that may be said."""
     return [
         QuoteLine(
             kind=line.kind,
@@ -249,6 +249,7 @@ def quote_lines(made: Bill) -> list[QuoteLine]:
             unit=None if line.unit is None else Money(line.unit, made.currency),
             area=line.tax.area.name if line.tax else None,
             on=line.on,
+            was=Money(was, made.currency) if was is not None and line.kind == "nights" else None,
         )
         for line in made.lines
     ]

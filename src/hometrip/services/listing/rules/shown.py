@@ -68,7 +68,8 @@ class PhotoShown(Answer):
 
 
 class Listing(Answer):
-    """A home. `exact` tells whether address and location are the real ones or those shown to strangers."""
+    """A home. `exact` tells whether address and location are the real ones or those shown to strangers; `was`
+    is what `nightly` usually was, only where it is clearly less now."""
 
     id: UUID
     host_id: UUID
@@ -101,6 +102,7 @@ class Listing(Answer):
     updated_at: datetime
     rating: float | None = None
     nightly: Money | None = None
+    was: Money | None = None
 
 
 class SeasonShown(Answer):

@@ -156,6 +156,7 @@ def _offered(found: Found, offer: Offer) -> Hit:
     return msgspec.structs.replace(
         found.hit,
         nightly=offer.nightly,
+        was=offer.was,
         check_in=found.stay.check_in,
         check_out=found.stay.check_out,
         nights=found.stay.nights,
