@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ async def examine(settings: Settings) -> list[tuple[str, Finding]]:
     """Every engine of the house with each thing found; nothing is started and nothing is changed."""
     house = House(settings)
     try:
-        return [(name, finding) for name, part in _parts(house).items() for finding in await _look(part)]
+        parts = _parts(house)
+        looked = await asyncio.gather(*map(_look, parts.values()))  # several may have to be waited for
+        return [(name, each) for name, found in zip(parts, looked, strict=True) for each in found]
     finally:
         await house.stop()
 

@@ -17,7 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 from hometrip.app.credentials import publish
-from hometrip.app.settings import SERVICES, Settings
+from hometrip.app.opening import lock_of
+from hometrip.app.settings import SERVICES, BadSettings, Settings
 
 log = logging.getLogger("hometrip.split")
 
@@ -205,9 +206,12 @@ class Split:
 
 async def run(settings: Settings, copies: Mapping[str, int]) -> None:
     """`hometrip up --split`: all services and the gateway."""
-    where = places(settings, copies)
-    publish(settings.data / "secrets", {place.service for place in where})
-    await _keep(Split(settings, where, os.environ), f"HomeTrip is ready at {settings.url}")
+    with lock_of(settings) as mine:  # others that open this folder know that its house is running
+        if not mine:
+            raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
+        where = places(settings, copies)
+        publish(settings.data / "secrets", {place.service for place in where})
+        await _keep(Split(settings, where, os.environ), f"HomeTrip is ready at {settings.url}")
 
 
 async def run_workers(settings: Settings, service: str, workers: int) -> None:
