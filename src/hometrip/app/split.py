@@ -10,8 +10,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import cycle
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -154,7 +155,7 @@ class Split:
     """All processes of the house. `start`, `replace_all` for a rolling restart, `stop`."""
 
     def __init__(self, settings: Settings, where: list[Place], environment: Mapping[str, str]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._environment = dict(environment) | {"HOMETRIP_SANDBOX": "on" if settings.sandbox else "off"}
         self._fixed = settings.registry_url.startswith("static:")
         if self._fixed and any(place.service == GATEWAY for place in where):
@@ -163,7 +164,7 @@ class Split:
         self.children = [self._child(place) for place in where]
 
     def _child(self, place: Place) -> Child:
-        return Child(place, self._settings, self._environment, next(self._colours))
+        return Child(place, self.settings, self._environment, next(self._colours))
 
     async def start(self) -> None:
         """Returns when every process is ready; `TimeoutError` names those that are not after a while."""
@@ -182,7 +183,7 @@ class Split:
     async def replace_all(self) -> None:
         """One process after the other: its successor is ready before it is told to go."""
         for child in [child for child in self.children if child.place.service != GATEWAY]:
-            port = child.place.port if self._fixed else free_ports(self._settings.host, 1)[0]
+            port = child.place.port if self._fixed else free_ports(self.settings.host, 1)[0]
             if self._fixed:  # nobody can be told of another port
                 await child.stop(STOP_SECONDS)
             successor = self._child(msgspec.structs.replace(child.place, port=port))
@@ -211,7 +212,17 @@ async def run(settings: Settings, copies: Mapping[str, int]) -> None:
             raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
         where = places(settings, copies)
         publish(settings.data / "secrets", {place.service for place in where})
-        await _keep(Split(settings, where, os.environ), f"HomeTrip is ready at {settings.url}")
+        beside = _finish_demo if settings.demo else None
+        await _keep(Split(settings, where, os.environ), f"HomeTrip is ready at {settings.url}", beside)
+
+
+async def _finish_demo(settings: Settings) -> None:
+    """The demo's pictures take minutes: nobody waits for them, and a next start goes on with them."""
+    from hometrip.app.opening import open_house
+    from hometrip.app.seed import seed  # knows several services, which a process of one need not load
+
+    async with open_house(settings, beside=True) as opened:
+        await seed(opened.house, wait_for_pictures=True)
 
 
 async def run_workers(settings: Settings, service: str, workers: int) -> None:
@@ -221,12 +232,17 @@ async def run_workers(settings: Settings, service: str, workers: int) -> None:
     await _keep(Split(settings, where, os.environ), f"{workers} processes of {service} are ready")
 
 
-async def _keep(split: Split, ready: str) -> None:
-    """Until SIGTERM or SIGINT; SIGHUP replaces every process, one after the other."""
+async def _keep(
+    split: Split, ready: str, beside: Callable[[Settings], Coroutine[Any, Any, None]] | None = None
+) -> None:
+    """Until SIGTERM or SIGINT; SIGHUP replaces every process, one after the other. Once all are ready,
+    `beside` is done as well.
+    """
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     replacing: list[asyncio.Task[None]] = []
+    more: asyncio.Task[None] | None = None
     loop.add_signal_handler(signal.SIGHUP, lambda: replacing.append(asyncio.create_task(split.replace_all())))
     try:
         starting = asyncio.create_task(split.start())
@@ -235,9 +251,16 @@ async def _keep(split: Split, ready: str) -> None:
         if starting.done():
             await starting
             print(ready, flush=True)
+            if beside:
+                more = asyncio.create_task(beside(split.settings), name="beside")
             await stop
         starting.cancel()
     finally:
         for task in replacing:
             task.cancel()
+        if more:
+            more.cancel()
+            for failure in await asyncio.gather(more, return_exceptions=True):
+                if isinstance(failure, Exception):
+                    log.error("the demo was not finished", exc_info=failure)
         await split.stop()
