@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -100,16 +101,11 @@ def test_a_folder_without_a_marketplace_is_not_moved(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def poor() -> dict[str, str]:
+async def poor() -> AsyncIterator[dict[str, str]]:
     """Accounts that may sign in to PostgreSQL and RabbitMQ, and nothing else."""
     name = f"poor_{uuid4().hex[:8]}"
-    link = await asyncpg.connect(url_of("postgres").rpartition("/")[0] + "/postgres")
-    try:
-        await link.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'word'")
-    finally:
-        await link.close()
-    at = url_of("postgres").rpartition("@")[2].partition("/")[0]
     broker = settings_of("rabbitmq")["HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"]
+    await on_server(f"CREATE ROLE {name} LOGIN PASSWORD 'word'")
     async with httpx2.AsyncClient(base_url=broker) as client:
         for path, body in (
             (f"/api/vhosts/{name}", {}),
@@ -117,12 +113,25 @@ async def poor() -> dict[str, str]:
             (f"/api/permissions/{name}/{name}", {"configure": "^$", "write": ".*", "read": ".*"}),
         ):
             (await client.put(path, json=body)).raise_for_status()
-    where = url_of("rabbitmq").rpartition("@")[2].partition("/")[0]
-    return {
-        "HOMETRIP_DATABASE_URL": f"postgresql://{name}:word@{at}/{name}",
-        "HOMETRIP_BUS_URL": f"amqp://{name}:word@{where}/{name}",
-        "HOMETRIP_CACHE_URL": nowhere()["HOMETRIP_CACHE_URL"],
-    }
+        there = {
+            engine: url_of(engine).rpartition("@")[2].partition("/")[0] for engine in ("postgres", "rabbitmq")
+        }
+        yield {
+            "HOMETRIP_DATABASE_URL": f"postgresql://{name}:word@{there['postgres']}/{name}",
+            "HOMETRIP_BUS_URL": f"amqp://{name}:word@{there['rabbitmq']}/{name}",
+            "HOMETRIP_CACHE_URL": nowhere()["HOMETRIP_CACHE_URL"],
+        }
+        for path in (f"/api/vhosts/{name}", f"/api/users/{name}"):
+            (await client.delete(path)).raise_for_status()
+    await on_server(f"DROP ROLE {name}")
+
+
+async def on_server(statement: str, database: str = "postgres") -> None:
+    link = await asyncpg.connect(f"{url_of('postgres').rpartition('/')[0]}/{database}")
+    try:
+        await link.execute(statement)
+    finally:
+        await link.close()
 
 
 def test_rights_that_are_missing_are_named_with_what_to_do(tmp_path: Path, poor: dict[str, str]) -> None:
@@ -138,21 +147,17 @@ def test_rights_that_are_missing_are_named_with_what_to_do(tmp_path: Path, poor:
     assert "word@" not in said
 
 
-async def put_ahead(database: str) -> None:
-    link = await asyncpg.connect(database)
-    await link.execute("UPDATE alembic_version SET version_num = '9999'")
-    await link.close()
-
-
 def test_a_schema_ahead_of_the_code_is_named_for_every_service(tmp_path: Path) -> None:
     name = f"ahead_{uuid4().hex[:8]}"
     url = url_of("postgres").rpartition("/")[0]
     given = {"HOMETRIP_DATABASE_URL": f"{url}/{name}"}
     assert hometrip("migrate", "--data", tmp_path / "data", **given).returncode == 0
     for service in ("auth", "payment"):
-        asyncio.run(put_ahead(f"{url}/{name}_{service}"))
+        asyncio.run(on_server("UPDATE alembic_version SET version_num = '9999'", f"{name}_{service}"))
     said = refused(hometrip("up", "--split", "--data", tmp_path / "data", "--port", free_port(), **given))
     for service in ("auth", "payment"):
         assert f"{name}_{service} has schema 9999" in said
     assert "use the newer version" in said
     assert "HOMETRIP_BUS_URL" in said
+    for service in ("auth", "booking", "payment"):
+        asyncio.run(on_server(f"DROP DATABASE {name}_{service} WITH (FORCE)"))
