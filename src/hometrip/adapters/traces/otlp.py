@@ -132,7 +132,8 @@ class OtlpTraces:
 
     async def _send(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        # Looked at as well as cancelled: a client's time-out may swallow what comes in the same moment.
+        while not self._closed:
             await self._some.wait()
             if len(self._waiting) < BATCH:
                 await self._pause(GATHER_SECONDS)
