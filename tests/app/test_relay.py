@@ -120,6 +120,32 @@ async def test_what_is_said_while_a_lane_is_given_back_is_neither_lost_nor_overt
     assert [number for number in await scene.all_sent() if number != 100] == [1, 2, 3]
 
 
+async def test_what_is_given_back_and_claimed_again_at_once_is_sent_in_the_end(scene: Scene) -> None:
+    real, claims = scene.storage._behind, 0
+
+    class Slow:
+        """Answers a release only when the relay has claimed once more, as a busy storage may."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        async def claim(self, limit: int) -> list[Envelope]:
+            nonlocal claims
+            found: list[Envelope] = await real.claim(limit)
+            claims += 1
+            return found
+
+        async def release(self, released: list[UUID]) -> None:
+            await real.release(released)
+            before = claims
+            await until(lambda: claims > before + 1)
+
+    scene.storage._behind = Slow()
+    scene.bus.fails["publish"] = 2
+    await scene.say(A, *range(10))
+    assert await scene.all_sent() == list(range(10))
+
+
 @pytest.mark.parametrize("trouble", ["claim", "sent", "release", "fire_due", "next_due", "wait_for_unsent"])
 async def test_a_storage_that_is_away_for_a_moment_does_not_end_the_relay(scene: Scene, trouble: str) -> None:
     if trouble == "release":

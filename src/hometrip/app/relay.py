@@ -19,6 +19,7 @@ log = logging.getLogger("hometrip.relay")
 BATCH = 256
 IN_FLIGHT = 2_000
 GATHER_SECONDS = 0.005
+AGAIN_SECONDS = 0.2
 
 
 class Relay:
@@ -85,28 +86,39 @@ class Relay:
     async def _publish(self, subject: str, lane: deque[Envelope]) -> None:
         try:
             while lane:
-                await self._bus.publish(lane[0])
+                try:
+                    await self._bus.publish(lane[0])
+                except Exception as error:
+                    log.warning("event not published", extra={"subject": subject}, exc_info=error)
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    await self._give_back(lane)
+                    continue
                 metrics.count_published(lane[0].name)
                 self._published.append(lane.popleft().id)
                 self._some_published.set()
                 self._in_flight -= 1
-        except Exception as error:
-            # The bus did not take it: all of the lane is claimed again later, in order.
-            log.warning("event not published", extra={"subject": subject}, exc_info=error)
-            await asyncio.sleep(0.2)
-            await self._release(lane)
         finally:
             self._lanes.pop(subject, None)
             self._in_flight -= len(lane)
 
-    async def _release(self, lane: deque[Envelope]) -> None:
-        """Also what joins the lane meanwhile: it must not be sent before those that it stood behind."""
-        while lane:
-            released = [envelope.id for envelope in lane]
-            if await self._steadily(self._storage.release(released)):
+    async def _give_back(self, lane: deque[Envelope]) -> None:
+        """The bus did not take the first: whoever claims them next may send them, in order.
+
+        What joins the lane meanwhile goes back too, where it stood behind those: it must not be sent before
+        them. It may also be they themselves, claimed again by us; then the lane goes on with them: to give
+        them back once more could go on without end.
+        """
+        lowest: int | None = None
+        while lane and (lowest is None or min(envelope.sequence for envelope in lane) > lowest):
+            released = list(lane)
+            if await self._steadily(self._storage.release([envelope.id for envelope in released])):
+                lowest = min(envelope.sequence for envelope in released) if lowest is None else lowest
                 for _ in released:
                     lane.popleft()
                     self._in_flight -= 1
+        in_order = sorted(lane, key=lambda envelope: envelope.sequence)
+        lane.clear()
+        lane.extend(in_order)
 
     async def _mark(self) -> None:
         """Many are marked in one write: to repeat one after a crash is harmless."""
