@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from benchmarks.processes import ROOT, Failed, Served, free_port, serving
 
 EXPRESS = Path(__file__).parent / "rivals" / "express"
 ENGINES = ROOT / "scripts" / "engines"
+SET = f"bench-{os.getpid()}"
 SECRET = "a secret that all copies of the rival share"
 NGINX = """
 worker_processes 1;
@@ -69,7 +71,7 @@ def program(name: str) -> str:
 @contextlib.contextmanager
 def engines(*names: str) -> Iterator[dict[str, str]]:
     """Real engines that nobody else uses, and the settings that use them; gone after the block."""
-    of_this_run = ["--set", f"bench-{os.getpid()}"]
+    of_this_run = ["--set", SET]
     say(f"starting {', '.join(names)}")
     try:
         done = subprocess.run(
@@ -80,6 +82,12 @@ def engines(*names: str) -> Iterator[dict[str, str]]:
         yield dict(line.split("=", 1) for line in done.stdout.splitlines())
     finally:
         subprocess.run([ENGINES, "stop", "--forget", *of_this_run], capture_output=True, check=False)
+
+
+def engine_pids() -> list[int]:
+    """The processes of this run's engines."""
+    done = subprocess.run([ENGINES, "status", "--set", SET], capture_output=True, text=True, check=False)
+    return [int(number) for number in re.findall(r"runs as process (\d+)", done.stdout)]
 
 
 def express_installed() -> None:

@@ -70,7 +70,7 @@ async def serving(
     begun = time.monotonic()
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=out, stderr=out, cwd=ROOT, env=_environment() | (settings or {})
+            *command, stdout=out, stderr=out, cwd=ROOT, env=_environment() | dict(settings or {})
         )
     try:
         if not await _answers(process, port, path):
@@ -166,15 +166,16 @@ async def raw_sqlite(folder: Path, seconds: float, group: int) -> dict[str, Any]
     return found
 
 
-async def verify(data: Path) -> tuple[bool, str]:
+async def verify(data: Path, settings: Mapping[str, str] | None = None) -> tuple[bool, str]:
     """`hometrip verify`: whether every invariant holds, and its lines."""
-    code, said = await output(str(HOMETRIP), "verify", "--data", str(data))
+    code, said = await output(str(HOMETRIP), "verify", "--data", str(data), settings=settings)
     return code == 0, said.decode() or f"nothing; it ended with exit code {code}"
 
 
-async def output(*command: str) -> tuple[int, bytes]:
+async def output(*command: str, settings: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """What a command prints, and its exit code."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=_environment()
+        *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=_environment() | dict(settings or {})
     )
     said, _ = await process.communicate()
     assert process.returncode is not None

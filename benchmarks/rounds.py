@@ -24,10 +24,13 @@ RESULTS = Path(__file__).parent / "results"
 Load = Callable[[int], Awaitable[dict[str, Any]]]
 
 
-def options(description: str) -> argparse.ArgumentParser:
+def options(description: str, seconds: float | None = 5.0) -> argparse.ArgumentParser:
+    """Without `seconds`, the loads of this benchmark are counted and not timed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=5, help="of all sides in turn [5]")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load in a round [5]")
+    if seconds:
+        told = f"of each load in a round [{seconds:g}]"
+        parser.add_argument("--seconds", type=float, default=seconds, help=told)
     parser.add_argument("--seed", type=int, default=1, help="the same seed sends the same requests [1]")
     return parser
 
@@ -39,8 +42,9 @@ async def in_turns(what: str, sides: Mapping[str, Load], rounds: int) -> dict[st
         for name, load in sides.items():
             found = await load(turn)
             told[name].append(found)
-            errors = sum(found.get("errors", {}).values())
-            said = f"{found['rate']:,.0f} a second{f', {errors} errors' if errors else ''}"
+            said = (
+                f"{found['rate']:,.0f} a second{f'; errors: {wrong}' if (wrong := found['errors']) else ''}"
+            )
             say(f"{what}, round {turn + 1}, {name}: {said}")
     return told
 
@@ -55,11 +59,9 @@ def compared(told: Mapping[str, Sequence[Mapping[str, Any]]], latency: bool = Tr
 def _row(name: str, rounds: Sequence[Mapping[str, Any]], latency: bool) -> list[str]:
     row = [name, shown([found["rate"] for found in rounds], 0)]
     if latency:
-        shares = [
-            [found["latency_ms"].get(share, float("nan")) for found in rounds]
-            for share in ("p50", "p99", "p999")
-        ]
-        row += [shown(values, 2) for values in shares]
+        for share in ("p50", "p99", "p999"):
+            known = [found["latency_ms"][share] for found in rounds if found["latency_ms"]]
+            row.append(shown(known, 2) if known else "")
     for cpu in ("server_cpu_per_1000", "generator_cpu_per_1000"):
         known = [found[cpu] for found in rounds if cpu in found]
         row.append(shown(known, 3) if known else "")
@@ -115,7 +117,8 @@ def record(
             sys.exit(f"Worthless: {reason}")
         except KeyboardInterrupt:
             sys.exit(130)
-    asked = f"{given.rounds} rounds of {given.seconds:g} s a load; median, and (least to most)."
+    timed = f" of {given.seconds:g} s a load" if "seconds" in given else ""
+    asked = f"{given.rounds} rounds{timed}; median, and (least to most)."
     text = "\n\n".join([f"# {title}, {today}", report.machine_line(described), asked, text]) + "\n"
     print(text)
     RESULTS.mkdir(exist_ok=True)
