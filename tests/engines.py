@@ -73,13 +73,13 @@ class Engines:
         return _script(command, *names, *self._which)
 
 
-_shared = Engines()
-url_of = _shared.url_of
-settings_of = _shared.settings_of
-start = _shared.start
-kill = _shared.kill
-stop = _shared.stop
-restart = _shared.restart
+shared = Engines()
+url_of = shared.url_of
+settings_of = shared.settings_of
+start = shared.start
+kill = shared.kill
+stop = shared.stop
+restart = shared.restart
 
 
 @contextmanager

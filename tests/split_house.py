@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from engines import settings_of, url_of
+from engines import Engines, shared
 from harness import Person, TestHouse
 from hometrip.app.opening import Open
 from hometrip.app.settings import Settings, load
@@ -31,17 +31,17 @@ MANAGEMENT = "HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"
 _numbers = count(1)
 
 
-def engines(name: str, documents: str) -> dict[str, str]:
+def engines(name: str, documents: str, of: Engines = shared) -> dict[str, str]:
     """The settings of a house on real engines, in a name space of its own in each of them."""
-    database = url_of("postgres")
-    kept = database if documents == "postgres" else url_of("mongo")
+    database = of.url_of("postgres")
+    kept = database if documents == "postgres" else of.url_of("mongo")
     return {
         "HOMETRIP_DATABASE_URL": _in(database, name),
         "HOMETRIP_DOCUMENTS_URL": _in(kept, name),
-        "HOMETRIP_BUS_URL": _in(url_of("rabbitmq"), _vhost(name)),
-        "HOMETRIP_CACHE_URL": f"{url_of('redis')}?prefix={name}:",
-        "HOMETRIP_SEARCH_URL": _in(url_of("opensearch"), name),
-        "HOMETRIP_REGISTRY_URL": _in(url_of("consul"), name),
+        "HOMETRIP_BUS_URL": _in(of.url_of("rabbitmq"), _vhost(name, of)),
+        "HOMETRIP_CACHE_URL": f"{of.url_of('redis')}?prefix={name}:",
+        "HOMETRIP_SEARCH_URL": _in(of.url_of("opensearch"), name),
+        "HOMETRIP_REGISTRY_URL": _in(of.url_of("consul"), name),
     }
 
 
@@ -49,8 +49,8 @@ def _in(url: str, name: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
-def _vhost(name: str) -> str:
-    made = httpx2.put(f"{settings_of('rabbitmq')[MANAGEMENT]}/api/vhosts/{name}")
+def _vhost(name: str, of: Engines) -> str:
+    made = httpx2.put(f"{of.settings_of('rabbitmq')[MANAGEMENT]}/api/vhosts/{name}")
     assert made.status_code in (201, 204), made.text
     return name
 
@@ -58,10 +58,10 @@ def _vhost(name: str) -> str:
 class Processes:
     """A running house of many processes; `end` is for the end of the session."""
 
-    def __init__(self, documents: str, *options: str, **settings: str) -> None:
+    def __init__(self, documents: str, *options: str, of: Engines = shared, **settings: str) -> None:
         name = re.sub(r"\W", "_", f"t{os.getpid()}_{documents}_{next(_numbers)}")
         self._folder = TemporaryDirectory(prefix="hometrip-split-")
-        self.environment = engines(name, documents) | settings
+        self.environment = engines(name, documents, of) | settings
         self.server = Server(
             Path(self._folder.name) / "data", "--split", "--no-demo", *options, **self.environment
         )
