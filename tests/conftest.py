@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from figures import figure as figure
+from figures import pytest_terminal_summary as pytest_terminal_summary
 from harness import TestHouse, house_in
 from split_house import end_all, split_house
 

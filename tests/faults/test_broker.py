@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +20,7 @@ import pytest
 
 from engines import NOT_INSTALLED, SCRIPT
 from faults.broker_consumer import PATIENCE
+from figures import Figure
 from hometrip.adapters.bus.rabbitmq import RabbitBus
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import utc
@@ -166,9 +166,8 @@ async def until(condition: object, seconds: float) -> None:
     ],
 )
 async def test_restarts_of_the_broker_and_deaths_of_consumers_lose_nothing_and_repeat_nothing(
-    number: int, restarts: int, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: int, restarts: int, url: str, tmp_path: Path, figure: Figure
 ) -> None:
-    began = time.monotonic()
     file = tmp_path / "effects.db"
     story = Story(number, file)
     bus = RabbitBus(url, SystemClock(), patience=PATIENCE, heard={"payment": ["booking.created"]})
@@ -197,8 +196,7 @@ async def test_restarts_of_the_broker_and_deaths_of_consumers_lose_nothing_and_r
             copy.end()
         await bus.stop()
         story.close()
-    with capsys.disabled():
-        print(
-            f"\n{number} events, {restarts} restarts of the broker, 1 death of a consumer: 0 lost, 0 twice, "
-            f"0 out of order, {len(parked)} poisoned and parked; {time.monotonic() - began:.0f} s"
-        )
+    figure(
+        f"T7: {number:,} events, {restarts} restarts of the broker, 1 death of a consumer: 0 lost, 0 twice, "
+        f"0 out of order, {len(parked)} poisoned and parked"
+    )

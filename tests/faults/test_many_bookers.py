@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from figures import Figure
 from hometrip.app.verify import verify_house
 from journeys.steps import open_home, stay
 from journeys.test_races import crowd, try_to_book
@@ -32,7 +33,7 @@ async def house() -> AsyncIterator[SplitHouse]:
     ("guests", "rounds"), [pytest.param(200, 3), pytest.param(1000, 50, marks=pytest.mark.full)]
 )
 async def test_of_many_guests_at_four_booking_processes_one_gets_the_night(
-    house: SplitHouse, guests: int, rounds: int, capsys: pytest.CaptureFixture[str]
+    house: SplitHouse, guests: int, rounds: int, figure: Figure
 ) -> None:
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     people = await crowd(house, guests)
@@ -42,5 +43,4 @@ async def test_of_many_guests_at_four_booking_processes_one_gets_the_night(
         assert Counter(answers) == {(201, ""): 1, (409, "dates_taken"): guests - 1}
     await house.settle()
     assert [finding.violations for finding in await verify_house(house.house)] == [[]] * 6
-    with capsys.disabled():
-        print(f"\nT1: {rounds} rounds of {guests} guests at 4 booking processes, one winner each")
+    figure(f"T1: {rounds} rounds of {guests} guests at 4 booking processes on PostgreSQL, one winner each")

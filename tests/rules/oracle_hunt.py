@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from random import Random, SystemRandom
 from typing import TypeVar
 
 import pytest
+
+from figures import Figure
 
 C = TypeVar("C")
 
@@ -52,15 +53,12 @@ def whole_proof(
     simpler: Callable[[C], Iterator[C]],
     *,
     of: int,
-    capsys: pytest.CaptureFixture[str],
+    figure: Figure,
 ) -> None:
-    """`hunt` at full size; its figure and seed are printed also where the test passes."""
+    """`hunt` at full size; its figure and seed are told."""
     count, seed = size(of)
-    began = time.perf_counter()
     hunt(draw, difference, simpler, seed=seed, count=count)
-    took = time.perf_counter() - began
-    with capsys.disabled():
-        print(f"\n{name}: {count:,} cases, no counter-example, {took:.0f} s, HOMETRIP_TEST_SEED={seed}")
+    figure(f"{name}: {count:,} cases, no counter-example", seed)
 
 
 def _shrunk(case: C, difference: Callable[[C], str | None], simpler: Callable[[C], Iterator[C]]) -> C:

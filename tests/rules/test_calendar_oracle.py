@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from figures import Figure
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
@@ -195,7 +196,5 @@ def test_the_cases_break_every_rule_and_none() -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(3_600)
-def test_two_hundred_thousand_stays_are_refused_as_the_oracle_says(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    whole_proof("calendar", a_case, difference, simpler, of=200_000, capsys=capsys)
+def test_two_hundred_thousand_stays_are_refused_as_the_oracle_says(figure: Figure) -> None:
+    whole_proof("calendar", a_case, difference, simpler, of=200_000, figure=figure)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from figures import Figure
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
@@ -307,5 +308,5 @@ def test_a_local_time_is_the_instant_that_is_found_by_looking_at_clocks(zone: st
 
 @pytest.mark.full
 @pytest.mark.timeout(3_600)
-def test_a_million_cancellations_refund_what_the_oracle_says(capsys: pytest.CaptureFixture[str]) -> None:
-    whole_proof("cancellation", a_case, difference, simpler, of=1_000_000, capsys=capsys)
+def test_a_million_cancellations_refund_what_the_oracle_says(figure: Figure) -> None:
+    whole_proof("cancellation", a_case, difference, simpler, of=1_000_000, figure=figure)

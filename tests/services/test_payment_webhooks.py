@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from figures import Figure
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import Webhook
 from hometrip.adapters.payments.sandbox.signature import sign
@@ -211,18 +211,11 @@ async def test_whatever_the_order_and_however_often_the_end_is_the_same(tmp_path
 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
-async def test_whatever_the_order_and_however_often_the_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_whatever_the_order_and_however_often_the_whole(tmp_path: Path, figure: Figure) -> None:
     count, seed = size(WHOLE)
-    began = time.perf_counter()
     for number in range(count):
         await any_order_ends_alike(tmp_path, seed + number)
-    took = time.perf_counter() - began
-    with capsys.disabled():
-        print(
-            f"\nwebhooks in any order: {count:,} plots, one end each, {took:.0f} s, HOMETRIP_TEST_SEED={seed}"
-        )
+    figure(f"T5: webhooks in any order: {count:,} plots, one end each", seed)
 
 
 async def test_a_hundred_at_once_have_their_effect_once(till: Till) -> None:
@@ -341,11 +334,10 @@ async def test_no_bit_of_the_body_may_change(heard: tuple[Till, Webhook, Payment
 
 @pytest.mark.full
 async def test_no_bit_of_the_body_may_change_the_whole(
-    heard: tuple[Till, Webhook, Payments], capsys: pytest.CaptureFixture[str]
+    heard: tuple[Till, Webhook, Payments], figure: Figure
 ) -> None:
     count = await _every_bit(heard, 1)
-    with capsys.disabled():
-        print(f"\none bit changed: {count:,} bodies, all refused by {type(heard[2]).__name__}")
+    figure(f"T5: one bit changed: {count:,} bodies, all refused by {type(heard[2]).__name__}")
 
 
 async def test_a_signature_is_good_for_five_minutes_to_either_side(
