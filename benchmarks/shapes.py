@@ -6,7 +6,6 @@ python -m benchmarks.shapes [--rounds 5] [--seconds 5] [--rate 40]
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 from datetime import timedelta
 from functools import partial
@@ -48,26 +47,22 @@ class Shape(msgspec.Struct, frozen=True):
 async def measure(given: argparse.Namespace, folder: Path) -> tuple[str, Any]:
     with beside.engines(*ENGINES) as settings:
         async with contextlib.AsyncExitStack() as stack:
-            (folder / "one").mkdir()
-            (folder / "many").mkdir()
-            one = await stack.enter_async_context(processes.hometrip(folder / "one" / "data"))
-            many = await stack.enter_async_context(
-                processes.hometrip(folder / "many" / "data", "--split", settings=settings)
-            )
-            say(
-                f"one process is ready after {one.ready_seconds:.1f} s, many after {many.ready_seconds:.1f} s"
-            )
-            shapes = await asyncio.gather(_shape(one, []), _shape(many, beside.engine_pids()))
-            sides = dict(zip((ONE, MANY), shapes, strict=True))
+            sides: dict[str, Shape] = {}
+            for name, words, engines in ((MANY, ["--split"], beside.engine_pids()), (ONE, [], [])):
+                data = folder / name.partition(" ")[0] / "data"
+                data.mkdir(parents=True)
+                opened = processes.hometrip(data, *words, settings=settings if words else None)
+                sides[name] = await _shape(await stack.enter_async_context(opened), engines)
             chain = await stack.enter_async_context(_chain(settings["HOMETRIP_DATABASE_URL"], folder))
-            return await _rounds(given, sides, chain)
+            return await _rounds(given, {name: sides[name] for name in (ONE, MANY)}, chain)
 
 
 async def _shape(served: Served, engines: list[int]) -> Shape:
+    """Nothing else is started, and nobody signs up, while the demo's pictures are drawn."""
+    say(f"ready after {served.ready_seconds:.1f} s; pictures are being drawn")
     async with processes.lines_to(served) as lines:
-        town = await read_town(lines, GUESTS)
-        say(f"{len(town.homes)} homes; pictures are being drawn")
         await wait_for_pictures(lines)
+        town = await read_town(lines, GUESTS)
     return Shape(served, town, engines)
 
 
