@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 from uuid import UUID
@@ -23,6 +23,7 @@ import msgspec
 from hometrip.adapters.documents.fields import body_of
 from hometrip.adapters.documents.sqlite_fields import Fields, json_path
 from hometrip.kernel.clock import Clock
+from hometrip.kernel.page import Page
 from hometrip.ports.documents import Collection, Index, R
 
 _NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
@@ -52,8 +53,9 @@ class Shelf(Generic[R]):
         self.of, self.table, self.fields = of, f"doc_{of.name}", Fields(of.record)
         self._decode = msgspec.json.Decoder(of.record).decode
         self._recent: OrderedDict[str, tuple[int, R]] = OrderedDict()
-        # What was read since the last commit of anybody; whoever fills it empties it then.
+        # What was read since the last commit of anybody; whoever fills them empties them then.
         self.current: dict[UUID, R] = {}
+        self.pages: dict[Any, Page[R]] = {}
         self._remembered = remembered
         self.aids = [Aid(f"{self.table}__{name}", make, unmake) for name, make, unmake in self._aids()]
         self.get = (
@@ -236,6 +238,22 @@ class Shelf(Generic[R]):
             f"CREATE TRIGGER {name}_u AFTER UPDATE OF body ON {on} WHEN {other} "
             f"BEGIN {delete}; {insert}; END",
         ]
+
+
+class Shelves:
+    """The declared collections of a storage, by name."""
+
+    def __init__(self, collections: Iterable[Collection[Any]], remembered: int) -> None:
+        self._by_name = {of.name: Shelf(of, remembered) for of in collections}
+
+    def __getitem__(self, of: Collection[R]) -> Shelf[R]:
+        shelf = self._by_name.get(of.name)
+        if shelf is None:
+            raise ValueError(f"this collection was not declared: {of.name}")
+        return shelf
+
+    def __iter__(self) -> Any:
+        return iter(self._by_name.values())
 
 
 def _drop(name: str) -> list[str]:

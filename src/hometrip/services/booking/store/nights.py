@@ -116,6 +116,16 @@ async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_
     return Glance(known=bool(row[0]), gone=bool(row[1]))
 
 
+_taken = (
+    select(nights.c.owner_id, nights.c.night)
+    .where(nights.c.listing_id == bindparam("listing"))
+    .order_by(nights.c.night)
+)
+_taken_besides = _taken.where(
+    nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing")))
+)
+
+
 async def taken(
     db: Reader, listing_id: UUID, within: Stay | None = None, besides: UUID | None = None
 ) -> list[Stay]:
@@ -123,12 +133,11 @@ async def taken(
 
     What does not stand in the way of the guest `besides` is left out: own unpaid holds and confirmed stays.
     """
-    statement = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == listing_id)
-    if besides is not None:
-        statement = statement.where(nights.c.owner_id.not_in(could_have_of(besides, listing_id)))
+    statement = _taken if besides is None else _taken_besides
     if within is not None:
         statement = _within(statement, listing_id, within)
-    rows = await db.rows(statement.order_by(nights.c.night))
+    bound = {"listing": listing_id} if besides is None else {"listing": listing_id, "guest": besides}
+    rows = await db.rows(statement.params(bound))
     return ranges([(row.owner_id, row.night) for row in rows])
 
 

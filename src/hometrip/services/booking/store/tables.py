@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     Column,
     Date,
@@ -27,6 +29,9 @@ from sqlalchemy import (
 from hometrip.services.booking.rules import UNPAID
 
 tables = MetaData()
+
+# A value, or the name of one that a statement built once is given later.
+Wanted = UUID | BindParameter[Any] | None
 
 bookings = Table(
     "bookings",
@@ -120,7 +125,7 @@ coupons = Table(
 )
 
 
-def could_have_of(guest_id: UUID | None, listing_id: UUID) -> Select[tuple[UUID]]:
+def could_have_of(guest_id: Wanted, listing_id: Wanted) -> Select[tuple[UUID]]:
     """Ids of the guest's bookings of this home that do not stand in the guest's own way: unpaid holds, and
     confirmed stays, which can be changed."""
     return select(bookings.c.id).where(

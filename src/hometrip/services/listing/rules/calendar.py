@@ -15,9 +15,10 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay, at_local, local_date
+from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, local_date
 from hometrip.ports.documents import Record
 from hometrip.services.listing.rules.home import Home, Season, StayLimits
+from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, season_of
 
 BOOKED, BLOCKED, IMPORTED = "booked", "blocked", "imported"
 TAKEN = frozenset({BOOKED, BLOCKED, IMPORTED})
@@ -129,6 +130,11 @@ class Openings:
             return False
         return now > at_local(last_day, self.check_in_from, self.zone) - timedelta(hours=hours)
 
+    def beyond_window(self, stay: Stay, now: datetime) -> bool:
+        if (stay.check_out - now.date()).days <= self.limits.window_days:
+            return False  # no zone's today is earlier than the day before that of UTC
+        return stay.check_out - ONE_NIGHT > self.last_night(now)
+
     def last_night(self, now: datetime) -> date:
         return local_date(now, self.zone) + timedelta(days=self.limits.window_days)
 
@@ -145,6 +151,11 @@ def board(home: Openings, first: date, count: int) -> Board:
 
     Notice and booking window are left out: they move on with every hour, and the board may be kept.
     """
+    return Board(_taken(home, first, count), least_stays(home, first, count))
+
+
+def _taken(home: Openings, first: date, count: int) -> bytes:
+    """A 1 for each of the nights that no stay can have: taken ones, and those of preparation beside them."""
     taken = bytearray(count)
 
     def mark(since: date, until: date) -> None:
@@ -156,7 +167,7 @@ def board(home: Openings, first: date, count: int) -> Board:
     for span in home.spans:
         beside = margin if span.kind == BOOKED else timedelta()
         mark(span.check_in - beside, span.check_out + beside)
-    return Board(bytes(taken), least_stays(home, first, count))
+    return bytes(taken)
 
 
 def night_refusals(home: Openings, first: date, count: int, now: datetime) -> list[str | None]:
@@ -192,30 +203,6 @@ def least_stays(home: Openings, first: date, count: int) -> list[int]:
     return least
 
 
-def lay_seasons(values: list[int], first: date, seasons: Sequence[Season], told: Sequence[int]) -> None:
-    """Write what seasons tell over the values of days from `first` on; of two, the shorter one's stays."""
-    pairs = sorted(zip(seasons, told, strict=True), key=lambda pair: pair[0].first - pair[0].until)
-    for season, value in pairs:
-        low, high = max(0, (season.first - first).days), min(len(values), (season.until - first).days)
-        if low < high:
-            values[low:high] = [value] * (high - low)
-
-
-def lay_days(values: list[int], first: date, starts: date, told: Sequence[int]) -> None:
-    """Write what single days tell (from `starts` on, 0 for nothing) over the values of days from `first`."""
-    shift = (first - starts).days
-    for at in range(max(0, -shift), min(len(values), len(told) - shift)):
-        if told[at + shift]:
-            values[at] = told[at + shift]
-
-
-def season_of(seasons: Sequence[Season], night: date) -> Season | None:
-    """The season that holds for a night: the shortest of those around it, as the most specific; of two of
-    one length, the one that is listed later."""
-    around = [season for season in reversed(seasons) if season.first <= night < season.until]
-    return min(around, key=lambda season: season.until - season.first) if around else None
-
-
 def _running_ends(spans: Sequence[Span]) -> list[date]:
     """The latest end so far, so that a search by date skips all that ended before."""
     ends: list[date] = []
@@ -242,7 +229,7 @@ def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets:
         return Refusal("check_out_day", limits.check_out_days)
     if home.too_soon(stay.check_in, now):
         return Refusal("notice", limits.notice_hours)
-    if stay.check_out - timedelta(days=1) > home.last_night(now):
+    if home.beyond_window(stay, now):
         return Refusal("window", limits.window_days)
     taken = next(home.overlapping(stay), None)
     if taken is not None:
@@ -268,8 +255,12 @@ def night_refusal(home: Openings, night: date, now: datetime) -> str | None:
 def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
     """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
     found: list[Stay] = []
+    nights = stay.nights
+    taken = _taken(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
     for days in range(REACH + 1):
         for shift in (-days, days) if days else (0,):
+            if 1 in taken[REACH + shift : REACH + shift + nights]:
+                continue  # most of those that cannot be had, found out at a hundredth of the cost
             other = stay.moved(shift)
             if refusal(home, other, now) is None:
                 found.append(other)

@@ -14,9 +14,10 @@ from hometrip.kernel.money import Money, half_up, total
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
-from hometrip.services.listing.rules.calendar import Calendar, lay_days, lay_seasons, season_of
+from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.rates import converted, written
+from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, season_of
 from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 
 MONTH, WEEK = 28, 7
@@ -61,6 +62,10 @@ class Prices:
 
     def of_nights(self, first: date, count: int) -> list[int]:
         """Prices of so many nights in a row: what `of_night` says of each."""
+        at = first.toordinal() - self.starts
+        # Where each night has a price of its own, as imported homes have, there is nothing else to look at.
+        if at >= 0 and len(dated := self.dated[at : at + count]) == count and all(dated):
+            return dated
         if count < _MANY:
             return [self.of_night(first + n * ONE_NIGHT) for n in range(count)]
         pricing = self.pricing
@@ -125,46 +130,50 @@ def bill(
     """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it. `exempt` of
     the guests are too young for taxes that spare them."""
     nightly = prices.of_nights(stay.check_in, stay.nights)
-    nights = Line("nights", sum(nightly), stay.nights, nightly[0] if min(nightly) == max(nightly) else None)
+    nights = Line("nights", sum(nightly), len(nightly), nightly[0] if len(set(nightly)) == 1 else None)
     lines = [nights]
     if discount := _length_discount(prices.pricing, nights):
         lines.append(discount)
-    lead = (stay.check_in - local_date(now, prices.zone)).days
-    if discount := _lead_discount(prices.pricing, sum(line.amount for line in lines), lead):
+    if discount := _lead_discount(prices, stay, now, _sum(lines)):
         lines.append(discount)
-    lines += _extras(prices, stay, guests, pets)
-    for_host = subtotal = sum(line.amount for line in lines)
+    lines += _extras(prices, len(nightly), guests, pets)
+    for_host = subtotal = _sum(lines)
     if coupon is not None and (taken_off := _coupon(coupon, subtotal, prices.currency)):
         lines.append(Line("coupon", -taken_off, bp=coupon.percent_bp))
         for_host -= taken_off if coupon.host_funded else 0
         subtotal -= taken_off
     if fee := half_up(subtotal * fees.guest_bp, 10_000):
         lines.append(Line("service_fee", fee, bp=fees.guest_bp))
-    lines += _taxes(prices, stay, nightly, lines, taxes, Party(guests=guests, exempt=exempt))
+    if taxes.at(prices.spot):  # few places have any
+        lines += _taxes(prices, stay, nightly, lines, taxes, Party(guests=guests, exempt=exempt))
     return Bill(
         currency=prices.currency,
         nightly=nightly,
         lines=lines,
-        total=sum(line.amount for line in lines),
+        total=_sum(lines),
         payout=for_host - half_up(for_host * fees.host_bp, 10_000),
         taxes=_by_area(lines),
     )
 
 
+def _sum(lines: list[Line]) -> int:
+    return sum([line.amount for line in lines])
+
+
 def _length_discount(pricing: Pricing, nights: Line) -> Line | None:
     """Monthly from 28 nights, else weekly from 7."""
     count = nights.quantity or 0
-    bp = (
-        pricing.monthly_discount_bp
-        if count >= MONTH and pricing.monthly_discount_bp
-        else (pricing.weekly_discount_bp if count >= WEEK else 0)
-    )
+    weekly = pricing.weekly_discount_bp if count >= WEEK else 0
+    bp = pricing.monthly_discount_bp if count >= MONTH and pricing.monthly_discount_bp else weekly
     return _discount("length_discount", nights.amount, bp)
 
 
-def _lead_discount(pricing: Pricing, on: int, lead: int) -> Line | None:
+def _lead_discount(prices: Prices, stay: Stay, now: datetime, on: int) -> Line | None:
     """The larger of early-bird and last-minute, on the nights after the length discount."""
-    early, late = pricing.early_bird, pricing.last_minute
+    early, late = prices.pricing.early_bird, prices.pricing.last_minute
+    if early is None and late is None:
+        return None
+    lead = (stay.check_in - local_date(now, prices.zone)).days
     early_bp = early.discount_bp if early and lead >= early.days else 0
     late_bp = late.discount_bp if late and lead <= late.days else 0
     return _discount(*("early_bird", on, early_bp) if early_bp >= late_bp else ("last_minute", on, late_bp))
@@ -175,12 +184,12 @@ def _discount(kind: str, on: int, bp: int) -> Line | None:
     return Line(kind, -amount, bp=bp) if amount else None
 
 
-def _extras(prices: Prices, stay: Stay, guests: int, pets: int) -> list[Line]:
+def _extras(prices: Prices, nights: int, guests: int, pets: int) -> list[Line]:
     """Each guest beyond those included, for each night; each pet, once for the stay; the cleaning."""
     pricing = prices.pricing
     extra = max(0, guests - prices.included) if prices.included is not None else 0
     fees = (
-        ("extra_guests", extra * stay.nights, pricing.extra_guest),
+        ("extra_guests", extra * nights, pricing.extra_guest),
         ("pets", pets, pricing.pet_fee),
         ("cleaning", 1, pricing.cleaning_fee),
     )

@@ -74,12 +74,22 @@ class Values:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.shown: list[str] = []
+        self._places: Numbers = np.zeros(0, np.int64)
 
     def number(self, value: str, shown: str = "") -> int:
         if (known := self.numbers.get(value)) is not None:
             return known
         self.shown.append(shown or value)
         return self.numbers.setdefault(value, len(self.numbers))
+
+    @property
+    def places(self) -> Numbers:
+        """The place of each value in the order of the alphabet, by its number."""
+        if len(self._places) < len(self.shown):
+            order = sorted(range(len(self.shown)), key=self.shown.__getitem__)
+            self._places = np.empty(len(order), np.int64)
+            self._places[order] = np.arange(len(order))
+        return self._places
 
 
 class Board:

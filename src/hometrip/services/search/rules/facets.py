@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hometrip.services.search.contract import Counted, Destination, Filters, Hit, Location, Range
 from hometrip.services.search.rules.asked import SORTS
-from hometrip.services.search.rules.board import Board, Rows
+from hometrip.services.search.rules.board import Board, Rows, Values
 from hometrip.services.search.rules.matching import Matches
 
 MOST_BANDS = 8
@@ -39,9 +39,8 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
 
 
 def _coded(board: Board, name: str, rows: Rows) -> list[Counted]:
-    shown = board.values[name].shown
-    counts = np.bincount(getattr(board, name)[rows], minlength=len(shown))
-    return _ranked((shown[number], int(counts[number])) for number in np.flatnonzero(counts))
+    values = board.values[name]
+    return _ranked(values, np.bincount(getattr(board, name)[rows], minlength=len(values.shown)))
 
 
 def _amenities(board: Board, rows: Rows) -> list[Counted]:
@@ -50,8 +49,7 @@ def _amenities(board: Board, rows: Rows) -> list[Counted]:
     bits = np.packbits(mask, bitorder="little")
     # Eight bytes at a time: the board's room is a multiple of 64.
     together = board.amenity_bits[: len(shown)].view(np.uint64) & bits.view(np.uint64)
-    counts = np.bitwise_count(together).sum(axis=1, dtype=np.int64)
-    return _ranked((shown[number], int(counts[number])) for number in np.flatnonzero(counts))
+    return _ranked(board.amenities, np.bitwise_count(together).sum(axis=1, dtype=np.int64))
 
 
 def _numbers(column: NDArray[Any]) -> list[Counted]:
@@ -59,9 +57,15 @@ def _numbers(column: NDArray[Any]) -> list[Counted]:
     return [Counted(value=str(number), count=int(counts[number])) for number in np.flatnonzero(counts)]
 
 
-def _ranked(counts: Iterator[tuple[str, int]]) -> list[Counted]:
-    ranked = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
-    return [Counted(value=value, count=count) for value, count in ranked]
+def _ranked(values: Values, counts: NDArray[np.int64]) -> list[Counted]:
+    """Those that occur, the most frequent first, of equally frequent ones in the order of the alphabet."""
+    numbers = np.flatnonzero(counts)
+    numbers = numbers[np.lexsort((values.places[numbers], -counts[numbers]))]
+    shown = values.shown
+    return [
+        Counted(value=shown[number], count=count)
+        for number, count in zip(numbers.tolist(), counts[numbers].tolist(), strict=True)
+    ]
 
 
 def _bands(prices: NDArray[np.int64]) -> Iterator[Counted]:
