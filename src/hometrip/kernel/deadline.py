@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from types import TracebackType
 
 from hometrip.kernel.errors import DeadlineExceeded
 
@@ -21,22 +20,32 @@ def seconds_left(most: float) -> float:
     return most if deadline is None else min(most, deadline - time.monotonic())
 
 
-@asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Ends what is done inside after so many seconds, or at the deadline around it where that is earlier,
-    with `DeadlineExceeded`. After it, nothing inside is even begun.
+def within(seconds: float) -> Limited:
+    """`async with within(seconds)`: ends what is done inside after so many seconds, or at the deadline around
+    it where that is earlier, with `DeadlineExceeded`. After it, nothing inside is even begun.
     """
-    left = seconds_left(seconds)
-    if left <= 0:
-        raise DeadlineExceeded
-    limit = asyncio.timeout(left)
-    token = current_deadline.set(time.monotonic() + left)
-    try:
-        async with limit:
-            yield
-    except TimeoutError as late:
-        if limit.expired():
+    return Limited(seconds)
+
+
+class Limited:
+    """A block with a deadline; a class and not a generator, since each request and each question has one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        left = seconds_left(self._seconds)
+        if left <= 0:
+            raise DeadlineExceeded
+        self._limit = asyncio.timeout(left)
+        await self._limit.__aenter__()
+        self._token = current_deadline.set(time.monotonic() + left)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        current_deadline.reset(self._token)
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError as late:
             raise DeadlineExceeded from late
-        raise
-    finally:
-        current_deadline.reset(token)

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from litestar import Request, Response
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
@@ -26,11 +25,12 @@ ROUTE_LIMITS = {"login": (20, 900), "signup": (20, 3600), "mail": (10, 3600), "u
 STALE_SECONDS = 600
 
 
-async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def admit(request: Request[Any, Any, Any]) -> None:
     """Every route declares its `access`; a bad token is refused wherever one is needed. A public one that
     declares `fresh_for` (seconds) answers strangers with what may be kept for that time.
     """
-    scope: Any = connection.scope
+    scope: Any = request.scope
+    handler = request.route_handler
     if scope["method"] == "OPTIONS":
         return  # which methods an address takes, is no secret
     access: Access = handler.opt["access"]
@@ -40,8 +40,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     caller.admit(access)
     if (name := handler.opt.get("limit")) and scope["limits"] is not None:
         await _limit(scope["limits"], name, caller)
-    _must_fit(connection.headers.get("content-type", ""), handler)
-    if (seconds := handler.opt.get("fresh_for")) is not None and "authorization" not in connection.headers:
+    _must_fit(request.headers.get("content-type", ""), handler)
+    if (seconds := handler.opt.get("fresh_for")) is not None and "authorization" not in request.headers:
         scope["cache_headers"] = cache_headers(seconds)
 
 

@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.app.edge.answers import Answer
 from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
 from hometrip.app.edge.inside import INSIDE
@@ -74,7 +75,9 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
     own = {"house": given(house), "deps": given(None)}
     return Litestar(
         route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies=own)],
-        guards=[admit],
+        # Not a guard: for those Litestar copies the handler with each request.
+        before_request=admit,
+        response_class=Answer,
         dependencies={
             "caller": Provide(provide_caller, sync_to_thread=False),
             "once": Provide(provide_once),
