@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 
 # A beat finer than this costs more than it tells; what is due in between leaves together.
 FINEST = 0.00025
+# One coarser than this would be late by as much, however few requests there are.
+COARSEST = 0.001
 _MONOTONIC, _NONBLOCK_CLOEXEC = 1, os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -29,8 +31,8 @@ class _Timer(ctypes.Structure):
 
 @contextmanager
 def beat(seconds: float, call: Callable[[], None]) -> Iterator[None]:
-    """Calls `call` every `seconds` (or FINEST) until the end of the block."""
-    period = max(seconds, FINEST)
+    """Calls `call` every `seconds`, or what of FINEST and COARSEST is nearer, until the end of the block."""
+    period = min(max(seconds, FINEST), COARSEST)
     if sys.platform != "linux":
         with _coarse_beat(period, call):
             yield
