@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.split, pytest.mark.full, pytest.mark.timeout(400)]
 
 @pytest.fixture
 async def processes() -> AsyncIterator[Processes]:
-    started = Processes("postgres", "--copies", "booking=2", "--copies", "listing=2", HOMETRIP_LOG_LEVEL="info")
+    started = Processes(
+        "postgres", "--copies", "booking=2", "--copies", "listing=2", HOMETRIP_LOG_LEVEL="info"
+    )
     try:
         await started.start()
         yield started
