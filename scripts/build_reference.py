@@ -61,7 +61,8 @@ def settings_page() -> str:
         [
             "# Settings\n",
             "Environment variables, or the same names in lower case without `HOMETRIP_` in `hometrip.toml` "
-            "(a service's own under its `[name]`); the environment wins, the command line wins over both. "
+            "(a service's own under its `[name]`); the environment wins, what Consul keeps wins over that, "
+            "the command line over all. "
             "Everything that is wrong is named at start, at once, with exit code 2. `hometrip config check` "
             "shows what is in force.\n",
             table("Setting | Default", house),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,33 +12,13 @@ import asyncpg
 import httpx2
 import pytest
 
+from app.command import hometrip, refused
 from engines import settings_of, url_of
-from server import HOMETRIP, free_port
+from server import free_port
 
 pytestmark = pytest.mark.slow
 
 COMMANDS = (("up", "--split", "--no-demo"), ("serve", "booking"), ("migrate",))
-
-
-def hometrip(*words: str | Path | int, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, which has ended, as have those that it started."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
-    return subprocess.run(
-        [str(HOMETRIP), *map(str, words)],
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def refused(result: subprocess.CompletedProcess[str]) -> str:
-    """What was said, with exit code 2, in words."""
-    assert result.returncode == 2, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
-    return result.stderr
 
 
 def nowhere() -> dict[str, str]:

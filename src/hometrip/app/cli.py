@@ -14,7 +14,7 @@ import msgspec
 
 from hometrip.app.cli_engines import doctor, migrate
 from hometrip.app.cli_words import data_option, give_up, run, settings_of, wrong_with
-from hometrip.app.settings import SERVICES, BadSettings, Settings, check_split
+from hometrip.app.settings import SERVICES, BadSettings, Settings
 from hometrip.app.stripe_keys import SECRET
 from hometrip.app.version import VERSION
 from hometrip.kernel.errors import NotFound
@@ -44,8 +44,9 @@ def up(
     """Run the whole marketplace: in this process, or with --split in many."""
     from hometrip.app.logs import configure
     from hometrip.app.run import check_place, serve
+    from hometrip.app.split import check_split
 
-    settings = settings_of(data=data, host=host, port=port, demo=False if no_demo else None)
+    settings = settings_of(examining=split, data=data, host=host, port=port, demo=False if no_demo else None)
     wanted = _copies(copies)
     if copies and not split:
         raise click.UsageError("--copies goes with --split")
@@ -104,9 +105,9 @@ def serve_one(service: str, workers: int, host: str | None, port: int | None, da
     from hometrip.app.logs import configure
     from hometrip.app.run import serve_gateway, serve_service
 
-    settings = settings_of(data=data, host=host, port=port or _port_of(service))
+    settings = settings_of(examining=True, data=data, host=host, port=port or _port_of(service))
     configure(settings)
-    if wrong := wrong_with(lambda: check_split(settings, {})):
+    if wrong := wrong_with(lambda: split.check_split(settings, {})):
         run(lambda: must_be_usable(settings, wrong))
     if workers > 1:
         run(lambda: split.run_workers(settings, service, workers))
@@ -132,11 +133,7 @@ def config() -> None:
 def config_check(data: Path | None) -> None:
     """Say what the settings are, or everything that is wrong with them."""
     settings = settings_of(data=data)
-    shown = {name: getattr(settings, name) for name in settings.__struct_fields__ if name != "own"}
-    shown |= {
-        f"{service}_{name}": value for service, own in settings.own.items() for name, value in own.items()
-    }
-    for name, value in shown.items():
+    for name, value in settings.by_name().items():
         click.echo(f"{name:16} {'…' if name in SECRET and value else _shown(value)}")
 
 

@@ -31,7 +31,7 @@ def migrate(source: Path | None, target: Path | None, data: Path | None) -> None
     if source and target:
         _move(source, target, data)
         return
-    settings = settings_of(data=data)
+    settings = settings_of(examining=True, data=data)
     configure(settings)
 
     async def work() -> list[str]:
@@ -72,7 +72,7 @@ def doctor(data: Path | None) -> None:
     from hometrip.app import doctor as looking
     from hometrip.app.logs import configure
 
-    settings = settings_of(data=data)
+    settings = settings_of(examining=True, data=data)
     configure(msgspec.structs.replace(settings, log_level="error"))
     found = run(lambda: looking.examine(settings))
     for name, finding in found:

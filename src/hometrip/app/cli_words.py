@@ -4,21 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 
-from hometrip.app.settings import BadSettings, Settings, environment, load
-from hometrip.kernel.errors import HomeTripError, Invalid
+from hometrip.app.settings import BadSettings, Settings, environment, load, registry_in
+from hometrip.kernel.errors import HomeTripError, Invalid, Unavailable
+
+# Registries that keep settings.
+KEEPING = ("consul",)
 
 
-def settings_of(**overrides: Any) -> Settings:
+def settings_of(*, examining: bool = False, **overrides: Any) -> Settings:
+    """Nothing begins without what the registry keeps. Who is `examining` the engines anyway gets the settings
+    without it, and finds that the registry is away.
+    """
     try:
-        return load(environment(), overrides)
+        kept = _kept() if urlsplit(registry_in(environment())).scheme in KEEPING else {}
+        if isinstance(kept, Unavailable):
+            known = load(environment(), overrides)
+            if not examining:
+                raise BadSettings([f"HOMETRIP_REGISTRY_URL: {kept.detail}; settings are kept there"])
+            return known
+        return load(environment(), overrides, kept=kept)
     except BadSettings as bad:
         give_up(bad)
+
+
+def _kept() -> Mapping[str, str] | Unavailable:
+    from hometrip.app.kept import kept_settings
+
+    async def read() -> Mapping[str, str] | Unavailable:
+        try:
+            return await kept_settings(registry_in(environment()))
+        except Unavailable as away:
+            return away
+
+    found: Mapping[str, str] | Unavailable = run(read)
+    return found
 
 
 def give_up(bad: BadSettings) -> NoReturn:

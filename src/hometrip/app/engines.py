@@ -63,7 +63,11 @@ OUTSIDE = {
 
 def outside(settings: Settings, port: str, service: str = "") -> Callable[..., Any] | None:
     """The class of the adapter, where the port's url names an engine outside this process."""
-    scheme = urlsplit(settings.engine(port, service)).scheme
+    return outside_at(port, settings.engine(port, service))
+
+
+def outside_at(port: str, url: str) -> Callable[..., Any] | None:
+    scheme = urlsplit(url).scheme
     named = OUTSIDE.get((port, scheme))
     if named is None:
         return None
@@ -131,13 +135,9 @@ def blobs(settings: Settings) -> Blobs:
     return made
 
 
-def registry(settings: Settings) -> Registry:
-    adapter = outside(settings, "registry")
-    made: Registry = (
-        adapter(settings.registry_url)
-        if adapter
-        else StaticRegistry(written_instances(settings.registry_url))
-    )
+def registry_at(url: str) -> Registry:
+    adapter = outside_at("registry", url)
+    made: Registry = adapter(url) if adapter else StaticRegistry(written_instances(url))
     return made
 
 
@@ -189,7 +189,7 @@ class SharedPorts:
             Cache: lambda: cache(settings, clock),
             Search: lambda: search(settings),
             Blobs: lambda: blobs(settings),
-            Registry: lambda: registry(settings),
+            Registry: lambda: registry_at(settings.registry_url),
             Courier: lambda: courier(settings),
             Geocoder: GazetteerGeocoder,
             Fetcher: LateFetcher,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from hometrip.app.engines import storage
-from hometrip.app.rooms import service_of
-from hometrip.app.settings import SERVICES, BadSettings, Settings, kept_in
+from hometrip.app.rooms import kept_in, service_of
+from hometrip.app.settings import SERVICES, BadSettings, Settings
 from hometrip.app.timekeeping import clock_of
 from hometrip.kernel.ids import ids
 from hometrip.ports.engine import Unfit

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hometrip.app.doctor import must_be_usable
-from hometrip.app.engines import blobs, bus, parking_of, registry, storage
+from hometrip.app.engines import blobs, bus, parking_of, registry_at, storage
 from hometrip.app.migrate import migrate_all
 from hometrip.app.moving_lots import Lot, carry, foreign, lots_of
 from hometrip.app.opening import lock_of
-from hometrip.app.rooms import service_of
-from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings, folder_of, kept_in, load
+from hometrip.app.rooms import kept_in, service_of
+from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings, folder_of, load
 from hometrip.app.timekeeping import CLOCK_FILE, clock_of
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.ids import ids
@@ -113,7 +113,7 @@ async def _must_be_complete(source: Settings) -> None:
 async def _must_be_still(settings: Settings, which: str, *, queues: bool = False) -> None:
     """No process of the house runs; and of a source, no event is on its way where it could not be carried."""
     wrong: list[str] = []
-    found: Any = registry(settings)
+    found: Any = registry_at(settings.registry_url)
     line: Any = bus(settings, clock_of(settings.data, sandbox=settings.sandbox))
     try:
         if hasattr(found, "open"):

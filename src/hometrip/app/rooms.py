@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from hometrip.kernel.service import Service, Settings
+from hometrip.ports.database import Database
 
 
 @cache
@@ -30,3 +31,8 @@ def settings_kind(name: str) -> type[Settings] | None:
         if isinstance(kind, type) and issubclass(kind, Settings):
             return kind
     return None
+
+
+def kept_in(service: str) -> str:
+    """The storage port that a service uses."""
+    return "database" if Database in deps_fields(service_of(service)).values() else "documents"

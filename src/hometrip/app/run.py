@@ -19,6 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
+from hometrip.app.kept import follow
 from hometrip.app.memory import give_back
 from hometrip.app.opening import Open, lock_of, open_house
 from hometrip.app.settings import BadSettings, Settings
@@ -72,6 +73,7 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
     try:
         await _until_listening(settings, serving)
         opening = opened.house.in_background(begin(opened), "opening")
+        opened.house.in_background(follow(opened), "settings")
         stop = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
         if opening.done():

@@ -1,11 +1,10 @@
-"""Settings: environment variables `HOMETRIP_…` over `hometrip.toml` over defaults. All that is wrong is
-named at once.
+"""Settings: what the registry keeps (see `app/kept.py`) over environment variables `HOMETRIP_…` over
+`hometrip.toml` over defaults. All that is wrong is named at once.
 """
 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import msgspec
 
 from hometrip.app.sampling import bad_sampling
 from hometrip.app.stripe_keys import bad_stripe
-from hometrip.app.written import Given, is_origin, value_of
+from hometrip.app.written import Given, is_loopback, is_origin, value_of
 from hometrip.kernel.service import Settings as ServiceSettings
 
 SERVICES = ("auth", "user", "listing", "booking", "payment", "search", "notification")
@@ -42,6 +41,10 @@ IN_FOLDERS = frozenset({"sqlite", "tantivy", "file", "folder"})
 
 # Read elsewhere, not settings of the house: where the file is, and what a build stamps into itself.
 _NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT", "HOMETRIP_ENGINES_HOME"})
+
+# How the name of a setting begins that the registry keeps, and what leads to it or is each process's own.
+KEPT = "Consul: settings/"
+_NOT_KEPT = frozenset({"registry_url", "data", "host", "port"})
 
 
 class BadSettings(Exception):
@@ -91,6 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
 
+    def by_name(self) -> dict[str, Any]:
+        """Every setting, those of the services among them, by the name that it is given under."""
+        house = {name: getattr(self, name) for name in self.__struct_fields__ if name != "own"}
+        return house | {f"{of}_{name}": value for of, own in self.own.items() for name, value in own.items()}
+
     def engine(self, port: str, service: str = "") -> str:
         """The url of a port's engine; a service's own value wins."""
         own = self.own.get(service, {}).get(f"{port}_url")
@@ -124,16 +132,18 @@ def folder_of(url: str) -> Path:
 
 
 def load(
-    environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None, file: Path | None = None
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    kept: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Raises `BadSettings` with everything that is wrong. `overrides` (the command line's) win over all."""
+    """Raises `BadSettings` with everything that is wrong. `kept` is what the registry keeps; `overrides` (the
+    command line's) win over all.
+    """
     wrong: list[str] = []
-    given = _from_file(file or Path(environment.get("HOMETRIP_CONFIG", "hometrip.toml")), wrong)
-    if "HOMETRIP_CONFIG" in environment and not Path(environment["HOMETRIP_CONFIG"]).exists():
-        wrong.append(f"HOMETRIP_CONFIG: there is no file {environment['HOMETRIP_CONFIG']}")
-    for name, value in environment.items():
-        if _is_setting(name):
-            _put(given, name.removeprefix("HOMETRIP_").lower(), Given(value, name), wrong)
+    given = _written(environment, file, wrong)
+    for name, value in (kept or {}).items():
+        _put(given, name, Given(value, f"{KEPT}{name}"), wrong)
     for name, value in (overrides or {}).items():
         if value is not None:
             given[name] = Given(value, f"HOMETRIP_{name.upper()}")
@@ -142,6 +152,12 @@ def load(
     if wrong:
         raise BadSettings(wrong)
     return settings
+
+
+def registry_in(environment: Mapping[str, str]) -> str:
+    """The url of the registry, before anything else is looked at."""
+    found = _written(environment, None, []).get("registry_url")
+    return str(found.value) if found else "static:"
 
 
 def environment() -> Mapping[str, str]:
@@ -155,6 +171,17 @@ def _is_setting(name: str) -> bool:
     return (
         name.startswith("HOMETRIP_") and name not in _NOT_SETTINGS and not name.startswith("HOMETRIP_TEST_")
     )
+
+
+def _written(environment: Mapping[str, str], file: Path | None, wrong: list[str]) -> dict[str, Given]:
+    """What the environment says, over what the file says."""
+    given = _from_file(file or Path(environment.get("HOMETRIP_CONFIG", "hometrip.toml")), wrong)
+    if "HOMETRIP_CONFIG" in environment and not Path(environment["HOMETRIP_CONFIG"]).exists():
+        wrong.append(f"HOMETRIP_CONFIG: there is no file {environment['HOMETRIP_CONFIG']}")
+    for name, value in environment.items():
+        if _is_setting(name):
+            _put(given, name.removeprefix("HOMETRIP_").lower(), Given(value, name), wrong)
+    return given
 
 
 def _from_file(file: Path, wrong: list[str]) -> dict[str, Given]:
@@ -176,6 +203,9 @@ def _from_file(file: Path, wrong: list[str]) -> dict[str, Given]:
 
 
 def _put(given: dict[str, Given], name: str, value: Given, wrong: list[str]) -> None:
+    if value.where.startswith(KEPT) and name in _NOT_KEPT:
+        wrong.append(f"{value.where}: cannot be kept there; each process is told it by its environment")
+        return
     if _owner(name):
         given[name] = value
         return
@@ -265,35 +295,6 @@ def _defaults(data: Path) -> dict[str, str]:
 # looking at it
 
 
-def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
-    """Raises `BadSettings` where the services could not be processes of their own on these engines."""
-    wrong = [
-        f"HOMETRIP_{port.upper()}_URL: {_scheme(settings, port)}: lives in one process; many need {needed}"
-        for port, needed in (("bus", "amqp://…"), ("cache", "redis://…"))
-        if _scheme(settings, port) == "memory"
-    ]
-    wrong += [
-        f"HOMETRIP_{port.upper()}_URL: sqlite: has one writer; {service}={number} needs postgresql://…"
-        for service, number in copies.items()
-        for port in OWN_ENGINES
-        if number > 1
-        and urlsplit(settings.engine(port, service)).scheme == "sqlite"
-        and port == kept_in(service)
-    ]
-    if copies.get("search", 1) > 1 and _scheme(settings, "search") == "tantivy":
-        wrong.append("HOMETRIP_SEARCH_URL: tantivy: has one writer; search=… needs elasticsearch://…")
-    if wrong:
-        raise BadSettings(wrong)
-
-
-def kept_in(service: str) -> str:
-    """The storage port that a service uses."""
-    from hometrip.app.rooms import deps_fields, service_of
-    from hometrip.ports.database import Database
-
-    return "database" if Database in deps_fields(service_of(service)).values() else "documents"
-
-
 def _with_sandbox(settings: Settings, chosen: bool, wrong: list[str]) -> Settings:
     """On by itself when everything stays on this machine; refused, with the reason, where money or mail
     is real.
@@ -303,7 +304,7 @@ def _with_sandbox(settings: Settings, chosen: bool, wrong: list[str]) -> Setting
         for port, inside in (("payments", "sandbox"), ("courier", "folder"))
         if _scheme(settings, port) != inside
     ]
-    outside = not _is_loopback(settings.host)
+    outside = not is_loopback(settings.host)
     if not chosen:
         return msgspec.structs.replace(settings, sandbox=not real and not outside)
     if settings.sandbox and outside:
@@ -384,10 +385,3 @@ def _bad_own(settings: Settings) -> list[str]:
 
 def _scheme(settings: Settings, port: str) -> str:
     return urlsplit(settings.engine(port)).scheme
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from itertools import cycle
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from hometrip.app.credentials import publish
 from hometrip.app.opening import lock_of
-from hometrip.app.settings import SERVICES, BadSettings, Settings
+from hometrip.app.rooms import kept_in
+from hometrip.app.settings import OWN_ENGINES, SERVICES, BadSettings, Settings
 
 log = logging.getLogger("hometrip.split")
 
@@ -42,6 +43,31 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.service}.{self.number}"
+
+
+def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
+    """Raises `BadSettings` where the services could not be processes of their own on these engines."""
+    wrong = [
+        f"HOMETRIP_{port.upper()}_URL: {_scheme_of(settings, port)}: lives in one process; many need {needed}"
+        for port, needed in (("bus", "amqp://…"), ("cache", "redis://…"))
+        if _scheme_of(settings, port) == "memory"
+    ]
+    wrong += [
+        f"HOMETRIP_{port.upper()}_URL: sqlite: has one writer; {service}={number} needs postgresql://…"
+        for service, number in copies.items()
+        for port in OWN_ENGINES
+        if number > 1
+        and urlsplit(settings.engine(port, service)).scheme == "sqlite"
+        and port == kept_in(service)
+    ]
+    if copies.get("search", 1) > 1 and _scheme_of(settings, "search") == "tantivy":
+        wrong.append("HOMETRIP_SEARCH_URL: tantivy: has one writer; search=… needs elasticsearch://…")
+    if wrong:
+        raise BadSettings(wrong)
+
+
+def _scheme_of(settings: Settings, port: str) -> str:
+    return urlsplit(settings.engine(port)).scheme
 
 
 def places(settings: Settings, copies: Mapping[str, int]) -> list[Place]:

@@ -170,7 +170,7 @@ class ConsulRegistry:
 
     async def settings(self) -> dict[str, str]:
         """What is under `<prefix>/settings/`, by name: as the environment's, without HOMETRIP_ and in small
-        letters; a folder's name is part of the name (`booking/hold_minutes` is `booking_hold_minutes`).
+        letters; a folder's name is part of the name (`listing/quote_minutes` is `listing_quote_minutes`).
         """
         path = f"/v1/kv/{quote(self._settings_path)}"
         return self._read((await self._agent.get(path, recurse="true")).body)

@@ -84,15 +84,15 @@ class Ring:
         new_id: NewId,
         tracer: Tracer = NO_TRACER,
     ) -> None:
-        self._app, self._settings, self._identity, self._cache = app, settings, identity, cache
+        self._app, self._identity, self._cache = app, identity, cache
         self._new_id, self._tracer = new_id, tracer
-        self.busy = 0
+        self.settings, self.busy = settings, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, send, self._settings)
+        exchange = Exchange(scope, send, self.settings)
         self.busy += 1
         try:
             await self._answer(exchange, receive)
@@ -111,7 +111,7 @@ class Ring:
             sender = scope["sender"] = self._identity.sender(exchange.headers.get(SENDER, b""))
             current_cause.set(Cause(exchange.request_id, None, self._traceparent(exchange)))
             scope["caller"] = self._caller(exchange, sender)
-            scope["limits"] = self._cache if self._settings.limits else None
+            scope["limits"] = self._cache if self.settings.limits else None
             await self._count(exchange)
             # Whoever answers GET answers HEAD too; the exchange leaves the body out.
             inner = scope | {"method": "GET", "head": True} if scope["method"] == "HEAD" else scope
@@ -135,7 +135,7 @@ class Ring:
 
     def _seconds(self, exchange: Exchange) -> float:
         """What is left of the time that the door gave to the request, or all of ours."""
-        settings, path = self._settings, exchange.scope["path"]
+        settings, path = self.settings, exchange.scope["path"]
         transfer = settings.uploads.match(path) or settings.files.match(path)
         seconds = settings.transfer_seconds if transfer else settings.seconds
         left = exchange.headers.get(DEADLINE, b"") if exchange.scope["sender"] else b""
@@ -159,7 +159,7 @@ class Ring:
         return Caller(address=address, user_agent=agent, locale=locale)
 
     async def _count(self, exchange: Exchange) -> None:
-        settings = self._settings
+        settings = self.settings
         if (
             not settings.limits
             or settings.unlimited.match(exchange.scope["path"])

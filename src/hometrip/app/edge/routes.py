@@ -25,6 +25,7 @@ from hometrip.app.edge.ring import App, Ring, RingSettings
 from hometrip.app.edge.sandbox import SANDBOX
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
+from hometrip.app.settings import Settings
 from hometrip.app.tracing import TRACES, traces_page
 from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
@@ -43,21 +44,24 @@ def identity_of(house: House, service_of: Callable[[str], str] | None = None) ->
 
 def ring_of(house: House, identity: Identity, app: App) -> Ring:
     """The ring around an application of this house."""
-    settings = house.settings
     return Ring(
         app,
-        settings=RingSettings(
-            limits=settings.limits,
-            anonymous_limit=settings.anonymous_limit,
-            account_limit=settings.account_limit,
-            seconds=settings.request_seconds,
-            max_body=settings.max_body,
-            cors_origins=frozenset(origin.encode() for origin in settings.cors_origins),
-        ),
+        settings=ring_settings(house.settings),
         identity=identity,
         cache=house.shared[Cache],
         new_id=house.new_id,
         tracer=house.tracer,
+    )
+
+
+def ring_settings(settings: Settings) -> RingSettings:
+    return RingSettings(
+        limits=settings.limits,
+        anonymous_limit=settings.anonymous_limit,
+        account_limit=settings.account_limit,
+        seconds=settings.request_seconds,
+        max_body=settings.max_body,
+        cors_origins=frozenset(origin.encode() for origin in settings.cors_origins),
     )
 
 
