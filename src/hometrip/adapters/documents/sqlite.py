@@ -16,6 +16,7 @@ import msgspec
 from hometrip.adapters.documents.fields import cursor_at
 from hometrip.adapters.documents.sql import Sql
 from hometrip.adapters.documents.sqlite_fields import order_by, stored_of
+from hometrip.adapters.documents.sqlite_memory import Memory
 from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf, Shelves
 from hometrip.adapters.sqlite import EventWork, SqliteFile, SqliteLedger, SqliteOutbox, create_tables, fetch
 from hometrip.kernel.clock import Clock
@@ -26,8 +27,8 @@ from hometrip.ports.documents import EVERY, Change, Collection, Duplicate, R, Wh
 
 REMEMBERED = 5_000
 _SWEEP = 1_000
-# So many pages of so many records are remembered of each collection.
-_PAGES, _SHORT = 256, 20
+# Pages of so many records at most are remembered.
+_SHORT = 20
 _REVISION = (1 << 63) - 1
 _REFUSED_BY = re.compile(r"index '(\w+)'|failed: (\w+)\.(\w+)")
 _LETTER = re.compile(r"[^\W_]")
@@ -307,7 +308,7 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
         remembered: int = REMEMBERED,
     ) -> None:
         self.shelves = Shelves(collections, remembered)
-        self._remembered, self._seen = remembered, -1
+        self._memory = Memory(self.shelves, remembered)
         SqliteOutbox.__init__(self, SqliteFile(path), service, clock, new_id)
         with self.file.setting_up() as link:
             create_tables(link)
@@ -326,13 +327,15 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
     async def get_many(self, of: Collection[R], ids: Sequence[UUID]) -> list[R]:
         """As the port says; while nothing was committed to the file, by anyone, without asking it again."""
         shelf = self.shelves[of]
-        current = self._current(shelf)
-        missing = [record_id for record_id in ids if record_id not in current]
+        current = self._memory.of(shelf, self.reading)
+        missing = [record_id for record_id in ids if record_id.int not in current]
         if missing:
             for record in await super().get_many(of, missing):
-                current[record.id] = record
-        found = (current.get(record_id) for record_id in ids)
-        return [record for record in found if record is not None and not shelf.has_ended(record, self.clock)]
+                current[record.id.int] = record
+        found = [known for record_id in ids if (known := current.get(record_id.int)) is not None]
+        if not shelf.lives:
+            return found
+        return [record for record in found if not shelf.has_ended(record, self.clock)]
 
     async def find(
         self,
@@ -345,7 +348,7 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
     ) -> Page[R]:
         """As the port says; a short page again without asking, while nothing was committed by anyone."""
         shelf = self.shelves[of]
-        self._current(shelf)
+        self._memory.of(shelf, self.reading)
         asked = (where, tuple(sort), limit, cursor)
         try:
             known = shelf.pages.get(asked)
@@ -356,19 +359,6 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
             if not shelf.lives and len(known.items) <= _SHORT:
                 shelf.pages[asked] = known
         return known
-
-    def _current(self, shelf: Shelf[R]) -> dict[UUID, R]:
-        """The records that were read since the last commit that another connection made to the file."""
-        [(version,)] = fetch(self.reading, "PRAGMA data_version")
-        if version != self._seen:
-            self._seen = version
-            for each in self.shelves:
-                each.current.clear()
-                each.pages.clear()
-        elif len(shelf.current) > self._remembered or len(shelf.pages) > _PAGES:
-            shelf.current.clear()
-            shelf.pages.clear()
-        return shelf.current
 
     async def forget(self, now: datetime, keep: timedelta) -> int:
         """As the port says; deletes the records that have expired, too."""

@@ -16,7 +16,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -54,7 +53,7 @@ class Shelf(Generic[R]):
         self._decode = msgspec.json.Decoder(of.record).decode
         self._recent: OrderedDict[str, tuple[int, R]] = OrderedDict()
         # What was read since the last commit of anybody; whoever fills them empties them then.
-        self.current: dict[UUID, R] = {}
+        self.current: dict[int, R] = {}
         self.pages: dict[Any, Page[R]] = {}
         self._remembered = remembered
         self.aids = [Aid(f"{self.table}__{name}", make, unmake) for name, make, unmake in self._aids()]

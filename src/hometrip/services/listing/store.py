@@ -243,9 +243,9 @@ async def ids_after(reader: DocumentReader, after: UUID | None, limit: int) -> l
 async def homes_and_days(reader: DocumentReader, ids: Sequence[UUID]) -> list[tuple[Home, Calendar]]:
     """Of those that exist, in the same order. The days are read first: what is said of them is never newer
     than what is said of the home."""
-    days = {each.id: each for each in await reader.get_many(CALENDARS, ids)}
+    days = {each.id.int: each for each in await reader.get_many(CALENDARS, ids)}
     homes = await reader.get_many(HOMES, ids)
-    return [(each, days[each.id]) for each in homes if each.id in days]
+    return [(home, found) for home in homes if (found := days.get(home.id.int)) is not None]
 
 
 async def blocks_of(reader: DocumentReader, listing_id: UUID) -> list[Block]:

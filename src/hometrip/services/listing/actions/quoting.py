@@ -58,12 +58,12 @@ class Ready(NamedTuple):
 
 
 # What was made ready of the homes asked for last. A committed version never changes, so it never gets old.
-_ready: OrderedDict[tuple[UUID, int, int], Ready] = OrderedDict()
+_ready: OrderedDict[tuple[int, int, int], Ready] = OrderedDict()
 
 
 def ready(home: Home, days: Calendar) -> Ready:
     """Only for records that are committed: a version within a transaction may yet become another one."""
-    key = (home.id, home.version, days.version)
+    key = (home.id.int, home.version, days.version)
     found = _ready.get(key)
     if found is None:
         found = _ready[key] = Ready(Openings(home, days), Prices(home, days))

@@ -100,10 +100,12 @@ class Openings:
 
     def min_nights(self, check_in: date) -> int:
         """The most specific rule wins: the day's own, else the season's, else the home's."""
-        if self.starts is not None:
+        if self.least and self.starts is not None:
             at = (check_in - self.starts).days
             if 0 <= at < len(self.least) and self.least[at]:
                 return self.least[at]
+        if not self.seasons:
+            return self.limits.min_nights
         season = season_of([each for each in self.seasons if each.min_nights], check_in)
         return season.min_nights or 1 if season else self.limits.min_nights
 
@@ -118,20 +120,22 @@ class Openings:
 
     def booked_beside(self, stay: Stay) -> bool:
         """Is a booking nearer than the nights of preparation?"""
-        margin = timedelta(days=self.limits.preparation_nights)
+        if not (nights := self.limits.preparation_nights):
+            return False
+        margin = timedelta(days=nights)
         wider = Stay(stay.check_in - margin, stay.check_out + margin)
-        return bool(margin) and any(span.kind == BOOKED for span in self.overlapping(wider))
+        return any(span.kind == BOOKED for span in self.overlapping(wider))
 
     def too_soon(self, check_in: date, now: datetime) -> bool:
         """Has the time for notice run out? Whole days of it are days at the home, clocks changing or not."""
         days, hours = divmod(self.limits.notice_hours, 24)
+        if check_in.toordinal() - days - now.toordinal() > 2:
+            return False  # no zone is that far from UTC, so the exact hour cannot matter
         last_day = check_in - timedelta(days=days)
-        if (last_day - now.date()).days > 2:  # no zone is that far from UTC, so the exact hour cannot matter
-            return False
         return now > at_local(last_day, self.check_in_from, self.zone) - timedelta(hours=hours)
 
     def beyond_window(self, stay: Stay, now: datetime) -> bool:
-        if (stay.check_out - now.date()).days <= self.limits.window_days:
+        if stay.check_out.toordinal() - now.toordinal() <= self.limits.window_days:
             return False  # no zone's today is earlier than the day before that of UTC
         return stay.check_out - ONE_NIGHT > self.last_night(now)
 
@@ -218,10 +222,10 @@ def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets:
         return Refusal("guests", home.guests)
     if pets and not home.pets:
         return Refusal("pets", False)
-    longest = min(limits.max_nights, LONGEST_STAY)
-    if stay.nights > longest:
+    nights, longest = stay.nights, min(limits.max_nights, LONGEST_STAY)
+    if nights > longest:
         return Refusal("max_nights", longest)
-    if stay.nights < (least := home.min_nights(stay.check_in)):
+    if nights < (least := home.min_nights(stay.check_in)):
         return Refusal("min_nights", least)
     if limits.check_in_days is not None and stay.check_in.weekday() not in limits.check_in_days:
         return Refusal("check_in_day", limits.check_in_days)

@@ -130,42 +130,42 @@ def bill(
     """The price of a stay that is booked `now`. `CouponRefused` where the coupon does not fit it. `exempt` of
     the guests are too young for taxes that spare them."""
     nightly = prices.of_nights(stay.check_in, stay.nights)
-    nights = Line("nights", sum(nightly), len(nightly), nightly[0] if len(set(nightly)) == 1 else None)
-    lines = [nights]
-    if discount := _length_discount(prices.pricing, nights):
+    count, for_nights, unit = len(nightly), sum(nightly), nightly[0]
+    lines = [Line("nights", for_nights, count, unit if nightly.count(unit) == count else None)]
+    if discount := _length_discount(prices.pricing, for_nights, count):
         lines.append(discount)
-    if discount := _lead_discount(prices, stay, now, _sum(lines)):
+        for_nights += discount.amount
+    if discount := _lead_discount(prices, stay, now, for_nights):
         lines.append(discount)
-    lines += _extras(prices, len(nightly), guests, pets)
-    for_host = subtotal = _sum(lines)
+        for_nights += discount.amount
+    extras = _extras(prices, count, guests, pets)
+    lines += extras
+    for_host = subtotal = for_nights + _sum(extras)
     if coupon is not None and (taken_off := _coupon(coupon, subtotal, prices.currency)):
         lines.append(Line("coupon", -taken_off, bp=coupon.percent_bp))
         for_host -= taken_off if coupon.host_funded else 0
         subtotal -= taken_off
     if fee := half_up(subtotal * fees.guest_bp, 10_000):
         lines.append(Line("service_fee", fee, bp=fees.guest_bp))
+    charged: list[Line] = []
     if taxes.at(prices.spot):  # few places have any
-        lines += _taxes(prices, stay, nightly, lines, taxes, Party(guests=guests, exempt=exempt))
-    return Bill(
-        currency=prices.currency,
-        nightly=nightly,
-        lines=lines,
-        total=_sum(lines),
-        payout=for_host - half_up(for_host * fees.host_bp, 10_000),
-        taxes=_by_area(lines),
-    )
+        charged = _taxes(prices, stay, nightly, lines, taxes, Party(guests=guests, exempt=exempt))
+        lines += charged
+    payout = for_host - half_up(for_host * fees.host_bp, 10_000)
+    return Bill(prices.currency, nightly, lines, subtotal + fee + _sum(charged), payout, _by_area(charged))
 
 
 def _sum(lines: list[Line]) -> int:
     return sum([line.amount for line in lines])
 
 
-def _length_discount(pricing: Pricing, nights: Line) -> Line | None:
+def _length_discount(pricing: Pricing, on: int, count: int) -> Line | None:
     """Monthly from 28 nights, else weekly from 7."""
-    count = nights.quantity or 0
-    weekly = pricing.weekly_discount_bp if count >= WEEK else 0
+    if count < WEEK:
+        return None
+    weekly = pricing.weekly_discount_bp
     bp = pricing.monthly_discount_bp if count >= MONTH and pricing.monthly_discount_bp else weekly
-    return _discount("length_discount", nights.amount, bp)
+    return _discount("length_discount", on, bp)
 
 
 def _lead_discount(prices: Prices, stay: Stay, now: datetime, on: int) -> Line | None:
@@ -186,18 +186,15 @@ def _discount(kind: str, on: int, bp: int) -> Line | None:
 
 def _extras(prices: Prices, nights: int, guests: int, pets: int) -> list[Line]:
     """Each guest beyond those included, for each night; each pet, once for the stay; the cleaning."""
-    pricing = prices.pricing
-    extra = max(0, guests - prices.included) if prices.included is not None else 0
-    fees = (
-        ("extra_guests", extra * nights, pricing.extra_guest),
-        ("pets", pets, pricing.pet_fee),
-        ("cleaning", 1, pricing.cleaning_fee),
-    )
-    return [
-        Line(kind, count * fee.amount, count, fee.amount)
-        for kind, count, fee in fees
-        if fee is not None and count * fee.amount
-    ]
+    pricing, lines = prices.pricing, list[Line]()
+    if pricing.extra_guest is not None and prices.included is not None and guests > prices.included:
+        count, fee = (guests - prices.included) * nights, pricing.extra_guest.amount
+        lines.append(Line("extra_guests", count * fee, count, fee))
+    if pricing.pet_fee is not None and pets:
+        lines.append(Line("pets", pets * pricing.pet_fee.amount, pets, pricing.pet_fee.amount))
+    if (cleaning := pricing.cleaning_fee) is not None:
+        lines.append(Line("cleaning", cleaning.amount, 1, cleaning.amount))
+    return [line for line in lines if line.amount]
 
 
 def _taxes(

@@ -135,6 +135,8 @@ class Taxes:
 
     def at(self, home: Spot) -> list[TaxTerms]:
         """Those of every area around the home, in the order in which they were given."""
+        if not self._by_country:
+            return []
         return [
             rule
             for area, rule in self._by_country.get(home.country, ())

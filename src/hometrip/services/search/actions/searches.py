@@ -99,8 +99,8 @@ async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> M
     """Those that can be booked, each with its total."""
     found = _found(board, wish, matched)
     offers = await _offers(deps, wish, found)
-    bookable = np.array([each.hit.id in offers for each in found], np.bool_)
-    totals = [offers[each.hit.id].total.amount for each in found if each.hit.id in offers]
+    bookable = np.array([each.hit.id.int in offers for each in found], np.bool_)
+    totals = [offer.total.amount for each in found if (offer := offers.get(each.hit.id.int)) is not None]
     kept = matched.only(bookable)
     return msgspec.structs.replace(kept, prices=np.array(totals, np.int64))
 
@@ -113,8 +113,10 @@ def _found(board: Board, wish: Wanted, matched: Matches) -> list[Found]:
     return [Found(hit, stays[shift]) for hit, shift in zip(hits, matched.shifts.tolist(), strict=True)]
 
 
-async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[UUID, Offer]:
-    """What the listing service offers of these: one question for each of the different stays."""
+async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int, Offer]:
+    """What the listing service offers of these, by the number of their id: one question for each of the
+    different stays.
+    """
     homes: dict[Stay, list[UUID]] = {}
     for each in found:
         if each.stay is not None:
@@ -125,7 +127,7 @@ async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[UUID
     ]
     # One question needs no task of its own.
     answers = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
-    return {offer.listing_id: offer for answer in answers for offer in answer}
+    return {offer.listing_id.int: offer for answer in answers for offer in answer}
 
 
 async def _checked(deps: Deps, wish: Wanted, found: Sequence[Found], most: int) -> tuple[list[Hit], int]:
@@ -141,7 +143,7 @@ async def _checked(deps: Deps, wish: Wanted, found: Sequence[Found], most: int) 
         hits += [
             _offered(each, offer)
             for each in batch
-            if (offer := offers.get(each.hit.id)) is not None and wish.fits(offer.total.amount)
+            if (offer := offers.get(each.hit.id.int)) is not None and wish.fits(offer.total.amount)
         ]
     if wish.sort in (
         "price",

@@ -59,9 +59,9 @@ def _numbers(column: NDArray[Any]) -> list[Counted]:
 
 def _ranked(values: Values, counts: NDArray[np.int64]) -> list[Counted]:
     """Those that occur, the most frequent first, of equally frequent ones in the order of the alphabet."""
-    numbers = np.flatnonzero(counts)
-    numbers = numbers[np.lexsort((values.places[numbers], -counts[numbers]))]
-    shown = values.shown
+    numbers, shown = counts.nonzero()[0], values.shown
+    if len(numbers) > 1:
+        numbers = numbers[(values.places[numbers] - counts[numbers] * len(shown)).argsort()]
     return [
         Counted(value=shown[number], count=count)
         for number, count in zip(numbers.tolist(), counts[numbers].tolist(), strict=True)

@@ -114,6 +114,9 @@ def _staying(board: Board, rows: Rows, stay: Stay, flexible: int, now: datetime)
     """Those where the stay, or the cheapest of those that begin a few days earlier or later, can be had; of
     equally cheap ones the nearest, the earlier of two.
     """
+    if not flexible and stay.check_in >= earliest(now):
+        free, price = _look(board, rows, stay, now)
+        return Matches(rows, price, np.zeros(len(rows), np.int64)).only(free)
     found = np.full(len(rows), False)
     prices = np.full(len(rows), np.iinfo(np.int64).max, np.int64)
     shifts = np.zeros(len(rows), np.int64)
