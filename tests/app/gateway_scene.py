@@ -222,7 +222,7 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
         known: Any = house.opened.ring
         own: Litestar = known._app
         settings = msgspec.structs.replace(
-            known._settings, cors_origins=frozenset({b"https://pages.test"}), **changes
+            known.settings, cors_origins=frozenset({b"https://pages.test"}), **changes
         )
         forward = Forward(
             own,

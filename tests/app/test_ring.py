@@ -73,7 +73,7 @@ async def other_ring(
 ) -> AsyncIterator[tuple[Ring, httpx2.AsyncClient]]:
     """Another ring around the same routes, and a caller from that address."""
     known: Any = house.opened.ring
-    settings = msgspec.structs.replace(known._settings, **changes)
+    settings = msgspec.structs.replace(known.settings, **changes)
     ring = Ring(
         known._app, settings=settings, identity=known._identity, cache=known._cache, new_id=known._new_id
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar import Litestar, Request, Response, get
 
 from hometrip.app.edge.problems import PROBLEM
 from hometrip.kernel.access import PUBLIC, SERVICE
+from hometrip.services.gateway.rules.links import with_links
 
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -30,6 +32,7 @@ _PROBLEM_SCHEMA = {
         },
     },
 }
+_LONG_NAME = re.compile(rb"\bPage_hometrip\.[a-z_.]+\.([A-Za-z]+)_(?=\")")
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -64,7 +67,28 @@ def _completed(app: Litestar) -> dict[str, Any]:
         for method in _METHODS:
             if method in operations:
                 _complete(operations[method], handlers[path, method].opt, path)
-    return document
+    _close_bodies(document)
+    return with_links(_with_short_names(document))
+
+
+def _close_bodies(document: dict[str, Any]) -> None:
+    """A field that a body does not have is refused (`unknown_field`); the document says so."""
+    schemas = document["components"]["schemas"]
+    for operations in document["paths"].values():
+        for method in _METHODS:
+            content = operations.get(method, {}).get("requestBody", {}).get("content", {})
+            schema = content.get("application/json", {}).get("schema", {})
+            for choice in schema.get("oneOf", [schema]):
+                body = schemas.get(choice.get("$ref", "").rpartition("/")[2], {})
+                if "properties" in body:
+                    body["additionalProperties"] = False
+
+
+def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
+    """A page of bookings is `PageOfBookingView`, wherever in the code that record is."""
+    written = msgspec.json.encode(document)
+    found: dict[str, Any] = msgspec.json.decode(_LONG_NAME.sub(rb"PageOf\1", written))
+    return found
 
 
 def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None:
@@ -93,6 +117,8 @@ def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
             }
         )
+    if tells := opt.get("tells"):
+        operation["x-tells"] = tells
     if access is SERVICE:
         operation["description"] = "For other services only."
 

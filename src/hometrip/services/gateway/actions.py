@@ -14,6 +14,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.ports.registry import Instance, Registry
 from hometrip.services.gateway.contract import ServiceSummary, Summary
 from hometrip.services.gateway.rules.document import Document, merged
+from hometrip.services.gateway.rules.links import with_links
 from hometrip.services.gateway.rules.routing import SERVICES
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ async def document(deps: Deps, look: Look, door: Document) -> Document:
     found = await asyncio.gather(*(_document(deps, look, name) for name in SERVICES))
     deps.memory.documents.update({name: part for name, part in zip(SERVICES, found, strict=True) if part})
     known = deps.memory.documents
-    whole = merged(door, known)
+    whole = with_links(merged(door, known))
     missing = _missing(known)
     return whole | {"x-missing": missing} if missing else whole
 

@@ -31,6 +31,7 @@ Beginning = Annotated[str, QueryParameter(min_length=2, max_length=100)]
     "/search",
     access=PUBLIC,
     fresh_for=0,
+    tells={"listing_id": "/items/0/id"},
     summary="Search homes",
     query=Asked,
     dependencies={"asked": Provide(provide_asked, sync_to_thread=False)},

@@ -56,7 +56,13 @@ class Farewell(Request):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
-@post("/bookings/calculate-price", access=PUBLIC, status_code=200, summary="What a stay would cost")
+@post(
+    "/bookings/calculate-price",
+    access=PUBLIC,
+    status_code=200,
+    tells={"quote_id": "/id"},
+    summary="What a stay would cost",
+)
 async def calculate_price(
     data: JSONBody[PriceWish], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> Quote:

@@ -208,7 +208,13 @@ async def unblock_dates(
     await actions.unblock(deps, caller, listing_id, block_id)
 
 
-@post("/listings/{listing_id:uuid}/quote", access=PUBLIC, status_code=200, summary="The price of a stay")
+@post(
+    "/listings/{listing_id:uuid}/quote",
+    access=PUBLIC,
+    status_code=200,
+    tells={"quote_id": "/id"},
+    summary="The price of a stay",
+)
 async def quote_stay(
     listing_id: FromPath[UUID],
     data: JSONBody[Wish],
