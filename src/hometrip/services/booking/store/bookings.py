@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, func, insert, literal, or_, select, tuple_, update
 
 from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, NotFound, Unavailable
@@ -65,8 +65,19 @@ _CHANGING = (
 ).split()
 
 
+# Built once: putting a statement together takes longer than the database takes to answer it.
+_add, _add_steps = insert(bookings), insert(history)
+_one = select(bookings).where(bookings.c.id == bindparam("id")).with_for_update(key_share=True)
+_unpaid = select(bookings).where(bookings.c.id.in_(unpaid_holds_of(bindparam("guest"), bindparam("listing"))))
+_steps = (
+    select(history)
+    .where(history.c.booking_id.in_(bindparam("ids", expanding=True)))
+    .order_by(history.c.booking_id, history.c.step)
+)
+
+
 async def add(tx: Tx, booking: Booking, once_key: str) -> None:
-    await tx.execute(insert(bookings).values(_row_of(booking) | {"once_key": once_key or None}))
+    await tx.execute(_add, [_row_of(booking) | {"once_key": once_key or None}])
     await _write_steps(tx, booking, after=0)
 
 
@@ -83,7 +94,7 @@ async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
 
 async def get(db: Reader, booking_id: UUID) -> Booking:
     """`NotFound` where there is none. In a transaction nobody else changes it until that ends."""
-    row = await db.row(select(bookings).where(bookings.c.id == booking_id).with_for_update(key_share=True))
+    row = await db.row(_one.params(id=booking_id))
     if row is None:
         raise NotFound
     return (await _with_history(db, [row]))[0]
@@ -91,7 +102,7 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
 
 async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
     """The guest's pending bookings of this home that no card backs."""
-    rows = await tx.rows(select(bookings).where(bookings.c.id.in_(unpaid_holds_of(guest_id, listing_id))))
+    rows = await tx.rows(_unpaid.params(guest=guest_id, listing=listing_id))
     return await _with_history(tx, rows)
 
 
@@ -257,8 +268,7 @@ def _encoded(value: Any) -> str | None:
 async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
     steps: dict[UUID, list[Step]] = {row.id: [] for row in rows}
     if rows:
-        told = select(history).where(history.c.booking_id.in_(list(steps)))
-        for step in await db.rows(told.order_by(history.c.booking_id, history.c.step)):
+        for step in await db.rows(_steps.params(ids=list(steps))):
             steps[step.booking_id].append(
                 Step(status=step.status, at=step.at, by=step.by, why=step.why, account_id=step.account_id)
             )
@@ -297,4 +307,4 @@ async def _write_steps(tx: Tx, booking: Booking, after: int) -> None:
         }
         for number, step in enumerate(booking.history[after:], start=after + 1)
     ]
-    await tx.execute(insert(history), rows)
+    await tx.execute(_add_steps, rows)

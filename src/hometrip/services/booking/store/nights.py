@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -126,6 +127,11 @@ _taken_besides = _taken.where(
 )
 
 
+@cache
+def _between(statement: Select[Any]) -> Select[Any]:
+    return statement.where(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
+
+
 async def taken(
     db: Reader, listing_id: UUID, within: Stay | None = None, besides: UUID | None = None
 ) -> list[Stay]:
@@ -134,9 +140,10 @@ async def taken(
     What does not stand in the way of the guest `besides` is left out: own unpaid holds and confirmed stays.
     """
     statement = _taken if besides is None else _taken_besides
+    bound: dict[str, Any] = {"listing": listing_id} | ({} if besides is None else {"guest": besides})
     if within is not None:
-        statement = _within(statement, listing_id, within)
-    bound = {"listing": listing_id} if besides is None else {"listing": listing_id, "guest": besides}
+        statement = _between(statement)
+        bound |= {"first": within.check_in, "end": within.check_out}
     rows = await db.rows(statement.params(bound))
     return ranges([(row.owner_id, row.night) for row in rows])
 

@@ -138,7 +138,7 @@ def could_have_of(guest_id: Wanted, listing_id: Wanted) -> Select[tuple[UUID]]:
     )
 
 
-def unpaid_holds_of(guest_id: UUID | None, listing_id: UUID) -> Select[tuple[UUID]]:
+def unpaid_holds_of(guest_id: Wanted, listing_id: Wanted) -> Select[tuple[UUID]]:
     """Ids of the guest's pending bookings of this home that no card backs: a new one takes their place."""
     return select(bookings.c.id).where(
         bookings.c.guest_id == guest_id,

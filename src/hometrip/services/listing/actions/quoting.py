@@ -307,7 +307,7 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Sta
         Span(id=listing_id, kind=BOOKED, check_in=other.check_in, check_out=other.check_out)
         for other in taken
     ]
-    openings = Openings(home, days)
+    openings = ready(home, days).openings
     return nearest(openings.with_spans([*openings.spans, *more]), stay, deps.clock.now(), most=3)
 
 
