@@ -13,13 +13,13 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
-from litestar import Litestar
 
 from app.waiting import until
 from harness import TestHouse, house_in
 from hometrip.adapters.registry.static import StaticRegistry
 from hometrip.app.edge.forward import Forward
 from hometrip.app.edge.ring import Ring
+from hometrip.app.edge.routes import litestar_of, ring_of
 from hometrip.ports.registry import Instance
 from server import free_port
 
@@ -220,25 +220,19 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
     """`changes` are those of the ring's settings."""
     async with house_in(folder) as house:
         known: Any = house.opened.ring
-        own: Litestar = known._app
         settings = msgspec.structs.replace(
             known.settings, cors_origins=frozenset({b"https://pages.test"}), **changes
         )
         forward = Forward(
-            own,
+            litestar_of(house.house),
             StaticRegistry(),
             lambda service: f"token-for-{service}",
             clock=house.clock,
             sandbox=True,
             seconds=settings.seconds,
         )
-        ring = Ring(
-            forward,
-            settings=settings,
-            identity=known._identity,
-            cache=known._cache,
-            new_id=known._new_id,
-        )
+        ring = ring_of(house.house, known._identity, forward)
+        ring.settings = settings
         port = free_port()
         try:
             async with serving(ring, port):

@@ -13,12 +13,13 @@ import httpx2
 import msgspec
 import pytest
 import pytest_asyncio
-from litestar import Litestar, get
+from litestar import get
 
 from harness import TestHouse, house_in
 from hometrip.app import metrics
 from hometrip.app.edge.doors import ROUTE_LIMITS
 from hometrip.app.edge.ring import Ring
+from hometrip.app.edge.routes import litestar_of, routes_for
 from hometrip.kernel.access import PUBLIC, USER
 from journeys.steps import ok, open_home, problem
 
@@ -59,11 +60,12 @@ async def members() -> str:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHouse]:
     """One house for all: no test minds what another has left in it."""
     folder = tmp_path_factory.mktemp("ring")
+    routes_for.cache_clear()
     async with house_in(folder, cors_origins=("https://pages.test",)) as opened:
-        app: Any = opened.opened.ring._app
-        assert isinstance(app, Litestar)
+        app = litestar_of(opened.house)
         for handler in (broken, endless, forgotten, members):
             app.register(handler)
+        routes_for.cache_clear()  # these routes are for this house only
         yield opened
 
 

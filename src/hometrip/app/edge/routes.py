@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, Router
@@ -13,6 +14,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Scope
 
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.answers import Answer
@@ -25,6 +27,7 @@ from hometrip.app.edge.ring import App, Ring, RingSettings
 from hometrip.app.edge.sandbox import SANDBOX
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
+from hometrip.app.rooms import service_of
 from hometrip.app.settings import Settings
 from hometrip.app.tracing import TRACES, traces_page
 from hometrip.app.version import VERSION
@@ -44,8 +47,13 @@ def identity_of(house: House, service_of: Callable[[str], str] | None = None) ->
 
 def ring_of(house: House, identity: Identity, app: App) -> Ring:
     """The ring around an application of this house."""
+
+    async def in_house(scope: Any, receive: Any, send: Any) -> None:
+        scope["house"] = house
+        await app(scope, receive, send)
+
     return Ring(
-        app,
+        in_house,
         settings=ring_settings(house.settings),
         identity=identity,
         cache=house.shared[Cache],
@@ -66,17 +74,32 @@ def ring_settings(settings: Settings) -> RingSettings:
 
 
 def litestar_of(house: House, *, door: bool = True) -> Litestar:
-    """The routes of the services here, and of the process itself: what people see, where it is the door."""
+    """The routes of the services here, and of the process itself: what people see, where it is the door. Who
+    calls it says in which house: `scope["house"]`.
+    """
+    return routes_for(tuple(house.rooms), door=door, sandbox=house.settings.sandbox)
+
+
+@cache
+def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Litestar:
+    """Made once for all houses of this process: it takes longer than all else that a house is opened with."""
     routers = [
-        Router("/api", route_handlers=list(room.service.routes), dependencies={"deps": given(room.deps)})
-        for room in house.rooms.values()
+        Router(
+            "/api",
+            route_handlers=list(service_of(name).routes),
+            dependencies={"deps": Provide(_deps_of(name), sync_to_thread=False)},
+        )
+        for name in services
     ]
     handlers: list[Any] = [*OPERATIONS, *TRACES, openapi_document, *(PAGES if door else INSIDE)]
-    if door and house.settings.sandbox:
+    if door and sandbox:
         handlers.append(traces_page)
         handlers.append(Router("/api/sandbox", route_handlers=list(SANDBOX)))
     # `deps` only because keys and versions are chained behind it; no handler of the process asks for it.
-    own = {"house": given(house), "deps": given(None)}
+    own = {
+        "house": Provide(provide_house, sync_to_thread=False),
+        "deps": Provide(provide_nothing, sync_to_thread=False),
+    }
     return Litestar(
         route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies=own)],
         # Not a guard: for those Litestar copies the handler with each request.
@@ -89,7 +112,7 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
         },
         exception_handlers={Exception: to_response},
         after_request=tag_version,
-        openapi_config=openapi_of(house),
+        openapi_config=openapi_config(),
         request_max_body_size=None,
         multipart_form_part_limit=20,
         logging_config=None,
@@ -97,20 +120,26 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
     )
 
 
-def given(value: Any) -> Provide:
-    """A dependency that is always the same object.
-
-    It asks for the caller, and the others ask for it, though none needs to: dependencies in a chain are
-    resolved one after the other, while those that stand side by side get a task each, which costs more.
-    """
-
-    def provide(caller: NamedDependency[Caller]) -> Any:
-        return value
-
-    return Provide(provide, sync_to_thread=False)
+# These ask for the caller, and others ask for them, though none needs to: dependencies in a chain are
+# resolved one after the other, while those that stand side by side get a task each, which costs more.
 
 
-def openapi_of(house: House) -> OpenAPIConfig:
+def _deps_of(service: str) -> Callable[..., Any]:
+    def provide_deps(scope: Scope, caller: NamedDependency[Caller]) -> Any:
+        return scope["house"].rooms[service].deps  # type: ignore[typeddict-item]
+
+    return provide_deps
+
+
+def provide_house(scope: Scope, caller: NamedDependency[Caller]) -> Any:
+    return scope["house"]  # type: ignore[typeddict-item]
+
+
+def provide_nothing(caller: NamedDependency[Caller]) -> Any:
+    return None
+
+
+def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="HomeTrip",
         version=VERSION,

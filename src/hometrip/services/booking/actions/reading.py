@@ -105,4 +105,4 @@ async def verify(deps: Deps) -> list[str]:
     """What contradicts that no night has two live bookings, each live booking has its nights, and a
     confirmed one has its payment; nothing where all is well."""
     async with deps.db.read() as db:
-        return await store.bookings.contradictions(db, deps.clock.now())
+        return await store.checks.contradictions(db, deps.clock.now())

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select, and_, bindparam, func, insert, literal, or_, select, tuple_, update
 
-from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, NotFound, Unavailable
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page, cursor_of, position_of
@@ -19,18 +18,15 @@ from hometrip.ports.database import Reader, Tx
 from hometrip.services.booking.rules import (
     FEE_REFUNDS_WITHIN,
     LIVE,
-    TAKEN,
     Booking,
     Cancellation,
     Change,
     Dispute,
     PaymentNote,
     Step,
-    is_open,
-    nights_added,
     returns_fee,
 )
-from hometrip.services.booking.store.tables import bookings, history, nights, unpaid_holds_of
+from hometrip.services.booking.store.tables import bookings, history, unpaid_holds_of
 from hometrip.services.listing.contract import QuoteLine, Split
 
 
@@ -128,28 +124,6 @@ async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
         bookings.c.guest_id == guest_id, bookings.c.fee_returned_at > at - FEE_REFUNDS_WITHIN
     )
     return int(await db.value(statement))
-
-
-async def contradictions(db: Reader, at: datetime) -> list[str]:
-    """Bookings whose nights, hold or payment are not what their state and their open change say."""
-    held = and_(nights.c.owner_id == bookings.c.id, nights.c.kind == "booking")
-    statement = (
-        select(bookings, func.count(nights.c.night).label("held"))
-        .outerjoin(nights, held)
-        .group_by(bookings.c.id)
-    )
-    found = []
-    for row in await db.rows(statement):
-        booking = _booking_of(row, [])
-        wanted = booking.stay.nights if booking.status in (*LIVE, "completed") else 0
-        wanted += len(nights_added(booking)) if is_open(booking) else 0
-        if row.held != wanted:
-            found.append(f"booking {row.id} is {row.status} and has {row.held} nights, not {wanted}")
-        if row.status == "pending" and row.hold_until < at - MINUTE:
-            found.append(f"booking {row.id} is held since {row.hold_until}, past its time")
-        if row.confirmed_at is not None and row.payment_status not in TAKEN:
-            found.append(f"booking {row.id} was confirmed with its payment {row.payment_status}")
-    return found
 
 
 # Lists
@@ -272,10 +246,11 @@ async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
             steps[step.booking_id].append(
                 Step(status=step.status, at=step.at, by=step.by, why=step.why, account_id=step.account_id)
             )
-    return [_booking_of(row, steps[row.id]) for row in rows]
+    return [booking_of(row, steps[row.id]) for row in rows]
 
 
-def _booking_of(row: Any, steps: list[Step]) -> Booking:
+def booking_of(row: Any, steps: list[Step]) -> Booking:
+    """The booking in a row of the table."""
     agreed = _agreed(row.agreed)
     told: dict[str, Any] = {
         name: decode(text) for name, decode in _JSON.items() if (text := getattr(row, name))
