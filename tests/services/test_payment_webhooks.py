@@ -133,9 +133,8 @@ async def told(folder: Path, plot: Plot, chance: Random | None) -> list[Any]:
         await post.bring()
         await till.advance(CHECK_IN_AT + DAY - till.clock.now())
         await post.bring()
-        sent = await till.provider.transfers_since(START)
-        if plot.returned and sent:
-            await till.provider.reverse_transfer(min(sent, key=lambda one: one.amount).id)
+        if plot.returned:
+            await _return_one(till, paid)
         await post.bring()
         await till.advance(3 * DAY)
         await post.bring()
@@ -166,6 +165,17 @@ async def _decide(till: Till, plot: Plot, paid: list[actions.Intent]) -> None:
         dispute = disputes.get((await till.row(intent.id)).provider_id)
         if dispute is not None and decision != "nobody answers":
             await till.provider.decide_dispute(dispute.id, decision)
+
+
+async def _return_one(till: Till, paid: list[actions.Intent]) -> None:
+    """The least transfer comes back; of equal ones, that of the booking that was paid first."""
+    async with till.deps.db.read() as db:
+        payouts = [one for intent in paid for one in await store.payouts_of(db, intent.booking_id)]
+    places = {payout.provider_id: place for place, payout in enumerate(payouts)}
+    sent = await till.provider.transfers_since(START)
+    if sent:
+        least = min(sent, key=lambda one: (one.amount, places.get(one.id, len(places))))
+        await till.provider.reverse_transfer(least.id)
 
 
 async def _stands(till: Till, booking_id: UUID) -> Any:
