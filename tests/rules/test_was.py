@@ -101,6 +101,7 @@ def test_the_rule_is_the_oracles(history: History, zone: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 @settings(max_examples=20_000)
 @given(history=histories(), zone=ZONES)
 def test_the_rule_is_the_oracles_in_many_histories(history: History, zone: str) -> None:
