@@ -253,7 +253,7 @@ class MemoryBus:
             try:
                 await handler(envelope)
             except Exception as error:
-                # It stays parked, with the new reason.
+                # Whatever the handler raises, the event stays parked, with the new reason.
                 self._park(service, envelope, f"{type(error).__name__}: {error}", 1)
                 continue
             self._file.execute(

@@ -162,6 +162,7 @@ class MongoLink:
         try:
             yield
         except Exception as reason:
+            # Which errors mean that the engine fails, `refusal_of` decides; all others go on as they are.
             if refused := refusal_of(reason):
                 raise refused from reason
             raise
@@ -195,6 +196,7 @@ class MongoLink:
             if last is not None:
                 await last()
         except Exception as reason:
+            # An engine that is away cannot hear the last words, and closing must not fail of it.
             if refusal_of(reason) is None:
                 raise
         finally:

@@ -120,6 +120,7 @@ class PostgresPool:
         try:
             await link.execute("ROLLBACK" if link.is_in_transaction() else "SELECT 1")
         except Exception:
+            # Whatever went wrong in undoing, this connection is of no more use.
             self.drop(link)
         else:
             self.give_back(link)
@@ -133,6 +134,7 @@ class PostgresPool:
         try:
             yield link
         except Exception as reason:
+            # A block that fails of anything at all is undone; what it failed of is told.
             await self.roll_back(link)
             if refused := refusal_of(reason):
                 raise refused from reason

@@ -58,6 +58,7 @@ def broker_trouble(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Unavailable(f"RabbitMQ does not answer in time, or takes no messages now: {doing}") from error
     except Exception as error:
+        # The drivers raise what they like, assertions among it; to who asks, the broker is away.
         raise Unavailable(f"RabbitMQ: {doing}: {type(error).__name__} {error}") from error
 
 
