@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +23,6 @@ UNSENDABLE = (
     ValueError,
     AttributeError,
 )
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("openapi") / "data")
-    asyncio.run(server.start())
-    yield server
-    server.end()
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,14 +36,6 @@ MEANT = {
 # The routes of stays and their money, and those that lead to them.
 OF_A_HOME = r"/\{listing_id\}(/quote|/availability|/pricing|/block-dates)?"
 ROUTES = rf"^/api/(search$|listings({OF_A_HOME})?$|(bookings|payments|coupons))"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("links") / "data")
-    asyncio.run(server.start())
-    yield server
-    server.end()
 
 
 def tokens_of(server: Server) -> dict[str, str]:
