@@ -28,6 +28,8 @@ def free_port() -> int:
 class Server:
     """`hometrip up` on a free port; `kill` is -9, `stop` is what an operator does."""
 
+    verb: tuple[str, ...] = ("up",)
+
     def __init__(self, data: Path, *options: str, **settings: str) -> None:
         self.data, self.options, self.port = data, options, free_port()
         self.settings = {"HOMETRIP_LIMITS": "off", "HOMETRIP_LOG_LEVEL": "warning"} | settings
@@ -42,7 +44,8 @@ class Server:
         """Seconds until /ready answered 200."""
         began = time.perf_counter()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
-        command = [str(HOMETRIP), "up", "--data", str(self.data), "--port", str(self.port), *self.options]
+        command = [str(HOMETRIP), *self.verb, "--data", str(self.data), "--port", str(self.port)]
+        command += self.options
         with self.log.open("ab") as log:
             self.process = self._spawn(command, log, clean | self.settings)
         async with httpx2.AsyncClient(base_url=self.url) as client:

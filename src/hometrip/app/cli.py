@@ -97,14 +97,24 @@ def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> N
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="So many processes [1].")
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [the service's own].")
+@click.option("--under", type=int, hidden=True, help="Stop when this process, which started it, is gone.")
 @data_option
-def serve_one(service: str, workers: int, host: str | None, port: int | None, data: Path | None) -> None:
+def serve_one(
+    service: str,
+    workers: int,
+    host: str | None,
+    port: int | None,
+    under: int | None,
+    data: Path | None,
+) -> None:
     """Run one service in this process, on the engines of the settings."""
     from hometrip.app import split
     from hometrip.app.doctor import must_be_usable
     from hometrip.app.logs import configure
-    from hometrip.app.run import serve_gateway, serve_service
+    from hometrip.app.run import end_with, serve_gateway, serve_service
 
+    if under:
+        end_with(under)
     settings = settings_of(examining=True, data=data, host=host, port=port or _port_of(service))
     configure(settings)
     if wrong := wrong_with(lambda: split.check_split(settings, {})):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
+import os
 import resource
 import shutil
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -28,6 +32,8 @@ log = logging.getLogger("hometrip.run")
 
 DRAIN_SECONDS = 20.0
 LEAVE_SECONDS = 1.2
+# Whatever holds a stop up, the process is gone by then.
+GONE_SECONDS = 30.0
 OPEN_FILES = 65_536
 ROOM_BYTES = 64 << 20
 
@@ -80,9 +86,37 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
             await opening
             await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        _gone_by(GONE_SECONDS)
         opened.house.close_for_business()
         await _leave(opened)
         await _drain(opened, server, serving)
+
+
+def end_with(parent: int) -> None:
+    """Stop this process when the one that started it is gone: after a `kill -9` nobody else would."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        log.warning("the process that started this one is gone")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _gone_by(seconds: float) -> None:
+    """End this process after so many seconds, whatever it still waits for: what was answered is on the
+    disk.
+    """
+
+    def end() -> None:
+        log.error("did not stop in time", extra={"seconds": seconds})
+        faulthandler.dump_traceback(all_threads=True)
+        os._exit(1)
+
+    last = threading.Timer(seconds, end)
+    last.daemon = True
+    last.start()
 
 
 async def _open(opened: Open) -> None:

@@ -151,7 +151,7 @@ class Child:
         self.is_ready.clear()
         place, settings = self.place, self._settings
         command = [sys.executable, "-m", "hometrip", "serve", place.service, "--port", str(place.port)]
-        command += ["--data", str(settings.data), "--host", settings.host]
+        command += ["--under", str(os.getpid()), "--data", str(settings.data), "--host", settings.host]
         self._process = await asyncio.create_subprocess_exec(
             *command,
             env=dict(self._environment),

@@ -1,0 +1,43 @@
+"""What becomes of a service's processes when the one that keeps them running is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import httpx2
+
+from app.waiting import until
+from faults.falling import processes_of
+from server import Server, free_port
+from split_house import engines
+
+
+class Workers(Server):
+    """Two doors of a house whose services do not run: they answer, and are not ready."""
+
+    verb = ("serve", "gateway", "--workers", "2")
+
+
+async def test_processes_whose_parent_is_killed_stop_by_themselves(tmp_path: Path) -> None:
+    environment = engines(f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
+    workers = Workers(tmp_path / "data", **environment)
+    starting = asyncio.create_task(workers.start(within=60))
+
+    async def answers() -> bool:
+        async with httpx2.AsyncClient(base_url=workers.url) as client:
+            with contextlib.suppress(httpx2.TransportError):
+                return (await client.get("/health")).status_code == 200
+        return False
+
+    try:
+        await until(answers, within=60)
+        children = processes_of(workers)
+        assert [*children.values()] == ["gateway", "gateway"]
+        starting.cancel()
+        workers.kill()
+        await until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), within=20)
+    finally:
+        starting.cancel()
+        workers.end()
