@@ -21,6 +21,8 @@ class Road:
         self.spoil: Callable[[bytes], bytes] = bytes
         # Bytes go one by one, with a pause between them.
         self.trickles = False
+        # What the engine says comes so many seconds later.
+        self.late = 0.0
 
     async def open(self) -> None:
         """Where it was closed, on the same port again."""
@@ -47,7 +49,13 @@ class Road:
 
     def flow(self) -> None:
         self._free.set()
-        self.spoil, self.trickles = bytes, False
+        self.spoil, self.trickles, self.late = bytes, False, 0.0
+
+    async def break_again_and_again(self, pause: float) -> None:
+        """End every connection each `pause` seconds, until cancelled."""
+        while True:
+            await self.cut()
+            await asyncio.sleep(pause)
 
     @property
     def ways(self) -> int:
@@ -84,6 +92,8 @@ class Road:
     ) -> None:
         while data := await reader.read(65536):
             await self._free.wait()
+            if answers and self.late:
+                await asyncio.sleep(self.late)
             if not answers:
                 writer.write(data)
             elif not self.trickles:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from contracts.mail_server import MailServer
 from contracts.road import Road
 from engines import url_of
 from harness import PASSWORD, house_in
@@ -43,3 +44,23 @@ async def test_without_redis_people_look_and_book_and_only_signing_in_waits(tmp_
             assert time.monotonic() - began < BACK_WITHIN
             await asyncio.sleep(0.05)
     await road.close()
+
+
+async def test_without_a_mail_server_everything_works_and_letters_come_later(tmp_path: Path) -> None:
+    async with MailServer() as server:
+        url = f"smtp://127.0.0.1:{server.port}?from=stay@example.com&timeout=1"
+        async with house_in(tmp_path, courier_url=url) as house:
+            home = await open_home(await house.staff("host", "host@example.com"))
+            guest = await house.staff("guest", "guest@example.com")
+            await house.settle()
+            server.close()
+            booking = ok(await book(guest, home["id"], stay(house)), 201)
+            assert (await pay(guest, booking["id"]))["status"] == "succeeded"
+            await house.settle()
+            assert ok(await guest.get(f"/api/bookings/{booking['id']}"))["status"] == "confirmed"
+            assert server.letters == []
+            async with server:
+                await house.advance(400)
+            heard = [(letter.to, letter.parsed["Subject"]) for letter in server.letters]
+    assert sorted(to for to, _ in heard) == ["guest@example.com"] * 2 + ["host@example.com"]
+    assert len(set(heard)) == 3

@@ -28,6 +28,7 @@ NAMES = {
     "OpenSearch": "opensearch",
     "Consul": "consul",
     "S3": "s3",
+    "Jaeger": "jaeger",
 }
 # The others are shown by `make prove`.
 QUICK = ("PostgreSQL", "Redis")
@@ -44,7 +45,8 @@ def own() -> Iterator[Engines]:
 
 @pytest.fixture(scope="module")
 def processes(own: Engines) -> Iterator[Processes]:
-    started = Processes("mongo", of=own, HOMETRIP_BLOBS_URL=own.url_of("s3"))
+    traces = own.settings_of("jaeger")["HOMETRIP_TRACES_URL"]
+    started = Processes("mongo", of=own, HOMETRIP_BLOBS_URL=own.url_of("s3"), HOMETRIP_TRACES_URL=traces)
     try:
         asyncio.run(started.start())
         yield started
@@ -104,7 +106,8 @@ def _odd(during: list[Seen]) -> list[Seen]:
 
 def _connections(processes: Processes, own: Engines) -> Counter[str]:
     """How many connections to engines each service has open."""
-    ports = {urlsplit(own.url_of(name)).port for name in NAMES.values()}
+    ports = {urlsplit(own.url_of(name)).port for name in NAMES.values() if name != "jaeger"}
+    ports.add(urlsplit(own.settings_of("jaeger")["HOMETRIP_TRACES_URL"]).port)
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     theirs = {f"socket:[{row[9]}]" for row in rows if int(row[2].partition(":")[2], 16) in ports}
     found: Counter[str] = Counter()
