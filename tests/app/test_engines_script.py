@@ -16,7 +16,7 @@ import pytest
 
 from engines import NOT_INSTALLED, SCRIPT, Engines, engines_of_its_own
 
-SETS = Path(f"/var/tmp/hometrip-engines-{os.getuid()}")
+SETS = Path(os.environ.get("HOMETRIP_ENGINES_SETS", "/var/tmp")) / f"hometrip-engines-{os.getuid()}"
 
 
 @pytest.fixture

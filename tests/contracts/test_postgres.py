@@ -9,19 +9,25 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Uuid, func, insert, select, update
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from storages import NOTES, STORAGES, NoteDue, NoteTaken, cleared, opened, postgres_at
 
+from contracts.road import road_to
+from engines import url_of
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase
-from hometrip.adapters.postgres import drop_database, make_database, server
+from hometrip.adapters.postgres import PostgresPool, drop_database, make_database, server
+from hometrip.adapters.postgres.framing import LETTERS, Framed
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
 from hometrip.ports.engine import Unfit
@@ -80,6 +86,69 @@ async def cut(storage: Any) -> int:
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     return ended
+
+
+# -- what comes by a connection
+
+
+class Inner:
+    """In the place of asyncpg's protocol and of its transport."""
+
+    def __init__(self) -> None:
+        self.heard, self.ended = b"", False
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def abort(self) -> None:
+        self.ended = True
+
+    pause_writing = resume_writing = eof_received = connection_lost = None
+
+
+MESSAGES = st.lists(st.tuples(st.sampled_from(sorted(LETTERS)), st.binary(max_size=40)), max_size=8)
+
+
+@given(MESSAGES, st.lists(st.integers(1, 60), max_size=20))
+def test_frames_pass_however_they_are_cut(messages: list[tuple[int, bytes]], cuts: list[int]) -> None:
+    said = b"".join(bytes([kind]) + (4 + len(body)).to_bytes(4, "big") + body for kind, body in messages)
+    inner, at = Inner(), 0
+    framed = Framed(inner, inner)
+    for length in [*cuts, len(said)]:
+        framed.data_received(said[at : at + length])
+        at += length
+    assert inner.heard == said
+    assert not inner.ended
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\0\xff\xff\xff\xff", b"Z\xff\xff\xff\xff", b"Z\0\0\0\3", b"HTTP/1.1 400"]
+)
+def test_what_is_no_frame_ends_the_connection_unread(nonsense: bytes) -> None:
+    inner = Inner()
+    framed = Framed(inner, inner)
+    framed.data_received(b"Z\0\0\0\5I" + nonsense[:2])
+    framed.data_received(nonsense[2:])
+    assert inner.ended
+    assert inner.heard == b"Z\0\0\0\5I" + nonsense[:2]
+
+
+async def test_a_server_that_talks_nonsense_is_given_up_and_taken_back(tmp_path: Path) -> None:
+    server_at = urlsplit(postgres_at(tmp_path))
+    assert server_at.hostname
+    assert server_at.port
+    async with road_to(server_at.hostname, server_at.port) as road:
+        by = server_at.netloc.replace(f":{server_at.port}", f":{road.port}")
+        pool = PostgresPool(url_of("postgres").replace(server_at.netloc, by), size=2, name="test")
+        for _ in range(3):
+            async with pool.link() as link:
+                assert await link.fetchval("SELECT 1") == 1
+            road.spoil = lambda words: (b"\0\xff Once upon a time" * 9)[: len(words)]
+            with pytest.raises(Unavailable):
+                async with pool.link() as link:
+                    await link.fetchval("SELECT 2")
+            road.flow()
+        await pool.close()
 
 
 # -- the pool

@@ -15,23 +15,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from engines import Engines, engines_of_its_own
-from faults.falling import PATIENCE, Seen, Town, processes_of, promised
+from faults.falling import NAMES, PATIENCE, Seen, Town, allowed, processes_of, promised
 from split_house import Processes, SplitHouse, house_of
 
-pytestmark = [pytest.mark.split, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.split, pytest.mark.full, pytest.mark.timeout(180)]
 
-NAMES = {
-    "PostgreSQL": "postgres",
-    "MongoDB": "mongo",
-    "Redis": "redis",
-    "RabbitMQ": "rabbitmq",
-    "OpenSearch": "opensearch",
-    "Consul": "consul",
-    "S3": "s3",
-    "Jaeger": "jaeger",
-}
-# The others are shown by `make prove`.
-QUICK = ("PostgreSQL", "Redis")
 BACK_WITHIN = 5.0
 # What a process may have more connections to engines than before: a pool that had not been full yet.
 MORE_OPEN = 12
@@ -62,9 +50,7 @@ async def house(processes: Processes) -> AsyncIterator[SplitHouse]:
         yield opened
 
 
-@pytest.mark.parametrize(
-    "engine", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in NAMES]
-)
+@pytest.mark.parametrize("engine", NAMES)
 async def test_while_an_engine_is_away_people_see_what_is_documented(
     house: SplitHouse, processes: Processes, own: Engines, engine: str
 ) -> None:
@@ -94,10 +80,6 @@ async def test_while_an_engine_is_away_people_see_what_is_documented(
         await town.confirmed()
     now = _connections(processes, own)
     assert {name: now[name] - before[name] for name in now if now[name] > before[name] + MORE_OPEN} == {}
-
-
-def allowed(words: set[str]) -> set[str]:
-    return {"works" if word == "late" else word for word in words}
 
 
 def _odd(during: list[Seen]) -> list[Seen]:

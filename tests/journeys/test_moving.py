@@ -53,8 +53,9 @@ class Shell:
             "HOMETRIP_LIMITS": "off",
             "HOMETRIP_LOG_LEVEL": "warning",
         }
-        if home := os.environ.get("HOMETRIP_ENGINES_HOME"):
-            self._environment["HOMETRIP_ENGINES_HOME"] = home
+        for name in ("HOMETRIP_ENGINES_HOME", "HOMETRIP_ENGINES_SETS"):
+            if given := os.environ.get(name):
+                self._environment[name] = given
 
     async def run(self, commands: str) -> str:
         started = await self.start(commands)

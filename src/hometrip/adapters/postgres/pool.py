@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 import asyncpg
 
+from hometrip.adapters.postgres.framing import frame
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
@@ -78,7 +79,7 @@ class PostgresPool:
                 "lock_timeout": str(int(LOCK_SECONDS * 1000)),
                 "idle_in_transaction_session_timeout": str(int(ENDING_SECONDS * 1000)),
             }
-        return await asyncpg.connect(
+        link = await asyncpg.connect(
             self.url,
             timeout=PATIENCE,
             command_timeout=STATEMENT_SECONDS if hurried else None,
@@ -86,6 +87,8 @@ class PostgresPool:
             max_cached_statement_lifetime=0,
             server_settings=settings,
         )
+        frame(link)
+        return link
 
     async def take(self) -> Link:
         """A connection for a block; give it back with `give_back` or `drop`."""
