@@ -15,8 +15,8 @@ from figures import pytest_terminal_summary as pytest_terminal_summary
 from harness import TestHouse, house_in
 from split_house import end_all, split_house
 
-# Tests write thousands of small databases, each synced to its disk; none of them outlives a power cut. In memory
-# nobody waits for that, where there is room for it.
+# Tests write thousands of small databases, each synced to its disk, and none is about a power cut: in memory,
+# where there is room, nobody waits for that.
 MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
