@@ -25,11 +25,18 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 from weakref import WeakSet
 
+from bson.errors import InvalidBSON
 from pymongo import AsyncMongoClient, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    ProtocolError,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -68,7 +75,7 @@ def refusal_of(error: BaseException | None) -> Unavailable | None:
     detail = None
     if isinstance(error, ExecutionTimeout | TimeoutError):
         detail = "the database took too long"
-    elif isinstance(error, ConnectionFailure | OSError):
+    elif isinstance(error, ConnectionFailure | OSError | ProtocolError | InvalidBSON):
         detail = _NO_ANSWER
     elif isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError"):
         detail = _CHANGING
