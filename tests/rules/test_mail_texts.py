@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import date
 from html.parser import HTMLParser
 from uuid import UUID
@@ -303,3 +305,21 @@ def test_a_masked_address_can_be_recognised_and_not_used() -> None:
 
 def test_long_words_of_others_are_cut() -> None:
     assert one_line("x" * 300) == "x" * 199 + "…"
+
+
+FIRST_LETTERS = """
+import sys, threading
+from hometrip.services.notification.rules.wording import language
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(8)
+def read(): begin.wait(); language("en")
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_first_letters_may_be_written_at_the_same_time() -> None:
+    """Without the types laid out beforehand, one process in six ends here with a segmentation fault."""
+    started = [subprocess.Popen([sys.executable, "-c", FIRST_LETTERS]) for _ in range(8)]
+    assert [process.wait(60) for process in started] == [0] * 8

@@ -40,6 +40,11 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: dict[str, Words]
 
 
+# msgspec lays a type out when it is first read, and two threads that do so at the same time end the process
+# (a segmentation fault, seen with 0.22): letters are written in threads, so it is laid out here.
+msgspec.json.Decoder(Language)
+
+
 def template(name: str) -> str:
     return (files(TEMPLATES) / "templates" / name).read_text(encoding="utf-8")
 
