@@ -27,6 +27,7 @@ from hometrip.services.listing.contract import (
     Terms,
     Wish,
 )
+from hometrip.services.listing.rules.ahead import Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
     TAKEN,
@@ -293,17 +294,18 @@ async def offers(
 ) -> list[Offer]:
     """Answers `ListingQuestions.offers`."""
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
-    fees, taxes = deps.fees, await taxes_now(deps)
+    sought = Sought(stay, now, deps.fees, await taxes_now(deps), guests=guests, pets=pets)
     made: list[Offer] = []
     found = await store.homes_and_days(deps.docs, listing_ids)
-    usual = await _usual(deps, found, stay, now)
+    usual, today = await _usual(deps, found, stay, now), now.date()
     for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
             continue
-        at = ready(home, days)
-        if refusal(at.openings, stay, now, guests=guests, pets=pets) is None:
-            price = bill(at.price_list, stay, now, fees, guests=guests, pets=pets, taxes=taxes)
-            was = usual.get(home.id)
-            usually = None if was is None else Money(half_up(was, stay.nights), price.currency)
-            made.append(Offer(home.id, Money(price.total, price.currency), price.mean_night, usually))
+        at = ready(home, days).ahead(today)
+        cost = cost_of_nights(at, sought)
+        if cost is not None:
+            total, nightly = total_of(at, sought, cost), half_up(cost, sought.nights)
+            was, currency = usual.get(home.id) if usual else None, at.currency
+            usually = None if was is None else Money(half_up(was, sought.nights), currency)
+            made.append(Offer(home.id, Money(total, currency), Money(nightly, currency), usually))
     return made

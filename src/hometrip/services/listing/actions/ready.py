@@ -7,51 +7,63 @@ after a change, by whatever process, the records that are read have another vers
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
-from typing import NamedTuple
 
-from hometrip.kernel.stay import Stay
+from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.services.listing.rules.ahead import Ahead
 from hometrip.services.listing.rules.calendar import Calendar, Openings
 from hometrip.services.listing.rules.days import Page, page_of, written_days
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.price import Prices
 
 HOMES, PAGES = 4_096, 8_192
+# Days ahead that begin so many days ago still reach far enough.
+FRESH = 45
 
 
-class Ready(NamedTuple):
+class Ready:
     """A home's days and prices, made ready to be asked. A home without a price has no prices."""
 
-    openings: Openings
-    prices: Prices | None
+    __slots__ = ("_ahead", "openings", "prices", "versions")
+
+    def __init__(self, home: Home, days: Calendar) -> None:
+        self.versions = (home.version, days.version)
+        self.openings = Openings(home, days)
+        self.prices = Prices(home, days) if home.pricing is not None else None
+        self._ahead: Ahead | None = None
 
     @property
     def price_list(self) -> Prices:
         assert self.prices is not None  # whoever asks knows that the home has a price
         return self.prices
 
+    def ahead(self, today: date) -> Ahead:
+        """The days ahead, from about today on."""
+        found = self._ahead
+        if found is None or not 0 <= today.toordinal() - found.first <= FRESH:
+            found = self._ahead = Ahead(self.openings, self.price_list, today - ONE_NIGHT)
+        return found
 
-_homes: OrderedDict[tuple[int, int, int], Ready] = OrderedDict()
+
+_homes: dict[int, Ready] = {}
 _pages: OrderedDict[tuple[int, int, int, int], Page] = OrderedDict()
 
 
 def ready(home: Home, days: Calendar) -> Ready:
     """Only for records that are committed: a version within a transaction may yet become another one."""
-    key = (home.id.int, home.version, days.version)
-    found = _homes.get(key)
-    if found is None:
-        prices = Prices(home, days) if home.pricing is not None else None
-        found = _homes[key] = Ready(Openings(home, days), prices)
-        if len(_homes) > HOMES:
-            _homes.popitem(last=False)
+    found = _homes.get(home.id.int)
+    if found is None or found.versions != (home.version, days.version):
+        if len(_homes) >= HOMES:
+            del _homes[next(iter(_homes))]
+        found = _homes[home.id.int] = Ready(home, days)
     return found
 
 
 def days_in_writing(home: Home, days: Calendar, span: Stay, now: datetime) -> bytes:
     """What there is to say of each night of the span, as JSON. For committed records, too."""
     at = ready(home, days)
-    page = partial(_page, (home.id.int, home.version, days.version), at)
+    page = partial(_page, (home.id.int, *at.versions), at)
     return written_days(at.openings, at.prices, span.check_in, span.nights, now, page)
 
 

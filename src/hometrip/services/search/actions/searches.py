@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,7 @@ import numpy as np
 from hometrip.kernel.access import STAFF, Caller
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
 from hometrip.services.listing.contract import Offer
 from hometrip.services.search.actions.deps import Deps
@@ -29,7 +31,7 @@ from hometrip.services.search.contract import Explained, Hit, Results
 from hometrip.services.search.rules import facets, matching, ranking
 from hometrip.services.search.rules.asked import Asked, Wanted, wanted
 from hometrip.services.search.rules.board import Board, Floats
-from hometrip.services.search.rules.cards import HOMES, question_of
+from hometrip.services.search.rules.cards import HOMES, offered, question_of, stay_in_writing, with_score
 from hometrip.services.search.rules.matching import Matches
 
 EXACT = 300
@@ -37,10 +39,11 @@ EXACT = 300
 REFILLS = 3
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A home of the page, before it is checked: what is shown of it, and the stay that it is shown for."""
+class Found(NamedTuple):
+    """A home of the board, before it is checked: its row, its id, and the stay that it is shown for."""
 
-    hit: Hit
+    row: int
+    id: UUID
     stay: Stay | None
 
 
@@ -61,15 +64,15 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
 
     begin, end = (asked.page - 1) * asked.per_page, asked.page * asked.per_page
     order = matching.order(board, wish, matched, text, now, end + REFILLS * asked.per_page)[begin:]
-    found = _found(board, wish, matched.only(order))
+    scores: dict[int, Explained] = {}
     if asked.explain:
         parts = matching.parts(board, wish, matched.rows, text, now)
-        found = [_explained(each, parts, place) for each, place in zip(found, order, strict=True)]
+        scores = {int(matched.rows[place]): _explained(parts, place) for place in order}
     counted = facets.facets(board, matched)
-    hits, refused = await _checked(deps, wish, found, asked.per_page)
+    hits, refused = await _checked(deps, board, wish, matched.only(order), asked.per_page, scores)
     total = len(matched.rows) - refused
     return Results(
-        items=hits,
+        items=[written(hit, Hit) for hit in hits],
         page=asked.page,
         per_page=asked.per_page,
         total=total,
@@ -99,18 +102,19 @@ async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> M
     """Those that can be booked, each with its total."""
     found = _found(board, wish, matched)
     offers = await _offers(deps, wish, found)
-    bookable = np.array([each.hit.id.int in offers for each in found], np.bool_)
-    totals = [offer.total.amount for each in found if (offer := offers.get(each.hit.id.int)) is not None]
+    bookable = np.array([each.id.int in offers for each in found], np.bool_)
+    totals = [offer.total.amount for each in found if (offer := offers.get(each.id.int)) is not None]
     kept = matched.only(bookable)
     return msgspec.structs.replace(kept, prices=np.array(totals, np.int64))
 
 
 def _found(board: Board, wish: Wanted, matched: Matches) -> list[Found]:
-    hits = [board.hits[row] for row in matched.rows.tolist()]
-    if wish.stay is None:
-        return [Found(hit, None) for hit in hits]
-    stays = {shift: wish.stay.moved(shift) for shift in set(matched.shifts.tolist())}
-    return [Found(hit, stays[shift]) for hit, shift in zip(hits, matched.shifts.tolist(), strict=True)]
+    shifts, stay, hits = matched.shifts.tolist(), wish.stay, board.hits
+    stays = {shift: stay and stay.moved(shift) for shift in set(shifts)}
+    return [
+        Found(row, hits[row].id, stays[shift])
+        for row, shift in zip(matched.rows.tolist(), shifts, strict=True)
+    ]
 
 
 async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int, Offer]:
@@ -120,7 +124,7 @@ async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int,
     homes: dict[Stay, list[UUID]] = {}
     for each in found:
         if each.stay is not None:
-            homes.setdefault(each.stay, []).append(each.hit.id)
+            homes.setdefault(each.stay, []).append(each.id)
     asking = [
         deps.listing.offers(ids, stay.check_in, stay.check_out, wish.guests, wish.pets)
         for stay, ids in homes.items()
@@ -130,43 +134,38 @@ async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int,
     return {offer.listing_id.int: offer for answer in answers for offer in answer}
 
 
-async def _checked(deps: Deps, wish: Wanted, found: Sequence[Found], most: int) -> tuple[list[Hit], int]:
-    """The page, with the totals of its stays; and how many had to give way."""
+async def _checked(
+    deps: Deps, board: Board, wish: Wanted, matched: Matches, most: int, scores: dict[int, Explained]
+) -> tuple[list[bytes], int]:
+    """The page as JSON, with the totals of its stays; and how many had to give way."""
     if wish.stay is None:
-        return [each.hit for each in found[:most]], 0
-    hits: list[Hit] = []
+        rows = matched.rows[:most].tolist()
+        if scores:
+            return [with_score(board.told(row).whole[:-1], scores[row]) for row in rows], 0
+        return [board.told(row).whole for row in rows], 0
+    kept: list[tuple[Found, Offer]] = []
     looked = 0
-    while len(hits) < most and looked < len(found):
-        batch = found[looked : looked + most - len(hits)]
+    while len(kept) < most and looked < len(matched.rows):
+        batch = _found(board, wish, matched.only(slice(looked, looked + most - len(kept))))
         looked += len(batch)
         offers = await _offers(deps, wish, batch)
-        hits += [
-            _offered(each, offer)
+        kept += [
+            (each, offer)
             for each in batch
-            if (offer := offers.get(each.hit.id.int)) is not None and wish.fits(offer.total.amount)
+            if (offer := offers.get(each.id.int)) is not None and wish.fits(offer.total.amount)
         ]
-    if wish.sort in (
-        "price",
-        "-price",
-    ):  # what nights cost decided which are on the page; now it is the totals
-        hits.sort(key=lambda hit: hit.total.amount if hit.total else 0, reverse=wish.sort == "-price")
+    if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
+        kept.sort(key=lambda one: one[1].total.amount, reverse=wish.sort == "-price")
+    told = {stay: stay_in_writing(stay) for stay in {each.stay for each, _ in kept} if stay}
+    hits = [
+        offered(board.told(each.row), told[each.stay], offer, scores.get(each.row))
+        for each, offer in kept
+        if each.stay
+    ]
     return hits, looked - len(hits)
 
 
-def _offered(found: Found, offer: Offer) -> Hit:
-    assert found.stay is not None
-    return msgspec.structs.replace(
-        found.hit,
-        nightly=offer.nightly,
-        was=offer.was,
-        check_in=found.stay.check_in,
-        check_out=found.stay.check_out,
-        nights=found.stay.nights,
-        total=offer.total,
-    )
-
-
-def _explained(found: Found, parts: ranking.Parts, place: int) -> Found:
-    shares = {name: round(float(getattr(parts, name)[place]), 4) for name in ranking.WEIGHTS}
-    explain = Explained(score=round(float(parts.score[place]), 4), **shares)
-    return Found(msgspec.structs.replace(found.hit, explain=explain), found.stay)
+def _explained(parts: ranking.Parts, place: int) -> Explained:
+    each = {name: getattr(parts, name) for name in ranking.WEIGHTS}
+    shares = {name: 0.0 if part is None else round(float(part[place]), 4) for name, part in each.items()}
+    return Explained(score=round(float(parts.score[place]), 4), **shares)

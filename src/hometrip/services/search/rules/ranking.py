@@ -91,7 +91,7 @@ class Peers:
 
 def cheapness(nightly: NDArray[np.int64], usual: Floats) -> Floats:
     """1 for nothing, one half for the usual price, 0 from twice the usual on."""
-    return np.clip(1 - nightly / (2 * usual), 0.0, 1.0)
+    return (1 - nightly / (2 * usual)).clip(0.0, 1.0)
 
 
 def nearness(km: Floats, scale_km: float) -> Floats:
@@ -101,7 +101,7 @@ def nearness(km: Floats, scale_km: float) -> Floats:
 
 def freshness(created: Floats, now: float) -> Floats:
     """1 for a home of this moment, 0 for one of thirty days."""
-    return np.clip(1 - (now - created) / NEW_SECONDS, 0.0, 1.0)
+    return (1 - (now - created) / NEW_SECONDS).clip(0.0, 1.0)
 
 
 def kilometres(lats: Floats, lngs: Floats, lat: float, lng: float) -> Floats:
@@ -113,19 +113,22 @@ def kilometres(lats: Floats, lngs: Floats, lat: float, lng: float) -> Floats:
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """The parts of the scores of some homes; a part that nothing was asked about is 0 for all."""
+    """The parts of the scores of some homes; None where nothing was asked about it, which is 0 for all."""
 
-    text: Floats
+    text: Floats | None
     quality: Floats
     price: Floats
-    distance: Floats
+    distance: Floats | None
     freshness: Floats
 
     @property
     def score(self) -> Floats:
         """Rounded, so that the noise of floats decides nothing."""
-        parts = (weight * getattr(self, name) for name, weight in WEIGHTS.items())
-        return np.round(sum(parts, start=np.zeros(len(self.quality))), 9)
+        score = np.zeros(len(self.quality))
+        for name, weight in WEIGHTS.items():
+            if (part := getattr(self, name)) is not None:
+                score += weight * part
+        return score.round(9)
 
 
 def first(
