@@ -112,7 +112,7 @@ def test_new_homes_are_fresh_for_thirty_days() -> None:
 
 
 def test_what_is_nearer_scores_higher() -> None:
-    km = ranking.kilometres(np.array([0.0, 0.0, 0.0]), np.array([0.0, 1.0, 179.9]), 0.0, 0.0)
+    km = ranking.kilometres(np.array([ranking.point(0.0, lng) for lng in (0.0, 1.0, 179.9)]), 0.0, 0.0)
     assert km.round().tolist() == [0, 111, 20_004]
     near = ranking.nearness(km, 100.0)
     assert near[0] == 1

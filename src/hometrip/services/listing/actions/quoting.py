@@ -30,6 +30,7 @@ from hometrip.services.listing.contract import (
 from hometrip.services.listing.rules.ahead import Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
+    IMPORTED,
     TAKEN,
     Calendar,
     Openings,
@@ -147,10 +148,12 @@ async def _must_be_open(
     guest: UUID | None,
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
-    on its way here, and a guest's own unpaid hold makes room for a new one."""
+    on its way here, and a guest's own unpaid hold makes room for a new one. What other sites have is known
+    here first: nobody needs to be asked."""
     wish, stay, now = asked.wish, asked.stay, asked.now
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    if refused and refused.rule in (*TAKEN, "preparation"):
+    elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
+    if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
         taken = await deps.booking.taken(listing_id, guest)
         spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
         openings = openings.with_spans(spans)

@@ -40,11 +40,11 @@ REFILLS = 3
 
 
 class Found(NamedTuple):
-    """A home of the board, before it is checked: its row, its id, and the stay that it is shown for."""
+    """A home of the board, before it is checked: its row, its id, and by how many days its stay is moved."""
 
     row: int
     id: UUID
-    stay: Stay | None
+    shift: int
 
 
 async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
@@ -88,7 +88,7 @@ def _known_currency(board: Board, wish: Wanted) -> None:
 
 async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
     """The text score of each row of the board, 0 where the words do not match; None without words."""
-    if not words_of(wish.words):
+    if not wish.words or not words_of(wish.words):
         return None
     answer = await deps.index.find(HOMES.name, question_of(wish))
     text = np.zeros(board.size)
@@ -100,38 +100,42 @@ async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
 
 async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Matches:
     """Those that can be booked, each with its total."""
-    found = _found(board, wish, matched)
-    offers = await _offers(deps, wish, found)
+    assert wish.stay is not None
+    found = _found(board, matched)
+    offers = await _offers(deps, wish, wish.stay, found)
     bookable = np.array([each.id.int in offers for each in found], np.bool_)
     totals = [offer.total.amount for each in found if (offer := offers.get(each.id.int)) is not None]
     kept = matched.only(bookable)
     return msgspec.structs.replace(kept, prices=np.array(totals, np.int64))
 
 
-def _found(board: Board, wish: Wanted, matched: Matches) -> list[Found]:
-    shifts, stay, hits = matched.shifts.tolist(), wish.stay, board.hits
-    stays = {shift: stay and stay.moved(shift) for shift in set(shifts)}
-    return [
-        Found(row, hits[row].id, stays[shift])
-        for row, shift in zip(matched.rows.tolist(), shifts, strict=True)
-    ]
+def _found(board: Board, matched: Matches) -> list[Found]:
+    rows, shifts, hits = matched.rows.tolist(), matched.shifts.tolist(), board.hits
+    return [Found(row, hits[row].id, shift) for row, shift in zip(rows, shifts, strict=True)]
 
 
-async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int, Offer]:
+async def _offers(deps: Deps, wish: Wanted, stay: Stay, found: Sequence[Found]) -> dict[int, Offer]:
     """What the listing service offers of these, by the number of their id: one question for each of the
     different stays.
     """
-    homes: dict[Stay, list[UUID]] = {}
+    homes: dict[int, list[UUID]] = {}
     for each in found:
-        if each.stay is not None:
-            homes.setdefault(each.stay, []).append(each.id)
+        homes.setdefault(each.shift, []).append(each.id)
+    moved = [(stay.moved(shift), ids) for shift, ids in homes.items()]
     asking = [
-        deps.listing.offers(ids, stay.check_in, stay.check_out, wish.guests, wish.pets)
-        for stay, ids in homes.items()
+        deps.listing.offers(ids, one.check_in, one.check_out, wish.guests, wish.pets) for one, ids in moved
     ]
     # One question needs no task of its own.
     answers = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
     return {offer.listing_id.int: offer for answer in answers for offer in answer}
+
+
+def _undated(board: Board, matched: Matches, most: int, scores: dict[int, Explained]) -> list[bytes]:
+    """The page as JSON where no dates were asked."""
+    rows = matched.rows[:most].tolist()
+    if scores:
+        return [with_score(board.told(row).whole[:-1], scores[row]) for row in rows]
+    return [board.told(row).whole for row in rows]
 
 
 async def _checked(
@@ -139,28 +143,20 @@ async def _checked(
 ) -> tuple[list[bytes], int]:
     """The page as JSON, with the totals of its stays; and how many had to give way."""
     if wish.stay is None:
-        rows = matched.rows[:most].tolist()
-        if scores:
-            return [with_score(board.told(row).whole[:-1], scores[row]) for row in rows], 0
-        return [board.told(row).whole for row in rows], 0
+        return _undated(board, matched, most, scores), 0
     kept: list[tuple[Found, Offer]] = []
-    looked = 0
+    looked, limited = 0, wish.by_price
     while len(kept) < most and looked < len(matched.rows):
-        batch = _found(board, wish, matched.only(slice(looked, looked + most - len(kept))))
+        batch = _found(board, matched.only(slice(looked, looked + most - len(kept))))
         looked += len(batch)
-        offers = await _offers(deps, wish, batch)
-        kept += [
-            (each, offer)
-            for each in batch
-            if (offer := offers.get(each.id.int)) is not None and wish.fits(offer.total.amount)
-        ]
+        offers = await _offers(deps, wish, wish.stay, batch)
+        checked = [(each, offer) for each in batch if (offer := offers.get(each.id.int)) is not None]
+        kept += [one for one in checked if wish.fits(one[1].total.amount)] if limited else checked
     if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
         kept.sort(key=lambda one: one[1].total.amount, reverse=wish.sort == "-price")
-    told = {stay: stay_in_writing(stay) for stay in {each.stay for each, _ in kept} if stay}
+    stays = {shift: stay_in_writing(wish.stay.moved(shift)) for shift in {each.shift for each, _ in kept}}
     hits = [
-        offered(board.told(each.row), told[each.stay], offer, scores.get(each.row))
-        for each, offer in kept
-        if each.stay
+        offered(board.told(each.row), stays[each.shift], offer, scores.get(each.row)) for each, offer in kept
     ]
     return hits, looked - len(hits)
 

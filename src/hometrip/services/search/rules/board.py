@@ -145,7 +145,7 @@ class Board:
         self.zones, self.amenities = Values(), Values()
         self.peers = ranking.Peers()
         self.most_bedrooms = 0
-        self.layout: Any = None  # how facets lay out its values, once they were asked for
+        self.layout: Any = None  # how facets lay out its values, made when they are asked for
         self._grow(FEW)
 
     def _grow(self, room: int) -> None:
@@ -154,6 +154,7 @@ class Board:
         for name in CODED:
             setattr(self, name, self._longer(name, (room,), np.int32))
         self.live: Mask = self._longer("live", (room,), np.bool_)
+        self.points: Floats = self._longer("points", (room, 3), np.float64)
         self.zone: Column = self._longer("zone", (room,), np.int32)
         self.taken: Column = self._longer("taken", (DAYS + 1, room), np.int16)
         self.spent: Numbers = self._longer("spent", (DAYS + 1, room), np.int64)
@@ -178,11 +179,13 @@ class Board:
         row = self._row(str(card.id), card.revision)
         if row is None:
             return
+        seen = self.values_seen()
         for name, (_, read) in COLUMNS.items():
             getattr(self, name)[row] = read(card)
         for name, read in CODED.items():
             shown = getattr(card, name)
             getattr(self, name)[row] = self.values[name].number(read(card), shown)
+        self.points[row] = ranking.point(card.shown_lat, card.shown_lng)
         self.zone[row] = self.zones.number(zone)
         self._put_rules(card.rules)
         self.most_bedrooms = max(self.most_bedrooms, card.bedrooms)
@@ -191,10 +194,17 @@ class Board:
         )  # fmt: skip
         self._put_amenities(row, card.amenities)
         self._put_days(row, card)
+        if self.values_seen() != seen:
+            self.layout = None
         self.hits[row] = hit_of(card)
         self._told.pop(row, None)
         self.live[row] = True
         self.peers.put(row, card)
+
+    def values_seen(self) -> tuple[int, ...]:
+        """How many different ones."""
+        coded = (len(values.shown) for values in self.values.values())
+        return (*coded, len(self.amenities.shown), self.most_bedrooms)
 
     def drop(self, home: str, revision: int) -> None:
         """Show the home no more, unless something newer was seen."""

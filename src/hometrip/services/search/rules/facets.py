@@ -29,7 +29,6 @@ class Layout:
     """
 
     def __init__(self, board: Board) -> None:
-        self.known = known_values(board)
         values = {name: board.values[name] for name in ("structure", "type", "city")}
         values["amenities"] = board.amenities
         named = {
@@ -53,27 +52,12 @@ class Layout:
         self.columns = np.array([[self.starts[name]] for name in COUNTED], np.int32)
 
 
-def known_values(board: Board) -> tuple[int, ...]:
-    return (
-        *(len(board.values[name].shown) for name in ("structure", "type", "city")),
-        len(board.amenities.shown),
-        board.most_bedrooms,
-    )
-
-
-def layout_of(board: Board) -> Layout:
-    """Made anew when the board has seen a new value."""
-    found: Layout | None = board.layout
-    if found is None or found.known != known_values(board):
-        found = board.layout = Layout(board)
-    return found
-
-
 def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     """Of all that was found, how many homes have each value; the most frequent first, numbers in order."""
     if not len(found.rows):
         return {name: [] for name in FACETS}
-    layout, width = layout_of(board), _width(found.prices)
+    layout: Layout = board.layout or Layout(board)
+    board.layout, width = layout, _width(found.prices)
     counts = _counts(board, layout, found, width)
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]

@@ -43,7 +43,7 @@ def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = No
     rows = mask.nonzero()[0]
     if wanted.circle is not None:
         at = wanted.circle
-        rows = rows[ranking.kilometres(board.lat[rows], board.lng[rows], at.lat, at.lng) <= at.km]
+        rows = rows[ranking.kilometres(board.points.take(rows, axis=0), at.lat, at.lng) <= at.km]
     if wanted.stay is None:
         return Matches(rows, board.nightly[rows], np.zeros(len(rows), np.int64))
     return _staying(board, rows, wanted.stay, wanted.flexible, now)
@@ -208,7 +208,7 @@ def parts(board: Board, wanted: Wanted, rows: Rows, text: Floats | None, now: da
         words = text[rows] / max(float(text[rows].max()), 1e-9)
     if (aim := _aim(wanted)) is not None:
         lat, lng, scale = aim
-        distance = ranking.nearness(ranking.kilometres(board.lat[rows], board.lng[rows], lat, lng), scale)
+        distance = ranking.nearness(ranking.kilometres(board.points.take(rows, axis=0), lat, lng), scale)
     return ranking.Parts(
         text=words,
         quality=board.quality[rows],

@@ -7,6 +7,7 @@ same order; what is equal goes by id.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -104,12 +105,16 @@ def freshness(created: Floats, now: float) -> Floats:
     return (1 - (now - created) / NEW_SECONDS).clip(0.0, 1.0)
 
 
-def kilometres(lats: Floats, lngs: Floats, lat: float, lng: float) -> Floats:
-    """Along the surface, from each to the point (haversine)."""
-    here, there = np.radians(lat), np.radians(lats)
-    across = np.sin((there - here) / 2) ** 2
-    across += np.cos(here) * np.cos(there) * np.sin(np.radians(lngs - lng) / 2) ** 2
-    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(across, 1.0))))
+def point(lat: float, lng: float) -> tuple[float, float, float]:
+    """Where it lies on a ball of radius 1: distances of many from one are then a product of matrices."""
+    north, east = math.radians(lat), math.radians(lng)
+    return math.cos(north) * math.cos(east), math.cos(north) * math.sin(east), math.sin(north)
+
+
+def kilometres(points: Floats, lat: float, lng: float) -> Floats:
+    """Along the surface, from each of the points (a row each) to the place; a decimetre is lost at most."""
+    across = 0.5 - points @ np.array(point(lat, lng)) / 2
+    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(across.clip(0.0, 1.0))))
 
 
 class Parts(msgspec.Struct, frozen=True):
