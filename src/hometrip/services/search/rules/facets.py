@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
     ends = layout.places[numbers].searchsorted(_ENDS).tolist()
-    labels = layout.labels + [_band(number, width) for number in range(MOST_BANDS)]
+    labels = layout.labels + _bands(width)
     listed, amounts, begin = numbers.tolist(), counts[numbers].tolist(), 0
     told = {}
     for name, end in zip(FACETS, ends, strict=True):
@@ -96,9 +97,11 @@ def _width(prices: Numbers) -> int:
     return band_width(int(np.partition(prices, at := (len(prices) - 1) * 19 // 20)[at]))
 
 
-def _band(number: int, width: int) -> str:
+@cache
+def _bands(width: int) -> list[str]:
     """ "from-to" in minor units, both included."""
-    return f"{number * width}-" + ("" if number == MOST_BANDS - 1 else str((number + 1) * width - 1))
+    ends = [*(str((number + 1) * width - 1) for number in range(MOST_BANDS - 1)), ""]
+    return [f"{number * width}-{end}" for number, end in enumerate(ends)]
 
 
 def band_width(dear: int) -> int:

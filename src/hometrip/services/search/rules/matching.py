@@ -212,7 +212,7 @@ def parts(board: Board, wanted: Wanted, rows: Rows, text: Floats | None, now: da
     return ranking.Parts(
         text=words,
         quality=board.quality[rows],
-        price=ranking.cheapness(board.nightly[rows], board.peers.usual_prices(rows)),
+        price=board.peers.cheapness(rows),
         distance=distance,
         freshness=ranking.freshness(board.created[rows], now.timestamp()),
     )

@@ -53,15 +53,14 @@ def quality(card: SearchCard) -> float:
 
 
 class Peers:
-    """Which homes are alike (city, structure, bedrooms, currency), and the usual price of each kind."""
+    """Which homes are alike (city, structure, bedrooms, currency), and how cheap each is beside those."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._kind_of: dict[int, int] = {}
         self._prices: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self._changed: set[int] = set()
-        self._usual = np.ones(64)
-        self._kind = np.zeros(64, np.int32)
+        self._cheap = np.zeros(64)
 
     def put(self, row: int, card: SearchCard) -> None:
         self.drop(row)
@@ -70,27 +69,24 @@ class Peers:
         self._prices[kind][row] = card.nightly
         self._kind_of[row] = kind
         self._changed.add(kind)
-        if row >= len(self._kind):
-            self._kind = np.resize(self._kind, 2 * row)
-        if kind >= len(self._usual):
-            self._usual = np.resize(self._usual, 2 * kind)
-        self._kind[row] = kind
+        if row >= len(self._cheap):
+            self._cheap = np.resize(self._cheap, 2 * row)
 
     def drop(self, row: int) -> None:
         if (kind := self._kind_of.pop(row, None)) is not None:
             del self._prices[kind][row]
             self._changed.add(kind)
 
-    def usual_prices(self, rows: Rows) -> Floats:
-        """Of the homes like each of these, the median price of a night."""
+    def cheapness(self, rows: Rows) -> Floats:
+        """Of each of these homes, beside the median price of a night of all that are like it."""
         while self._changed:
-            kind = self._changed.pop()
-            if prices := self._prices[kind]:
-                self._usual[kind] = max(1.0, float(np.median(list(prices.values()))))
-        return self._usual[self._kind[rows]]
+            if prices := self._prices[self._changed.pop()]:
+                alike, nightly = np.array([*prices]), np.array([*prices.values()])
+                self._cheap[alike] = cheapness(nightly, max(1.0, float(np.median(nightly))))
+        return self._cheap[rows]
 
 
-def cheapness(nightly: NDArray[np.int64], usual: Floats) -> Floats:
+def cheapness(nightly: NDArray[np.int64], usual: float) -> Floats:
     """1 for nothing, one half for the usual price, 0 from twice the usual on."""
     return (1 - nightly / (2 * usual)).clip(0.0, 1.0)
 
@@ -129,10 +125,10 @@ class Parts(msgspec.Struct, frozen=True):
     @property
     def score(self) -> Floats:
         """Rounded, so that the noise of floats decides nothing."""
-        score = np.zeros(len(self.quality))
-        for name, weight in WEIGHTS.items():
+        score = WEIGHTS["quality"] * self.quality
+        for name in ("text", "price", "distance", "freshness"):
             if (part := getattr(self, name)) is not None:
-                score += weight * part
+                score += WEIGHTS[name] * part
         return score.round(9)
 
 
@@ -140,9 +136,9 @@ def first(
     keys: Floats | NDArray[np.int64], high: NDArray[np.uint64], low: NDArray[np.uint64], most: int
 ) -> Rows:
     """The places of the `most` lowest keys, in order; equal ones by id (its high and low half)."""
-    places = np.arange(len(keys))
-    if most < len(keys) // 4:
-        edge = np.partition(keys, most - 1)[most - 1] if most else -np.inf
-        places = places[keys <= edge]
+    if most >= len(keys) // 4:
+        return np.lexsort((low, high, keys))[:most]
+    edge = np.partition(keys, most - 1)[most - 1] if most else -np.inf
+    places = (keys <= edge).nonzero()[0]
     order = np.lexsort((low[places], high[places], keys[places]))
     return places[order][:most]
