@@ -271,6 +271,21 @@ async def test_a_home_comes_and_goes_with_its_state(house: TestHouse) -> None:
     assert (await at_door(house, q="brook"))["total"] == 0
 
 
+async def test_the_same_search_again_shows_what_has_changed_meanwhile(house: TestHouse) -> None:
+    host = await host_of(house)
+    home = (await open_home(host))["id"]
+    await house.settle()
+    before = await at_door(house)
+    assert await at_door(house) == before
+    ok(await host.patch(f"/api/listings/{home}", {"title": "A loft with another name"}))
+    await house.settle()
+    [hit] = (await at_door(house))["items"]
+    assert hit == before["items"][0] | {"title": "A loft with another name"}
+    ok(await host.patch(f"/api/listings/{home}/toggle-active"))
+    await house.settle()
+    assert (await at_door(house))["items"] == []
+
+
 async def test_booked_nights_are_not_found(house: TestHouse) -> None:
     host, guest = await host_of(house), await house.sign_up()
     home = await open_home(host)

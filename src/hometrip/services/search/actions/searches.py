@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -55,6 +56,16 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     wish = wanted(asked, now)
     board = await current(deps)
     _known_currency(board, wish)
+    if wish.stay or wish.words or asked.explain:
+        return await _searched(deps, board, asked, wish, now)
+    # The rest follows from the board alone, and from how new homes are, which a minute does not change.
+    known, key = deps.memory.answers(board), (wish, asked.page, asked.per_page, now.timestamp() // 60)
+    if (answer := known.get(key)) is None:
+        answer = known[key] = await _searched(deps, board, asked, wish, now)
+    return answer
+
+
+async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: datetime) -> Results:
     text = await _text(deps, board, wish)
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT

@@ -88,7 +88,7 @@ def _counts(board: Board, layout: Layout, found: Matches, width: int) -> Numbers
     shown, begin = len(board.amenities.shown), layout.starts["amenities"]
     # Eight bytes at a time: the board's room is a multiple of 64.
     together = board.amenity_bits[:shown].view(np.uint64) & bits.view(np.uint64)
-    counts[begin : begin + shown] = np.bitwise_count(together).sum(axis=1)
+    counts[begin : begin + shown] = np.add.reduce(np.bitwise_count(together), axis=1, dtype=np.int64)
     return counts
 
 
