@@ -53,9 +53,10 @@ def wrongly_had(case: Asked) -> str | None:
     sought = Sought(stay, case.now, NO_FEES, NO_TAXES, guests=case.guests, pets=case.pets)
     home, prices = openings_of(case), Prices(PLAIN, Calendar(id=HOME))
     for days in BEGINS:
-        told = cost_of_nights(Ahead(home, prices, case.check_in - DAY * days), sought)
-        if told != (9 * case.nights if refused(case) is None else None):
-            return f"from {days} days before on it costs {told}, and is refused by {refused(case)}"
+        for count in (0, DAYS):
+            told = cost_of_nights(Ahead(home, prices, case.check_in - DAY * days, count), sought)
+            if told != (9 * case.nights if refused(case) is None else None):
+                return f"from {days} days before on it costs {told}, and is refused by {refused(case)}"
     return None
 
 

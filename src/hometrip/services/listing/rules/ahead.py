@@ -37,23 +37,24 @@ class Sought:
 
 
 class Ahead:
-    """`DAYS` days from `first` on: nights that no stay can have, least stays, and what all nights before each
-    cost together. Beside them lies what rules and prices need for nearly every stay."""
+    """`days` days from `first` on: nights that no stay can have, least stays, and what all nights before each
+    cost together. Beside them lies what rules and prices need for nearly every stay. Of all other days the
+    plain rules are asked."""
 
     __slots__ = (
-        "cleaning", "currency", "first", "guests", "least", "longest", "notice_days", "openings", "plain",
-        "prices", "spent", "spot", "taken", "weekdays", "window_days",
+        "cleaning", "currency", "days", "first", "guests", "least", "longest", "notice_days", "openings",
+        "plain", "prices", "spent", "spot", "taken", "weekdays", "window_days",
     )  # fmt: skip
 
-    def __init__(self, openings: Openings, prices: Prices, first: date) -> None:
-        self.openings, self.prices, self.first = openings, prices, first.toordinal()
+    def __init__(self, openings: Openings, prices: Prices, first: date, days: int = DAYS) -> None:
+        self.openings, self.prices, self.first, self.days = openings, prices, first.toordinal(), days
         limits, pricing = openings.limits, prices.pricing
         self.guests, self.longest = openings.guests, min(limits.max_nights, LONGEST_STAY)
         self.notice_days, self.window_days = limits.notice_hours // 24, limits.window_days
         self.weekdays = limits.check_in_days is not None or limits.check_out_days is not None
-        days = board(openings, first, DAYS)
-        self.taken, self.least = days.taken, array("I", days.min_nights)
-        self.spent = array("q", accumulate(prices.of_nights(first, DAYS), initial=0))
+        made = board(openings, first, days)
+        self.taken, self.least = made.taken, array("I", made.min_nights)
+        self.spent = array("q", accumulate(prices.of_nights(first, days), initial=0))
         self.currency, self.spot = prices.currency, prices.spot
         self.cleaning = pricing.cleaning_fee.amount if pricing.cleaning_fee else 0
         # Nothing but nights and cleaning is paid, whoever comes when.
@@ -65,7 +66,7 @@ def cost_of_nights(at: Ahead, sought: Sought) -> int | None:
     stay, nights, home = sought.stay, sought.nights, at.openings
     begin = sought.begin - at.first
     end = begin + nights
-    if begin < 0 or end > DAYS:
+    if begin < 0 or end > at.days:
         if refusal(home, stay, sought.now, guests=sought.guests, pets=sought.pets) is not None:
             return None
         return sum(at.prices.of_nights(stay.check_in, nights))
