@@ -89,7 +89,7 @@ def _moment(chance: Random, case: Asked, day: date) -> datetime:
     return at + SECOND * chance.choice((0, 0, 1, -1, 3_600, -3_600))
 
 
-def _openings(case: Asked) -> Openings:
+def openings_of(case: Asked) -> Openings:
     limits = StayLimits(
         min_nights=case.min_nights,
         max_nights=case.max_nights,
@@ -129,7 +129,7 @@ def _openings(case: Asked) -> Openings:
 
 def difference(case: Asked) -> str | None:
     """In what rule and oracle differ, if they do."""
-    home, stay = _openings(case), Stay(case.check_in, case.check_in + DAY * case.nights)
+    home, stay = openings_of(case), Stay(case.check_in, case.check_in + DAY * case.nights)
     made, expected = refusal(home, stay, case.now, guests=case.guests, pets=case.pets), refused(case)
     if (made and (made.rule, made.value)) != expected:
         return f"the rule refuses by {made}, the oracle by {expected}"

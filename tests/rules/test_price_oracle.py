@@ -94,7 +94,7 @@ def _coupon(chance: Random, most: int) -> Coupon:
     )
 
 
-def _prices(case: Wished) -> Prices:
+def prices_of(case: Wished) -> Prices:
     def money(amount: int) -> Money:
         return Money(amount, case.currency)
 
@@ -158,7 +158,7 @@ def difference(case: Wished) -> str | None:
     fees, expected = Fees(case.guest_fee_bp, case.host_fee_bp), cost(case)
     try:
         made = bill(
-            _prices(case), stay, case.now, fees, guests=case.guests, pets=case.pets, coupon=_terms(case)
+            prices_of(case), stay, case.now, fees, guests=case.guests, pets=case.pets, coupon=_terms(case)
         )
     except CouponRefused as refused:
         return (

@@ -90,20 +90,20 @@ def test_the_price_is_judged_beside_similar_homes() -> None:
     for row, nightly in enumerate((8_000, 10_000, 16_000)):
         peers.put(row, changed(nightly=nightly))
     peers.put(3, changed(nightly=90_000, bedrooms=4))
-    assert peers.usual_prices(np.array([0, 3])).tolist() == [10_000, 90_000]
+    assert peers.cheapness(np.array([0, 3])).tolist() == [1 - 8 / 20, 0.5]
     peers.put(0, changed(nightly=20_000))
-    assert peers.usual_prices(np.array([1])).tolist() == [16_000]
+    assert peers.cheapness(np.array([1])).tolist() == [1 - 10 / 32]
     peers.drop(2)
-    assert peers.usual_prices(np.array([1])).tolist() == [15_000]
-    cheap = ranking.cheapness(np.array([0, 10_000, 20_000, 90_000]), np.full(4, 10_000.0))
+    assert peers.cheapness(np.array([1])).tolist() == [1 - 10 / 30]
+    cheap = ranking.cheapness(np.array([0, 10_000, 20_000, 90_000]), 10_000.0)
     assert cheap.tolist() == [1.0, 0.5, 0.0, 0.0]
 
 
 def test_many_kinds_of_homes_keep_their_prices() -> None:
     peers = ranking.Peers()
     for row in range(300):
-        peers.put(row, changed(city=f"city {row}", nightly=1_000 + row))
-    assert peers.usual_prices(np.arange(300)).tolist() == [1_000 + row for row in range(300)]
+        peers.put(row, changed(city=f"city {row % 150}", nightly=1_000 + row // 150))
+    assert peers.cheapness(np.array([7, 299])).tolist() == [1 - 1_000 / 2_001, 1 - 1_001 / 2_001]
 
 
 def test_new_homes_are_fresh_for_thirty_days() -> None:
@@ -112,7 +112,7 @@ def test_new_homes_are_fresh_for_thirty_days() -> None:
 
 
 def test_what_is_nearer_scores_higher() -> None:
-    km = ranking.kilometres(np.array([0.0, 0.0, 0.0]), np.array([0.0, 1.0, 179.9]), 0.0, 0.0)
+    km = ranking.kilometres(np.array([ranking.point(0.0, lng) for lng in (0.0, 1.0, 179.9)]), 0.0, 0.0)
     assert km.round().tolist() == [0, 111, 20_004]
     near = ranking.nearness(km, 100.0)
     assert near[0] == 1

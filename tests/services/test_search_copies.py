@@ -34,6 +34,7 @@ from hometrip.services.search.actions import Deps
 from hometrip.services.search.actions.homes import _keep
 from hometrip.services.search.rules.asked import Asked
 from journeys.steps import ok, open_home
+from services.test_search import as_read
 
 NOBODY = Caller()
 
@@ -45,7 +46,7 @@ def copy_of(house: TestHouse, **other: Any) -> Deps:
 
 
 async def titles(deps: Deps, words: str = "") -> list[str]:
-    return [hit.title for hit in (await actions.search(deps, NOBODY, Asked(q=words))).items]
+    return [hit.title for hit in as_read(await actions.search(deps, NOBODY, Asked(q=words))).items]
 
 
 async def test_a_copy_that_missed_what_was_announced_catches_up(house: TestHouse, tmp_path: Path) -> None:

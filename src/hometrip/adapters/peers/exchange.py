@@ -39,6 +39,8 @@ class Exchange(msgspec.Struct, frozen=True):
 
     def given(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
         """Every argument in the order of the signature, with the Protocol's defaults."""
+        if len(args) == len(self.names):
+            return tuple(args)
         filled = {**self.defaults, **named}
         return (*args, *(filled[name] for name in self.names[len(args) :]))
 

@@ -68,8 +68,8 @@ class Hit(Answer):
     explain: Explained | None = None
 
 
-class Counted(Answer):
-    """A value, and how many of the homes have it."""
+class Counted(Answer, kw_only=False, gc=False):
+    """A value, and how many of the homes have it. A search makes a hundred; by place, that costs a fifth."""
 
     value: str
     count: int

@@ -13,12 +13,13 @@ from hometrip.kernel.events import Event
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import local_date
-from hometrip.kernel.wire import Answer
+from hometrip.kernel.wire import Answer, written
 from hometrip.ports.documents import DocumentReader, DocumentTx, one_of
 from hometrip.services.booking.contract import BlockEdit, DatesTaken, NightsTaken
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.days import SETTLE_AFTER, Day, each_day, stay_between
+from hometrip.services.listing.actions.days import SETTLE_AFTER, stay_between
 from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.ready import days_in_writing
 from hometrip.services.listing.rules.bulk import (
     DaysEdit,
     EditMade,
@@ -34,6 +35,7 @@ from hometrip.services.listing.rules.bulk import (
     told,
 )
 from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, Calendar
+from hometrip.services.listing.rules.days import Day
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.store import PLACED, Block, Edit
 
@@ -80,7 +82,7 @@ async def calendars(
                 listing_id=home.id,
                 title=home.title,
                 status=home.status,
-                days=each_day(home, days[home.id], span, now),
+                days=written(days_in_writing(home, days[home.id], span, now), list[Day]),
             )
             for home in page.items
             if home.id in days

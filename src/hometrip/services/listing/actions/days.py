@@ -11,26 +11,18 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SECOND
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.events import Event
-from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay, local_date
-from hometrip.kernel.wire import Answer
+from hometrip.kernel.wire import Answer, written
 from hometrip.ports.documents import Change, DocumentTx, eq
 from hometrip.services.booking.contract import BookingEvent, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, own_home, seen_home, stay_asked
-from hometrip.services.listing.actions.quoting import days_between
+from hometrip.services.listing.actions.ready import days_in_writing
 from hometrip.services.listing.contract import CalendarBlocked, CalendarUnblocked
 from hometrip.services.listing.rules import texts
-from hometrip.services.listing.rules.calendar import (
-    BLOCKED,
-    Calendar,
-    Openings,
-    Span,
-    least_stays,
-    night_refusals,
-)
-from hometrip.services.listing.rules.home import Home
-from hometrip.services.listing.rules.price import Prices
+from hometrip.services.listing.rules.calendar import BLOCKED, Span
+from hometrip.services.listing.rules.days import Day
+from hometrip.services.listing.rules.home import PUBLISHED
 from hometrip.services.listing.rules.spans import nights_of, with_booking, with_span, without_span
 from hometrip.services.listing.store import LIFTING, PLACED, PLACING, Block
 
@@ -46,16 +38,6 @@ class BlockUnsettled(Event):
     about = ("listing_block", "block_id")
 
     block_id: UUID
-
-
-class Day(Answer):
-    """`reason` why the night cannot be had: booked, blocked, imported, notice, window or preparation."""
-
-    date: date
-    free: bool
-    min_nights: int
-    price: Money | None = None
-    reason: str | None = None
 
 
 class Availability(Answer):
@@ -77,31 +59,16 @@ async def availability(
     deps: Deps, caller: Caller, listing_id: UUID, first: date | None, until: date | None
 ) -> Availability:
     """Night by night from `first` (today at the home) to before `until` (90 days later); 730 at most."""
-    home, _ = await seen_home(deps, caller, listing_id)
+    home = await store.home(deps.docs, listing_id)
+    if home.status != PUBLISHED:
+        await seen_home(deps, caller, listing_id)
     now = deps.clock.now()
     first = first or local_date(now, home.time_zone)
     span = stay_between(first, until or first + timedelta(days=90))
     if span.nights > LONGEST_LOOK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
     days = await store.calendar(deps.docs, listing_id)
-    return Availability(days=each_day(home, days, span, now))
-
-
-def each_day(home: Home, days: Calendar, span: Stay, now: datetime) -> list[Day]:
-    """What there is to say of each night of the span."""
-    openings = Openings(home, days)
-    nights = days_between(span.check_in, span.check_out)
-    prices: list[Money | None] = [None] * span.nights
-    if home.pricing is not None:
-        own = Prices(home, days).of_nights(span.check_in, span.nights)
-        known = {price: Money(price, home.pricing.currency) for price in set(own)}
-        prices = [known[price] for price in own]
-    reasons = night_refusals(openings, span.check_in, span.nights, now)
-    least = least_stays(openings, span.check_in, span.nights)
-    return [
-        Day(date=night, free=reason is None, price=price, min_nights=stay, reason=reason)
-        for night, price, stay, reason in zip(nights, prices, least, reasons, strict=True)
-    ]
+    return Availability(days=written(days_in_writing(home, days, span, now), list[Day]))
 
 
 def stay_between(first: date, until: date) -> Stay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -24,6 +25,8 @@ from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
 from hometrip.services.listing.rules.shown import Listing, shown
 from hometrip.services.user.contract import UserQuestions
+
+MOST_SHOWN = 4_096
 
 
 class ListingSettings(Settings, frozen=True):
@@ -51,6 +54,11 @@ class Deps:
     clock: Clock
     new_id: NewId
     settings: ListingSettings
+
+    @cached_property
+    def shown(self) -> dict[tuple[int, bool], Listing]:
+        """Homes as they were shown last."""
+        return {}
 
     @property
     def fees(self) -> Fees:
@@ -94,6 +102,17 @@ async def seen_home(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[Home,
 
 def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:
     return shown(home, exact=exact, key=deps.secrets.secret("places"), url=deps.blobs.url)
+
+
+def shown_again(deps: Deps, home: Home, *, exact: bool) -> Listing:
+    """The same for a committed home, made once for a version of it."""
+    key = (home.id.int, exact)
+    found = deps.shown.get(key)
+    if found is None or found.version != home.version:
+        if len(deps.shown) >= MOST_SHOWN:
+            deps.shown.clear()
+        found = deps.shown[key] = as_shown(deps, home, exact=exact)
+    return found
 
 
 def stay_asked(check_in: date, check_out: date) -> Stay:

@@ -13,7 +13,7 @@ from hometrip.kernel.wire import Answer
 from hometrip.ports.documents import EVERY, Where, eq, ge, has, le, one_of, within
 from hometrip.ports.geocoder import Place
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, as_shown
+from hometrip.services.listing.actions.deps import Deps, shown_again
 from hometrip.services.listing.actions.quoting import offers
 from hometrip.services.listing.rules import texts, vocabulary
 from hometrip.services.listing.rules.shown import Listing
@@ -69,7 +69,7 @@ async def browse(
                 offer.listing_id for offer in await offers(deps, [home.id for home in page.items], *dates)
             }
         items += [
-            as_shown(deps, home, exact=caller.account_id == home.host_id or caller.is_staff)
+            shown_again(deps, home, exact=caller.account_id == home.host_id or caller.is_staff)
             for home in page.items
             if home.id in free
         ]

@@ -12,7 +12,14 @@ from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.page import Page
 from hometrip.ports.documents import eq
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, as_shown, must_be_version, own_home, seen_home
+from hometrip.services.listing.actions.deps import (
+    Deps,
+    as_shown,
+    must_be_version,
+    own_home,
+    seen_home,
+    shown_again,
+)
 from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.files import drop_files, keys_of
 from hometrip.services.listing.actions.quoting import usual_night
@@ -171,7 +178,8 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
-    return msgspec.structs.replace(as_shown(deps, home, exact=exact), was=await usual_night(deps, home))
+    found, was = shown_again(deps, home, exact=exact), await usual_night(deps, home)
+    return found if was is None else msgspec.structs.replace(found, was=was)
 
 
 async def mine(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Listing]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
+from hometrip.services.listing.actions.ready import ready
 from hometrip.services.listing.actions.taxes import rates_now, taxes_now
 from hometrip.services.listing.contract import (
     Offer,
@@ -27,8 +27,10 @@ from hometrip.services.listing.contract import (
     Terms,
     Wish,
 )
+from hometrip.services.listing.rules.ahead import Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
+    IMPORTED,
     TAKEN,
     Calendar,
     Openings,
@@ -45,31 +47,8 @@ from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.taxes import Taxes
 from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
 
-_REMEMBERED = 4_096
 # After so long a price that has changed is the usual one.
 REMEMBERED = timedelta(days=DAYS + 3)
-
-
-class Ready(NamedTuple):
-    """A home's days and prices, made ready to be asked."""
-
-    openings: Openings
-    prices: Prices
-
-
-# What was made ready of the homes asked for last. A committed version never changes, so it never gets old.
-_ready: OrderedDict[tuple[int, int, int], Ready] = OrderedDict()
-
-
-def ready(home: Home, days: Calendar) -> Ready:
-    """Only for records that are committed: a version within a transaction may yet become another one."""
-    key = (home.id.int, home.version, days.version)
-    found = _ready.get(key)
-    if found is None:
-        found = _ready[key] = Ready(Openings(home, days), Prices(home, days))
-        if len(_ready) > _REMEMBERED:
-            _ready.popitem(last=False)
-    return found
 
 
 class Asked(NamedTuple):
@@ -108,7 +87,7 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, caller.account_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    return _quote(deps, home, at.prices, asked, was.get(home.id))[0]
+    return _quote(deps, home, at.price_list, asked, was.get(home.id))[0]
 
 
 async def _usual(
@@ -169,10 +148,12 @@ async def _must_be_open(
     guest: UUID | None,
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
-    on its way here, and a guest's own unpaid hold makes room for a new one."""
+    on its way here, and a guest's own unpaid hold makes room for a new one. What other sites have is known
+    here first: nobody needs to be asked."""
     wish, stay, now = asked.wish, asked.stay, asked.now
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    if refused and refused.rule in (*TAKEN, "preparation"):
+    elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
+    if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
         taken = await deps.booking.taken(listing_id, guest)
         spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
         openings = openings.with_spans(spans)
@@ -268,7 +249,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    quoted, made = _quote(deps, home, at.prices, asked, was.get(home.id))
+    quoted, made = _quote(deps, home, at.price_list, asked, was.get(home.id))
     if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
@@ -316,21 +297,18 @@ async def offers(
 ) -> list[Offer]:
     """Answers `ListingQuestions.offers`."""
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
-    fees, taxes = deps.fees, await taxes_now(deps)
+    sought = Sought(stay, now, deps.fees, await taxes_now(deps), guests=guests, pets=pets)
     made: list[Offer] = []
     found = await store.homes_and_days(deps.docs, listing_ids)
-    usual = await _usual(deps, found, stay, now)
+    usual, today = await _usual(deps, found, stay, now), now.date()
     for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
             continue
-        at = ready(home, days)
-        if refusal(at.openings, stay, now, guests=guests, pets=pets) is None:
-            price = bill(at.prices, stay, now, fees, guests=guests, pets=pets, taxes=taxes)
-            was = usual.get(home.id)
-            usually = None if was is None else Money(half_up(was, stay.nights), price.currency)
-            made.append(Offer(home.id, Money(price.total, price.currency), price.mean_night, usually))
+        at = ready(home, days).ahead(today)
+        cost = cost_of_nights(at, sought)
+        if cost is not None:
+            total, nightly = total_of(at, sought, cost), half_up(cost, sought.nights)
+            was, currency = usual.get(home.id) if usual else None, at.currency
+            usually = None if was is None else Money(half_up(was, sought.nights), currency)
+            made.append(Offer(home.id, Money(total, currency), Money(nightly, currency), usually))
     return made
-
-
-def days_between(first: date, until: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((until - first).days)]

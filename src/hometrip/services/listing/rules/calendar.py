@@ -6,7 +6,7 @@ its guests and its weekdays suit the home. `refusal` decides; `nearest` finds wh
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -174,8 +174,21 @@ def _taken(home: Openings, first: date, count: int) -> bytes:
     return bytes(taken)
 
 
-def night_refusals(home: Openings, first: date, count: int, now: datetime) -> list[str | None]:
-    """What `night_refusal` says of so many nights from `first` on, faster: what wins is laid last."""
+def reachable(home: Openings, first: date, count: int, now: datetime) -> tuple[int, int]:
+    """Of so many nights from `first` on, those from the one place to before the other are far enough ahead
+    for the notice and near enough for the booking window: what is told of them does not depend on the hour.
+    """
+    low = 0
+    if home.too_soon(first, now):
+        low = bisect_left(range(count), True, key=lambda n: not home.too_soon(first + n * ONE_NIGHT, now))
+    high = (home.last_night(now) - first).days + 1
+    return low, max(low, min(high, count))
+
+
+def night_refusals(home: Openings, first: date, count: int, now: datetime | None) -> list[str | None]:
+    """What `night_refusal` says of so many nights from `first` on, faster: what wins is laid last. Without a
+    `now`, notice and booking window are left out.
+    """
     reasons: list[str | None] = [None] * count
 
     def mark(since: date, until: date, reason: str) -> None:
@@ -187,11 +200,10 @@ def night_refusals(home: Openings, first: date, count: int, now: datetime) -> li
         for span in home.spans:
             if span.kind == BOOKED:
                 mark(span.check_in - margin, span.check_out + margin, "preparation")
-    end, night = first + timedelta(days=count), first
-    mark(home.last_night(now) + timedelta(days=1), end, "window")
-    while night < end and home.too_soon(night, now):
-        night += timedelta(days=1)
-    mark(first, night, "notice")
+    if now is not None:
+        low, high = reachable(home, first, count, now)
+        reasons[high:] = ["window"] * (count - high)
+        reasons[:low] = ["notice"] * low
     for span in reversed(home.spans):
         mark(span.check_in, span.check_out, span.kind)
     return reasons

@@ -6,6 +6,7 @@ guests, pets, cleaning, coupon, service fee, taxes, total. Lines of nothing are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 
 import msgspec
@@ -110,10 +111,6 @@ class Bill(msgspec.Struct, frozen=True):
         payout = Money(self.payout, self.currency)
         return Split(payout=payout, platform=Money(platform, self.currency), taxes=taxes)
 
-    @property
-    def mean_night(self) -> Money:
-        return Money(half_up(sum(self.nightly), len(self.nightly)), self.currency)
-
 
 def bill(
     prices: Prices,
@@ -132,15 +129,16 @@ def bill(
     nightly = prices.of_nights(stay.check_in, stay.nights)
     count, for_nights, unit = len(nightly), sum(nightly), nightly[0]
     lines = [Line("nights", for_nights, count, unit if nightly.count(unit) == count else None)]
-    if discount := _length_discount(prices.pricing, for_nights, count):
+    if discount := _discount("length_discount", length_bp(prices.pricing, count), for_nights):
         lines.append(discount)
         for_nights += discount.amount
-    if discount := _lead_discount(prices, stay, now, for_nights):
+    if discount := _discount(*lead_bp(prices, stay.check_in, now), for_nights):
         lines.append(discount)
         for_nights += discount.amount
-    extras = _extras(prices, count, guests, pets)
-    lines += extras
-    for_host = subtotal = for_nights + _sum(extras)
+    added = [(kind, many * each, many, each) for kind, many, each in extras(prices, count, guests, pets)]
+    extra_lines = [Line(*line) for line in added if line[1]]
+    lines += extra_lines
+    for_host = subtotal = for_nights + _sum(extra_lines)
     if coupon is not None and (taken_off := _coupon(coupon, subtotal, prices.currency)):
         lines.append(Line("coupon", -taken_off, bp=coupon.percent_bp))
         for_host -= taken_off if coupon.host_funded else 0
@@ -159,42 +157,40 @@ def _sum(lines: list[Line]) -> int:
     return sum([line.amount for line in lines])
 
 
-def _length_discount(pricing: Pricing, on: int, count: int) -> Line | None:
+def length_bp(pricing: Pricing, count: int) -> int:
     """Monthly from 28 nights, else weekly from 7."""
     if count < WEEK:
-        return None
+        return 0
     weekly = pricing.weekly_discount_bp
-    bp = pricing.monthly_discount_bp if count >= MONTH and pricing.monthly_discount_bp else weekly
-    return _discount("length_discount", on, bp)
+    return pricing.monthly_discount_bp if count >= MONTH and pricing.monthly_discount_bp else weekly
 
 
-def _lead_discount(prices: Prices, stay: Stay, now: datetime, on: int) -> Line | None:
-    """The larger of early-bird and last-minute, on the nights after the length discount."""
+def lead_bp(prices: Prices, check_in: date, now: datetime) -> tuple[str, int]:
+    """The larger of early-bird and last-minute; it is taken off the nights after the length discount."""
     early, late = prices.pricing.early_bird, prices.pricing.last_minute
     if early is None and late is None:
-        return None
-    lead = (stay.check_in - local_date(now, prices.zone)).days
+        return "early_bird", 0
+    lead = (check_in - local_date(now, prices.zone)).days
     early_bp = early.discount_bp if early and lead >= early.days else 0
     late_bp = late.discount_bp if late and lead <= late.days else 0
-    return _discount(*("early_bird", on, early_bp) if early_bp >= late_bp else ("last_minute", on, late_bp))
+    return ("early_bird", early_bp) if early_bp >= late_bp else ("last_minute", late_bp)
 
 
-def _discount(kind: str, on: int, bp: int) -> Line | None:
+def _discount(kind: str, bp: int, on: int) -> Line | None:
     amount = half_up(on * bp, 10_000)
     return Line(kind, -amount, bp=bp) if amount else None
 
 
-def _extras(prices: Prices, nights: int, guests: int, pets: int) -> list[Line]:
-    """Each guest beyond those included, for each night; each pet, once for the stay; the cleaning."""
-    pricing, lines = prices.pricing, list[Line]()
+def extras(prices: Prices, nights: int, guests: int, pets: int) -> Iterator[tuple[str, int, int]]:
+    """What is paid besides the nights, how many, and what each costs: each guest beyond those included, for
+    each night; each pet, once for the stay; the cleaning."""
+    pricing = prices.pricing
     if pricing.extra_guest is not None and prices.included is not None and guests > prices.included:
-        count, fee = (guests - prices.included) * nights, pricing.extra_guest.amount
-        lines.append(Line("extra_guests", count * fee, count, fee))
+        yield "extra_guests", (guests - prices.included) * nights, pricing.extra_guest.amount
     if pricing.pet_fee is not None and pets:
-        lines.append(Line("pets", pets * pricing.pet_fee.amount, pets, pricing.pet_fee.amount))
-    if (cleaning := pricing.cleaning_fee) is not None:
-        lines.append(Line("cleaning", cleaning.amount, 1, cleaning.amount))
-    return [line for line in lines if line.amount]
+        yield "pets", pets, pricing.pet_fee.amount
+    if pricing.cleaning_fee is not None:
+        yield "cleaning", 1, pricing.cleaning_fee.amount
 
 
 def _taxes(

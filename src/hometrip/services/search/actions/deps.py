@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.clock import Clock, utc
@@ -15,11 +16,12 @@ from hometrip.ports.documents import Documents
 from hometrip.ports.geocoder import Geocoder, Place
 from hometrip.ports.search import Search
 from hometrip.services.listing.contract import ListingQuestions
-from hometrip.services.search.contract import Filters
+from hometrip.services.search.contract import Filters, Results
 from hometrip.services.search.rules.board import Board
 from hometrip.services.search.rules.places import Places
 
 NEVER = utc(1970, 1, 1)
+MOST_ANSWERS = 128
 
 
 class Overview:
@@ -46,6 +48,14 @@ class Memory:
         self.overview: Overview | None = None
         self.elsewhere: dict[str, list[Place]] = {}
         self.listening = False
+        self._answers: dict[Any, Results] = {}
+        self._answers_of: tuple[Board, int] | None = None
+
+    def answers(self, board: Board) -> dict[Any, Results]:
+        """Answers that follow from the board alone, by what was asked; none once the board has changed."""
+        if self._answers_of != (board, board.edition) or len(self._answers) >= MOST_ANSWERS:
+            self._answers, self._answers_of = {}, (board, board.edition)
+        return self._answers
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,6 +23,7 @@ import numpy as np
 from hometrip.kernel.access import STAFF, Caller
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.stay import Stay
+from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
 from hometrip.services.listing.contract import Offer
 from hometrip.services.search.actions.deps import Deps
@@ -29,7 +32,7 @@ from hometrip.services.search.contract import Explained, Hit, Results
 from hometrip.services.search.rules import facets, matching, ranking
 from hometrip.services.search.rules.asked import Asked, Wanted, wanted
 from hometrip.services.search.rules.board import Board, Floats
-from hometrip.services.search.rules.cards import HOMES, question_of
+from hometrip.services.search.rules.cards import HOMES, offered, question_of, stay_in_writing, with_score
 from hometrip.services.search.rules.matching import Matches
 
 EXACT = 300
@@ -37,11 +40,12 @@ EXACT = 300
 REFILLS = 3
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A home of the page, before it is checked: what is shown of it, and the stay that it is shown for."""
+class Found(NamedTuple):
+    """A home of the board, before it is checked: its row, its id, and by how many days its stay is moved."""
 
-    hit: Hit
-    stay: Stay | None
+    row: int
+    id: UUID
+    shift: int
 
 
 async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
@@ -52,6 +56,16 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     wish = wanted(asked, now)
     board = await current(deps)
     _known_currency(board, wish)
+    if wish.stay or wish.words or asked.explain:
+        return await _searched(deps, board, asked, wish, now)
+    # The rest follows from the board alone, and from how new homes are, which a minute does not change.
+    known, key = deps.memory.answers(board), (wish, asked.page, asked.per_page, now.timestamp() // 60)
+    if (answer := known.get(key)) is None:
+        answer = known[key] = await _searched(deps, board, asked, wish, now)
+    return answer
+
+
+async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: datetime) -> Results:
     text = await _text(deps, board, wish)
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
@@ -61,15 +75,15 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
 
     begin, end = (asked.page - 1) * asked.per_page, asked.page * asked.per_page
     order = matching.order(board, wish, matched, text, now, end + REFILLS * asked.per_page)[begin:]
-    found = _found(board, wish, matched.only(order))
+    scores: dict[int, Explained] = {}
     if asked.explain:
         parts = matching.parts(board, wish, matched.rows, text, now)
-        found = [_explained(each, parts, place) for each, place in zip(found, order, strict=True)]
+        scores = {int(matched.rows[place]): _explained(parts, place) for place in order}
     counted = facets.facets(board, matched)
-    hits, refused = await _checked(deps, wish, found, asked.per_page)
+    hits, refused = await _checked(deps, board, wish, matched.only(order), asked.per_page, scores)
     total = len(matched.rows) - refused
     return Results(
-        items=hits,
+        items=[written(hit, Hit) for hit in hits],
         page=asked.page,
         per_page=asked.per_page,
         total=total,
@@ -85,7 +99,7 @@ def _known_currency(board: Board, wish: Wanted) -> None:
 
 async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
     """The text score of each row of the board, 0 where the words do not match; None without words."""
-    if not words_of(wish.words):
+    if not wish.words or not words_of(wish.words):
         return None
     answer = await deps.index.find(HOMES.name, question_of(wish))
     text = np.zeros(board.size)
@@ -97,76 +111,68 @@ async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
 
 async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Matches:
     """Those that can be booked, each with its total."""
-    found = _found(board, wish, matched)
-    offers = await _offers(deps, wish, found)
-    bookable = np.array([each.hit.id.int in offers for each in found], np.bool_)
-    totals = [offer.total.amount for each in found if (offer := offers.get(each.hit.id.int)) is not None]
+    assert wish.stay is not None
+    found = _found(board, matched)
+    offers = await _offers(deps, wish, wish.stay, found)
+    bookable = np.array([each.id.int in offers for each in found], np.bool_)
+    totals = [offer.total.amount for each in found if (offer := offers.get(each.id.int)) is not None]
     kept = matched.only(bookable)
     return msgspec.structs.replace(kept, prices=np.array(totals, np.int64))
 
 
-def _found(board: Board, wish: Wanted, matched: Matches) -> list[Found]:
-    hits = [board.hits[row] for row in matched.rows.tolist()]
-    if wish.stay is None:
-        return [Found(hit, None) for hit in hits]
-    stays = {shift: wish.stay.moved(shift) for shift in set(matched.shifts.tolist())}
-    return [Found(hit, stays[shift]) for hit, shift in zip(hits, matched.shifts.tolist(), strict=True)]
+def _found(board: Board, matched: Matches) -> list[Found]:
+    rows, shifts, hits = matched.rows.tolist(), matched.shifts.tolist(), board.hits
+    return [Found(row, hits[row].id, shift) for row, shift in zip(rows, shifts, strict=True)]
 
 
-async def _offers(deps: Deps, wish: Wanted, found: Sequence[Found]) -> dict[int, Offer]:
+async def _offers(deps: Deps, wish: Wanted, stay: Stay, found: Sequence[Found]) -> dict[int, Offer]:
     """What the listing service offers of these, by the number of their id: one question for each of the
     different stays.
     """
-    homes: dict[Stay, list[UUID]] = {}
+    homes: dict[int, list[UUID]] = {}
     for each in found:
-        if each.stay is not None:
-            homes.setdefault(each.stay, []).append(each.hit.id)
+        homes.setdefault(each.shift, []).append(each.id)
+    moved = [(stay.moved(shift), ids) for shift, ids in homes.items()]
     asking = [
-        deps.listing.offers(ids, stay.check_in, stay.check_out, wish.guests, wish.pets)
-        for stay, ids in homes.items()
+        deps.listing.offers(ids, one.check_in, one.check_out, wish.guests, wish.pets) for one, ids in moved
     ]
     # One question needs no task of its own.
     answers = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
     return {offer.listing_id.int: offer for answer in answers for offer in answer}
 
 
-async def _checked(deps: Deps, wish: Wanted, found: Sequence[Found], most: int) -> tuple[list[Hit], int]:
-    """The page, with the totals of its stays; and how many had to give way."""
+def _undated(board: Board, matched: Matches, most: int, scores: dict[int, Explained]) -> list[bytes]:
+    """The page as JSON where no dates were asked."""
+    rows = matched.rows[:most].tolist()
+    if scores:
+        return [with_score(board.told(row).whole[:-1], scores[row]) for row in rows]
+    return [board.told(row).whole for row in rows]
+
+
+async def _checked(
+    deps: Deps, board: Board, wish: Wanted, matched: Matches, most: int, scores: dict[int, Explained]
+) -> tuple[list[bytes], int]:
+    """The page as JSON, with the totals of its stays; and how many had to give way."""
     if wish.stay is None:
-        return [each.hit for each in found[:most]], 0
-    hits: list[Hit] = []
-    looked = 0
-    while len(hits) < most and looked < len(found):
-        batch = found[looked : looked + most - len(hits)]
+        return _undated(board, matched, most, scores), 0
+    kept: list[tuple[Found, Offer]] = []
+    looked, limited = 0, wish.by_price
+    while len(kept) < most and looked < len(matched.rows):
+        batch = _found(board, matched.only(slice(looked, looked + most - len(kept))))
         looked += len(batch)
-        offers = await _offers(deps, wish, batch)
-        hits += [
-            _offered(each, offer)
-            for each in batch
-            if (offer := offers.get(each.hit.id.int)) is not None and wish.fits(offer.total.amount)
-        ]
-    if wish.sort in (
-        "price",
-        "-price",
-    ):  # what nights cost decided which are on the page; now it is the totals
-        hits.sort(key=lambda hit: hit.total.amount if hit.total else 0, reverse=wish.sort == "-price")
+        offers = await _offers(deps, wish, wish.stay, batch)
+        checked = [(each, offer) for each in batch if (offer := offers.get(each.id.int)) is not None]
+        kept += [one for one in checked if wish.fits(one[1].total.amount)] if limited else checked
+    if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
+        kept.sort(key=lambda one: one[1].total.amount, reverse=wish.sort == "-price")
+    stays = {shift: stay_in_writing(wish.stay.moved(shift)) for shift in {each.shift for each, _ in kept}}
+    hits = [
+        offered(board.told(each.row), stays[each.shift], offer, scores.get(each.row)) for each, offer in kept
+    ]
     return hits, looked - len(hits)
 
 
-def _offered(found: Found, offer: Offer) -> Hit:
-    assert found.stay is not None
-    return msgspec.structs.replace(
-        found.hit,
-        nightly=offer.nightly,
-        was=offer.was,
-        check_in=found.stay.check_in,
-        check_out=found.stay.check_out,
-        nights=found.stay.nights,
-        total=offer.total,
-    )
-
-
-def _explained(found: Found, parts: ranking.Parts, place: int) -> Found:
-    shares = {name: round(float(getattr(parts, name)[place]), 4) for name in ranking.WEIGHTS}
-    explain = Explained(score=round(float(parts.score[place]), 4), **shares)
-    return Found(msgspec.structs.replace(found.hit, explain=explain), found.stay)
+def _explained(parts: ranking.Parts, place: int) -> Explained:
+    each = {name: getattr(parts, name) for name in ranking.WEIGHTS}
+    shares = {name: 0.0 if part is None else round(float(part[place]), 4) for name, part in each.items()}
+    return Explained(score=round(float(parts.score[place]), 4), **shares)

@@ -163,11 +163,11 @@ def wanted(asked: Asked, now: datetime) -> Wanted:
 
 def folded(name: str) -> str:
     """How names of places are compared: "São Paulo" is "sao paulo"."""
-    return " ".join(words_of(name))
+    return " ".join(words_of(name)) if name else ""
 
 
 def codes(listed: str) -> tuple[str, ...]:
-    return tuple(part.strip().lower() for part in listed.split(",") if part.strip())
+    return tuple(part.strip().lower() for part in listed.split(",") if part.strip()) if listed else ()
 
 
 def _wrong_dates(asked: Asked, now: datetime) -> Iterator[FieldError]:
@@ -210,14 +210,18 @@ def _wrong_places(asked: Asked) -> Iterator[FieldError]:
 
 def _wrong_lists(asked: Asked) -> Iterator[FieldError]:
     for name in ("structure", "type", "amenities"):
-        if not all(_CODE.fullmatch(code) for code in codes(getattr(asked, name))):
+        listed = getattr(asked, name)
+        if listed and not all(_CODE.fullmatch(code) for code in codes(listed)):
             yield FieldError(name, "bad_code", "must be codes with commas between them")
     for name in ("bathrooms", "min_rating", "radius_km"):
-        if not math.isfinite(getattr(asked, name) or 0):
+        number = getattr(asked, name)
+        if number and not math.isfinite(number):
             yield FieldError(name, "not_a_number", "must be a number")
 
 
 def _degrees(listed: str) -> tuple[float, ...]:
     """Numbers with commas between them; none where one of them is not a number."""
+    if not listed:
+        return ()
     parts = [part.strip() for part in listed.split(",")]
     return tuple(map(float, parts)) if all(_NUMBER.fullmatch(part) for part in parts) else ()

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hometrip.services.listing.contract import SearchCard
+from hometrip.services.listing.contract import SearchCard, StayRules
 from hometrip.services.search.contract import Hit
 from hometrip.services.search.rules import ranking
 from hometrip.services.search.rules.asked import folded
-from hometrip.services.search.rules.cards import hit_of, hundredths
+from hometrip.services.search.rules.cards import Told, hit_of, hundredths, told_of
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -30,6 +30,8 @@ FRESH = timedelta(
     days=45
 )  # when it is older it is made anew, so that it never looks less than 550 days ahead
 FEW = 64
+MOST_TOLD = 20_000
+ALWAYS = 10_000  # days
 
 # Every day of the week, as a bit each.
 ALL_DAYS = 0b1111111
@@ -66,6 +68,10 @@ CODED: dict[str, Callable[[SearchCard], str]] = {
     "country": lambda card: folded(card.country),
     "currency": lambda card: card.currency,
 }
+
+
+# Columns that facets count, together: the number of each home's value.
+COUNTED = ("structure", "type", "city", "bedrooms", "instant_book")
 
 
 class Values:
@@ -127,13 +133,19 @@ class Board:
         self.starts = starts
         self.size = 0
         self.edition = 0  # rises with every change
+        # Of all homes that were ever shown: within these no home refuses a stay.
         self.longest_notice = 0  # in hours
+        self.shortest_window = self.shortest_most = ALWAYS
+        self.weekdays = False
         self.rows: dict[str, int] = {}
         self.hits: list[Hit] = []
+        self._told: dict[int, Told] = {}
         self.revisions: list[int] = []
         self.values = {name: Values() for name in CODED}
         self.zones, self.amenities = Values(), Values()
         self.peers = ranking.Peers()
+        self.most_bedrooms = 0
+        self.layout: Any = None  # how facets lay out its values, made when they are asked for
         self._grow(FEW)
 
     def _grow(self, room: int) -> None:
@@ -142,10 +154,12 @@ class Board:
         for name in CODED:
             setattr(self, name, self._longer(name, (room,), np.int32))
         self.live: Mask = self._longer("live", (room,), np.bool_)
+        self.points: Floats = self._longer("points", (room, 3), np.float64)
         self.zone: Column = self._longer("zone", (room,), np.int32)
         self.taken: Column = self._longer("taken", (DAYS + 1, room), np.int16)
         self.spent: Numbers = self._longer("spent", (DAYS + 1, room), np.int64)
         self.least_on: Column = self._longer("least_on", (DAYS, room), np.int16)
+        self.counted: Column = self._longer("counted", (len(COUNTED), room), np.int32)
         # A row per amenity, a bit per home.
         amenities = len(self.amenity_bits) if hasattr(self, "amenity_bits") else FEW
         self.amenity_bits: NDArray[np.uint8] = self._longer("amenity_bits", (amenities, room // 8), np.uint8)
@@ -165,18 +179,32 @@ class Board:
         row = self._row(str(card.id), card.revision)
         if row is None:
             return
+        seen = self.values_seen()
         for name, (_, read) in COLUMNS.items():
             getattr(self, name)[row] = read(card)
         for name, read in CODED.items():
             shown = getattr(card, name)
             getattr(self, name)[row] = self.values[name].number(read(card), shown)
+        self.points[row] = ranking.point(card.shown_lat, card.shown_lng)
         self.zone[row] = self.zones.number(zone)
-        self.longest_notice = max(self.longest_notice, card.rules.notice_hours)
+        self._put_rules(card.rules)
+        self.most_bedrooms = max(self.most_bedrooms, card.bedrooms)
+        self.counted[:, row] = (
+            *(getattr(self, name)[row] for name in COUNTED[:3]), card.bedrooms, not card.instant_book
+        )  # fmt: skip
         self._put_amenities(row, card.amenities)
         self._put_days(row, card)
+        if self.values_seen() != seen:
+            self.layout = None
         self.hits[row] = hit_of(card)
+        self._told.pop(row, None)
         self.live[row] = True
         self.peers.put(row, card)
+
+    def values_seen(self) -> tuple[int, ...]:
+        """How many different ones."""
+        coded = (len(values.shown) for values in self.values.values())
+        return (*coded, len(self.amenities.shown), self.most_bedrooms)
 
     def drop(self, home: str, revision: int) -> None:
         """Show the home no more, unless something newer was seen."""
@@ -205,6 +233,12 @@ class Board:
         self.edition += 1
         return row
 
+    def _put_rules(self, rules: StayRules) -> None:
+        self.longest_notice = max(self.longest_notice, rules.notice_hours)
+        self.shortest_window = min(self.shortest_window, rules.window_days)
+        self.shortest_most = min(self.shortest_most, rules.max_nights)
+        self.weekdays |= rules.check_in_days is not None or rules.check_out_days is not None
+
     def _put_amenities(self, row: int, names: Iterable[str]) -> None:
         numbers = [self.amenities.number(name) for name in names]
         if len(self.amenities.shown) > len(self.amenity_bits):
@@ -222,6 +256,15 @@ class Board:
         np.cumsum(taken != 0, out=self.taken[1:, row])
         np.cumsum(prices, out=self.spent[1:, row])
         self.least_on[:, row] = _placed(least, card.board_from, self.starts, card.rules.min_nights)
+
+    def told(self, row: int) -> Told:
+        """The home's hit in writing, made when it is shown for the first time."""
+        found = self._told.get(row)
+        if found is None:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            found = self._told[row] = told_of(self.hits[row])
+        return found
 
     def having(self, amenity: str) -> Mask:
         """The homes with this amenity."""

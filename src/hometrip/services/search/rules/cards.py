@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
 from hometrip.ports.search import Question, Schema
-from hometrip.services.listing.contract import SearchCard
-from hometrip.services.search.contract import Hit, Location
+from hometrip.services.listing.contract import Offer, SearchCard
+from hometrip.services.search.contract import Explained, Hit, Location
 from hometrip.services.search.rules.asked import Wanted, folded
 
 HUNDREDTHS = 100  # ratings and bathrooms are whole numbers of these
@@ -100,6 +103,50 @@ def hit_of(card: SearchCard) -> Hit:
         nightly=Money(card.nightly, card.currency),
         rating=card.rating,
         cover=card.cover,
+    )
+
+
+class Told(NamedTuple):
+    """A hit as JSON, whole, and in the two parts between which a stay has the price of its mean night."""
+
+    whole: bytes
+    before: bytes
+    after: bytes
+
+
+def told_of(hit: Hit) -> Told:
+    """Within a text quotation marks are escaped, so that what looks like a field is one."""
+    whole = msgspec.json.encode(hit)
+    before, after = whole.split(b'"nightly":' + msgspec.json.encode(hit.nightly))
+    return Told(whole, before + b'"nightly":{"amount":', after[:-1])
+
+
+def stay_in_writing(stay: Stay) -> bytes:
+    """The fields of a hit that are the same for all homes that are shown for the stay."""
+    return (
+        f',"check_in":"{stay.check_in}","check_out":"{stay.check_out}","nights":{stay.nights}'
+        ',"total":{"amount":'
+    ).encode()
+
+
+def offered(told: Told, stay: bytes, offer: Offer, explained: Explained | None) -> bytes:
+    """The hit as JSON with what the listing service offers of the stay."""
+    nightly, total = offer.nightly, offer.total
+    currency = b',"currency":"%b"}' % total.currency.encode()
+    json = b'%b%d%b%b%b%d%b' % (
+        told.before, nightly.amount, currency, told.after, stay, total.amount, currency
+    )  # fmt: skip
+    if offer.was is not None:
+        json += b',"was":' + msgspec.json.encode(offer.was)
+    return with_score(json, explained)
+
+
+def with_score(open_hit: bytes, explained: Explained | None) -> bytes:
+    """The hit, as far as it is written without its last brace, with the parts of its score for staff."""
+    return (
+        open_hit + b"}"
+        if explained is None
+        else b'%b,"explain":%b}' % (open_hit, msgspec.json.encode(explained))
     )
 
 

@@ -3,80 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hometrip.services.search.contract import Counted, Destination, Filters, Hit, Location, Range
 from hometrip.services.search.rules.asked import SORTS
-from hometrip.services.search.rules.board import Board, Rows, Values
+from hometrip.services.search.rules.board import COUNTED, Board, Numbers, Rows
 from hometrip.services.search.rules.matching import Matches
 
 MOST_BANDS = 8
 MOST_CITIES = 50
+FACETS = ("structure", "type", "city", "amenities", "bedrooms", "instant_book", "price")
+# Those whose values come in their own order; of the others the most frequent come first.
+IN_ORDER = frozenset({"bedrooms", "instant_book", "price"})
+# More than anything that decides about the order within one facet.
+_APART = 1 << 48
+_ENDS = np.arange(1, len(FACETS) + 1) * _APART
+
+
+class Layout:
+    """The values of all facets in one row, so that they are counted and put in order at once.
+
+    A facet's values begin at `starts`; `labels` are what they are called, but for prices, the last. The lower
+    `places - weights * counts`, the earlier a value comes.
+    """
+
+    def __init__(self, board: Board) -> None:
+        values = {name: board.values[name] for name in ("structure", "type", "city")}
+        values["amenities"] = board.amenities
+        named = {
+            "bedrooms": [str(number) for number in range(board.most_bedrooms + 1)],
+            "instant_book": ["true", "false"],
+            "price": [""] * MOST_BANDS,
+        }
+        self.labels: list[str] = []
+        self.starts: dict[str, int] = {}
+        places, weights = list[Numbers](), list[Numbers]()
+        for number, name in enumerate(FACETS):
+            labels = named[name] if name in IN_ORDER else values[name].shown
+            own = np.arange(len(labels)) if name in IN_ORDER else values[name].places
+            places.append(own + number * _APART)
+            weights.append(np.full(len(labels), 0 if name in IN_ORDER else len(labels), np.int64))
+            self.starts[name] = len(self.labels)
+            self.labels += labels
+        del self.labels[self.starts["price"] :]
+        self.places, self.weights = np.concatenate(places), np.concatenate(weights)
+        # Where those begin of which the board has the numbers.
+        self.columns = np.array([[self.starts[name]] for name in COUNTED], np.int32)
 
 
 def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     """Of all that was found, how many homes have each value; the most frequent first, numbers in order."""
+    if not len(found.rows):
+        return {name: [] for name in FACETS}
+    layout: Layout = board.layout or Layout(board)
+    board.layout, width = layout, _width(found.prices)
+    counts = _counts(board, layout, found, width)
+    numbers = counts.nonzero()[0]
+    numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
+    ends = layout.places[numbers].searchsorted(_ENDS).tolist()
+    labels = layout.labels + _bands(width)
+    listed, amounts, begin = numbers.tolist(), counts[numbers].tolist(), 0
+    told = {}
+    for name, end in zip(FACETS, ends, strict=True):
+        last = min(end, begin + MOST_CITIES) if name == "city" else end
+        shown = [labels[number] for number in listed[begin:last]]
+        told[name] = list(map(Counted, shown, amounts[begin:last]))
+        begin = end
+    return told
+
+
+def _counts(board: Board, layout: Layout, found: Matches, width: int) -> Numbers:
+    """How many of the homes have each value of the layout."""
     rows = found.rows
-    return {
-        "structure": _coded(board, "structure", rows),
-        "type": _coded(board, "type", rows),
-        "city": _coded(board, "city", rows)[:MOST_CITIES],
-        "amenities": _amenities(board, rows),
-        "bedrooms": _numbers(board.bedrooms[rows]),
-        "instant_book": [
-            Counted(value=name, count=count)
-            for name, count in (
-                ("true", int(np.count_nonzero(board.instant[rows]))),
-                ("false", int(np.count_nonzero(~board.instant[rows]))),
-            )
-            if count
-        ],
-        "price": list(_bands(found.prices)),
-    }
-
-
-def _coded(board: Board, name: str, rows: Rows) -> list[Counted]:
-    values = board.values[name]
-    return _ranked(values, np.bincount(getattr(board, name)[rows], minlength=len(values.shown)))
-
-
-def _amenities(board: Board, rows: Rows) -> list[Counted]:
-    shown, mask = board.amenities.shown, np.zeros(board.room, np.bool_)
+    numbers = board.counted.take(rows, axis=1) + layout.columns
+    counts = np.bincount(numbers.ravel(), minlength=len(layout.places))
+    counts[-MOST_BANDS:] = np.bincount(
+        np.minimum(found.prices // width, MOST_BANDS - 1), minlength=MOST_BANDS
+    )
+    mask = np.zeros(board.room, np.bool_)
     mask[rows] = True
     bits = np.packbits(mask, bitorder="little")
+    shown, begin = len(board.amenities.shown), layout.starts["amenities"]
     # Eight bytes at a time: the board's room is a multiple of 64.
-    together = board.amenity_bits[: len(shown)].view(np.uint64) & bits.view(np.uint64)
-    return _ranked(board.amenities, np.bitwise_count(together).sum(axis=1, dtype=np.int64))
+    together = board.amenity_bits[:shown].view(np.uint64) & bits.view(np.uint64)
+    counts[begin : begin + shown] = np.add.reduce(np.bitwise_count(together), axis=1, dtype=np.int64)
+    return counts
 
 
-def _numbers(column: NDArray[Any]) -> list[Counted]:
-    counts = np.bincount(column)
-    return [Counted(value=str(number), count=int(counts[number])) for number in np.flatnonzero(counts)]
+def _width(prices: Numbers) -> int:
+    """Of the bands of prices: they have one width, a round number, and the last is open."""
+    return band_width(int(np.partition(prices, at := (len(prices) - 1) * 19 // 20)[at]))
 
 
-def _ranked(values: Values, counts: NDArray[np.int64]) -> list[Counted]:
-    """Those that occur, the most frequent first, of equally frequent ones in the order of the alphabet."""
-    numbers, shown = counts.nonzero()[0], values.shown
-    if len(numbers) > 1:
-        numbers = numbers[(values.places[numbers] - counts[numbers] * len(shown)).argsort()]
-    return [
-        Counted(value=shown[number], count=count)
-        for number, count in zip(numbers.tolist(), counts[numbers].tolist(), strict=True)
-    ]
-
-
-def _bands(prices: NDArray[np.int64]) -> Iterator[Counted]:
-    """Bands of one width, a round number, "from-to" in minor units, both included; the last is open."""
-    if not len(prices):
-        return
-    width = band_width(int(np.partition(prices, at := (len(prices) - 1) * 19 // 20)[at]))
-    counts = np.bincount(np.minimum(prices // width, MOST_BANDS - 1))
-    for band in np.flatnonzero(counts):
-        until = "" if band == MOST_BANDS - 1 else str((band + 1) * width - 1)
-        yield Counted(value=f"{band * width}-{until}", count=int(counts[band]))
+@cache
+def _bands(width: int) -> list[str]:
+    """ "from-to" in minor units, both included."""
+    ends = [*(str((number + 1) * width - 1) for number in range(MOST_BANDS - 1)), ""]
+    return [f"{number * width}-{end}" for number, end in enumerate(ends)]
 
 
 def band_width(dear: int) -> int:
@@ -94,7 +119,7 @@ def filters(board: Board) -> Filters:
     found = Matches(rows, board.nightly[rows], np.zeros(len(rows), np.int64))
     counted = facets(board, found)
     del counted["price"]
-    counted["country"] = _coded(board, "country", rows)
+    counted["country"] = _countries(board, rows)
     ranges = {
         name: Range(min=int(column.min()), max=int(column.max()))
         for name in ("guests", "bedrooms", "beds")
@@ -107,6 +132,13 @@ def filters(board: Board) -> Filters:
         nightly=[*_nightly(board, rows)],
         sorts=list(SORTS),
     )
+
+
+def _countries(board: Board, rows: Rows) -> list[Counted]:
+    countries = board.values["country"].shown
+    counts = np.bincount(board.country[rows], minlength=len(countries)).tolist()
+    ranked = sorted(zip(countries, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    return [Counted(country, count) for country, count in ranked if count]
 
 
 def _nightly(board: Board, rows: Rows) -> Iterator[Range]:

@@ -31,7 +31,7 @@ class Matches(msgspec.Struct, frozen=True):
     prices: Numbers
     shifts: Numbers
 
-    def only(self, these: Mask | Rows) -> Matches:
+    def only(self, these: Mask | Rows | slice) -> Matches:
         return Matches(self.rows[these], self.prices[these], self.shifts[these])
 
 
@@ -40,10 +40,10 @@ def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = No
     mask = board.live[: board.size] & True if among is None else board.live[: board.size] & among
     for part in _parts(board, wanted):
         mask &= part
-    rows = np.flatnonzero(mask)
+    rows = mask.nonzero()[0]
     if wanted.circle is not None:
         at = wanted.circle
-        rows = rows[ranking.kilometres(board.lat[rows], board.lng[rows], at.lat, at.lng) <= at.km]
+        rows = rows[ranking.kilometres(board.points.take(rows, axis=0), at.lat, at.lng) <= at.km]
     if wanted.stay is None:
         return Matches(rows, board.nightly[rows], np.zeros(len(rows), np.int64))
     return _staying(board, rows, wanted.stay, wanted.flexible, now)
@@ -138,18 +138,27 @@ def _look(board: Board, rows: Rows, stay: Stay, now: datetime) -> tuple[Mask, Nu
     free = board.taken[end][rows] == board.taken[begin][rows]
     least = board.least_on[begin] if begin < DAYS else board.least_nights
     free &= least[rows] <= stay.nights
-    free &= board.most_nights[rows] >= stay.nights
-    free &= (board.in_days[rows] & (1 << stay.check_in.weekday())) != 0
-    free &= (board.out_days[rows] & (1 << stay.check_out.weekday())) != 0
-    zones = board.zone[rows]
-    last_night = stay.check_out.toordinal() - 1
-    free &= (last_night - _todays(board, now))[zones] <= board.window_days[rows]
-    if (stay.check_in - now.date()).days * 24 <= board.longest_notice + 48:
-        free &= _hours_ahead(board, stay.check_in, now)[zones] >= board.notice_hours[rows]
+    for rule in _rules(board, rows, stay, now):
+        free &= rule
     price = board.spent[end][rows] - board.spent[begin][rows]
     if unknown := stay.nights - (end - begin):
         price += unknown * board.nightly[rows]
     return free, price
+
+
+def _rules(board: Board, rows: Rows, stay: Stay, now: datetime) -> Iterator[Mask]:
+    """Where a rule allows the stay: the rules that refuse it at some home of the board at all."""
+    check_in, last_night = stay.check_in, stay.check_out.toordinal() - 1
+    if stay.nights > board.shortest_most:
+        yield board.most_nights[rows] >= stay.nights
+    if board.weekdays:
+        yield (board.in_days[rows] & (1 << check_in.weekday())) != 0
+        yield (board.out_days[rows] & (1 << stay.check_out.weekday())) != 0
+    # No zone is more than a day from UTC.
+    if last_night - now.toordinal() + 1 > board.shortest_window:
+        yield (last_night - _todays(board, now))[board.zone[rows]] <= board.window_days[rows]
+    if (check_in - now.date()).days * 24 <= board.longest_notice + 48:
+        yield _hours_ahead(board, check_in, now)[board.zone[rows]] >= board.notice_hours[rows]
 
 
 def _todays(board: Board, now: datetime) -> Numbers:
@@ -193,17 +202,17 @@ def order(
 
 def parts(board: Board, wanted: Wanted, rows: Rows, text: Floats | None, now: datetime) -> ranking.Parts:
     """The parts of the relevance of these homes."""
-    nothing = np.zeros(len(rows))
-    words, distance = nothing, nothing
+    words: Floats | None = None
+    distance: Floats | None = None
     if text is not None and len(rows):
         words = text[rows] / max(float(text[rows].max()), 1e-9)
     if (aim := _aim(wanted)) is not None:
         lat, lng, scale = aim
-        distance = ranking.nearness(ranking.kilometres(board.lat[rows], board.lng[rows], lat, lng), scale)
+        distance = ranking.nearness(ranking.kilometres(board.points.take(rows, axis=0), lat, lng), scale)
     return ranking.Parts(
         text=words,
         quality=board.quality[rows],
-        price=ranking.cheapness(board.nightly[rows], board.peers.usual_prices(rows)),
+        price=board.peers.cheapness(rows),
         distance=distance,
         freshness=ranking.freshness(board.created[rows], now.timestamp()),
     )

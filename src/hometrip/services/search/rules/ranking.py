@@ -7,6 +7,7 @@ same order; what is equal goes by id.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -52,15 +53,14 @@ def quality(card: SearchCard) -> float:
 
 
 class Peers:
-    """Which homes are alike (city, structure, bedrooms, currency), and the usual price of each kind."""
+    """Which homes are alike (city, structure, bedrooms, currency), and how cheap each is beside those."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._kind_of: dict[int, int] = {}
         self._prices: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self._changed: set[int] = set()
-        self._usual = np.ones(64)
-        self._kind = np.zeros(64, np.int32)
+        self._cheap = np.zeros(64)
 
     def put(self, row: int, card: SearchCard) -> None:
         self.drop(row)
@@ -69,29 +69,26 @@ class Peers:
         self._prices[kind][row] = card.nightly
         self._kind_of[row] = kind
         self._changed.add(kind)
-        if row >= len(self._kind):
-            self._kind = np.resize(self._kind, 2 * row)
-        if kind >= len(self._usual):
-            self._usual = np.resize(self._usual, 2 * kind)
-        self._kind[row] = kind
+        if row >= len(self._cheap):
+            self._cheap = np.resize(self._cheap, 2 * row)
 
     def drop(self, row: int) -> None:
         if (kind := self._kind_of.pop(row, None)) is not None:
             del self._prices[kind][row]
             self._changed.add(kind)
 
-    def usual_prices(self, rows: Rows) -> Floats:
-        """Of the homes like each of these, the median price of a night."""
+    def cheapness(self, rows: Rows) -> Floats:
+        """Of each of these homes, beside the median price of a night of all that are like it."""
         while self._changed:
-            kind = self._changed.pop()
-            if prices := self._prices[kind]:
-                self._usual[kind] = max(1.0, float(np.median(list(prices.values()))))
-        return self._usual[self._kind[rows]]
+            if prices := self._prices[self._changed.pop()]:
+                alike, nightly = np.array([*prices]), np.array([*prices.values()])
+                self._cheap[alike] = cheapness(nightly, max(1.0, float(np.median(nightly))))
+        return self._cheap[rows]
 
 
-def cheapness(nightly: NDArray[np.int64], usual: Floats) -> Floats:
+def cheapness(nightly: NDArray[np.int64], usual: float) -> Floats:
     """1 for nothing, one half for the usual price, 0 from twice the usual on."""
-    return np.clip(1 - nightly / (2 * usual), 0.0, 1.0)
+    return (1 - nightly / (2 * usual)).clip(0.0, 1.0)
 
 
 def nearness(km: Floats, scale_km: float) -> Floats:
@@ -101,40 +98,47 @@ def nearness(km: Floats, scale_km: float) -> Floats:
 
 def freshness(created: Floats, now: float) -> Floats:
     """1 for a home of this moment, 0 for one of thirty days."""
-    return np.clip(1 - (now - created) / NEW_SECONDS, 0.0, 1.0)
+    return (1 - (now - created) / NEW_SECONDS).clip(0.0, 1.0)
 
 
-def kilometres(lats: Floats, lngs: Floats, lat: float, lng: float) -> Floats:
-    """Along the surface, from each to the point (haversine)."""
-    here, there = np.radians(lat), np.radians(lats)
-    across = np.sin((there - here) / 2) ** 2
-    across += np.cos(here) * np.cos(there) * np.sin(np.radians(lngs - lng) / 2) ** 2
-    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(across, 1.0))))
+def point(lat: float, lng: float) -> tuple[float, float, float]:
+    """Where it lies on a ball of radius 1: distances of many from one are then a product of matrices."""
+    north, east = math.radians(lat), math.radians(lng)
+    return math.cos(north) * math.cos(east), math.cos(north) * math.sin(east), math.sin(north)
+
+
+def kilometres(points: Floats, lat: float, lng: float) -> Floats:
+    """Along the surface, from each of the points (a row each) to the place; a decimetre is lost at most."""
+    across = 0.5 - points @ np.array(point(lat, lng)) / 2
+    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(across.clip(0.0, 1.0))))
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """The parts of the scores of some homes; a part that nothing was asked about is 0 for all."""
+    """The parts of the scores of some homes; None where nothing was asked about it, which is 0 for all."""
 
-    text: Floats
+    text: Floats | None
     quality: Floats
     price: Floats
-    distance: Floats
+    distance: Floats | None
     freshness: Floats
 
     @property
     def score(self) -> Floats:
         """Rounded, so that the noise of floats decides nothing."""
-        parts = (weight * getattr(self, name) for name, weight in WEIGHTS.items())
-        return np.round(sum(parts, start=np.zeros(len(self.quality))), 9)
+        score = WEIGHTS["quality"] * self.quality
+        for name in ("text", "price", "distance", "freshness"):
+            if (part := getattr(self, name)) is not None:
+                score += WEIGHTS[name] * part
+        return score.round(9)
 
 
 def first(
     keys: Floats | NDArray[np.int64], high: NDArray[np.uint64], low: NDArray[np.uint64], most: int
 ) -> Rows:
     """The places of the `most` lowest keys, in order; equal ones by id (its high and low half)."""
-    places = np.arange(len(keys))
-    if most < len(keys) // 4:
-        edge = np.partition(keys, most - 1)[most - 1] if most else -np.inf
-        places = places[keys <= edge]
+    if most >= len(keys) // 4:
+        return np.lexsort((low, high, keys))[:most]
+    edge = np.partition(keys, most - 1)[most - 1] if most else -np.inf
+    places = (keys <= edge).nonzero()[0]
     order = np.lexsort((low[places], high[places], keys[places]))
     return places[order][:most]
