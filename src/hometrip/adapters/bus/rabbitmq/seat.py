@@ -254,7 +254,8 @@ class Seat:
         """None when it was handled, and otherwise what went wrong."""
         try:
             async with self._crew.slots:
-                await handler(envelope)
+                if (safe := await handler(envelope)) is not None:
+                    await asyncio.shield(safe)
         except (Exception, asyncio.CancelledError) as error:
             # Whatever a handler raises, its event must be tried again and then parked, never lost.
             task = asyncio.current_task()
