@@ -236,6 +236,18 @@ async def test_a_prepared_statement_answers_as_the_statement_itself(database: An
             assert await reader.value(FIND.with_values(wanted="b")) is None
 
 
+async def test_a_prepared_statement_needs_no_other_before_it(opening: Callable[..., Any]) -> None:
+    for number in range(2):
+        database = await opening()
+        async with database.transaction() as tx:
+            if number == 0:
+                await tx.execute(ADD, [{"id": uuid4(), "name": "a", **ALL}])
+        async with database.look() as reader:
+            found = await reader.row(FIND.with_values(wanted="a"))
+        await database.close()
+        assert {name: getattr(found, name) for name in ALL} == ALL
+
+
 async def test_a_prepared_write_tells_how_many_rows_it_touched(database: Any) -> None:
     async with database.transaction() as tx:
         room_id = await add_room(tx, name="a")

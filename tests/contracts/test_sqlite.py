@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -173,6 +174,15 @@ async def test_unhurried_work_whose_block_was_lost_does_not_get_to_its_next_one(
     assert reached == []
     await take(storage)
     assert len(await storage.all()) == 1
+
+
+async def test_closing_keeps_what_went_ahead(storage: Any) -> None:
+    safe = await storage.unhurried(take(storage))
+    await storage.close()
+    assert safe.done()
+    await safe
+    with contextlib.closing(sqlite3.connect(storage.file.path)) as link:
+        assert link.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
 
 
 async def test_a_lost_commit_is_told_to_whoever_went_ahead(storage: Any) -> None:

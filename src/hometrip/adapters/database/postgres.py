@@ -73,8 +73,14 @@ class PostgresReader:
         return (await self._run(unlocked(statement))).scalar()
 
     async def found(self, given: Given, *, locked: bool = False) -> list[Any]:
-        translated = self._cores.translations.of(given.prepared, locked=locked)
-        return translated.rows(await self.at.fetch(translated.sql, *translated.values(given.values)))
+        translated, link = self._cores.translations.of(given.prepared, locked=locked), await self.fitted()
+        return translated.rows(await link.fetch(translated.sql, *translated.values(given.values)))
+
+    async def fitted(self) -> Link:
+        """The connection, taking and giving values as SQLAlchemy has set it up to."""
+        if self._core is None:
+            self._core = await self._cores.over(self.at)
+        return self.at
 
     def translated(self, prepared: Prepared, columns: Iterable[str]) -> Translated:
         return self._cores.translations.of(prepared, columns)
@@ -90,8 +96,8 @@ class PostgresReader:
     ) -> CursorResult[Any]:
         at = self.at
         try:
-            if self._core is None:
-                self._core = await self._cores.over(at)
+            await self.fitted()
+            assert self._core is not None
             result: CursorResult[Any] = await self._core.execute(statement, rows)
             return result
         except DBAPIError as reason:
@@ -159,13 +165,14 @@ class PostgresTx(EventWork):
             return 0
         translated = self._reader.translated(prepared, rows[0])
         values = [translated.values(row) for row in rows]
+        link = await self._reader.fitted()
         if not prepared.final:
             await self._save()
         try:
             if len(rows) > 1 and _writes_each(prepared.statement):
-                await self.link.executemany(translated.sql, values)
+                await link.executemany(translated.sql, values)
                 return len(rows)
-            return sum([_count(await self.link.execute(translated.sql, *each)) for each in values])
+            return sum([_count(await link.execute(translated.sql, *each)) for each in values])
         except asyncpg.IntegrityConstraintViolationError as refusal:
             if not prepared.final:
                 await self._restore()

@@ -163,13 +163,15 @@ class SqliteFile:
         """Let the block that is running end, refuse those that wait, and close the file."""
         if self._closed:
             return
-        if self._held:
+        if self._held or self._group is not None:
             waiting, self._queue = self._queue, deque()
             self._closed = True
             for waiter in waiting:
                 if not waiter.done():
                     waiter.set_exception(Unavailable("the storage is closed"))
-            await self._line_up()
+            if self._held:
+                await self._line_up()
+            self._held = True
             if self._group is not None:
                 committed = self._line_up()
                 self._finish(self._group)
