@@ -36,7 +36,13 @@ LONGER = {
     ("auth", "contract"): 180,
 }
 # What several adapters of one port have in common; each of them is held to the port's suite.
-SHARED_BY_ADAPTERS = {"documents/fields", "documents/sql", "documents/words", "peers/exchange"}
+SHARED_BY_ADAPTERS = {
+    "database/prepared",
+    "documents/fields",
+    "documents/sql",
+    "documents/words",
+    "peers/exchange",
+}
 OTHERS = 400
 FUNCTION = 40
 

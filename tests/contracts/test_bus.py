@@ -134,7 +134,7 @@ async def test_other_subjects_go_on_beside_a_slow_one(make: Make) -> None:
 
     await bus.listen("payment", ["booking.created"], handle)
     await bus.start()
-    slow = asyncio.create_task(bus.publish(letter("booking/slow")))
+    slow = asyncio.ensure_future(bus.publish(letter("booking/slow")))
     quick = [f"booking/{n}" for n in range(20)]
     await asyncio.gather(*(bus.publish(letter(subject)) for subject in quick))
     await until(lambda: len(heard) == len(quick))
@@ -228,7 +228,7 @@ async def test_later_events_of_the_subject_wait_behind_a_parked_one_until_it_is_
     await bus.publish(first)
     await bus.idle()
     broken[0] = False
-    later = asyncio.create_task(bus.publish(letter(sequence=2)))
+    later = asyncio.ensure_future(bus.publish(letter(sequence=2)))
     others = [f"booking/other-{n}" for n in range(20)]
     await asyncio.gather(*(bus.publish(letter(subject)) for subject in others))
     await until(lambda: len(heard) == len(others))
@@ -254,7 +254,7 @@ async def test_later_events_of_the_subject_go_on_at_once_when_the_parked_one_is_
     poison = letter(sequence=1)
     await bus.publish(poison)
     await bus.idle()
-    later = asyncio.create_task(bus.publish(letter(sequence=2)))
+    later = asyncio.ensure_future(bus.publish(letter(sequence=2)))
     await bus.drop("payment", poison.id)
     await later
     await bus.idle()
@@ -337,7 +337,7 @@ async def test_what_a_bus_that_stops_did_not_deliver_is_heard_by_the_next(make: 
     await bus.listen("payment", ["booking.created"], wait)
     await bus.start()
     letters = [letter(sequence=number) for number in (1, 2, 3)]
-    publishing = [asyncio.create_task(bus.publish(one)) for one in letters]
+    publishing = [asyncio.ensure_future(bus.publish(one)) for one in letters]
     await begun.wait()
     stopping = asyncio.create_task(bus.stop())
     await asyncio.sleep(0)
@@ -358,11 +358,51 @@ async def test_what_a_bus_that_stops_did_not_deliver_is_heard_by_the_next(make: 
     assert list(dict.fromkeys(heard)) == [1, 2, 3]
 
 
+async def test_an_event_is_handled_only_when_what_its_handler_answers_has_ended(make: Make) -> None:
+    bus, heard = make(), []
+    safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handle(envelope: Envelope) -> asyncio.Future[None] | None:
+        heard.append(envelope.sequence)
+        return safe if envelope.sequence == 1 else None
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    publishing = [asyncio.ensure_future(bus.publish(letter(sequence=number))) for number in (1, 2)]
+    await until(lambda: heard)
+    await asyncio.sleep(0.02)
+    assert heard == [1]
+    assert not await bus.quiet()
+    safe.set_result(None)
+    await bus.idle()
+    await asyncio.gather(*publishing)
+    assert heard == [1, 2]
+
+
+async def test_an_event_whose_handler_s_work_was_lost_is_handled_again(make: Make) -> None:
+    bus, heard = make(), []
+
+    async def handle(envelope: Envelope) -> asyncio.Future[None]:
+        heard.append(envelope.sequence)
+        safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if len(heard) < 3:
+            safe.set_exception(Unavailable("the disk does not answer"))
+        else:
+            safe.set_result(None)
+        return safe
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    await bus.publish(letter())
+    await bus.idle()
+    assert (heard, await bus.parked()) == ([1, 1, 1], [])
+
+
 async def test_idle_returns_when_nothing_waits_or_runs(make: Make) -> None:
     bus, heard = make(), []
     await bus.listen("payment", ["booking.created"], noting(heard))
     await bus.start()
-    publishing = [asyncio.create_task(bus.publish(letter(f"booking/{n}"))) for n in range(20)]
+    publishing = [asyncio.ensure_future(bus.publish(letter(f"booking/{n}"))) for n in range(20)]
     await asyncio.sleep(0)
     await bus.idle()
     assert len(heard) == 20

@@ -15,6 +15,7 @@ import pytest
 
 from contracts.test_bus import PATIENT, QUICK, failing, letter, noting, until
 from hometrip.adapters.bus.rabbitmq import RabbitBus
+from hometrip.adapters.bus.rabbitmq.acks import Acks
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
@@ -418,3 +419,31 @@ def unused_tcp_port() -> int:
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         return int(trial.getsockname()[1])
+
+
+class Said:
+    """A channel that only notes what is acknowledged over it."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bool]] = []
+
+    async def basic_ack(self, tag: int, multiple: bool = False, wait: bool = True) -> None:
+        self.frames.append((tag, multiple))
+
+
+async def test_what_is_finished_together_is_acknowledged_in_few_frames_and_nothing_before_it_is() -> None:
+    channel: Any = Said()
+    acks = Acks(channel)
+    for tag in (2, 1, 3, 5):
+        acks.add(tag)
+    await acks.said()
+    assert channel.frames == [(3, True), (5, False)]
+    channel.frames.clear()
+    acks.add(7)
+    await acks.said()
+    assert channel.frames == [(7, False)]
+    channel.frames.clear()
+    for tag in (6, 4):
+        acks.add(tag)
+    await acks.said()
+    assert channel.frames == [(7, True)]

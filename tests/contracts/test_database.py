@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Uuid,
+    bindparam,
     delete,
     func,
     select,
@@ -45,6 +46,7 @@ from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
+from hometrip.ports.database import Prepared
 
 # Each with where it keeps what it has in a test's folder. (adapters.database.schema is what they share; see
 # tests/app/test_migrations.py.)
@@ -206,6 +208,87 @@ async def test_a_refused_statement_over_rows_leaves_none_of_them(database: Any, 
                 tx.execute(insert(nights), booked) if several else tx.execute(insert(nights).values(booked))
             )
         assert [row.night for row in await tx.rows(select(nights))] == [JUNE[3]]
+
+
+SINCE = datetime(2027, 6, 1, 12, tzinfo=UTC)
+ALL = {"cents": 7, "mood": Mood.WILD, "facts": {"a": [1]}, "open": True, "since": SINCE}
+find = select(rooms).where(rooms.c.name == bindparam("wanted"), rooms.c.cents.in_([7, 8]))
+FIND, COUNT = Prepared(find.with_for_update()), Prepared(select(func.count()).select_from(nights))
+ADD, TAKE = Prepared(insert(rooms)), Prepared(insert(nights))
+RAISE = Prepared(update(rooms).where(rooms.c.name == bindparam("wanted")))
+EMPTY = Prepared(delete(nights).where(nights.c.room_id == bindparam("room")))
+
+
+async def test_a_prepared_statement_answers_as_the_statement_itself(database: Any) -> None:
+    async with database.transaction() as tx:
+        assert await tx.execute(ADD, [{"id": uuid4(), "name": "a", **ALL}]) == 1
+        assert await tx.execute(ADD, [{"id": uuid4(), "name": name} for name in "bc"]) == 2
+        same = await tx.row(find.params(wanted="a"))
+        assert await tx.row(FIND.with_values(wanted="a")) == same
+        assert (await tx.rows(FIND.with_values(wanted="a"))) == [same]
+        assert await tx.value(FIND.with_values(wanted="a")) == same.id
+    for reading in (database.read, database.look):
+        async with reading() as reader:
+            found = await reader.row(FIND.with_values(wanted="a"))
+            assert {name: getattr(found, name) for name in ALL} == ALL
+            assert await reader.rows(FIND.with_values(wanted="b")) == []
+            assert await reader.row(FIND.with_values(wanted="b")) is None
+            assert await reader.value(FIND.with_values(wanted="b")) is None
+
+
+async def test_a_prepared_statement_needs_no_other_before_it(opening: Callable[..., Any]) -> None:
+    for number in range(2):
+        database = await opening()
+        async with database.transaction() as tx:
+            if number == 0:
+                await tx.execute(ADD, [{"id": uuid4(), "name": "a", **ALL}])
+        async with database.look() as reader:
+            found = await reader.row(FIND.with_values(wanted="a"))
+        await database.close()
+        assert {name: getattr(found, name) for name in ALL} == ALL
+
+
+async def test_a_prepared_write_tells_how_many_rows_it_touched(database: Any) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx, name="a")
+        taken = [{"room_id": room_id, "night": night} for night in JUNE]
+        assert await tx.execute(TAKE, taken) == 7
+        assert await tx.execute(TAKE, []) == 0
+        assert await tx.execute(RAISE, [{"cents": 9, "wanted": "a"}]) == 1
+        assert await tx.execute(RAISE, [{"cents": 9, "wanted": name} for name in "ab"]) == 1
+        assert await tx.execute(EMPTY.with_values(room=room_id)) == 7
+        assert await tx.value(COUNT.with_values()) == 0
+
+
+async def test_a_prepared_write_that_is_refused_names_itself_and_the_transaction_may_go_on(
+    database: Any,
+) -> None:
+    async with database.transaction() as tx:
+        room_id = await add_room(tx, name="a")
+        await tx.execute(TAKE, [{"room_id": room_id, "night": JUNE[3]}])
+        for wrong in ([{"id": uuid4(), "name": "a"}], [{"id": uuid4(), "name": name} for name in "ba"]):
+            with pytest.raises(IntegrityError):
+                await tx.execute(ADD, wrong)
+        with pytest.raises(IntegrityError):
+            await tx.execute(TAKE, [{"room_id": room_id, "night": night} for night in JUNE])
+        assert [row.night for row in await tx.rows(select(nights))] == [JUNE[3]]
+
+
+async def test_a_final_write_that_is_refused_ends_the_transaction(database: Any) -> None:
+    final = Prepared(insert(rooms), final=True)
+    with pytest.raises(IntegrityError):
+        async with database.transaction() as tx:
+            await tx.execute(final, [{"id": uuid4(), "name": name} for name in "aa"])
+    async with database.transaction() as tx:
+        assert await tx.execute(final, [{"id": uuid4(), "name": "a"}]) == 1
+
+
+async def test_a_value_that_a_prepared_statement_lacks_is_missed(
+    database: Any,
+) -> None:
+    async with database.transaction() as tx:
+        with pytest.raises(KeyError):
+            await tx.rows(FIND.with_values())
 
 
 async def test_of_many_that_take_the_same_nights_at_once_one_gets_them(database: Any) -> None:

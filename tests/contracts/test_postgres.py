@@ -179,7 +179,7 @@ async def test_an_exhausted_pool_refuses_in_time_and_recovers(place: Place) -> N
     begun = asyncio.get_running_loop().time()
     with pytest.raises(Unavailable, match="every connection"):
         await take(storage)
-    assert 1.5 < asyncio.get_running_loop().time() - begun < 3
+    assert 4.5 < asyncio.get_running_loop().time() - begun < 8
     go_on.set()
     await asyncio.gather(*holders)
     await asyncio.gather(*(take(storage) for _ in range(20)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
@@ -127,6 +128,73 @@ async def storage_put(storage: Any, link: sqlite3.Connection) -> None:
         await storage.put(tx, uuid4())
 
 
+async def test_unhurried_work_goes_on_before_the_disk_and_learns_when_all_of_it_is_there(
+    storage: Any,
+) -> None:
+    before = storage.file.commits
+    safes = [await storage.unhurried(take(storage)) for _ in range(50)]
+    assert storage.file.commits == before
+    await asyncio.gather(*safes)
+    assert storage.file.commits - before == 1
+    assert len(await storage.claim(100)) == len(await storage.all()) == 50
+
+
+async def test_unhurried_work_without_a_write_has_nothing_to_wait_for(storage: Any) -> None:
+    assert await storage.unhurried(storage.ready()) is None
+
+
+async def test_unhurried_work_that_fails_is_rolled_back_alone(storage: Any) -> None:
+    async def fail() -> None:
+        async with storage.transaction() as tx:
+            await storage.put(tx, uuid4())
+            raise ValueError("broken")
+
+    first = await storage.unhurried(take(storage))
+    with pytest.raises(ValueError, match="broken"):
+        await storage.unhurried(fail())
+    await first
+    await (await storage.unhurried(take(storage)))
+    assert len(await storage.all()) == 2
+
+
+async def test_unhurried_work_whose_block_was_lost_does_not_get_to_its_next_one(storage: Any) -> None:
+    link, reached = storage.file.writer, []
+
+    async def two() -> None:
+        await storage_put(storage, link)
+        while storage.file._group is not None:  # noqa: ASYNC110 - the loop commits when it gets its turn
+            await asyncio.sleep(0.001)
+        storage.file.writer = link
+        async with storage.transaction():
+            reached.append("the second block")
+
+    storage.file.writer = FailingCommit(link)
+    with pytest.raises(Unavailable, match="the disk does not answer"):
+        await storage.unhurried(two())
+    assert reached == []
+    await take(storage)
+    assert len(await storage.all()) == 1
+
+
+async def test_closing_keeps_what_went_ahead(storage: Any) -> None:
+    safe = await storage.unhurried(take(storage))
+    await storage.close()
+    assert safe.done()
+    await safe
+    with contextlib.closing(sqlite3.connect(storage.file.path)) as link:
+        assert link.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
+
+
+async def test_a_lost_commit_is_told_to_whoever_went_ahead(storage: Any) -> None:
+    link = storage.file.writer
+    storage.file.writer = FailingCommit(link)
+    safe = await storage.unhurried(storage_put(storage, link))
+    with pytest.raises(Unavailable, match="the disk does not answer"):
+        await safe
+    storage.file.writer = link
+    assert len(await storage.all()) == 0
+
+
 # -- other processes
 
 
@@ -235,6 +303,8 @@ class Explaining:
         steps = self._link.execute(f"EXPLAIN QUERY PLAN {statement}", bound).fetchall()
         self.plan = " / ".join(step[3] for step in steps)
         return self._link.execute(statement, bound)
+
+    run = execute
 
     def close(self) -> None:
         self._link.close()

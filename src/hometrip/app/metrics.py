@@ -88,8 +88,22 @@ BOOKING_STATES = {
 }
 
 
+@cache
+def _published_of(name: str) -> Counter:
+    return EVENTS_PUBLISHED.labels(name)
+
+
+@cache
+def _handled_of(service: str, name: str, outcome: str) -> Counter:
+    return EVENTS_HANDLED.labels(service, name, outcome)
+
+
+def count_handled(service: str, name: str, outcome: str) -> None:
+    _handled_of(service, name, outcome).inc()
+
+
 def count_published(name: str) -> None:
-    EVENTS_PUBLISHED.labels(name).inc()
+    _published_of(name).inc()
     if state := BOOKING_STATES.get(name):
         BOOKINGS.labels(state).inc()
 

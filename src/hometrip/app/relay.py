@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
+from functools import partial
 from uuid import UUID
 
 from hometrip.app import metrics
@@ -20,6 +21,7 @@ BATCH = 256
 IN_FLIGHT = 2_000
 GATHER_SECONDS = 0.005
 AGAIN_SECONDS = 0.2
+STOP_SECONDS = 10.0
 
 
 class Relay:
@@ -28,7 +30,7 @@ class Relay:
     def __init__(self, service: str, storage: Outbox, bus: Bus, clock: Clock) -> None:
         self._service, self._storage, self._bus, self._clock = service, storage, bus, clock
         self._lanes: dict[str, deque[Envelope]] = {}
-        self._lane_tasks: set[asyncio.Task[None]] = set()
+        self._publishing: set[asyncio.Future[None]] = set()
         self._published: list[UUID] = []
         self._some_published = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -45,11 +47,12 @@ class Relay:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        if self._lane_tasks:
-            _, late = await asyncio.wait(self._lane_tasks, timeout=10)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        until = asyncio.get_running_loop().time() + STOP_SECONDS
+        while self._publishing and (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._publishing, timeout=left)
+        for late in (given_up := list(self._publishing)):
+            late.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
         if self._published and await self._steadily(self._storage.sent(self._published)):
             self._published = []
 
@@ -79,27 +82,51 @@ class Relay:
             lane.append(envelope)
             return
         lane = self._lanes[envelope.subject] = deque([envelope])
-        task = asyncio.create_task(self._publish(envelope.subject, lane))
-        self._lane_tasks.add(task)
-        task.add_done_callback(self._lane_tasks.discard)
+        self._publish(lane)
 
-    async def _publish(self, subject: str, lane: deque[Envelope]) -> None:
-        try:
-            while lane:
-                try:
-                    await self._bus.publish(lane[0])
-                except Exception as error:
-                    log.warning("event not published", extra={"subject": subject}, exc_info=error)
-                    await asyncio.sleep(AGAIN_SECONDS)
-                    await self._give_back(lane)
-                    continue
-                metrics.count_published(lane[0].name)
-                self._published.append(lane.popleft().id)
-                self._some_published.set()
-                self._in_flight -= 1
-        finally:
+    def _publish(self, lane: deque[Envelope]) -> None:
+        """The first of the lane, of which there is one a subject; the next when this one is safe."""
+        publishing = asyncio.ensure_future(self._bus.publish(lane[0]))
+        self._publishing.add(publishing)
+        publishing.add_done_callback(partial(self._told, lane))
+
+    def _told(self, lane: deque[Envelope], publishing: asyncio.Future[None]) -> None:
+        self._publishing.discard(publishing)
+        if publishing.cancelled():
+            self._leave(lane)
+        elif error := publishing.exception():
+            log.warning("event not published", extra={"subject": lane[0].subject}, exc_info=error)
+            task = asyncio.create_task(self._publish_again(lane))
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
+        else:
+            metrics.count_published(lane[0].name)
+            self._in_flight -= 1
+            subject = lane[0].subject
+            self._published.append(lane.popleft().id)
+            self._some_published.set()
+            self._go_on(subject, lane)
+
+    def _go_on(self, subject: str, lane: deque[Envelope]) -> None:
+        if lane:
+            self._publish(lane)
+        else:
             self._lanes.pop(subject, None)
-            self._in_flight -= len(lane)
+
+    def _leave(self, lane: deque[Envelope]) -> None:
+        self._lanes.pop(lane[0].subject, None)
+        self._in_flight -= len(lane)
+
+    async def _publish_again(self, lane: deque[Envelope]) -> None:
+        subject = lane[0].subject
+        try:
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self._give_back(lane)
+        except asyncio.CancelledError:
+            if lane:
+                self._leave(lane)
+            raise
+        self._go_on(subject, lane)
 
     async def _give_back(self, lane: deque[Envelope]) -> None:
         """The bus did not take the first: whoever claims them next may send them, in order.

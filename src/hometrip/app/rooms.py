@@ -20,9 +20,9 @@ def service_of(name: str) -> Service:
 
 
 def deps_fields(service: Service) -> dict[str, Any]:
-    """Name and annotation of everything the service's `Deps` asks for."""
+    """Name and annotation of everything the service's `Deps` asks for; what it makes itself it does not."""
     hints = get_type_hints(service.deps)
-    return {name: hints[name] for name in service.deps.__dataclass_fields__}
+    return {name: hints[name] for name, field in service.deps.__dataclass_fields__.items() if field.init}
 
 
 def settings_kind(name: str) -> type[Settings] | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, TypeVar, cast, get_type_hints
@@ -29,14 +29,14 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError, Unavailable
 from hometrip.kernel.events import Cause, Envelope, Event
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.service import Reaction, Service
+from hometrip.kernel.service import Reaction, Service, is_unhurried
 from hometrip.kernel.service import Settings as ServiceSettings
 from hometrip.kernel.trace import Kind, Step, Tracer, well_formed
-from hometrip.ports.bus import Patience
+from hometrip.ports.bus import Handler, Patience
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
 from hometrip.ports.engine import Unfit
-from hometrip.ports.outbox import Outbox
+from hometrip.ports.outbox import Outbox, Unhurried
 from hometrip.ports.payments import Payments
 from hometrip.ports.peer import Peers
 from hometrip.ports.secrets import Secrets
@@ -221,7 +221,7 @@ class House:
             kind = event_of(reaction)
             reactions.setdefault(kind.name, []).append((kind, reaction))
 
-        async def handle(envelope: Envelope) -> None:
+        async def react(envelope: Envelope) -> None:
             outcome = "failed"
             try:
                 with self._hearing(room.service.name, envelope):
@@ -229,9 +229,13 @@ class House:
                         await reaction(room.deps, envelope.open(kind))
                 outcome = "ok"
             finally:
-                metrics.EVENTS_HANDLED.labels(room.service.name, envelope.name, outcome).inc()
+                metrics.count_handled(room.service.name, envelope.name, outcome)
 
         if reactions:
+            unhurried = {
+                name for name, some in reactions.items() if all(is_unhurried(each) for _, each in some)
+            }
+            handle = _handler(room.storage, react, unhurried)
             await self.bus.listen(room.service.name, list(reactions), handle)
 
     def _hearing(self, service: str, envelope: Envelope) -> Step:
@@ -360,6 +364,22 @@ class House:
 def _name_of(services: Sequence[str]) -> str:
     """Whose steps a process takes: a service's, the door's, or (nothing) those of all of them."""
     return services[0] if len(services) == 1 else "" if services else "gateway"
+
+
+def _handler(
+    storage: Outbox | None, react: Callable[[Envelope], Awaitable[None]], unhurried: Collection[str]
+) -> Handler:
+    """Where the storage lets it, the bus waits for the disk: once for many events of these names."""
+    if not isinstance(storage, Unhurried):
+        return react
+
+    async def handle(envelope: Envelope) -> asyncio.Future[None] | None:
+        if envelope.name in unhurried:
+            return await storage.unhurried(react(envelope))
+        await react(envelope)
+        return None
+
+    return handle
 
 
 def event_of(reaction: Reaction) -> type[Event]:

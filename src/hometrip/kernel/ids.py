@@ -14,9 +14,12 @@ NewId = Callable[[], UUID]
 
 def uuid7(at: datetime, chance: int) -> UUID:
     """The id of the millisecond `at`, told apart from its neighbours by 74 bits of `chance`."""
-    millis = int(at.timestamp() * 1000)
+    return UUID(int=_number(int(at.timestamp() * 1000), chance))
+
+
+def _number(millis: int, chance: int) -> int:
     high, low = (chance >> 62) & 0xFFF, chance & ((1 << 62) - 1)
-    return UUID(int=(millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
+    return (millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low
 
 
 def ids(clock: Clock) -> NewId:
@@ -25,7 +28,7 @@ def ids(clock: Clock) -> NewId:
 
     def new_id() -> UUID:
         nonlocal last
-        fresh = uuid7(clock.now(), secrets.randbits(74)).int
+        fresh = _number(int(clock.now().timestamp() * 1000), secrets.randbits(74))
         # Same millisecond as the last one, or an earlier one: continue upwards from it by a random step.
         if fresh >> 80 <= last >> 80:
             fresh = _after(last)
@@ -38,5 +41,4 @@ def ids(clock: Clock) -> NewId:
 def _after(last: int) -> int:
     millis, high, low = last >> 80, (last >> 64) & 0xFFF, last & ((1 << 62) - 1)
     chance = ((high << 62) | low) + 1 + secrets.randbits(32)
-    millis, chance = millis + (chance >> 74), chance & ((1 << 74) - 1)
-    return (millis << 80) | (0x7 << 76) | ((chance >> 62) << 64) | (0b10 << 62) | (chance & ((1 << 62) - 1))
+    return _number(millis + (chance >> 74), chance & ((1 << 74) - 1))

@@ -9,6 +9,21 @@ from typing import Any
 import msgspec
 
 Reaction = Callable[[Any, Any], Awaitable[None]]
+_unhurried: set[Reaction] = set()
+
+
+def unhurried(*reactions: Reaction) -> Sequence[Reaction]:
+    """Reactions that, from their first transaction on, do nothing but transactions of their own service.
+
+    Nobody outside learns of what they wrote other than by events. So they need not wait for the disk: of many
+    that are run together, the bus waits once for all.
+    """
+    _unhurried.update(reactions)
+    return reactions
+
+
+def is_unhurried(reaction: Reaction) -> bool:
+    return reaction in _unhurried
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -22,7 +37,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
       another service's contract (a peer), `NewId`, `Clock`, or the service's own `Settings` subclass.
     - `routes`: its HTTP handlers, each with `access=`.
     - `reactions`: functions `(deps, event)`; the event's class is read from the annotation, and the effect is
-      named `<service>.<function>`.
+      named `<service>.<function>`. Those that can be are `unhurried`.
     - `answers`: for each `Protocol` in its contract, the module whose functions `(deps, …)` answer it.
     - `storage`: SQLAlchemy `MetaData` for a relational service, a sequence of `Collection` for the others.
     - `starts`: coroutines `(deps)` run once before the service takes requests; they may be run again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +13,8 @@ import msgspec
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
 
-Handler = Callable[[Envelope], Awaitable[None]]
+# What a handler answers, if anything, ends when what it did is safe (or raises): only then is it handled.
+Handler = Callable[[Envelope], Awaitable["Future[None] | None"]]
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -46,9 +48,8 @@ class Parked(msgspec.Struct, frozen=True):
 class Bus(Protocol):
     """Carries events between services, at least once.
 
-    - `publish` returns when the event is safe: a broker has confirmed it, or (without a broker) every
-      listener
-      has handled or parked it. When it raises, the event must be published again.
+    - `publish` has ended when the event is safe: a broker has confirmed it, or (without a broker) every
+      listener has handled or parked it. When it raises, the event must be published again.
     - A listener sees an equal copy, never the publisher's object.
     - Events of one subject reach a listener in the order in which they were published, one at a time; other
       subjects go on beside them.
@@ -57,7 +58,7 @@ class Bus(Protocol):
       subject wait behind a parked one for a set time, then go on, with an alert.
     """
 
-    async def publish(self, envelope: Envelope) -> None: ...
+    def publish(self, envelope: Envelope) -> Awaitable[None]: ...
 
     async def listen(self, service: str, names: Sequence[str], handler: Handler) -> None:
         """`service` hears these events from now on. Of several instances of one service, one gets each

@@ -1,15 +1,37 @@
 """The relational storage port, for what wants constraints and joins: identity, bookings, money.
 
-Statements are SQLAlchemy Core; the same ones run on every adapter. Errors of constraints come as SQLAlchemy's
-`IntegrityError`, and the store names the refusal.
+Statements are SQLAlchemy Core, as they are or `Prepared`; the same ones run on every adapter. Errors of
+constraints come as SQLAlchemy's `IntegrityError`, and the store names the refusal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hometrip.ports.outbox import EventTx, Outbox
+
+
+class Prepared:
+    """A statement that is built once, as a module's constant, and translated once by each engine: for those
+    that run with every request. Its values are given with `with_values`, or as the rows of `execute`.
+
+    `final`: a refusal of it ends the block, which spares PostgreSQL a round trip.
+    """
+
+    def __init__(self, statement: Any, *, final: bool = False) -> None:
+        self.statement, self.final = statement, final
+
+    def with_values(self, **values: Any) -> Given:
+        return Given(self, values)
+
+
+class Given(NamedTuple):
+    """A prepared statement with the values that it is run with."""
+
+    prepared: Prepared
+    values: Mapping[str, Any]
 
 
 class Reader(Protocol):
@@ -57,6 +79,9 @@ class Database(Outbox, Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Tx]: ...
 
     def read(self) -> AbstractAsyncContextManager[Reader]: ...
+
+    def look(self) -> AbstractAsyncContextManager[Reader]:
+        """As `read`, for one statement: several are not of one moment. Cheaper where a snapshot costs."""
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""

@@ -5,8 +5,10 @@ All of it is written in the same transaction as the effect, so that none can be 
 
 from __future__ import annotations
 
+from asyncio import Future
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -62,6 +64,19 @@ class EventTx(Protocol):
 
     async def answer(self, once: Once, record: Any) -> None:
         """Keep the answer of a claimed key, as JSON, in this transaction."""
+
+
+@runtime_checkable
+class Unhurried(Protocol):
+    """A storage whose blocks may end before they are on the disk, for who waits for many of them at once."""
+
+    async def unhurried(self, work: Awaitable[None]) -> Future[None] | None:
+        """Do the work. Its blocks of this storage do not wait for the disk: what is answered ends when all of
+        them are on it, and raises where they are lost; None where there is nothing to wait for.
+
+        Later blocks of the work, and what it reads by `read()`, see what its blocks wrote; reads without a
+        block may not yet. What it tells others in other ways than by events may be heard before it is safe.
+        """
 
 
 class Outbox(Protocol):

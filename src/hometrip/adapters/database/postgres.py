@@ -5,18 +5,20 @@ transactions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy import Connection, CursorResult, Insert, MetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 
 from hometrip.adapters.database import schema
 from hometrip.adapters.database.postgres_dialect import Cores
+from hometrip.adapters.database.prepared import Translated, unlocked
 from hometrip.adapters.postgres import (
     MIGRATE,
     TABLE_NAMES,
@@ -36,6 +38,7 @@ from hometrip.adapters.postgres import (
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
+from hometrip.ports.database import Given, Prepared
 from hometrip.ports.engine import Finding
 
 # Who migrates a database holds this lock.
@@ -54,22 +57,47 @@ class PostgresReader:
         self._at = self._core = None
 
     async def rows(self, statement: Any) -> list[Any]:
-        return list((await self._run(_unlocked(statement))).fetchall())
+        if isinstance(statement, Given):
+            return await self.found(statement)
+        return list((await self._run(unlocked(statement))).fetchall())
 
     async def row(self, statement: Any) -> Any | None:
-        return (await self._run(_unlocked(statement))).first()
+        if isinstance(statement, Given):
+            return next(iter(await self.found(statement)), None)
+        return (await self._run(unlocked(statement))).first()
 
     async def value(self, statement: Any) -> Any:
-        return (await self._run(_unlocked(statement))).scalar()
+        if isinstance(statement, Given):
+            found = await self.found(statement)
+            return found[0][0] if found else None
+        return (await self._run(unlocked(statement))).scalar()
+
+    async def found(self, given: Given, *, locked: bool = False) -> list[Any]:
+        translated, link = self._cores.translations.of(given.prepared, locked=locked), await self.fitted()
+        return translated.rows(await link.fetch(translated.sql, *translated.values(given.values)))
+
+    async def fitted(self) -> Link:
+        """The connection, taking and giving values as SQLAlchemy has set it up to."""
+        if self._core is None:
+            self._core = await self._cores.over(self.at)
+        return self.at
+
+    def translated(self, prepared: Prepared, columns: Iterable[str]) -> Translated:
+        return self._cores.translations.of(prepared, columns)
+
+    @property
+    def at(self) -> Link:
+        if self._at is None:
+            raise RuntimeError("this transaction has ended")
+        return self._at
 
     async def _run(
         self, statement: Any, rows: dict[str, Any] | list[dict[str, Any]] | None = None
     ) -> CursorResult[Any]:
-        if self._at is None:
-            raise RuntimeError("this transaction has ended")
+        at = self.at
         try:
-            if self._core is None:
-                self._core = await self._cores.over(self._at)
+            await self.fitted()
+            assert self._core is not None
             result: CursorResult[Any] = await self._core.execute(statement, rows)
             return result
         except DBAPIError as reason:
@@ -78,7 +106,7 @@ class PostgresReader:
             raise
         except asyncio.CancelledError:
             # SQLAlchemy would use its side of the connection no more; ours is fit once it is rolled back.
-            self._cores.forget(self._at)
+            self._cores.forget(at)
             raise
 
 
@@ -99,12 +127,19 @@ class PostgresTx(EventWork):
         self._reader.end()
 
     async def rows(self, statement: Any) -> list[Any]:
+        if isinstance(statement, Given):
+            return await self._reader.found(statement, locked=True)
         return list((await self._run(statement)).fetchall())
 
     async def row(self, statement: Any) -> Any | None:
+        if isinstance(statement, Given):
+            return next(iter(await self.rows(statement)), None)
         return (await self._run(statement)).first()
 
     async def value(self, statement: Any) -> Any:
+        if isinstance(statement, Given):
+            found = await self.rows(statement)
+            return found[0][0] if found else None
         return (await self._run(statement)).scalar()
 
     async def lock(self, name: str) -> None:
@@ -112,6 +147,10 @@ class PostgresTx(EventWork):
 
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
         """A statement over `rows` is refused as a whole, like one over a single row."""
+        if isinstance(statement, Given):
+            return await self._write(statement.prepared, [dict(statement.values)])
+        if isinstance(statement, Prepared):
+            return await self._write(statement, [{}] if rows is None else rows)
         if rows is None or len(rows) == 1:
             return (await self._run(statement, rows and rows[0])).rowcount
         if not rows:
@@ -120,6 +159,24 @@ class PostgresTx(EventWork):
             await self._run(statement, rows)
             return len(rows)
         return await self._one_by_one(statement, rows)
+
+    async def _write(self, prepared: Prepared, rows: list[dict[str, Any]]) -> int:
+        if not rows:
+            return 0
+        translated = self._reader.translated(prepared, rows[0])
+        values = [translated.values(row) for row in rows]
+        link = await self._reader.fitted()
+        if not prepared.final:
+            await self._save()
+        try:
+            if len(rows) > 1 and _writes_each(prepared.statement):
+                await link.executemany(translated.sql, values)
+                return len(rows)
+            return sum([_count(await link.execute(translated.sql, *each)) for each in values])
+        except asyncpg.IntegrityConstraintViolationError as refusal:
+            if not prepared.final:
+                await self._restore()
+            raise IntegrityError(translated.sql, None, refusal) from refusal
 
     async def _one_by_one(self, statement: Any, rows: list[dict[str, Any]]) -> int:
         """The server tells how many rows were touched only of single statements."""
@@ -219,6 +276,15 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
             finally:
                 reader.end()
 
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[PostgresReader]:
+        async with self.pool.link() as link:
+            reader = PostgresReader(link, self._cores)
+            try:
+                yield reader
+            finally:
+                reader.end()
+
     def _work(self, link: Link) -> PostgresTx:
         return PostgresTx(link, self._cores, self.service, self.clock, self.new_id)
 
@@ -250,13 +316,9 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
         return Finding("schema", True, f"at {version}" if version else "every table is there")
 
 
-def _unlocked(statement: Any) -> Any:
-    """Readers change nothing, so they need not keep others from changing what they read."""
-    if getattr(statement, "_for_update_arg", None) is None:
-        return statement
-    free = statement._generate()
-    free._for_update_arg = None
-    return free
+def _count(told: str) -> int:
+    """How many rows were touched, as the server tells it: `INSERT 0 3`, `UPDATE 1`."""
+    return int(told.rpartition(" ")[2])
 
 
 def _writes_each(statement: Any) -> bool:

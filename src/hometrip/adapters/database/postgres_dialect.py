@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import DateTime
 
+from hometrip.adapters.database.prepared import Translations
 from hometrip.adapters.postgres import Link
 
 
@@ -80,6 +81,7 @@ class Cores:
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
         )
+        self.translations = Translations(self._engine.dialect)
 
     async def over(self, link: Link) -> AsyncConnection:
         core = self._over.get(link)

@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine, inspect
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hometrip.adapters.database import schema
+from hometrip.adapters.database.prepared import Translations
 from hometrip.adapters.sqlite import (
     TABLE_NAMES,
     EventWork,
+    Link,
     SqliteFile,
     SqliteLedger,
     SqliteOutbox,
@@ -26,6 +28,7 @@ from hometrip.adapters.sqlite import (
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
+from hometrip.ports.database import Given, Prepared
 
 
 class Instant(DATETIME):
@@ -75,26 +78,43 @@ registry.register("sqlite.hometrip", __name__, HomeTripDialect.__name__)
 class SqliteReader:
     """Reads of one moment; it keeps the promises of `ports.database.Reader`."""
 
-    def __init__(self, core: Connection) -> None:
+    def __init__(self, core: Connection, link: sqlite3.Connection, translations: Translations) -> None:
         self._core: Connection | None = core
+        self._on, self._translations = cast("Link", link), translations
 
     def end(self) -> None:
         self._core = None
 
     async def rows(self, statement: Any) -> list[Any]:
+        if isinstance(statement, Given):
+            return self._found(statement)
         return list(self._run(statement).fetchall())
 
     async def row(self, statement: Any) -> Any | None:
+        if isinstance(statement, Given):
+            return next(iter(self._found(statement)), None)
         return self._run(statement).first()
 
     async def value(self, statement: Any) -> Any:
+        if isinstance(statement, Given):
+            found = self._found(statement)
+            return found[0][0] if found else None
         return self._run(statement).scalar()
+
+    def _found(self, given: Given) -> list[Any]:
+        self._must_go_on()
+        translated = self._translations.of(given.prepared)
+        return translated.rows(self._on.run(translated.sql, translated.values(given.values)).fetchall())
+
+    def _must_go_on(self) -> None:
+        if self._core is None:
+            raise RuntimeError("this transaction has ended")
 
     def _run(
         self, statement: Any, rows: dict[str, Any] | list[dict[str, Any]] | None = None
     ) -> CursorResult[Any]:
-        if self._core is None:
-            raise RuntimeError("this transaction has ended")
+        self._must_go_on()
+        assert self._core is not None
         return self._core.execute(statement, rows)
 
 
@@ -102,9 +122,15 @@ class SqliteTx(SqliteReader, EventWork):
     """One short transaction; it keeps the promises of `ports.database.Tx`."""
 
     def __init__(
-        self, core: Connection, link: sqlite3.Connection, service: str, clock: Clock, new_id: NewId
+        self,
+        core: Connection,
+        link: sqlite3.Connection,
+        translations: Translations,
+        service: str,
+        clock: Clock,
+        new_id: NewId,
     ) -> None:
-        SqliteReader.__init__(self, core)
+        SqliteReader.__init__(self, core, link, translations)
         EventWork.__init__(self, link, service, clock, new_id)
 
     def end(self) -> None:
@@ -116,18 +142,33 @@ class SqliteTx(SqliteReader, EventWork):
 
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
         """A statement over `rows` is refused as a whole, like one over a single row."""
-        if rows is None or len(rows) == 1:
-            return self._run(statement, rows and rows[0]).rowcount
-        if not rows:
+        if rows is not None and len(rows) == 0:
             return 0
-        self.link.execute("SAVEPOINT rows")
+        if rows is None or len(rows) == 1:
+            return self._write(statement, rows)
+        self.link.run("SAVEPOINT rows")
         try:
-            return self._run(statement, rows).rowcount
+            return self._write(statement, rows)
         except DBAPIError:
-            self.link.execute("ROLLBACK TO rows")
+            self.link.run("ROLLBACK TO rows")
             raise
         finally:
-            self.link.execute("RELEASE rows")
+            self.link.run("RELEASE rows")
+
+    def _write(self, statement: Any, rows: list[dict[str, Any]] | None) -> int:
+        if isinstance(statement, Given):
+            statement, rows = statement.prepared, [dict(statement.values)]
+        elif not isinstance(statement, Prepared):
+            return self._run(statement, rows[0] if rows and len(rows) == 1 else rows).rowcount
+        rows = rows or [{}]
+        translated = self._translations.of(statement, rows[0])
+        values = [translated.values(row) for row in rows]
+        try:
+            if len(values) == 1:
+                return self.link.run(translated.sql, values[0]).rowcount
+            return self.link.executemany(translated.sql, values).rowcount
+        except sqlite3.IntegrityError as refusal:
+            raise IntegrityError(translated.sql, None, refusal) from refusal
 
 
 class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
@@ -155,6 +196,7 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
         self._engine = create_engine(
             "sqlite+hometrip://", creator=self._waiting.pop, poolclass=NullPool, pool_reset_on_return=None
         )
+        self._translations = Translations(self._engine.dialect)
         with self.file.setting_up() as link:
             create_tables(link)
             applied = _upgrade(self._core_over(link), metadata, scripts, path)
@@ -167,11 +209,13 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteReader]:
         async with self.file.snapshot() as link:
-            reader = SqliteReader(self._core_over(link))
+            reader = SqliteReader(self._core_over(link), link, self._translations)
             try:
                 yield reader
             finally:
                 reader.end()
+
+    look = read
 
     async def close(self) -> None:
         await super().close()
@@ -180,7 +224,8 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
         self._over.clear()
 
     def _work(self, link: sqlite3.Connection) -> SqliteTx:
-        return SqliteTx(self._core_over(link), link, self.service, self.clock, self.new_id)
+        core = self._core_over(link)
+        return SqliteTx(core, link, self._translations, self.service, self.clock, self.new_id)
 
     def _core_over(self, link: sqlite3.Connection) -> Connection:
         """SQLAlchemy's connection over one of ours; made once, and never begun or ended by SQLAlchemy."""

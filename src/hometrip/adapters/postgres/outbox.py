@@ -28,7 +28,14 @@ BATCH = 1000
 # subject is then never half of it. (SKIP LOCKED alone would let a later event of a subject overtake an
 # earlier one.) Losing such a write with the server costs a repetition, so it need not wait for the disk.
 CLAIMING, FIRING = 0x686F6D66, 0x686F6D67
-TURN = "SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({})"
+TURN = "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({})"
+# Is something free, and does another relay hold something?
+LOOK = """
+SELECT EXISTS (SELECT 1 FROM unsent WHERE relay IS NULL OR until <= $2),
+    EXISTS (SELECT 1 FROM unsent WHERE relay <> $1)
+"""
+# In the statement itself: a transaction around it would take three round trips more.
+HURRIED = "SELECT set_config('synchronous_commit', 'off', true) AS set"
 
 LIVING = f"""
 SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = {RELAYS} AND objsubid = 2
@@ -92,20 +99,22 @@ class PostgresOutbox(ABC, Generic[T]):
         now, me = self.clock.now(), self.ear.relay
         await self.ear.lives()
         async with self.pool.link() as link:
-            if not await link.fetchval("SELECT EXISTS (SELECT 1 FROM unsent)"):
+            free, others = await link.fetchrow(LOOK, me, now)
+            if not free and not others:
                 return []
-            async with link.transaction():
-                await link.execute(TURN.format(CLAIMING))
+            await link.execute(TURN.format(CLAIMING))
+            if others:
                 await link.execute(FREE_THE_DEAD, me, now)
-                rows = await link.fetch(CLAIM_SOME, me, now, now + CLAIM, limit)
+            rows = await link.fetch(CLAIM_SOME, me, now, now + CLAIM, limit)
+            await link.execute("COMMIT")
         return [_envelope(row) for row in rows]
 
     async def sent(self, ids: list[UUID]) -> None:
-        await self._mark("DELETE FROM unsent WHERE id = ANY($1)", ids)
+        await self._mark(f"DELETE FROM unsent USING ({HURRIED}) hurried WHERE id = ANY($1)", ids)
 
     async def release(self, ids: list[UUID]) -> None:
-        release = "UPDATE unsent SET relay = NULL, until = NULL WHERE id = ANY($1) AND relay = $2"
-        await self._mark(release, ids, self.ear.relay)
+        release = f"UPDATE unsent SET relay = NULL, until = NULL FROM ({HURRIED}) hurried "
+        await self._mark(release + "WHERE id = ANY($1) AND relay = $2", ids, self.ear.relay)
 
     async def fire_due(self, now: datetime) -> int:
         fired, more = 0, await self.next_due()
@@ -166,8 +175,7 @@ class PostgresOutbox(ABC, Generic[T]):
         await self.ear.close()
 
     async def _mark(self, statement: str, *bound: Any) -> None:
-        async with self.pool.link() as link, link.transaction():
-            await link.execute("SET LOCAL synchronous_commit = off")
+        async with self.pool.link() as link:
             await link.execute(statement, *bound)
 
     async def _events(self, which: str, *bound: Any) -> list[Envelope]:

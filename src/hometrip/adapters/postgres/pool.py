@@ -20,8 +20,10 @@ from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
 
-# How long a block waits for a connection, and a connection for the server, in seconds.
+# How long a connection waits for the server, in seconds.
 PATIENCE = 2.0
+# How long a block waits for one of the connections (seconds): a crowd that wants the same is told its turn.
+SEAT_SECONDS = 5.0
 # No statement takes longer (seconds): a server that went silent is given up then.
 STATEMENT_SECONDS = 10.0
 # No statement waits longer for what another transaction has locked (seconds).
@@ -51,8 +53,8 @@ W = TypeVar("W", bound=Work)
 class PostgresPool:
     """At most `size` connections to one database, made when they are needed.
 
-    - `Unavailable` after `PATIENCE` where all are in use, at once where the server refuses, and from `close`
-      on.
+    - `Unavailable` after `SEAT_SECONDS` where all are in use, at once where the server refuses, and from
+      `close` on.
     - A connection that was lost, or whose state is not known for sure, is not used again.
     - `gone` is called with each connection that is used no more.
     """
@@ -192,7 +194,7 @@ class PostgresPool:
         if self._seats.locked():
             self._waiting += 1
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(SEAT_SECONDS):
                     await self._seats.acquire()
             except TimeoutError:
                 raise Unavailable("every connection to the database is in use") from None

@@ -34,6 +34,17 @@ WITH event AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING position, id, subject
 ) INSERT INTO unsent (position, id, subject) SELECT position, id, subject FROM event
 """
+# COUNT and POST of a single event, in one round trip.
+SAY = """
+WITH counted AS (
+    INSERT INTO subjects (subject, last) VALUES ($2, 1)
+    ON CONFLICT (subject) DO UPDATE SET last = subjects.last + 1 RETURNING last
+), event AS (
+    INSERT INTO outbox (id, subject, sequence, name, version, occurred_at, producer, correlation_id,
+        causation_id, traceparent, data)
+    SELECT $1, $2, counted.last, $3, $4, $5, $6, $7, $8, $9, $10 FROM counted RETURNING position, id, subject
+) INSERT INTO unsent (position, id, subject) SELECT position, id, subject FROM event
+"""
 SET_TIMER = """
 INSERT INTO timers (key, due_at, name, version, subject, data, cause) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, name = excluded.name, version = excluded.version,
@@ -181,6 +192,11 @@ class EventWork:
         self._timers = {}
 
     async def _write_events(self) -> None:
+        if len(self._emitted) == 1:
+            event_id, subject, _, *rest = _row(self._emitted[0], 0, self.service)
+            await self.link.execute(SAY, event_id, subject, *rest)
+            self._emitted = []
+            return
         counts = sorted(Counter(emitted.subject for emitted in self._emitted).items())
         counted = await self.link.fetch(
             COUNT, [subject for subject, _ in counts], [many for _, many in counts]

@@ -9,9 +9,19 @@ and `documents` import it, and it imports neither.
   the effect; `SqliteLedger` carries its rows into another storage.
 """
 
-from hometrip.adapters.sqlite.events import TABLE_NAMES, EventWork, SqliteOutbox, create_tables
+from hometrip.adapters.sqlite.events import TABLE_NAMES, EventWork, create_tables
 from hometrip.adapters.sqlite.file import SqliteFile
 from hometrip.adapters.sqlite.ledger import SqliteLedger
-from hometrip.adapters.sqlite.links import fetch
+from hometrip.adapters.sqlite.links import Link, fetch
+from hometrip.adapters.sqlite.outbox import SqliteOutbox
 
-__all__ = ["TABLE_NAMES", "EventWork", "SqliteFile", "SqliteLedger", "SqliteOutbox", "create_tables", "fetch"]
+__all__ = [
+    "TABLE_NAMES",
+    "EventWork",
+    "Link",
+    "SqliteFile",
+    "SqliteLedger",
+    "SqliteOutbox",
+    "create_tables",
+    "fetch",
+]

@@ -14,18 +14,18 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from hometrip.adapters.sqlite.links import PATIENCE, connect, is_locked, open_both, refusal_of
+from hometrip.adapters.sqlite.group import Ahead, Group, going_ahead
+from hometrip.adapters.sqlite.links import PATIENCE, Link, connect, is_locked, open_both, refusal_of
 from hometrip.kernel.errors import Unavailable
 
-# A group is committed when nobody waits, when it has so many blocks, or when it is so old (seconds).
-GROUP_SIZE = 256
+# A group is committed when nobody waits, when it is full, or when it is so old (seconds).
 GROUP_SECONDS = 0.005
 # Blocks that may read several statements of one moment at the same time; others wait for one to end.
 READERS = 8
@@ -35,11 +35,11 @@ class Work:
     """What one block does on the writing connection; `spoke` tells that it emitted or set a timer."""
 
     def __init__(self, link: sqlite3.Connection) -> None:
-        self._link: sqlite3.Connection | None = link
+        self._link: Link | None = cast("Link", link)
         self.spoke = False
 
     @property
-    def link(self) -> sqlite3.Connection:
+    def link(self) -> Link:
         if self._link is None:
             raise RuntimeError("this transaction has ended")
         return self._link
@@ -51,34 +51,25 @@ class Work:
 W = TypeVar("W", bound=Work)
 
 
-class _Group:
-    """Blocks that one COMMIT will make durable, each waiting for it."""
-
-    def __init__(self, changes: int) -> None:
-        self.changes, self.begun = changes, time.monotonic()
-        self.kept: list[asyncio.Future[None]] = []
-        self.spoke = False
-
-    def is_over(self, seconds: float) -> bool:
-        return len(self.kept) >= GROUP_SIZE or time.monotonic() - self.begun > seconds
-
-
 class Turn(Generic[W]):
     """`async with Turn(…) as work`: commits at the end, or rolls all of the block back when it raises."""
 
-    def __init__(self, file: SqliteFile, begin: Callable[[sqlite3.Connection], W]) -> None:
+    def __init__(self, file: SqliteFile, begin: Callable[[Link], W]) -> None:
         self._file, self._begin = file, begin
 
     async def __aenter__(self) -> W:
-        await self._file.take_turn()
-        self._work = self._begin(self._file.writer)
+        file = self._file
+        if not file.take_free_turn():
+            await file.take_turn()
+        self._work = self._begin(file.writer)
         return self._work
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._work.end()
-        await self._file.end_turn(error, self._work.spoke)
+        if (kept := self._file.end_turn(error, self._work.spoke)) is not None:
+            await kept
 
 
 class SqliteFile:
@@ -99,21 +90,21 @@ class SqliteFile:
         self._held, self._closed = False, False
         self._owner: asyncio.Task[Any] | None = None
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._group: _Group | None = None
+        self._group: Group | None = None
         self._thread = ThreadPoolExecutor(1, f"commit-{path.stem}")
         self._seats = asyncio.Semaphore(READERS)
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[Link] = []
         try:
             self.writer, self.reader = open_both(path)
         except (sqlite3.Error, OSError) as reason:
             raise refusal_of(reason) or Unavailable("the storage cannot be opened") from reason
 
     @contextmanager
-    def setting_up(self) -> Iterator[sqlite3.Connection]:
+    def setting_up(self) -> Iterator[Link]:
         """The writer, for the time before the storage is used: waits for other processes, and commits."""
         try:
             self.writer.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
-            self.writer.execute("BEGIN IMMEDIATE")
+            self.writer.run("BEGIN IMMEDIATE")
             yield self.writer
             self.writer.execute("COMMIT")
             self.writer.execute("PRAGMA busy_timeout = 0")
@@ -123,12 +114,25 @@ class SqliteFile:
                 raise refused from reason
             raise
 
-    def transaction(self, begin: Callable[[sqlite3.Connection], W]) -> Turn[W]:
+    def transaction(self, begin: Callable[[Link], W]) -> Turn[W]:
         return Turn(self, begin)
 
+    async def unhurried(self, work: Awaitable[None]) -> asyncio.Future[None] | None:
+        """As `ports.outbox.Unhurried` says; the blocks of other files in it wait for the disk as always."""
+        ahead = Ahead(self)
+        token = going_ahead.set(ahead)
+        try:
+            await work
+        finally:
+            going_ahead.reset(token)
+            ahead.file = None  # for what the work may have left running
+        return ahead.safe
+
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[sqlite3.Connection]:
+    async def snapshot(self) -> AsyncIterator[Link]:
         """A connection that reads one moment of the file until the end of the block."""
+        if (safe := self._went_ahead()) is not None:
+            await asyncio.shield(safe)
         async with self._seats:
             self._must_be_open()
             link = self._idle.pop() if self._idle else connect(self.path, readonly=True)
@@ -159,13 +163,15 @@ class SqliteFile:
         """Let the block that is running end, refuse those that wait, and close the file."""
         if self._closed:
             return
-        if self._held:
+        if self._held or self._group is not None:
             waiting, self._queue = self._queue, deque()
             self._closed = True
             for waiter in waiting:
                 if not waiter.done():
                     waiter.set_exception(Unavailable("the storage is closed"))
-            await self._line_up()
+            if self._held:
+                await self._line_up()
+            self._held = True
             if self._group is not None:
                 committed = self._line_up()
                 self._finish(self._group)
@@ -180,6 +186,21 @@ class SqliteFile:
 
     # -- whose turn it is
 
+    def take_free_turn(self) -> bool:
+        """`take_turn` where nothing has to be waited for; False where it has."""
+        if self._held or self._closed:
+            return False
+        self._held = True
+        try:
+            if self._group is None and not self._begin_now():
+                self._held = False
+                return False
+            self._open_block()
+        except BaseException as reason:
+            self._let_turn_go(reason)
+            raise
+        return True
+
     async def take_turn(self) -> None:
         """Wait until the writer is ours, in an open outer transaction, with a savepoint of our own."""
         self._must_be_open()
@@ -193,22 +214,36 @@ class SqliteFile:
         try:
             if self._group is None:
                 await self._begin(deadline)
-            self.writer.execute("SAVEPOINT block")
+            self._open_block()
         except BaseException as reason:
-            self._pass_on()
-            if refused := refusal_of(reason):
-                raise refused from reason
+            self._let_turn_go(reason)
             raise
-        self._owner = task
 
-    async def end_turn(self, error: BaseException | None, spoke: bool) -> None:
-        """Keep or undo what was done since `take_turn`; returns when what is kept is durable."""
+    def _open_block(self) -> None:
+        if (safe := self._went_ahead()) is not None and safe.done():
+            safe.result()  # an earlier block of the same work may be lost: then there is none after it
+        self.writer.run("SAVEPOINT block")
+        self._owner = asyncio.current_task()
+
+    def _let_turn_go(self, reason: BaseException) -> None:
+        self._pass_on()
+        if refused := refusal_of(reason):
+            raise refused from reason
+
+    def _went_ahead(self) -> asyncio.Future[None] | None:
+        ahead = going_ahead.get()
+        return ahead.safe if ahead is not None and ahead.file is self else None
+
+    def end_turn(self, error: BaseException | None, spoke: bool) -> asyncio.Future[None] | None:
+        """Keep or undo what was done since `take_turn`; what is answered ends when what is kept is
+        durable.
+        """
         self._owner, group = None, self._group
         assert group is not None
         try:
             if error is not None:
-                self.writer.execute("ROLLBACK TO block")
-            self.writer.execute("RELEASE block")
+                self.writer.run("ROLLBACK TO block")
+            self.writer.run("RELEASE block")
         except sqlite3.Error as reason:
             # The engine gave up the whole outer transaction (a full disk does that) and all of its blocks.
             refusal = refusal_of(error) or refusal_of(reason) or Unavailable("the storage lost a transaction")
@@ -219,12 +254,17 @@ class SqliteFile:
             self._pass_on()
             if refused := refusal_of(error):
                 raise refused from error
-            return
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        group.kept.append(kept)
+            return None
+        group.size += 1
         group.spoke = group.spoke or spoke
+        ahead = going_ahead.get()
+        if ahead is not None and ahead.file is self:
+            ahead.safe = group.go_ahead()
+            self._pass_on_soon(group)
+            return None
+        kept = group.wait()
         self._pass_on()
-        await kept
+        return kept
 
     def _line_up(self) -> asyncio.Future[None]:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -243,18 +283,38 @@ class SqliteFile:
 
     async def _begin(self, deadline: float) -> None:
         pause = 0.001
-        if self.writer.in_transaction:
-            self.writer.execute("ROLLBACK")
-        while True:
-            try:
-                self.writer.execute("BEGIN IMMEDIATE")
-                break
-            except sqlite3.OperationalError as reason:
-                if not is_locked(reason) or time.monotonic() >= deadline:
-                    raise
+        while not self._begin_now(last=time.monotonic() >= deadline):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
-        self._group = _Group(self.writer.total_changes)
+
+    def _begin_now(self, *, last: bool = False) -> bool:
+        """False where another process is writing; the `last` time that is an error."""
+        if self.writer.in_transaction:
+            self.writer.execute("ROLLBACK")
+        try:
+            self.writer.run("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as reason:
+            if last or not is_locked(reason):
+                raise
+            return False
+        self._group = Group(self.writer.total_changes)
+        return True
+
+    def _pass_on_soon(self, group: Group) -> None:
+        """As `_pass_on`; but where nobody waits, whoever has the loop just now may join the group."""
+        if self._queue:
+            self._pass_on()
+            return
+        self._held = False
+        if not group.ending:
+            group.ending = True
+            asyncio.get_running_loop().call_soon(self._end_if_free, group)
+
+    def _end_if_free(self, group: Group) -> None:
+        group.ending = False
+        if self._group is group and not self._held:
+            self._held = True
+            self._pass_on()
 
     def _pass_on(self) -> None:
         """The turn goes to who waits the longest; where the group is over, after its commit."""
@@ -271,7 +331,7 @@ class SqliteFile:
         else:
             self._finish(group)
 
-    def _finish(self, group: _Group) -> None:
+    def _finish(self, group: Group) -> None:
         if not group.kept:
             self._undo()
             self._pass_on()
@@ -294,7 +354,7 @@ class SqliteFile:
                     raise
                 time.sleep(0.01)
 
-    def _commit_nothing(self, group: _Group) -> None:
+    def _commit_nothing(self, group: Group) -> None:
         # Nothing was changed, so nothing waits for the disk and a thread would only cost time.
         try:
             self.writer.execute("COMMIT")
@@ -303,7 +363,7 @@ class SqliteFile:
         else:
             self._settle(group, None)
 
-    def _settle(self, group: _Group, error: BaseException | None) -> None:
+    def _settle(self, group: Group, error: BaseException | None) -> None:
         if error is None:
             self.commits += 1
             self._group = None
@@ -318,7 +378,7 @@ class SqliteFile:
             self._fail(group, refusal_of(error) or Unavailable("the storage did not keep this"), error)
         self._pass_on()
 
-    def _fail(self, group: _Group, refusal: Unavailable, error: BaseException | None = None) -> None:
+    def _fail(self, group: Group, refusal: Unavailable, error: BaseException | None = None) -> None:
         """Nothing of the group was written: every block of it learns so, each by an error of its own."""
         self._undo()
         for kept in group.kept:
@@ -326,6 +386,7 @@ class SqliteFile:
                 told = Unavailable(refusal.detail)
                 told.__cause__ = error
                 kept.set_exception(told)
+                kept.exception()  # who went ahead may have failed of something else, and ask no more
 
     def _undo(self) -> None:
         self._group = None

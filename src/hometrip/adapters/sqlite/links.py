@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hometrip.kernel.errors import Unavailable
 
@@ -47,10 +47,24 @@ def refusal_of(error: BaseException | None) -> Unavailable | None:
     return Unavailable(detail)
 
 
+class Link(sqlite3.Connection):
+    """A connection that `run`s most statements on one cursor: to make one for each takes longer than most of
+    them do.
+    """
+
+    _cursor: sqlite3.Cursor | None = None
+
+    def run(self, statement: str, bound: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """What it answers is good until the next statement is run: read all of its rows at once."""
+        if self._cursor is None:
+            self._cursor = self.cursor()
+        return self._cursor.execute(statement, bound)
+
+
 def fetch(link: sqlite3.Connection, query: str, bound: Sequence[Any] = ()) -> list[Any]:
-    """All rows of a query; `Unavailable` where the engine fails."""
+    """All rows of a query on one of our connections; `Unavailable` where the engine fails."""
     try:
-        return link.execute(query, bound).fetchall()
+        return cast("Link", link).run(query, bound).fetchall()
     except sqlite3.Error as reason:
         if refused := refusal_of(reason):
             raise refused from reason
@@ -61,7 +75,7 @@ def is_locked(error: sqlite3.Error) -> bool:
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def open_both(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+def open_both(path: Path) -> tuple[Link, Link]:
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = connect(path, readonly=False)
     try:
@@ -71,7 +85,7 @@ def open_both(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         raise
 
 
-def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
+def connect(path: Path, *, readonly: bool) -> Link:
     """A connection under our own transaction control, durable and small.
 
     While it is set up it waits for other processes that set up theirs; later the writer never waits in the
@@ -83,6 +97,7 @@ def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
         timeout=1.0 if readonly else PATIENCE,
+        factory=Link,
     )
     try:
         if not readonly:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hometrip.kernel.service import Service
+from hometrip.kernel.service import Service, unhurried
 from hometrip.services.booking import actions, api, reactions, store
 from hometrip.services.booking.contract import BookingQuestions
 
@@ -12,17 +12,19 @@ SERVICE = Service(
     deps=actions.Deps,
     routes=api.ROUTES,
     reactions=[
-        reactions.confirm_when_paid,
-        reactions.note_when_intent_created,
-        reactions.hold_longer_when_action_required,
+        *unhurried(
+            reactions.confirm_when_paid,
+            reactions.note_when_intent_created,
+            reactions.hold_longer_when_action_required,
+            reactions.note_when_payment_failed,
+            reactions.note_when_refunded,
+            reactions.note_when_payment_canceled,
+            reactions.cancel_when_balance_failed,
+            reactions.end_hold_when_due,
+            reactions.end_stay_when_due,
+            reactions.end_change_when_due,
+        ),
         reactions.capture_when_authorised_late,
-        reactions.note_when_payment_failed,
-        reactions.note_when_refunded,
-        reactions.note_when_payment_canceled,
-        reactions.cancel_when_balance_failed,
-        reactions.end_hold_when_due,
-        reactions.end_stay_when_due,
-        reactions.end_change_when_due,
     ],
     answers={BookingQuestions: actions.questions},
     storage=store.tables,

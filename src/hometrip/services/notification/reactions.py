@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.service import unhurried
 from hometrip.services.auth import contract as auth
 from hometrip.services.booking import contract as booking
 from hometrip.services.notification.actions import delivering
@@ -123,22 +124,24 @@ async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountU
 
 REACTIONS = (
     deliver_when_due,
-    ask_to_verify_when_created,
-    ask_to_verify_when_requested,
-    tell_owner_when_signup_repeated,
-    send_link_when_reset_requested,
-    tell_owner_when_password_changed,
-    tell_owner_when_new_device,
-    remember_visit_when_created,
-    tell_both_when_requested,
-    tell_both_when_confirmed,
-    tell_guest_when_declined,
-    tell_guest_when_expired,
-    tell_both_when_cancelled,
-    send_receipt_when_paid,
-    tell_guest_when_payment_failed,
-    tell_guest_when_refunded,
-    tell_host_when_paid_out,
-    tell_host_when_disputed,
-    tell_host_when_account_updated,
+    *unhurried(
+        ask_to_verify_when_created,
+        ask_to_verify_when_requested,
+        tell_owner_when_signup_repeated,
+        send_link_when_reset_requested,
+        tell_owner_when_password_changed,
+        tell_owner_when_new_device,
+        remember_visit_when_created,
+        tell_both_when_requested,
+        tell_both_when_confirmed,
+        tell_guest_when_declined,
+        tell_guest_when_expired,
+        tell_both_when_cancelled,
+        send_receipt_when_paid,
+        tell_guest_when_payment_failed,
+        tell_guest_when_refunded,
+        tell_host_when_paid_out,
+        tell_host_when_disputed,
+        tell_host_when_account_updated,
+    ),
 )

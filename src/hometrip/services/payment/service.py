@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hometrip.kernel.service import Service
-from hometrip.services.payment import actions, api, reactions, store
-from hometrip.services.payment.contract import PaymentQuestions
+from hometrip.kernel.service import Service, unhurried
+from hometrip.services.payment import actions, api, contract, reactions, store
 
 SERVICE = Service(
     name="payment",
@@ -12,15 +11,17 @@ SERVICE = Service(
     deps=actions.Deps,
     routes=api.ROUTES,
     reactions=[
-        reactions.capture_when_accepted,
-        reactions.release_when_declined,
-        reactions.release_when_expired,
-        reactions.refund_when_unpayable,
-        reactions.refund_when_cancelled,
-        reactions.settle_when_changed,
-        reactions.hold_payouts_when_disputed,
-        reactions.settle_when_resolved,
-        reactions.plan_when_confirmed,
+        *unhurried(
+            reactions.capture_when_accepted,
+            reactions.release_when_declined,
+            reactions.release_when_expired,
+            reactions.refund_when_unpayable,
+            reactions.refund_when_cancelled,
+            reactions.settle_when_changed,
+            reactions.hold_payouts_when_disputed,
+            reactions.settle_when_resolved,
+            reactions.plan_when_confirmed,
+        ),
         reactions.charge_balance_when_due,
         reactions.hold_deposit_when_due,
         reactions.release_deposit_when_over,
@@ -34,6 +35,6 @@ SERVICE = Service(
         reactions.look_at_dispute_when_due,
         reactions.look_at_account_when_due,
     ],
-    answers={PaymentQuestions: actions},
+    answers={contract.PaymentQuestions: actions},
     storage=store.tables,
 )

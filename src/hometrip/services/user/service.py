@@ -1,6 +1,6 @@
 """The table of contents of `user`: profiles, settings and favourites."""
 
-from hometrip.kernel.service import Service
+from hometrip.kernel.service import Service, unhurried
 from hometrip.services.user import actions, reactions
 from hometrip.services.user.api import ROUTES
 from hometrip.services.user.contract import UserQuestions
@@ -11,7 +11,7 @@ SERVICE = Service(
     port=4002,
     deps=actions.Deps,
     routes=ROUTES,
-    reactions=[reactions.make_profile_when_created, reactions.mark_when_verified],
+    reactions=[reactions.make_profile_when_created, *unhurried(reactions.mark_when_verified)],
     answers={UserQuestions: actions},
     storage=COLLECTIONS,
 )

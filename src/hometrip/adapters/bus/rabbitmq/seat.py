@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from aiormq.exceptions import ChannelInvalidStateError
 
+from hometrip.adapters.bus.rabbitmq.acks import Acks
 from hometrip.adapters.bus.rabbitmq.dead import DROPPED, REPLAYED, DeadLetters
 from hometrip.adapters.bus.rabbitmq.link import Link, broker_trouble
 from hometrip.adapters.bus.rabbitmq.reading import envelope_of
@@ -42,14 +42,17 @@ class Leaving(Exception):
 class Delivery:
     """One event as it came from the broker, with what acknowledges it."""
 
-    __slots__ = ("body", "channel", "count", "envelope", "kind", "tag", "wrong")
+    __slots__ = ("acks", "body", "count", "envelope", "kind", "tag", "wrong")
 
-    def __init__(self, message: DeliveredMessage) -> None:
+    def __init__(self, message: DeliveredMessage, acks: Acks) -> None:
         properties = message.header.properties
-        self.body, self.channel, self.tag = message.body, message.channel, message.delivery_tag or 0
+        self.body, self.acks, self.tag = message.body, acks, message.delivery_tag or 0
         self.kind = properties.message_type
         self.count = int(str((properties.headers or {}).get("x-delivery-count", 0)))
         self.envelope, self.wrong = envelope_of(message)
+
+    def acknowledge(self) -> None:
+        self.acks.add(self.tag)
 
 
 class Behind:
@@ -146,7 +149,8 @@ class Seat:
             outer.close_callbacks.add(lambda *_: over.set())
             channel.on_consumer_cancel_callbacks.add(lambda _: over.set())
             await channel.basic_qos(prefetch_count=PREFETCH)
-            await channel.basic_consume(self._queue, self._arrived)
+            acks = Acks(channel)
+            await channel.basic_consume(self._queue, functools.partial(self._arrived, acks))
             self._channel = channel
             await _first(over, self._leaving)
             lost = over.is_set()
@@ -155,6 +159,8 @@ class Seat:
             over.set()
             if self._tasks and not lost:
                 await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            if not lost:
+                await acks.said()
         finally:
             self._channel = None
             await self._abandon()
@@ -177,19 +183,19 @@ class Seat:
 
     # delivering
 
-    async def _arrived(self, message: DeliveredMessage) -> None:
+    async def _arrived(self, acks: Acks, message: DeliveredMessage) -> None:
         """Sorts it into its lane without awaiting anything, so that the order of arrival is kept."""
         if self._over.is_set() or self._leaving.is_set():
             self._over.set()
             return
-        delivery = Delivery(message)
+        delivery = Delivery(message, acks)
         subject = delivery.envelope.subject
         behind = self._behind.get(subject)
         awaited = behind is not None and behind.event_id == delivery.envelope.id
         if delivery.kind == DROPPED:
             if behind is not None and awaited:
                 behind.free()
-            await self._acknowledge(delivery)
+            delivery.acknowledge()
             return
         lane = self._lanes.get(subject)
         if lane is None:
@@ -221,7 +227,8 @@ class Seat:
                 if not await self._deliver(lane[0]):
                     until = asyncio.get_running_loop().time() + self._crew.patience.behind_parked
                     self._behind[subject] = Behind(lane[0].envelope.id, until)
-                await self._acknowledge(lane.popleft())
+                lane[0].acknowledge()
+                lane.popleft()
         except Leaving:
             pass
         finally:
@@ -254,7 +261,8 @@ class Seat:
         """None when it was handled, and otherwise what went wrong."""
         try:
             async with self._crew.slots:
-                await handler(envelope)
+                if (safe := await handler(envelope)) is not None:
+                    await asyncio.shield(safe)
         except (Exception, asyncio.CancelledError) as error:
             # Whatever a handler raises, its event must be tried again and then parked, never lost.
             task = asyncio.current_task()
@@ -284,12 +292,6 @@ class Seat:
             )
         if self._behind.get(subject) is behind:
             del self._behind[subject]
-
-    @staticmethod
-    async def _acknowledge(delivery: Delivery) -> None:
-        # On a channel that is gone it cannot be said, and the event comes again.
-        with contextlib.suppress(ChannelInvalidStateError):
-            await delivery.channel.basic_ack(delivery.tag, wait=False)
 
     # looking
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.record import Frozen
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.auth.contract import AddressTaken
 from hometrip.services.auth.store.tables import accounts
 
@@ -30,7 +30,7 @@ class Account(Frozen):
 
 
 def _account(row: Any | None) -> Account | None:
-    return None if row is None else Account(**row._mapping)
+    return None if row is None else Account(**row._asdict())
 
 
 async def add(tx: Tx, account: Account) -> None:
@@ -42,8 +42,11 @@ async def add(tx: Tx, account: Account) -> None:
         raise AddressTaken from refusal
 
 
+_one = Prepared(select(accounts).where(accounts.c.id == bindparam("id")))
+
+
 async def get(reader: Reader, account_id: UUID) -> Account | None:
-    return _account(await reader.row(select(accounts).where(accounts.c.id == account_id)))
+    return _account(await reader.row(_one.with_values(id=account_id)))
 
 
 async def held(db: Reader, account_id: UUID) -> Account | None:
@@ -57,8 +60,11 @@ async def by_email(reader: Reader, email_key: str) -> Account | None:
 
 
 async def get_many(reader: Reader, ids: Sequence[UUID]) -> list[Account]:
+    if len(ids) == 1:  # so it is with every mail
+        known = await get(reader, ids[0])
+        return [] if known is None else [known]
     rows = await reader.rows(select(accounts).where(accounts.c.id.in_(ids)))
-    return [Account(**row._mapping) for row in rows]
+    return [Account(**row._asdict()) for row in rows]
 
 
 async def any_at_all(reader: Reader) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Database, Tx
+from hometrip.services.booking.actions.crowd import Crowd
 from hometrip.services.booking.contract import BookingEvent
 from hometrip.services.booking.rules import Booking, Change, facts_of
 from hometrip.services.listing.contract import ListingQuestions
@@ -23,6 +24,7 @@ class Deps:
     new_id: NewId
     listing: ListingQuestions
     payment: PaymentQuestions
+    crowd: Crowd = field(default_factory=Crowd, init=False, repr=False, compare=False)
 
 
 class BookingTimer(Event):
@@ -55,11 +57,16 @@ async def tell(tx: Tx, kind: type[BookingEvent], booking: Booking, **more: Any) 
     await tx.emit(kind(booking_id=booking.id, booking=facts_of(booking), **more))
 
 
-async def remind(tx: Tx, booking: Booking) -> None:
-    """Set the timers that the booking's state needs, and take back those it does not need any more."""
+async def remind_of_hold(tx: Tx, booking: Booking) -> None:
+    """The only timer that a new booking needs; there is none to take back."""
     if booking.hold_until is not None:
         await tx.emit_later(HoldEnded(booking_id=booking.id), booking.hold_until, key=f"hold:{booking.id}")
-    else:
+
+
+async def remind(tx: Tx, booking: Booking) -> None:
+    """Set the timers that the booking's state needs, and take back those it does not need any more."""
+    await remind_of_hold(tx, booking)
+    if booking.hold_until is None:
         await tx.withdraw(f"hold:{booking.id}")
     if booking.status in ("confirmed", "checked_in"):
         await tx.emit_later(StayEnded(booking_id=booking.id), booking.check_out_at, key=f"stay:{booking.id}")

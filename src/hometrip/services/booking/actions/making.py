@@ -12,7 +12,7 @@ from hometrip.kernel.once import Once
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.actions.deps import Deps, remind, remind_of_hold, tell
 from hometrip.services.booking.contract import (
     BookingCreated,
     BookingExpired,
@@ -54,19 +54,29 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     await _refuse_early(deps, caller.id, wish, stay, once)
     terms = await _terms(deps, caller, wish)
     booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
-    try:
-        async with deps.db.transaction() as tx:
-            await tx.once(once)
-            await _replace_hold(deps, tx, booking)
-            await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", stay.each_night())
-            await _spend_coupon(deps, tx, booking)
-            await store.bookings.add(tx, booking, once.key)
-            await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
-            await remind(tx, booking)
-            view = view_of(booking)
-            await tx.answer(once, view)
-    except DatesTaken:
-        raise await dates_taken(deps, wish.listing_id, wish.for_listing) from None
+    while await deps.crowd.wait_for_others(wish.listing_id, stay):
+        await _refuse_early(deps, caller.id, wish, stay, once)
+    with deps.crowd.writing(wish.listing_id, stay):
+        try:
+            return await _write(deps, booking, once)
+        except DatesTaken:
+            raise await dates_taken(deps, wish.listing_id, wish.for_listing) from None
+
+
+async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
+    """The booking and its nights, unless one of them was taken meanwhile."""
+    async with deps.db.transaction() as tx:
+        await tx.once(once)
+        await _replace_hold(deps, tx, booking)
+        await store.nights.take_nights(
+            tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
+        )
+        await _spend_coupon(deps, tx, booking)
+        await store.bookings.add(tx, booking, once.key)
+        await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
+        await remind_of_hold(tx, booking)
+        view = view_of(booking)
+        await tx.answer(once, view)
     return view
 
 
@@ -89,7 +99,7 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
     A request that was answered before gets that answer, whatever has become of the home since.
     """
-    async with deps.db.read() as db:
+    async with deps.db.look() as db:
         seen = await store.nights.glance(db, wish.listing_id, stay, guest_id, once.key)
     if seen.known:
         with suppress(_Forgotten):
@@ -102,14 +112,17 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
 async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     """The refusal with the nearest stays that are free, as far as the listing service can be asked."""
-    async with deps.db.read() as db:
+    async with deps.db.look() as db:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
         taken = await store.nights.taken(db, listing_id, near)
-    try:
-        free = await deps.listing.free_instead(listing_id, wish, taken)
-    except HomeTripError:
-        free = []  # the refusal stands without a proposal
-    return DatesTaken(free_instead=free)
+
+    async def find() -> list[Stay]:
+        try:
+            return await deps.listing.free_instead(listing_id, wish, taken)
+        except HomeTripError:
+            return []  # the refusal stands without a proposal
+
+    return DatesTaken(free_instead=await deps.crowd.proposal((listing_id, wish, *taken), find))
 
 
 async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:

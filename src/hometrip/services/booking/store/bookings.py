@@ -14,7 +14,7 @@ from hometrip.kernel.errors import Invalid, NotFound, Unavailable
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.kernel.record import Frozen
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.rules import (
     FEE_REFUNDS_WITHIN,
     LIVE,
@@ -61,10 +61,18 @@ _CHANGING = (
 ).split()
 
 
-# Built once: putting a statement together takes longer than the database takes to answer it.
-_add, _add_steps = insert(bookings), insert(history)
-_one = select(bookings).where(bookings.c.id == bindparam("id")).with_for_update(key_share=True)
-_unpaid = select(bookings).where(bookings.c.id.in_(unpaid_holds_of(bindparam("guest"), bindparam("listing"))))
+_add, _add_steps = Prepared(insert(bookings), final=True), Prepared(insert(history), final=True)
+_change = Prepared(
+    update(bookings).where(bookings.c.id == bindparam("of_id"), bookings.c.version == bindparam("was")),
+    final=True,
+)
+_one = Prepared(select(bookings).where(bookings.c.id == bindparam("id")).with_for_update(key_share=True))
+_unpaid = Prepared(
+    select(bookings).where(bookings.c.id.in_(unpaid_holds_of(bindparam("guest"), bindparam("listing"))))
+)
+_steps_of_one = Prepared(
+    select(history).where(history.c.booking_id == bindparam("id")).order_by(history.c.step)
+)
 _steps = (
     select(history)
     .where(history.c.booking_id.in_(bindparam("ids", expanding=True)))
@@ -81,8 +89,8 @@ async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
     """Write what has changed, and the new steps of its history; the booking at its next version."""
     after = msgspec.structs.replace(after, version=before.version + 1)
     row = _row_of(after)
-    statement = update(bookings).where(bookings.c.id == before.id, bookings.c.version == before.version)
-    if await tx.execute(statement.values({name: row[name] for name in _CHANGING})) != 1:
+    written = {name: row[name] for name in _CHANGING} | {"of_id": before.id, "was": before.version}
+    if await tx.execute(_change, [written]) != 1:
         raise Unavailable("This booking is being changed by another at this moment.")
     await _write_steps(tx, after, after=len(before.history))
     return after
@@ -90,7 +98,7 @@ async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
 
 async def get(db: Reader, booking_id: UUID) -> Booking:
     """`NotFound` where there is none. In a transaction nobody else changes it until that ends."""
-    row = await db.row(_one.params(id=booking_id))
+    row = await db.row(_one.with_values(id=booking_id))
     if row is None:
         raise NotFound
     return (await _with_history(db, [row]))[0]
@@ -98,7 +106,7 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
 
 async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
     """The guest's pending bookings of this home that no card backs."""
-    rows = await tx.rows(_unpaid.params(guest=guest_id, listing=listing_id))
+    rows = await tx.rows(_unpaid.with_values(guest=guest_id, listing=listing_id))
     return await _with_history(tx, rows)
 
 
@@ -242,7 +250,9 @@ def _encoded(value: Any) -> str | None:
 async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
     steps: dict[UUID, list[Step]] = {row.id: [] for row in rows}
     if rows:
-        for step in await db.rows(_steps.params(ids=list(steps))):
+        one = len(rows) == 1
+        asked = _steps_of_one.with_values(id=rows[0].id) if one else _steps.params(ids=list(steps))
+        for step in await db.rows(asked):
             steps[step.booking_id].append(
                 Step(status=step.status, at=step.at, by=step.by, why=step.why, account_id=step.account_id)
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,10 +12,13 @@ from sqlalchemy import Select, and_, bindparam, delete, exists, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.stay import Stay
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights
+
+_insert = Prepared(insert(nights), final=True)
+_release = Prepared(delete(nights).where(nights.c.owner_id == bindparam("owner")))
 
 
 async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wanted: Iterable[date]) -> None:
@@ -36,14 +38,14 @@ async def _take(tx: Tx, listing_id: UUID, kind: str, wanted: Iterable[tuple[UUID
         for owner_id, night in wanted
     ]
     try:
-        await tx.execute(insert(nights), rows)
+        await tx.execute(_insert, rows)
     except IntegrityError as refusal:
         raise DatesTaken(free_instead=[]) from refusal
 
 
 async def release(tx: Tx, owner_id: UUID) -> None:
     """All nights of a booking or a block are free again."""
-    await tx.execute(delete(nights).where(nights.c.owner_id == owner_id))
+    await tx.execute(_release.with_values(owner=owner_id))
 
 
 async def release_block(tx: Tx, block_id: UUID) -> None:
@@ -83,53 +85,45 @@ class Glance(NamedTuple):
     gone: bool
 
 
+_between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
+_of_home = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == bindparam("listing"))
+_taken = _of_home.order_by(nights.c.night)
+_taken_besides = _taken.where(
+    nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing")))
+)
+_all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
+_some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
 _owner = bookings.alias("owner")
-# Built once: putting such a statement together takes longer than the database takes to answer it.
-_glance = select(
-    exists(
-        select(bookings.c.id).where(
-            bookings.c.once_key == bindparam("once_key"), bookings.c.guest_id == bindparam("guest")
-        )
-    ),
-    exists(
-        select(nights.c.night)
-        .outerjoin(_owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest")))
-        .where(
-            nights.c.listing_id == bindparam("listing"),
-            nights.c.night >= bindparam("first"),
-            nights.c.night < bindparam("end"),
-            _owner.c.id.is_(None),
-        )
-    ),
+_glance = Prepared(
+    select(
+        exists(
+            select(bookings.c.id).where(
+                bookings.c.once_key == bindparam("once_key"), bookings.c.guest_id == bindparam("guest")
+            )
+        ),
+        exists(
+            select(nights.c.night)
+            .outerjoin(
+                _owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest"))
+            )
+            .where(nights.c.listing_id == bindparam("listing"), _between, _owner.c.id.is_(None))
+        ),
+    )
 )
 
 
 async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
-    bound = {
-        "once_key": once_key or None,
-        "guest": guest_id,
-        "listing": listing_id,
-        "first": stay.check_in,
-        "end": stay.check_out,
-    }
-    row = await db.row(_glance.params(bound))
+    row = await db.row(
+        _glance.with_values(
+            once_key=once_key or None,
+            guest=guest_id,
+            listing=listing_id,
+            first=stay.check_in,
+            end=stay.check_out,
+        )
+    )
     assert row is not None
     return Glance(known=bool(row[0]), gone=bool(row[1]))
-
-
-_taken = (
-    select(nights.c.owner_id, nights.c.night)
-    .where(nights.c.listing_id == bindparam("listing"))
-    .order_by(nights.c.night)
-)
-_taken_besides = _taken.where(
-    nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing")))
-)
-
-
-@cache
-def _between(statement: Select[Any]) -> Select[Any]:
-    return statement.where(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
 
 
 async def taken(
@@ -139,12 +133,13 @@ async def taken(
 
     What does not stand in the way of the guest `besides` is left out: own unpaid holds and confirmed stays.
     """
-    statement = _taken if besides is None else _taken_besides
     bound: dict[str, Any] = {"listing": listing_id} | ({} if besides is None else {"guest": besides})
-    if within is not None:
-        statement = _between(statement)
+    if within is None:
+        statement = _all if besides is None else _all_besides
+    else:
+        statement = _some if besides is None else _some_besides
         bound |= {"first": within.check_in, "end": within.check_out}
-    rows = await db.rows(statement.params(bound))
+    rows = await db.rows(statement.with_values(**bound))
     return ranges([(row.owner_id, row.night) for row in rows])
 
 

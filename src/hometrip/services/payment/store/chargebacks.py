@@ -19,14 +19,14 @@ async def add_chargeback(tx: Tx, chargeback: Chargeback) -> None:
 
 
 async def chargeback(db: Reader, chargeback_id: UUID) -> Chargeback:
-    found = await one_of(db, Chargeback, chargebacks, chargebacks.c.id == chargeback_id)
+    found = await one_of(db, Chargeback, chargebacks, id=chargeback_id)
     if found is None:
         raise NotFound
     return found
 
 
 async def chargeback_at_provider(db: Reader, provider_id: str) -> Chargeback | None:
-    return await one_of(db, Chargeback, chargebacks, chargebacks.c.provider_id == provider_id)
+    return await one_of(db, Chargeback, chargebacks, provider_id=provider_id)
 
 
 async def change_chargeback(tx: Tx, chargeback_id: UUID, **fields: Any) -> None:

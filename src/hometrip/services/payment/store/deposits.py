@@ -25,7 +25,7 @@ async def add_deposit(tx: Tx, deposit: Deposit) -> None:
 
 
 async def deposit_of(db: Reader, booking_id: UUID) -> Deposit | None:
-    return await one_of(db, Deposit, deposits, deposits.c.booking_id == booking_id)
+    return await one_of(db, Deposit, deposits, booking_id=booking_id)
 
 
 async def move_deposit(tx: Tx, booking_id: UUID, was: str, **fields: Any) -> bool:
@@ -43,7 +43,7 @@ async def add_claim(tx: Tx, claim: Claim) -> None:
 
 
 async def claim_on(db: Reader, booking_id: UUID) -> Claim | None:
-    return await one_of(db, Claim, claims, claims.c.booking_id == booking_id)
+    return await one_of(db, Claim, claims, booking_id=booking_id)
 
 
 async def move_claim(tx: Tx, claim_id: UUID, was: str, **fields: Any) -> bool:

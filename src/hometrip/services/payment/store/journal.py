@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, tuple_
+from sqlalchemy import Select, bindparam, func, insert, select, tuple_
 
 from hometrip.kernel.money import Money
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.payment.rules import CLEARING, Entry, Posting, Unbalanced
 from hometrip.services.payment.store.tables import entries, postings, refunds
+
+_last_step = Prepared(select(func.max(entries.c.step)).where(entries.c.booking_id == bindparam("booking_id")))
+_add_entry, _add_lines = Prepared(insert(entries)), Prepared(insert(postings))
+_unbalanced = (
+    select(postings.c.entry_id)
+    .group_by(postings.c.entry_id, postings.c.currency)
+    .having(func.sum(postings.c.amount) != 0)
+)
+_unbalanced_one = Prepared(_unbalanced.where(postings.c.entry_id == bindparam("entry_id")))
 
 
 async def write(tx: Tx, entry: Entry) -> None:
@@ -19,9 +28,8 @@ async def write(tx: Tx, entry: Entry) -> None:
         return
     kept = {name: getattr(entry, name) for name in ("id", "at", "kind", "booking_id", "reference")}
     # The books of the booking are locked, so nobody else takes the same step.
-    last = select(func.max(entries.c.step)).where(entries.c.booking_id == entry.booking_id)
-    step = func.coalesce(last.scalar_subquery(), 0) + 1
-    await tx.execute(insert(entries).values({**kept, "step": step}))
+    last = await tx.value(_last_step.with_values(booking_id=entry.booking_id)) or 0
+    await tx.execute(_add_entry, [{**kept, "step": last + 1}])
     lines = [
         {
             "entry_id": entry.id,
@@ -32,18 +40,14 @@ async def write(tx: Tx, entry: Entry) -> None:
         }
         for line, posting in enumerate(entry.postings)
     ]
-    await tx.execute(insert(postings), lines)
-    if await unbalanced(tx, entry.id):
+    await tx.execute(_add_lines, lines)
+    if await tx.rows(_unbalanced_one.with_values(entry_id=entry.id)):
         raise Unbalanced(f"the {entry.kind} entry does not sum to zero")
 
 
-async def unbalanced(db: Reader, entry_id: UUID | None = None) -> list[UUID]:
-    """Entries (or this one, if it is) that do not sum to zero in some currency."""
-    statement = select(postings.c.entry_id)
-    if entry_id is not None:
-        statement = statement.where(postings.c.entry_id == entry_id)
-    statement = statement.group_by(postings.c.entry_id, postings.c.currency)
-    return [row.entry_id for row in await db.rows(statement.having(func.sum(postings.c.amount) != 0))]
+async def unbalanced(db: Reader) -> list[UUID]:
+    """Entries that do not sum to zero in some currency."""
+    return [row.entry_id for row in await db.rows(_unbalanced)]
 
 
 async def balances(db: Reader, booking_id: UUID, *, without: tuple[str, ...] = ()) -> dict[str, int]:

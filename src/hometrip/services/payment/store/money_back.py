@@ -33,7 +33,7 @@ async def add_refund(tx: Tx, refund: Refund) -> None:
 
 
 async def refund(db: Reader, refund_id: UUID) -> Refund:
-    found = await one_of(db, Refund, refunds, refunds.c.id == refund_id)
+    found = await one_of(db, Refund, refunds, id=refund_id)
     if found is None:
         raise NotFound
     return found
@@ -45,7 +45,7 @@ async def refunds_of(db: Reader, payment_id: UUID) -> list[Refund]:
 
 
 async def refund_at_provider(db: Reader, provider_id: str) -> Refund | None:
-    return await one_of(db, Refund, refunds, refunds.c.provider_id == provider_id)
+    return await one_of(db, Refund, refunds, provider_id=provider_id)
 
 
 async def note_refund(tx: Tx, refund_id: UUID, provider_id: str) -> None:

@@ -7,31 +7,45 @@ from uuid import UUID
 
 from sqlalchemy import (
     and_,
+    bindparam,
     func,
-    insert,
     select,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import NotFound
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.payment.rules import CANCELED, FIRST, SUCCEEDED
-from hometrip.services.payment.store.rows import AlreadyOpen, Payment, all_of, one_of, row_of
+from hometrip.services.payment.store.rows import AlreadyOpen, Payment, add, all_of, change_by, one, one_of
 from hometrip.services.payment.store.tables import payments
+
+_of_booking = Prepared(
+    select(payments).where(payments.c.booking_id == bindparam("booking_id")).order_by(payments.c.id)
+)
+_live = Prepared(
+    select(payments)
+    .where(
+        payments.c.booking_id == bindparam("booking_id"),
+        payments.c.part == bindparam("part"),
+        payments.c.status != CANCELED,
+    )
+    .with_for_update(key_share=True)
+)
+_booking_of = Prepared(select(payments.c.booking_id).where(payments.c.id == bindparam("id")))
 
 
 async def add_payment(tx: Tx, payment: Payment) -> None:
     """`AlreadyOpen` where the booking has a payment that is not over."""
     try:
-        await tx.execute(insert(payments).values(row_of(payment)))
+        await add(tx, payments, payment)
     except IntegrityError as refusal:
         raise AlreadyOpen from refusal
 
 
 async def payment(db: Reader, payment_id: UUID) -> Payment:
     """`NotFound` where there is none."""
-    found = await one_of(db, Payment, payments, payments.c.id == payment_id)
+    found = await one_of(db, Payment, payments, id=payment_id)
     if found is None:
         raise NotFound
     return found
@@ -39,14 +53,14 @@ async def payment(db: Reader, payment_id: UUID) -> Payment:
 
 async def booking_of(db: Reader, payment_id: UUID) -> UUID:
     """Which booking it is for; `NotFound` where there is none. Locks nothing."""
-    found: UUID | None = await db.value(select(payments.c.booking_id).where(payments.c.id == payment_id))
+    found: UUID | None = await db.value(_booking_of.with_values(id=payment_id))
     if found is None:
         raise NotFound
     return found
 
 
 async def payment_at_provider(db: Reader, provider_id: str) -> Payment | None:
-    return await one_of(db, Payment, payments, payments.c.provider_id == provider_id)
+    return await one_of(db, Payment, payments, provider_id=provider_id)
 
 
 async def of_provider(db: Reader, provider_id: str) -> tuple[UUID, UUID] | None:
@@ -59,20 +73,12 @@ async def of_provider(db: Reader, provider_id: str) -> tuple[UUID, UUID] | None:
 
 async def live_payment(db: Reader, booking_id: UUID, part: str = FIRST) -> Payment | None:
     """The booking's payment for that part that is not cancelled, paid or still to be paid."""
-    return await one_of(
-        db,
-        Payment,
-        payments,
-        payments.c.booking_id == booking_id,
-        payments.c.part == part,
-        payments.c.status != CANCELED,
-    )
+    return await one(db, Payment, _live.with_values(booking_id=booking_id, part=part))
 
 
 async def payments_of(db: Reader, booking_id: UUID) -> list[Payment]:
     """Every payment that the booking has had, over or not, the oldest first."""
-    statement = select(payments).where(payments.c.booking_id == booking_id)
-    return await all_of(db, Payment, statement.order_by(payments.c.id))
+    return await all_of(db, Payment, _of_booking.with_values(booking_id=booking_id))
 
 
 async def count_with(tx: Tx, booking_id: UUID, part: str | None = None) -> None:
@@ -84,7 +90,7 @@ async def count_with(tx: Tx, booking_id: UUID, part: str | None = None) -> None:
 
 
 async def change_payment(tx: Tx, payment_id: UUID, **fields: Any) -> None:
-    await tx.execute(update(payments).where(payments.c.id == payment_id).values(**fields))
+    await change_by(tx, payments, "id", payment_id, fields)
 
 
 async def payments_of_guest(db: Reader, guest_id: UUID, limit: int, before: UUID | None) -> list[Payment]:

@@ -20,7 +20,7 @@ async def add_payout(tx: Tx, payout: Payout) -> None:
 
 
 async def payout(db: Reader, payout_id: UUID) -> Payout:
-    found = await one_of(db, Payout, payouts, payouts.c.id == payout_id)
+    found = await one_of(db, Payout, payouts, id=payout_id)
     if found is None:
         raise NotFound
     return found
@@ -61,7 +61,7 @@ async def keep_account(tx: Tx, host_id: UUID, provider_id: str) -> None:
 
 
 async def payout_at_provider(db: Reader, provider_id: str) -> Payout | None:
-    return await one_of(db, Payout, payouts, payouts.c.provider_id == provider_id)
+    return await one_of(db, Payout, payouts, provider_id=provider_id)
 
 
 async def every_payout(db: Reader) -> list[Payout]:

@@ -30,7 +30,7 @@ async def add_invoice(tx: Tx, invoice: Invoice) -> None:
 
 
 async def invoice(db: Reader, number: str) -> Invoice:
-    found = await one_of(db, Invoice, invoices, invoices.c.number == number)
+    found = await one_of(db, Invoice, invoices, number=number)
     if found is None:
         raise NotFound
     return found

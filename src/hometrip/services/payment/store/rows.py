@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import (
-    Table,
-    select,
-)
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.money import Money
-from hometrip.ports.database import Reader
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import Split
@@ -194,10 +192,39 @@ def row_of(record: Rows) -> dict[str, Any]:
     return {name: value.amount if isinstance(value, Money) else value for name, value in fields.items()}
 
 
-async def one_of(db: Reader, kind: type[Rows], table: Table, *where: Any) -> Rows | None:
-    """In a transaction nobody else changes it until that ends."""
-    row = await db.row(select(table).where(*where).with_for_update(key_share=True))
+@cache
+def _by(table: Table, names: tuple[str, ...]) -> Prepared:
+    same = (table.c[name] == bindparam(name) for name in names)
+    return Prepared(select(table).where(*same).with_for_update(key_share=True))
+
+
+@cache
+def _into(table: Table) -> Prepared:
+    return Prepared(insert(table))
+
+
+@cache
+def _changed(table: Table, name: str) -> Prepared:
+    return Prepared(update(table).where(table.c[name] == bindparam("known_by")))
+
+
+async def one_of(db: Reader, kind: type[Rows], table: Table, **known: Any) -> Rows | None:
+    """The row with those values. In a transaction nobody else changes it until that ends."""
+    return await one(db, kind, _by(table, tuple(known)).with_values(**known))
+
+
+async def one(db: Reader, kind: type[Rows], statement: Any) -> Rows | None:
+    row = await db.row(statement)
     return None if row is None else _record(kind, row)
+
+
+async def add(tx: Tx, table: Table, record: Rows) -> None:
+    await tx.execute(_into(table), [row_of(record)])
+
+
+async def change_by(tx: Tx, table: Table, name: str, value: Any, fields: dict[str, Any]) -> int:
+    """Write those fields of the rows in which the column has the value; how many there are."""
+    return await tx.execute(_changed(table, name), [{**fields, "known_by": value}])
 
 
 async def all_of(db: Reader, kind: type[Rows], statement: Any) -> list[Rows]:

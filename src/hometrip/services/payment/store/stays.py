@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, insert, select, update
 
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Plan, Stay, one_of, row_of
+from hometrip.services.payment.store.rows import Plan, Stay, add, change_by, one_of
 from hometrip.services.payment.store.tables import disputes, plans, stays
 
 
@@ -17,14 +17,14 @@ async def keep_stay(tx: Tx, stay: Stay) -> None:
     """As it was last told; a stay that is over stays over."""
     known = await stay_of(tx, stay.booking_id)
     if known is None:
-        await tx.execute(insert(stays).values(row_of(stay)))
+        await add(tx, stays, stay)
     elif not known.over:
-        this = stays.c.booking_id == stay.booking_id
-        await tx.execute(update(stays).where(this).values(facts=stay.facts, over=stay.over))
+        told = {"facts": stay.facts, "over": stay.over}
+        await change_by(tx, stays, "booking_id", stay.booking_id, told)
 
 
 async def stay_of(db: Reader, booking_id: UUID) -> Stay | None:
-    return await one_of(db, Stay, stays, stays.c.booking_id == booking_id)
+    return await one_of(db, Stay, stays, booking_id=booking_id)
 
 
 async def facts_of(db: Reader, booking_ids: set[UUID]) -> dict[UUID, Any]:
@@ -34,11 +34,11 @@ async def facts_of(db: Reader, booking_ids: set[UUID]) -> dict[UUID, Any]:
 
 
 async def add_plan(tx: Tx, plan: Plan) -> None:
-    await tx.execute(insert(plans).values(row_of(plan)))
+    await add(tx, plans, plan)
 
 
 async def plan_of(db: Reader, booking_id: UUID) -> Plan | None:
-    return await one_of(db, Plan, plans, plans.c.booking_id == booking_id)
+    return await one_of(db, Plan, plans, booking_id=booking_id)
 
 
 async def move_plan(tx: Tx, plan: Plan, **fields: Any) -> bool:

@@ -1,0 +1,62 @@
+"""A crowd for the same nights: most of it is spared the work that only one can have the good of.
+
+What is kept here is of this process, and may vanish at any moment: the key of the nights referees, always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from hometrip.kernel.stay import Stay
+
+# What was found for one is told to others who ask the same within so long; so much at most is remembered.
+SAME_SECONDS, MOST = 1.0, 256
+
+Proposal = asyncio.Future[list[Stay]]
+
+
+class Crowd:
+    """Who is writing which nights just now, and what was proposed instead of nights that are taken."""
+
+    def __init__(self) -> None:
+        self._writing: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
+        self._proposed: dict[Hashable, tuple[float, Proposal]] = {}
+
+    async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
+        """Is somebody here writing some of these nights? Then this returns when they have ended: look again.
+
+        Where it is False, `writing` must follow at once.
+        """
+        for other, ended in self._writing.get(listing_id, ()):
+            if other.check_in < stay.check_out and stay.check_in < other.check_out:
+                await ended.wait()
+                return True
+        return False
+
+    @contextmanager
+    def writing(self, listing_id: UUID, stay: Stay) -> Iterator[None]:
+        """Others here who want some of these nights wait, rather than for their key in the database."""
+        mine = (stay, asyncio.Event())
+        self._writing[listing_id].append(mine)
+        try:
+            yield
+        finally:
+            mine[1].set()
+            self._writing[listing_id].remove(mine)
+            if not self._writing[listing_id]:
+                del self._writing[listing_id]
+
+    async def proposal(self, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]) -> list[Stay]:
+        """What `find` finds, for all who ask the same at the same time."""
+        now = asyncio.get_running_loop().time()
+        until, finding = self._proposed.get(asked, (0.0, None))
+        if finding is None or until < now:
+            if len(self._proposed) >= MOST:
+                self._proposed.clear()
+            finding = asyncio.ensure_future(find())
+            self._proposed[asked] = (now + SAME_SECONDS, finding)
+        return await asyncio.shield(finding)

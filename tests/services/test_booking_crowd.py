@@ -1,0 +1,93 @@
+"""A crowd for the same nights: one gets them, and the others are not kept waiting for long."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from uuid import UUID
+
+import pytest
+
+from hometrip.kernel.stay import Stay
+from hometrip.services.booking.actions import crowd as crowds
+from hometrip.services.booking.actions.crowd import Crowd
+
+HOME, OTHER = UUID(int=1), UUID(int=2)
+WEEK = Stay(date(2027, 6, 1), date(2027, 6, 8))
+LAST_NIGHT = Stay(date(2027, 6, 7), date(2027, 6, 9))
+DAY_AFTER = Stay(date(2027, 6, 8), date(2027, 6, 9))
+
+
+async def test_who_wants_nights_that_another_is_writing_waits_until_that_has_ended() -> None:
+    crowd, waited = Crowd(), []
+
+    async def wait() -> None:
+        waited.append(await crowd.wait_for_others(HOME, LAST_NIGHT))
+
+    with crowd.writing(HOME, WEEK):
+        waiting = asyncio.create_task(wait())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert waited == []
+    await waiting
+    assert waited == [True]
+    assert await crowd.wait_for_others(HOME, LAST_NIGHT) is False
+
+
+async def test_nobody_waits_for_other_nights_or_other_homes() -> None:
+    crowd = Crowd()
+    with crowd.writing(HOME, WEEK):
+        assert await crowd.wait_for_others(HOME, DAY_AFTER) is False
+        assert await crowd.wait_for_others(OTHER, WEEK) is False
+
+
+async def test_one_who_fails_lets_the_others_go_on() -> None:
+    crowd = Crowd()
+    with pytest.raises(ValueError, match="broken"), crowd.writing(HOME, WEEK):
+        raise ValueError("broken")
+    assert await crowd.wait_for_others(HOME, WEEK) is False
+
+
+async def test_what_is_proposed_is_found_once_for_all_who_ask_the_same() -> None:
+    crowd, asked = Crowd(), []
+
+    async def find() -> list[Stay]:
+        asked.append("asked")
+        await asyncio.sleep(0)
+        return [DAY_AFTER]
+
+    found = await asyncio.gather(*(crowd.proposal((HOME, WEEK), find) for _ in range(50)))
+    assert found == [[DAY_AFTER]] * 50
+    assert asked == ["asked"]
+    await crowd.proposal((HOME, LAST_NIGHT), find)
+    assert asked == ["asked"] * 2
+
+
+async def test_a_proposal_is_found_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "SAME_SECONDS", -1.0)
+    crowd, asked = Crowd(), []
+
+    async def find() -> list[Stay]:
+        asked.append("asked")
+        return []
+
+    for _ in range(2):
+        await crowd.proposal(HOME, find)
+    assert asked == ["asked"] * 2
+
+
+async def test_a_guest_who_gives_up_does_not_take_the_proposal_from_others() -> None:
+    crowd, go_on = Crowd(), asyncio.Event()
+
+    async def find() -> list[Stay]:
+        await go_on.wait()
+        return [DAY_AFTER]
+
+    first = asyncio.create_task(crowd.proposal(HOME, find))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(crowd.proposal(HOME, find))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    go_on.set()
+    assert await second == [DAY_AFTER]
