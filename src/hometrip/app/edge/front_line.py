@@ -60,7 +60,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._client: tuple[str, int] = ("", 0)
         self._server: tuple[str, int] = ("", 0)
-        self._unread = b""
+        self._unread = bytearray()
         self._heard: Heard | None = None
         self._start: tuple[int, Headers, bytes] | None = None
         self._left: int | None = None
@@ -90,8 +90,11 @@ class Line(asyncio.Protocol):
             if self._lingered > MOST_LINGERED:
                 self.abort()
         elif self._heard is None:
-            self._unread = self._unread + data if self._unread else data
-            self._next()
+            if self._unread:
+                self._unread += data
+                self._next()
+            else:
+                self._next(data)
         else:
             self._take_body(data)
 
@@ -124,44 +127,59 @@ class Line(asyncio.Protocol):
         if self._unread and self._heard is None:
             self._front.loop.call_soon(self._next, context=self._front.context)
 
-    def _next(self) -> None:
-        """The next request, where its head has come and there is room for its answer."""
+    def _next(self, data: bytes = b"") -> None:
+        """The next request, where its head has come and there is room for its answer: in `data`, or in what is
+        kept already.
+        """
         if self._heard is not None or self._ending or not self.alive:
             return
         if self._room is not None:
+            self._unread += data
             self._hold_back()
             return
-        data = self._unread
-        while data.startswith(b"\r\n"):  # some clients end a body with one too many
-            data = data[2:]
-        end = data.find(_END)
-        if end < 0 or end > MOST_HEAD:
-            self._unread = data
-            if len(data) > MOST_HEAD:
+        head = data[:-4] if data.find(_END) == len(data) - 4 else self._kept_head(data)
+        if not head or len(head) > MOST_HEAD:
+            if head or len(self._unread) > MOST_HEAD:
                 self._refuse(Malformed(f"the head has more than {MOST_HEAD} bytes"))
             return
         try:
-            heard = heard_in(data[:end])
+            heard = heard_in(head)
             scope = self._scope(heard)
         except Malformed as error:
             self._refuse(error)
             return
-        self._begin(heard, data[end + 4 :])
+        self._begin(heard)
         self._front.take(self, scope)
+
+    def _kept_head(self, data: bytes) -> bytes:
+        """A head that came in parts or with more behind it, which stays; nothing where it is not whole."""
+        unread = self._unread
+        unread += data
+        while unread.startswith(b"\r\n"):  # some clients end a body with one too many
+            del unread[:2]
+        end = unread.find(_END)
+        if end < 0:
+            return b""
+        head = bytes(unread[:end])
+        del unread[: end + 4]
+        return head
 
     def _hold_back(self) -> None:
         if len(self._unread) > MOST_HEAD and self._transport is not None:
             self._transport.pause_reading()
 
-    def _begin(self, heard: Heard, rest: bytes) -> None:
-        self._heard, self._unread = heard, b""
+    def _begin(self, heard: Heard) -> None:
+        self._heard = heard
         self._start, self._left, self._body = None, None, None
         self._keeps, self._whole, self._coded = heard.keeps, False, False
         if heard.block.length != 0:
             self._body = Incoming(heard.block.length, self._front.loop, self._transport)
             if heard.block.waits:
                 self._body.asking = self._go_on
-        self._take_body(rest)
+            came, self._unread = bytes(self._unread), bytearray()
+            self._take_body(came)
+        else:
+            self._hold_back()
 
     def _take_body(self, data: bytes) -> None:
         if self._body is None or self._body.whole or self._body.error is not None:
@@ -206,9 +224,9 @@ class Line(asyncio.Protocol):
 
     def _refuse(self, error: HomeTripError) -> None:
         heard = Heard("", b"/", b"", NO_HEADERS)
-        self._begin(heard, b"")
+        self._begin(heard)
         self._front.refuse(self, self._scope(heard), error)
-        self._unread = b"."  # what else it says is not read
+        self._unread += b"."  # what else it says is not read
         self.over()
 
     # answering
