@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -13,6 +14,7 @@ from app.gateway_scene import Call, Gate, ask, gate_in, serving
 from app.waiting import until
 from hometrip.app.edge import front_line
 from hometrip.app.edge.front import Front
+from hometrip.app.split import bound
 from server import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -213,6 +215,30 @@ async def test_a_write_is_done_though_its_client_has_gone(gate: Gate) -> None:
 
 
 # the end
+
+
+async def test_several_share_a_port_and_one_that_stops_takes_nobodys_answer_along(gate: Gate) -> None:
+    await gate.backend("listing", echo)
+    settings = msgspec.structs.replace(gate.house.house.settings, port=free_port())
+    with bound(settings) as sock:
+        fronts = [
+            Front(gate.ring, gate.ring, gate.forward, host="", port=0, sock=sock.dup()) for _ in range(2)
+        ]
+        async with serving(fronts[0], settings.port):
+            async with serving(fronts[1], settings.port):
+                tasks = [asyncio.create_task(asked_at(settings.port)) for _ in range(100)]
+                await until(lambda: any(task.done() for task in tasks))
+            assert await asyncio.gather(*tasks) == [[(200, b"shared ")]] * 100
+            assert await asked_at(settings.port) == [(200, b"shared ")]
+
+
+async def asked_at(port: int) -> list[tuple[int, bytes]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET % b"shared")
+    found = await answers(reader, 1)
+    writer.close()
+    await writer.wait_closed()
+    return found
 
 
 async def test_a_stop_answers_what_is_under_way_and_ends_every_connection(gate: Gate) -> None:

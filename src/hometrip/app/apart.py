@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 from hometrip.adapters.peers.http import HttpPeers
@@ -49,8 +50,10 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
 
 
 @contextlib.asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
-    """The door of a house of many processes: no service lives in it, every request is passed on."""
+async def open_gateway(settings: Settings, sock: socket.socket | None = None) -> AsyncIterator[Open]:
+    """The door of a house of many processes: no service lives in it, every request is passed on. On `sock`,
+    where one is given.
+    """
     keys = ServiceKeys(settings.data / "secrets", GATEWAY)
     shared = SharedPorts(settings)
     registry = shared[Registry]
@@ -70,7 +73,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
     try:
         await house.open()
         ring = ring_of(house, identity, forward, meter)
-        front = Front(ring, ring, forward, host=settings.host, port=settings.port)
+        front = Front(ring, ring, forward, host=settings.host, port=settings.port, sock=sock)
         yield Open(house, ring, identity=identity, front=front)
     finally:
         await identity.stop()

@@ -61,12 +61,12 @@ def up(
 
 
 def _copies(given: tuple[str, ...]) -> dict[str, int]:
-    copies = {}
+    copies, known = {}, ("gateway", *SERVICES)
     for each in given:
         service, _, number = each.partition("=")
-        if service not in SERVICES or not number.isdigit() or not 1 <= int(number) <= 64:
+        if service not in known or not number.isdigit() or not 1 <= int(number) <= 64:
             raise click.BadParameter(
-                f"{each!r} is not like booking=2, with one of {', '.join(SERVICES)}", param_hint="--copies"
+                f"{each!r} is not like booking=2, with one of {', '.join(known)}", param_hint="--copies"
             )
         copies[service] = int(number)
     return copies
@@ -97,8 +97,16 @@ def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> N
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="So many processes [1].")
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [the service's own].")
+@click.option("--socket", "shared", type=int, hidden=True)  # inherited from whoever started several
 @data_option
-def serve_one(service: str, workers: int, host: str | None, port: int | None, data: Path | None) -> None:
+def serve_one(
+    service: str,
+    workers: int,
+    host: str | None,
+    port: int | None,
+    shared: int | None,
+    data: Path | None,
+) -> None:
     """Run one service in this process, on the engines of the settings."""
     from hometrip.app import split
     from hometrip.app.doctor import must_be_usable
@@ -112,7 +120,7 @@ def serve_one(service: str, workers: int, host: str | None, port: int | None, da
     if workers > 1:
         run(lambda: split.run_workers(settings, service, workers))
     elif service == "gateway":
-        run(lambda: serve_gateway(settings))
+        run(lambda: serve_gateway(settings, shared))
     else:
         run(lambda: serve_service(settings, service))
 

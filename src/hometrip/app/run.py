@@ -47,11 +47,13 @@ async def serve_service(settings: Settings, name: str) -> None:
         await _serve(opened, _join)
 
 
-async def serve_gateway(settings: Settings) -> None:
-    """`hometrip serve gateway`: the door of a house of many processes."""
+async def serve_gateway(settings: Settings, shared: int | None = None) -> None:
+    """`hometrip serve gateway`: the door of a house of many processes; on the socket with that number, where
+    it shares its port with other gateways.
+    """
     from hometrip.app.apart import open_gateway
 
-    async with open_gateway(settings) as opened:
+    async with open_gateway(settings, socket.socket(fileno=shared) if shared else None) as opened:
         await _serve(opened, _join)
 
 

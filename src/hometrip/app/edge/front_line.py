@@ -128,8 +128,8 @@ class Line(asyncio.Protocol):
             self._front.loop.call_soon(self._next, context=self._front.context)
 
     def _next(self, data: bytes = b"") -> None:
-        """The next request, where its head has come and there is room for its answer: in `data`, or in what is
-        kept already.
+        """The next request, where its head has come and there is room for its answer: in `data`, or in what
+        is kept already.
         """
         if self._heard is not None or self._ending or not self.alive:
             return
