@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from time import monotonic
 
 from litestar import Litestar
 from litestar.exceptions import MethodNotAllowedException
@@ -259,4 +260,4 @@ class Forward:
 
     @staticmethod
     def _now() -> float:
-        return asyncio.get_running_loop().time()
+        return monotonic()  # which is what event loops go by

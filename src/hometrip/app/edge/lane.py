@@ -87,8 +87,8 @@ class Passing:
         exchange, ring, forward = self._exchange, self._lane.ring, self._lane.forward
         try:
             ring.admit(exchange)
-            exchange.must_fit()
             counted = ring.counted(exchange)
+            exchange.must_fit()
             scope = exchange.scope
             errand = self._errand = forward.errand(
                 place, scope["method"], scope, self._line.receive, ring.seconds(exchange), exchange.cause
@@ -97,8 +97,7 @@ class Passing:
                 errand.upload.at_hand(exchange.fits(self._line.at_hand()))
             self._visit = forward.begun_at_once(errand) if counted else None
         except Exception as error:
-            self._line.answer(*exchange.whole(*exchange.refusal(error)))
-            self._close()
+            self._refuse(error)
             return
         if self._visit is None:
             self._lane.begin(self, counted=counted)
@@ -122,12 +121,14 @@ class Passing:
             return
         visit.answered(head)
         body = wire.rest() or b""
-        self._lane.forward.remember(errand, head, body)
-        headers, body = whole_of(head, body, packs=errand.asked.packs, bare=errand.method == "HEAD")
-        self._line.answer(*exchange.whole(head.status, headers, body))
-        visit.end()
-        self._lane.done(self)
-        self._close()
+        try:
+            self._lane.forward.remember(errand, head, body)
+            headers, body = whole_of(head, body, packs=errand.asked.packs, bare=errand.method == "HEAD")
+            self._line.answer(*exchange.whole(head.status, headers, body))
+        except Exception as error:
+            self._refuse(error)
+        else:
+            self._close()
 
     def _gone(self) -> None:
         """The client waits no longer: what changes nothing need not be done to its end."""
@@ -136,8 +137,6 @@ class Passing:
         assert visit is not None
         if errand.harmless:
             visit.wire.listener = None
-            visit.end()
-            self._lane.done(self)
             self._close()
 
     def in_task(self) -> None:
@@ -161,10 +160,16 @@ class Passing:
         try:
             await ring.answer_all(exchange, inside)
         finally:
-            if visit is not None:
-                visit.end()
             self._close()
 
+    def _refuse(self, error: Exception) -> None:
+        exchange = self._exchange
+        self._line.answer(*exchange.whole(*exchange.refusal(error)))
+        self._close()
+
     def _close(self) -> None:
+        if self._visit is not None:
+            self._visit.end()
+        self._lane.done(self)
         self._lane.ring.close(self._exchange)
         self._line.over()
