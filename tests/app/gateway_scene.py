@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
 
 from app.waiting import until
 from harness import TestHouse, house_in
 from hometrip.adapters.registry.static import StaticRegistry
 from hometrip.app.edge.forward import Forward
+from hometrip.app.edge.front import Front
+from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import litestar_of, ring_of
+from hometrip.app.opening import Server
 from hometrip.ports.registry import Instance
 from server import free_port
 
@@ -132,8 +131,8 @@ class Backend:
 class Gate:
     """The gateway with its address, its registry and the backends behind it."""
 
-    def __init__(self, house: TestHouse, forward: Forward, ring: Ring, port: int) -> None:
-        self.house, self.forward, self.ring, self.port = house, forward, ring, port
+    def __init__(self, house: TestHouse, forward: Forward, ring: Ring, front: Front, port: int) -> None:
+        self.house, self.forward, self.ring, self.front, self.port = house, forward, ring, front, port
         self.registry: StaticRegistry = forward._targets._registry  # type: ignore[assignment]
         self._backends: list[Backend] = []
 
@@ -185,18 +184,8 @@ async def ask(gate: Gate, line: str, *headers: str, body: bytes = b"") -> tuple[
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncIterator[None]:
+async def serving(server: Server, port: int) -> AsyncIterator[None]:
     """As `app/run.py` serves it."""
-    server = Server(
-        app,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGINL,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-        websockets=False,
-        backlog=2048,
-        log_level=LogLevels.error,
-    )
     serving = asyncio.create_task(server.serve())
 
     async def answers() -> bool:
@@ -210,7 +199,7 @@ async def serving(app: Any, port: int) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()
         with contextlib.suppress(asyncio.CancelledError, TimeoutError):
             await asyncio.wait_for(serving, 5)
 
@@ -231,13 +220,16 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
             sandbox=True,
             seconds=settings.seconds,
         )
-        ring = ring_of(house.house, known._identity, forward)
+        meter = Meter(known._cache)
+        ring = ring_of(house.house, known._identity, forward, meter)
         ring.settings = settings
         port = free_port()
+        front = Front(ring, ring, forward, host="127.0.0.1", port=port)
         try:
-            async with serving(ring, port):
-                gate = Gate(house, forward, ring, port)
+            async with serving(front, port):
+                gate = Gate(house, forward, ring, front, port)
                 yield gate
                 await gate.clear()
         finally:
+            await meter.close()
             await forward.close()

@@ -76,9 +76,7 @@ async def other_ring(
     """Another ring around the same routes, and a caller from that address."""
     known: Any = house.opened.ring
     settings = msgspec.structs.replace(known.settings, **changes)
-    ring = Ring(
-        known._app, settings=settings, identity=known._identity, cache=known._cache, new_id=known._new_id
-    )
+    ring = Ring(known._app, settings=settings, identity=known._identity, cache=known._cache)
     transport = httpx2.ASGITransport(ring, client=(address, 5), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:3001") as client:
         yield ring, client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 from hometrip.adapters.peers.http import HttpPeers
@@ -10,6 +11,8 @@ from hometrip.app.afar import Afar
 from hometrip.app.credentials import ServiceKeys
 from hometrip.app.edge.again import Again
 from hometrip.app.edge.forward import Forward
+from hometrip.app.edge.front import Front
+from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
 from hometrip.app.engines import SharedPorts
 from hometrip.app.opening import Open
@@ -18,6 +21,7 @@ from hometrip.app.settings import Settings
 from hometrip.app.split import GATEWAY
 from hometrip.app.wiring import House
 from hometrip.kernel.clock import Clock
+from hometrip.ports.cache import Cache
 from hometrip.ports.registry import Instance, Registry
 
 
@@ -46,15 +50,17 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
 
 
 @contextlib.asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
-    """The door of a house of many processes: no service lives in it, every request is passed on."""
+async def open_gateway(settings: Settings, sock: socket.socket | None = None) -> AsyncIterator[Open]:
+    """The door of a house of many processes: no service lives in it, every request is passed on. On `sock`,
+    where one is given.
+    """
     keys = ServiceKeys(settings.data / "secrets", GATEWAY)
     shared = SharedPorts(settings)
     registry = shared[Registry]
     afar, elsewhere = HttpPeers(registry, keys.token_for), Afar(registry, keys.token_for, shared[Clock])
     house = House(settings, services=(), afar=afar, elsewhere=elsewhere, shared=shared)
     house.besides |= {"keys": keys, "services": elsewhere}
-    identity = identity_of(house, keys.sender_of)
+    identity, meter = identity_of(house, keys.sender_of), Meter(shared[Cache])
     forward = Forward(
         litestar_of(house),
         registry,
@@ -66,9 +72,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Open]:
     )
     try:
         await house.open()
-        yield Open(house, ring_of(house, identity, forward), identity=identity)
+        ring = ring_of(house, identity, forward, meter)
+        front = Front(ring, ring, forward, host=settings.host, port=settings.port, sock=sock)
+        yield Open(house, ring, identity=identity, front=front)
     finally:
         await identity.stop()
+        await meter.close()
         await forward.close()
         await house.stop()
         await elsewhere.close()

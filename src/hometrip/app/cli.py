@@ -61,12 +61,12 @@ def up(
 
 
 def _copies(given: tuple[str, ...]) -> dict[str, int]:
-    copies = {}
+    copies, known = {}, ("gateway", *SERVICES)
     for each in given:
         service, _, number = each.partition("=")
-        if service not in SERVICES or not number.isdigit() or not 1 <= int(number) <= 64:
+        if service not in known or not number.isdigit() or not 1 <= int(number) <= 64:
             raise click.BadParameter(
-                f"{each!r} is not like booking=2, with one of {', '.join(SERVICES)}", param_hint="--copies"
+                f"{each!r} is not like booking=2, with one of {', '.join(known)}", param_hint="--copies"
             )
         copies[service] = int(number)
     return copies
@@ -98,6 +98,7 @@ def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> N
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [the service's own].")
 @click.option("--under", type=int, hidden=True, help="Stop when this process, which started it, is gone.")
+@click.option("--socket", "shared", type=int, hidden=True)  # inherited from whoever started several
 @data_option
 def serve_one(
     service: str,
@@ -105,6 +106,7 @@ def serve_one(
     host: str | None,
     port: int | None,
     under: int | None,
+    shared: int | None,
     data: Path | None,
 ) -> None:
     """Run one service in this process, on the engines of the settings."""
@@ -122,7 +124,7 @@ def serve_one(
     if workers > 1:
         run(lambda: split.run_workers(settings, service, workers))
     elif service == "gateway":
-        run(lambda: serve_gateway(settings))
+        run(lambda: serve_gateway(settings, shared))
     else:
         run(lambda: serve_service(settings, service))
 

@@ -7,7 +7,8 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
-from hometrip.app.edge.ring import App, Ring
+from hometrip.app.edge.exchange import App
+from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
 from hometrip.app.identity import Identity
 from hometrip.app.settings import BadSettings, Settings
@@ -27,9 +28,17 @@ class Apart(Protocol):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
+class Server(Protocol):
+    """What answers at a port: `serve` until `stop`, and until what is under way then is answered."""
+
+    async def serve(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Open:
     """A house that is there: the application at its port, and itself. Not `started` where another process
-    runs it. As one process of many it is an instance that others find through the registry.
+    runs it. As one process of many it is an instance that others find through the registry. The gateway
+    brings a server of its own, `front`.
     """
 
     def __init__(
@@ -41,8 +50,10 @@ class Open:
         peering: Apart | None = None,
         identity: Identity | None = None,
         instance: Instance | None = None,
+        front: Server | None = None,
     ) -> None:
         self.house, self.ring, self.started = house, ring, started
+        self.front = front
         self._peering, self._identity, self._instance = peering, identity, instance
 
     @property

@@ -31,8 +31,8 @@ from hometrip.adapters.peers.exchange import (
     questions,
 )
 from hometrip.app.credentials import NotAService
+from hometrip.app.edge.exchange import Receive, Scope, Send
 from hometrip.app.edge.problems import PROBLEM, problem_of
-from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.app.metrics import REGISTRY
 from hometrip.kernel.again import again
 from hometrip.kernel.deadline import within

@@ -21,11 +21,12 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.embed import Server
+from granian.server.embed import Server as Granian
 
+from hometrip.app.edge.exchange import App
 from hometrip.app.kept import follow
 from hometrip.app.memory import give_back
-from hometrip.app.opening import Open, lock_of, open_house
+from hometrip.app.opening import Open, Server, lock_of, open_house
 from hometrip.app.settings import BadSettings, Settings
 
 log = logging.getLogger("hometrip.run")
@@ -52,11 +53,13 @@ async def serve_service(settings: Settings, name: str) -> None:
         await _serve(opened, _join)
 
 
-async def serve_gateway(settings: Settings) -> None:
-    """`hometrip serve gateway`: the door of a house of many processes."""
+async def serve_gateway(settings: Settings, shared: int | None = None) -> None:
+    """`hometrip serve gateway`: the door of a house of many processes; on the socket with that number, where
+    it shares its port with other gateways.
+    """
     from hometrip.app.apart import open_gateway
 
-    async with open_gateway(settings) as opened:
+    async with open_gateway(settings, socket.socket(fileno=shared) if shared else None) as opened:
         await _serve(opened, _join)
 
 
@@ -65,16 +68,7 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
     settings, stopping, loop = opened.house.settings, asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    server = Server(
-        opened.app,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-        websockets=False,
-        backlog=2048,
-        log_level=LogLevels.error,
-    )
+    server = opened.front or _granian(opened.app, settings)
     serving = asyncio.create_task(server.serve(), name="server")
     try:
         await _until_listening(settings, serving)
@@ -117,6 +111,19 @@ def _gone_by(seconds: float) -> None:
     last = threading.Timer(seconds, end)
     last.daemon = True
     last.start()
+
+
+def _granian(app: App, settings: Settings) -> Server:
+    return Granian(
+        app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
+        websockets=False,
+        backlog=2048,
+        log_level=LogLevels.error,
+    )
 
 
 async def _open(opened: Open) -> None:
@@ -174,7 +181,7 @@ async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> N
 
 async def _drain(opened: Open, server: Server, serving: asyncio.Task[None]) -> None:
     """Take no new connection, let running requests end."""
-    server.stop()  # type: ignore[no-untyped-call]  # granian has no types here
+    server.stop()
     for _ in range(int(DRAIN_SECONDS / 0.05)):
         if not opened.busy:
             break

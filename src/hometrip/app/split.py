@@ -57,6 +57,7 @@ def check_split(settings: Settings, copies: Mapping[str, int]) -> None:
         for service, number in copies.items()
         for port in OWN_ENGINES
         if number > 1
+        and service != GATEWAY
         and urlsplit(settings.engine(port, service)).scheme == "sqlite"
         and port == kept_in(service)
     ]
@@ -75,7 +76,12 @@ def places(settings: Settings, copies: Mapping[str, int]) -> list[Place]:
     wanted = [(name, number) for name in SERVICES for number in range(1, copies.get(name, 1) + 1)]
     ports = free_ports(settings.host, len(wanted))
     services = [Place(name, number, port) for (name, number), port in zip(wanted, ports, strict=True)]
-    return [*services, Place(GATEWAY, 1, settings.port)]
+    return [*services, *gateways(settings, copies.get(GATEWAY, 1))]
+
+
+def gateways(settings: Settings, count: int) -> list[Place]:
+    """All of them on the port of the house."""
+    return [Place(GATEWAY, number, settings.port) for number in range(1, count + 1)]
 
 
 def free_ports(host: str, count: int) -> list[int]:
@@ -84,6 +90,16 @@ def free_ports(host: str, count: int) -> list[int]:
         for probe in probes:
             probe.bind((host, 0))
         return [probe.getsockname()[1] for probe in probes]
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The socket that several gateways share: a connection goes to whichever takes it first, and none is lost
+    when one of them goes.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((settings.host, settings.port))
+    return sock
 
 
 def static_registry(settings: Settings, where: list[Place]) -> str:
@@ -99,8 +115,15 @@ def static_registry(settings: Settings, where: list[Place]) -> str:
 class Child:
     """One process: started, its lines passed on under its name, started again when it falls."""
 
-    def __init__(self, place: Place, settings: Settings, environment: Mapping[str, str], colour: int) -> None:
-        self.place, self._settings, self._environment = place, settings, environment
+    def __init__(
+        self,
+        place: Place,
+        settings: Settings,
+        environment: Mapping[str, str],
+        colour: int,
+        sock: socket.socket | None = None,
+    ) -> None:
+        self.place, self._settings, self._environment, self._socket = place, settings, environment, sock
         shown = f"{place.name:15}|"
         self._head = f"\x1b[{colour}m{shown}\x1b[0m " if sys.stderr.isatty() else f"{shown} "
         self._process: asyncio.subprocess.Process | None = None
@@ -152,8 +175,11 @@ class Child:
         place, settings = self.place, self._settings
         command = [sys.executable, "-m", "hometrip", "serve", place.service, "--port", str(place.port)]
         command += ["--under", str(os.getpid()), "--data", str(settings.data), "--host", settings.host]
+        shared = [self._socket.fileno()] if self._socket else []
+        command += [f"--socket={number}" for number in shared]
         self._process = await asyncio.create_subprocess_exec(
             *command,
+            pass_fds=shared,
             env=dict(self._environment),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -187,10 +213,13 @@ class Split:
         if self._fixed and any(place.service == GATEWAY for place in where):
             self._environment["HOMETRIP_REGISTRY_URL"] = static_registry(settings, where)
         self._colours = cycle(COLOURS)
+        several = sum(place.service == GATEWAY for place in where) > 1
+        self._socket = bound(settings) if several else None
         self.children = [self._child(place) for place in where]
 
     def _child(self, place: Place) -> Child:
-        return Child(place, self.settings, self._environment, next(self._colours))
+        shared = self._socket if place.service == GATEWAY else None
+        return Child(place, self.settings, self._environment, next(self._colours), shared)
 
     async def start(self) -> None:
         """Returns when every process is ready; `TimeoutError` names those that are not after a while."""
@@ -227,6 +256,8 @@ class Split:
         """The door first, then what is behind it."""
         door = [child for child in self.children if child.place.service == GATEWAY]
         await asyncio.gather(*(child.stop(GATEWAY_STOP_SECONDS) for child in door))
+        if self._socket:
+            self._socket.close()
         rest = [child for child in self.children if child not in door]
         await asyncio.gather(*(child.stop(STOP_SECONDS) for child in rest))
 
@@ -252,9 +283,12 @@ async def _finish_demo(settings: Settings) -> None:
 
 
 async def run_workers(settings: Settings, service: str, workers: int) -> None:
-    """`hometrip serve SERVICE --workers N`: the first on the port of the settings."""
-    ports = [settings.port, *free_ports(settings.host, workers - 1)]
-    where = [Place(service, number, port) for number, port in enumerate(ports, 1)]
+    """`hometrip serve SERVICE --workers N`: the first on the port of the settings; gateways all share it."""
+    if service == GATEWAY:
+        where = gateways(settings, workers)
+    else:
+        ports = [settings.port, *free_ports(settings.host, workers - 1)]
+        where = [Place(service, number, port) for number, port in enumerate(ports, 1)]
     await _keep(Split(settings, where, os.environ), f"{workers} processes of {service} are ready")
 
 

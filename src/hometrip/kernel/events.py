@@ -92,7 +92,7 @@ def sealed(
     )
 
 
-class Cause(msgspec.Struct, frozen=True):
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """What led to an event: the request or event it belongs to, and the one just before it."""
 
     correlation_id: str = ""

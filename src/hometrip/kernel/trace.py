@@ -28,7 +28,8 @@ Fact = str | int | float | bool
 _FORM = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_FACTS: Mapping[str, Fact] = {}
 _NOTHING: AbstractContextManager[Any] = nullcontext()
-# Ids need to be different, not secret.
+# Ids need to be different, not secret. That of a trace and that of a step are made together.
+_NEITHER_IS_ZERO = 1 << 64 | 1
 _bits, _chance = random.Random().getrandbits, random.Random().random
 
 
@@ -95,7 +96,8 @@ class Tracer:
         if told:
             return child_of(told)
         sampled = "01" if _chance() < self.share else "00"
-        return f"00-{_bits(127) + 1:032x}-{_bits(63) + 1:016x}-{sampled}"
+        ids = f"{_bits(192) | _NEITHER_IS_ZERO:048x}"
+        return f"00-{ids[:32]}-{ids[32:]}-{sampled}"
 
     def wants(self, traceparent: str, seconds: float, *, failed: bool) -> bool:
         """Is this step written down, now that it has ended?"""
@@ -110,6 +112,12 @@ class Tracer:
             return _NOTHING
         return Step(self, name, kind, service or self.service, cause, facts)
 
+    def step(self, name: str, kind: Kind, cause: Cause) -> Step | None:
+        """A step caused by `cause`, to be begun and ended by hand; None where it is not written down."""
+        return (
+            Step(self, name, kind, self.service, cause, _NO_FACTS) if is_sampled(cause.traceparent) else None
+        )
+
     def outer(
         self, name: str, kind: Kind, service: str, cause: Cause, facts: Mapping[str, Fact] = _NO_FACTS
     ) -> Step:
@@ -119,7 +127,8 @@ class Tracer:
 
 class Step:
     """A step while it lasts: what is done meanwhile is caused by it. It fails with what is unforeseen or
-    `Unavailable`; any other error of ours is a refusal, told by its code.
+    `Unavailable`; any other error of ours is a refusal, told by its code. `with`, or `begin` and `end` where
+    it lasts through calls that know nothing of each other.
     """
 
     __slots__ = (
@@ -145,16 +154,23 @@ class Step:
         self._token: Token[Cause] | None = None
 
     def __enter__(self) -> None:
-        cause = self._cause
-        self._token = current_cause.set(Cause(cause.correlation_id, cause.causation_id, self._own))
-        self._began, self._mark = time.time_ns(), time.perf_counter_ns()
+        self._token = current_cause.set(self.begin())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        took = time.perf_counter_ns() - self._mark
         assert self._token is not None
         current_cause.reset(self._token)
+        self.end(error)
+
+    def begin(self) -> Cause:
+        """What is done from now on is caused by this."""
+        cause = self._cause
+        self._began, self._mark = time.time_ns(), time.perf_counter_ns()
+        return Cause(cause.correlation_id, cause.causation_id, self._own)
+
+    def end(self, error: BaseException | None = None) -> None:
+        took = time.perf_counter_ns() - self._mark
         failed = error is not None and _is_failure(error)
         if self._tracer.wants(self._own, took / 1e9, failed=failed):
             facts = self._facts if error is None else {**self._facts, "error.type": _word_of(error)}
@@ -196,6 +212,9 @@ class Silent(Tracer):
         self, name: str, kind: Kind = Kind.INTERNAL, service: str = "", facts: Mapping[str, Fact] = _NO_FACTS
     ) -> AbstractContextManager[Any]:
         return _NOTHING
+
+    def step(self, name: str, kind: Kind, cause: Cause) -> Step | None:
+        return None
 
 
 # For whom nobody traces, such as a part that is tried by itself.

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 
-class Allowance(msgspec.Struct, frozen=True):
+class Allowance(msgspec.Struct, frozen=True, gc=False):
     """What a limit says: may this one pass, how many more may, and in how many seconds all may again."""
 
     allowed: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from operator import attrgetter
 
 from hometrip.kernel.trace import Span
@@ -16,7 +17,8 @@ class Shelf:
 
     def __init__(self, most: int) -> None:
         self.most, self.count = most, 0
-        self.traces: dict[str, list[Span]] = {}
+        # Ordered by itself: a plain dict is slow at giving away its oldest again and again.
+        self.traces: OrderedDict[str, list[Span]] = OrderedDict()
 
     def put(self, trace_id: str, spans: list[Span]) -> int:
         """How many spans had to go for it."""
@@ -24,7 +26,9 @@ class Shelf:
         self.count += len(spans)
         gone = 0
         while self.count > self.most:
-            gone += len(self.take(next(iter(self.traces))))
+            _, oldest = self.traces.popitem(last=False)
+            self.count -= len(oldest)
+            gone += len(oldest)
         return gone
 
     def take(self, trace_id: str) -> list[Span]:
@@ -57,8 +61,9 @@ class MemoryTraces:
         else:
             self._left_out[trace_id] = self._left_out.get(trace_id, 0) + 1
             self.lost += 1
-        if gone := shelf.put(trace_id, spans):
-            self.lost += gone
+        gone = shelf.put(trace_id, spans)
+        self.lost += gone
+        if gone and self._left_out:
             self._left_out = {each: count for each, count in self._left_out.items() if self._spans(each)}
 
     def recent(self, limit: int) -> list[Trace]:

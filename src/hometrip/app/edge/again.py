@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hometrip.app.edge.ring import App, Message, Receive, Scope, Send
+from hometrip.app.edge.exchange import App, Message, Receive, Scope, Send
 from hometrip.kernel.again import again
 from hometrip.ports.outbox import Contended
 

@@ -10,11 +10,13 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from time import monotonic
 
 from litestar import Litestar
 from litestar.exceptions import MethodNotAllowedException
 from prometheus_client import Counter
 
+from hometrip.app.edge.exchange import Receive, Scope, Send
 from hometrip.app.edge.forward_body import Answer, Upload
 from hometrip.app.edge.forward_memory import LastAnswers
 from hometrip.app.edge.forward_pages import Pages
@@ -22,11 +24,11 @@ from hometrip.app.edge.forward_pool import Targets, Unreached
 from hometrip.app.edge.forward_visit import Errand, Missed, Visit
 from hometrip.app.edge.forward_wire import Lost
 from hometrip.app.edge.problems import PROBLEM
-from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.app.metrics import REGISTRY
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.deadline import current_deadline, seconds_left
-from hometrip.kernel.trace import NO_TRACER, Kind, Tracer
+from hometrip.kernel.events import Cause, current_cause
+from hometrip.kernel.trace import NO_TRACER, Tracer
 from hometrip.ports.registry import Instance, Registry
 from hometrip.services.gateway.actions import Deps
 from hometrip.services.gateway.contract import AnswerLost, BadAnswer, NoInstance
@@ -89,31 +91,62 @@ class Forward:
         method = "HEAD" if scope.get("head") else scope["method"]
         if method not in METHODS:
             raise MethodNotAllowedException
-        errand = self._errand(place, method, scope, receive)
+        seconds = seconds_left(math.inf if current_deadline.get() else self._seconds)
+        errand = self.errand(place, method, scope, receive, seconds, current_cause.get())
         await errand.upload.begin()
-        try:
-            await self._go(errand, Answer(send, packs=errand.asked.packs, bare=method == "HEAD"), receive)
-        finally:
-            await errand.upload.end()
+        await self.deliver(errand, send, receive)
 
-    def _errand(self, place: Place, method: str, scope: Scope, receive: Receive) -> Errand:
-        asked = asked_in(scope["headers"])
+    def errand(
+        self, place: Place, method: str, scope: Scope, receive: Receive, seconds: float, cause: Cause
+    ) -> Errand:
+        """What is to be done for a request within so many seconds. `Malformed` where it could be read in two
+        ways.
+        """
+        asked = scope.get("asked")
+        if asked is None or asked.has_body:  # what is known of the body changes with it
+            asked = asked_in(scope["headers"])
         target = target_of(scope["raw_path"], scope["query_string"])
         return Errand(
             place=place,
             method=method,
             target=target,
             asked=asked,
-            upload=Upload(scope, receive, asked),
+            upload=Upload(receive, asked),
             address=scope["caller"].address.encode("latin-1", "replace"),
             key=(target, asked.language[:2].lower()),
-            until=self._now() + seconds_left(math.inf if current_deadline.get() else self._seconds),
+            until=self._now() + seconds,
+            cause=cause,
         )
 
-    async def _go(self, errand: Errand, answer: Answer, receive: Receive) -> None:
+    def begun_at_once(self, errand: Errand) -> Visit | None:
+        """The errand at an instance to which a connection is open, where there is one now. Its end is for the
+        caller to see to, or for `deliver`.
+        """
+        try:
+            target = self._targets.choose(errand.place.service, self._now())
+        except NoInstance:
+            return None
+        visit = Visit(errand, target, self._tracer, fresh=False)
+        begun = False
+        try:
+            begun = visit.begun_at_once()
+        finally:
+            if not begun:
+                visit.end()
+        return visit if begun else None
+
+    async def deliver(self, errand: Errand, send: Send, receive: Receive, visit: Visit | None = None) -> None:
+        """The errand done and answered; by a visit that has begun already, where there is one."""
+        answer = Answer(send, packs=errand.asked.packs, bare=errand.method == "HEAD")
+        try:
+            await self._go(errand, answer, receive, visit)
+        finally:
+            await errand.upload.end()
+
+    async def _go(self, errand: Errand, answer: Answer, receive: Receive, visit: Visit | None) -> None:
         """To one instance, and where that misses and it does no harm, to another; else what is remembered."""
         try:
-            missed = await self._try(errand, answer, receive, None)
+            missed = await self._try(errand, answer, receive, None, visit)
             if missed is not None:
                 RETRIES.labels(errand.place.service).inc()
                 await self._try(errand, answer, receive, missed)
@@ -125,17 +158,23 @@ class Forward:
                 raise
 
     async def _try(
-        self, errand: Errand, answer: Answer, receive: Receive, before: Missed | None
+        self,
+        errand: Errand,
+        answer: Answer,
+        receive: Receive,
+        before: Missed | None,
+        visit: Visit | None = None,
     ) -> Missed | None:
         """Answers, or tells that another instance may be tried; with `before`, this is the other one."""
-        besides = before.target if before else None
+        if visit is None:
+            besides = before.target if before else None
+            try:
+                target = self._targets.choose(errand.place.service, self._now(), besides=besides)
+            except NoInstance as none:
+                raise before or none from none
+            visit = Visit(errand, target, self._tracer, fresh=before is not None)
         try:
-            target = self._targets.choose(errand.place.service, self._now(), besides=besides)
-        except NoInstance as none:
-            raise before or none from none
-        try:
-            with self._tracer.inner(errand.place.step, Kind.CLIENT):
-                await self._ask(errand, Visit(errand, target, fresh=before is not None), answer, receive)
+            await self._ask(errand, visit, answer, receive)
         except Missed as missed:
             has_body = errand.asked.has_body
             if before is None and may_repeat(errand.method, has_body=has_body, reached=missed.reached):
@@ -153,6 +192,9 @@ class Forward:
                 if head.header(b"content-type").partition(b";")[0] != PROBLEM.encode():
                     raise BadAnswer(f"{errand.place.service} answered {head.status} without a reason")
             await self._pass_on(errand, visit, head, answer, receive)
+        except BaseException as error:
+            visit.end(error)
+            raise
         finally:
             visit.end()
 
@@ -161,10 +203,7 @@ class Forward:
     ) -> None:
         body = visit.wire.rest()
         if body is not None:
-            if errand.method == "GET":
-                seconds = kept_for(head, private=errand.asked.private, size=len(body))
-                if seconds:
-                    self._memory.keep(errand.key, head, body, self._now(), seconds)
+            self.remember(errand, head, body)
             await answer.whole(head, body)
             return
         try:
@@ -178,6 +217,13 @@ class Forward:
                 raise visit.missed(failure) from failure
             visit.target.failed(Failure.BROKEN)
             raise AnswerLost from failure
+
+    def remember(self, errand: Errand, head: Head, body: bytes) -> None:
+        """Keeps the answer for a time when there is none, where it may be."""
+        if errand.method == "GET":
+            seconds = kept_for(head, private=errand.asked.private, size=len(body))
+            if seconds:
+                self._memory.keep(errand.key, head, body, self._now(), seconds)
 
     async def _stale(self, errand: Errand, answer: Answer) -> bool:
         """The last good answer to the same question, where it may stand in."""
@@ -214,4 +260,4 @@ class Forward:
 
     @staticmethod
     def _now() -> float:
-        return asyncio.get_running_loop().time()
+        return monotonic()  # which is what event loops go by

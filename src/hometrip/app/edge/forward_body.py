@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import zlib
 
+from hometrip.app.edge.exchange import Receive, Send
 from hometrip.app.edge.forward_wire import Lost, Wire
-from hometrip.app.edge.ring import Receive, Scope, Send
 from hometrip.kernel.errors import Malformed
 from hometrip.services.gateway.rules.answers import Head, Headers
 from hometrip.services.gateway.rules.chunks import LAST_CHUNK, chunk_of
@@ -22,25 +22,26 @@ class Upload:
     connection, and the rest is passed on as it comes.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, asked: Asked) -> None:
+    def __init__(self, receive: Receive, asked: Asked) -> None:
         self._receive, self._asked = receive, asked
         self._seen = 0
-        # HTTP/2 may send a body without saying so in a header.
-        self._silent = asked.length is None and not asked.coded and scope["http_version"][0] != "1"
         self.first = b""
-        self.whole = not (asked.has_body or self._silent)
+        self.whole = not asked.has_body
         self.error: Exception | None = None
         self._pumping: asyncio.Task[None] | None = None
+
+    def at_hand(self, body: bytes) -> None:
+        """The body has come already, all of it."""
+        self.first, self.whole = body, True
+        self._asked.length, self._asked.coded = len(body), False
 
     async def begin(self) -> None:
         """Reads the beginning; the body may be whole with it."""
         if self.whole:
             return
         self.first = await self._next()
-        if self.whole and (self._silent or self._asked.coded):
+        if self.whole and self._asked.coded:
             self._asked.length, self._asked.coded = len(self.first), False
-        elif self._silent:
-            self._asked.coded = True
 
     def first_part(self) -> bytes:
         """What goes to the service together with the head."""
@@ -90,6 +91,18 @@ class Upload:
             wire.cut()
 
 
+def whole_of(head: Head, body: bytes, *, packs: bool, bare: bool) -> tuple[Headers, bytes]:
+    """Headers and body of an answer that is there as a whole, as they go out."""
+    if not bare and len(body) >= LEAST and may_pack(head):
+        if not packs:
+            return unpacked(head.headers), body
+        body = zlib.compress(body, LEVEL, _GZIP_WINDOW)
+        return packed(head.headers, len(body)), body
+    if head.length is None:
+        return [*head.headers, (b"content-length", b"%d" % len(body))], body
+    return head.headers, body
+
+
 class Answer:
     """An answer on its way out, compressed where that is wanted and allowed."""
 
@@ -98,15 +111,7 @@ class Answer:
         self.begun = False
 
     async def whole(self, head: Head, body: bytes) -> None:
-        headers: Headers = head.headers
-        if not self._bare and len(body) >= LEAST and may_pack(head):
-            if self._packs:
-                body = zlib.compress(body, LEVEL, _GZIP_WINDOW)
-                headers = packed(headers, len(body))
-            else:
-                headers = unpacked(headers)
-        elif head.length is None:
-            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        headers, body = whole_of(head, body, packs=self._packs, bare=self._bare)
         self.begun = True
         await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Litestar
 
 from hometrip.app.edge.document import document_of
-from hometrip.app.edge.ring import Scope, Send
+from hometrip.app.edge.exchange import Scope, Send
 from hometrip.app.pages import HTML, page
 from hometrip.app.version import VERSION
 from hometrip.services.gateway import actions

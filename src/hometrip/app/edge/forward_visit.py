@@ -6,14 +6,14 @@ import asyncio
 
 import msgspec
 
+from hometrip.app.edge.exchange import DEADLINE
 from hometrip.app.edge.forward_body import Upload
 from hometrip.app.edge.forward_memory import Key
 from hometrip.app.edge.forward_pool import Target, Unreached
 from hometrip.app.edge.forward_wire import Lost, Wire
-from hometrip.app.edge.ring import DEADLINE
-from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.errors import DeadlineExceeded, Unavailable
-from hometrip.kernel.events import current_cause
+from hometrip.kernel.events import Cause
+from hometrip.kernel.trace import Kind, Tracer
 from hometrip.services.gateway.contract import AnswerLost, BadAnswer, NoInstance
 from hometrip.services.gateway.rules.answers import Garbage, Head
 from hometrip.services.gateway.rules.circuit import Failure
@@ -40,6 +40,7 @@ class Errand(msgspec.Struct):
     address: bytes
     key: Key
     until: float
+    cause: Cause
 
     @property
     def harmless(self) -> bool:
@@ -48,12 +49,17 @@ class Errand(msgspec.Struct):
 
 
 class Visit:
-    """`head`, then read from `wire`; `end` in any case. `fresh`: over a new connection."""
+    """`head`, then read from `wire`; `end` in any case. `fresh`: over a new connection.
 
-    def __init__(self, errand: Errand, target: Target, *, fresh: bool) -> None:
+    Or `begun_at_once`, and `answered` when the wire tells that its answer is there.
+    """
+
+    def __init__(self, errand: Errand, target: Target, tracer: Tracer, *, fresh: bool) -> None:
         self.errand, self.target, self._fresh = errand, target, fresh
         self._wire: Wire | None = None
-        self._answered = False
+        self._was_idle = self._answered = self._ended = False
+        self._step = tracer.step(errand.place.step, Kind.CLIENT, errand.cause)
+        self._cause = self._step.begin() if self._step else errand.cause
         target.enter()
 
     @property
@@ -64,9 +70,10 @@ class Visit:
     async def head(self) -> Head:
         """Raises `Missed` where the instance does not answer."""
         errand, target = self.errand, self.target
-        wire = None if self._fresh else target.idle_wire(sure=not errand.harmless)
         try:
-            head = await self._exchange(wire or await target.new_wire())
+            if self._wire is None and not self.begun_at_once():
+                self._begin(await target.new_wire())
+            head = await self.wire.head()
         except Unreached as refusal:
             error = NoInstance(f"{errand.place.service} cannot be reached")
             raise Missed(error, target, reached=False) from refusal
@@ -74,15 +81,27 @@ class Visit:
             if errand.upload.error is not None:
                 raise errand.upload.error from failure
             # A connection that was closed while nobody used it says nothing against the instance.
-            was_idle = wire is not None and isinstance(failure, Lost) and not failure.begun
+            was_idle = self._was_idle and isinstance(failure, Lost) and not failure.begun
             raise self.missed(failure, blamed=not was_idle) from failure
         except asyncio.CancelledError:
             if self._wire is not None and not errand.upload.under_way:
                 target.failed(Failure.BROKEN)  # the time is over, and it was not the sender who took it
             raise
-        self._answered = True
-        target.answered(head.status)
+        self.answered(head)
         return head
+
+    def begun_at_once(self) -> bool:
+        """Sends the request where a connection is open already."""
+        wire = None if self._fresh else self.target.idle_wire(sure=not self.errand.harmless)
+        if wire is None:
+            return False
+        self._was_idle = True
+        self._begin(wire)
+        return True
+
+    def answered(self, head: Head) -> None:
+        self._answered = True
+        self.target.answered(head.status)
 
     def missed(self, failure: Lost | Garbage, *, blamed: bool = True) -> Missed:
         """What is to be raised where the answer did not come; `blamed`: it is the instance's fault."""
@@ -91,7 +110,7 @@ class Visit:
         error = AnswerLost() if isinstance(failure, Lost) else BadAnswer()
         return Missed(error, self.target, reached=True)
 
-    async def _exchange(self, wire: Wire) -> Head:
+    def _begin(self, wire: Wire) -> None:
         self._wire, errand = wire, self.errand
         now = asyncio.get_running_loop().time()
         head = head_of(
@@ -103,11 +122,10 @@ class Visit:
         )
         wire.ask(head + errand.upload.first_part(), bare=errand.method == "HEAD")
         errand.upload.go_on(wire)
-        return await wire.head()
 
     def _own_lines(self, now: float) -> bytes:
-        errand, cause = self.errand, current_cause.get()
-        left = int(seconds_left(errand.until - now) * 1000)
+        errand, cause = self.errand, self._cause
+        left = int((errand.until - now) * 1000)
         if left <= 0:
             raise DeadlineExceeded
         lines = b"%b%b: %d\r\nx-forwarded-for: %b\r\nx-request-id: %b\r\n" % (
@@ -119,6 +137,11 @@ class Visit:
         )
         return lines + b"traceparent: %b\r\n" % cause.traceparent.encode() if cause.traceparent else lines
 
-    def end(self) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         """The connection waits for another request where this one and its answer are whole."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._step:
+            self._step.end(error)
         self.target.leave(self._wire, clean=self._answered and not self.errand.upload.under_way)

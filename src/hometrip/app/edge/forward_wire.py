@@ -2,11 +2,13 @@
 
 Our own, because a gateway does little else: forwarding a small answer between two Granians took 122 to 150 µs
 of CPU this way and 250 to 390 with aiohttp's client, 54 to 66 of them Granian's own (interleaved, 3 rounds).
+What came of the rest: `docs/decisions/0014-the-gateway-serves-itself.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import msgspec
@@ -40,7 +42,8 @@ class Wire(asyncio.Protocol):
     """One request at a time: `ask`, perhaps `push` its body, `head`, then `chunk` until it is empty.
 
     `clean` tells afterwards whether another request may follow; a wire that is not, is to be cut.
-    `abandoned`: it was cut because whoever asked is gone.
+    `abandoned`: it was cut because whoever asked is gone. A `listener` is called once, when the head has come
+    or more after it, or the connection has ended: for those who ask `whole_head` then instead of waiting.
     """
 
     def __init__(self) -> None:
@@ -53,6 +56,7 @@ class Wire(asyncio.Protocol):
         self._held_bytes = 0
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.listener: Callable[[], None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._reading = True
         self.alive = self.abandoned = False
@@ -79,6 +83,17 @@ class Wire(asyncio.Protocol):
         while self._head is None:
             await self._more()
         return self._head
+
+    @property
+    def whole_head(self) -> Head | None:
+        """The answer's head where all of its body is here too."""
+        return self._head if self._whole else None
+
+    @property
+    def is_soon_whole(self) -> bool:
+        """Is the answer on its way, and short enough to be waited for?"""
+        known = self._head is not None and self._error is None and self._body.chunks is None
+        return known and 0 < self._body.left + self._held_bytes <= READ_AHEAD
 
     def rest(self) -> bytes | None:
         """The whole body where all of it is here, else None."""
@@ -221,5 +236,9 @@ class Wire(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
+        if self.listener is not None:
+            listener, self.listener = self.listener, None
+            listener()
+            return
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

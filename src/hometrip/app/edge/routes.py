@@ -20,10 +20,12 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.answers import Answer
 from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
+from hometrip.app.edge.exchange import App, RingSettings
 from hometrip.app.edge.inside import INSIDE
+from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.operations import OPERATIONS
 from hometrip.app.edge.problems import to_response
-from hometrip.app.edge.ring import App, Ring, RingSettings
+from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.sandbox import SANDBOX
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
@@ -45,7 +47,7 @@ def identity_of(house: House, service_of: Callable[[str], str] | None = None) ->
     return identity
 
 
-def ring_of(house: House, identity: Identity, app: App) -> Ring:
+def ring_of(house: House, identity: Identity, app: App, meter: Meter | None = None) -> Ring:
     """The ring around an application of this house."""
 
     async def in_house(scope: Any, receive: Any, send: Any) -> None:
@@ -57,8 +59,8 @@ def ring_of(house: House, identity: Identity, app: App) -> Ring:
         settings=ring_settings(house.settings),
         identity=identity,
         cache=house.shared[Cache],
-        new_id=house.new_id,
         tracer=house.tracer,
+        meter=meter,
     )
 
 

@@ -26,12 +26,13 @@ OF_THE_DOOR = frozenset(
     b"permissions-policy server alt-svc warning".split()
 )
 DOOR_PREFIXES = (b"ratelimit-", b"access-control-", b"x-hometrip-")
-# Their lines are the same again and again: read once, and then known.
-_REPEATED = OF_THE_DOOR - {b"x-request-id"} | frozenset(
-    b"content-type cache-control vary content-security-policy content-disposition".split()
-)
-_MOST_KNOWN = 1024
-_known: dict[bytes, tuple[bytes, bytes] | None] = {}
+# What a line is: for the client, for nobody, or about the connection and the body's end.
+PASSED, DROPPED, OWN = range(3)
+# Services say the same again and again: it is read once, and then known. Where there is much of it, not for
+# long.
+_MOST_KNOWN, _MOST_LINE = 2048, 512
+_known: dict[bytes, tuple[tuple[bytes, bytes], int]] = {}
+_statuses: dict[bytes, tuple[int, bool]] = {}
 
 
 class Garbage(Exception):
@@ -58,39 +59,59 @@ class Head(msgspec.Struct, frozen=True):
 
 def head_in(data: bytes, *, bare: bool) -> Head:
     """The head of an answer. `bare`: it answers HEAD, and no body follows. Raises `Garbage`."""
-    first, *lines = data.split(b"\r\n")
+    lines = data.split(b"\r\n")
+    status, old = _statuses.get(lines[0]) or _status(lines[0])
+    headers: Headers = []
+    own: Headers = []
+    for at in range(1, len(lines)):
+        line = lines[at]
+        header, kind = _known.get(line) or _read(line)
+        if kind == PASSED:
+            headers.append(header)
+        elif kind == OWN:
+            own.append(header)
+    plain = not (bare or old or status in NO_BODY or status < 200)
+    if plain and len(own) == 1 and own[0][0] == b"content-length":  # as nearly every answer
+        headers.append(own[0])
+        return Head(status, headers, _length(own[0][1]), False, False, True)
+    return _framed(status, headers, own, old=old, bare=bare)
+
+
+def _length(told: bytes) -> int:
+    if not (told.isdigit() and len(told) < 16):
+        raise Garbage("the length of the answer is not a number")
+    return int(told)
+
+
+def _status(first: bytes) -> tuple[int, bool]:
+    """The status, and whether the answer is of HTTP/1.0."""
     said = _STATUS.fullmatch(first)
     if said is None:
         raise Garbage("the first line is not that of an answer")
-    status = int(said[2])
-    if status == 101:
+    found = int(said[2]), said[1] == b"0"
+    if found[0] == 101:
         raise Garbage("nobody asked for another protocol")
-    headers: Headers = []
-    own: Headers = []
-    for line in lines:
-        try:
-            header = _known[line]
-        except KeyError:
-            header = _read(line, own)
-        if header is not None:
-            headers.append(header)
-    return _framed(status, headers, own, old=said[1] == b"0", bare=bare)
+    if len(_statuses) < 128:
+        _statuses[first] = found
+    return found
 
 
-def _read(line: bytes, own: Headers) -> tuple[bytes, bytes] | None:
-    """The header of a line if it is for the client; those of the connection go to `own`."""
+def _read(line: bytes) -> tuple[tuple[bytes, bytes], int]:
     name, colon, value = line.partition(b":")
     if not colon or not _NAME.fullmatch(name) or _BAD_IN_VALUE.search(value):
         raise Garbage("a line of the head is not a header")
     name = name.lower()
-    header = (name, value.strip(b" \t"))
+    kind = PASSED
     if name == b"content-length" or name in HOP_BY_HOP:
-        own.append(header)
-        return None
-    passes = header if name not in OF_THE_DOOR and not name.startswith(DOOR_PREFIXES) else None
-    if name in _REPEATED and len(_known) < _MOST_KNOWN and len(line) < 512:
-        _known[line] = passes
-    return passes
+        kind = OWN
+    elif name in OF_THE_DOOR or name.startswith(DOOR_PREFIXES):
+        kind = DROPPED
+    found = (name, value.strip(b" \t")), kind
+    if len(line) <= _MOST_LINE:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[line] = found
+    return found
 
 
 def _framed(status: int, headers: Headers, own: Headers, *, old: bool, bare: bool) -> Head:
@@ -105,8 +126,7 @@ def _framed(status: int, headers: Headers, own: Headers, *, old: bool, bare: boo
     keeps = b"close" not in named and not old
     if len(lengths) > 1 or (lengths and codings):
         raise Garbage("the length of the answer is told twice")
-    if lengths and not (lengths[0].isdigit() and len(lengths[0]) < 16):
-        raise Garbage("the length of the answer is not a number")
+    length = _length(lengths[0]) if lengths else None
     if codings and (old or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise Garbage("the answer is coded in an unknown way")
     if lengths and status not in NO_BODY:
@@ -116,5 +136,5 @@ def _framed(status: int, headers: Headers, own: Headers, *, old: bool, bare: boo
     if codings:
         return Head(status, headers, None, True, False, keeps)
     if lengths:
-        return Head(status, headers, int(lengths[0]), False, False, keeps)
+        return Head(status, headers, length, False, False, keeps)
     return Head(status, headers, None, False, True, False)

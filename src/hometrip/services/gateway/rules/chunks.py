@@ -22,6 +22,13 @@ class Chunks:
 
     def read(self, data: bytes) -> tuple[list[bytes], bool]:
         """The content in `data`, and whether the body is at its end; bytes after that are `Garbage`."""
+        parts, rest = self.take(data)
+        if rest:
+            raise Garbage("the answer goes on after its end")
+        return parts, rest is not None
+
+    def take(self, data: bytes) -> tuple[list[bytes], bytes | None]:
+        """The content in `data`, and what comes after the end of the body; None before its end."""
         parts: list[bytes] = []
         if self._unread:
             data, self._unread = self._unread + data, b""
@@ -42,10 +49,8 @@ class Chunks:
                 break
             line, at = data[at:end], end + 2
             if self._line(line):
-                if at < len(data):
-                    raise Garbage("the answer goes on after its end")
-                return parts, True
-        return parts, False
+                return parts, data[at:]
+        return parts, None
 
     def _line(self, line: bytes) -> bool:
         """True at the end of the body."""

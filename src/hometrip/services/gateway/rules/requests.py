@@ -33,7 +33,8 @@ _kinds: dict[bytes, int] = {}
 
 
 class Asked(msgspec.Struct):
-    """`lines` are the headers for the service as they go over the wire, each in four pieces.
+    """`lines` are the headers for the service as they go over the wire, each in four pieces; `sent` is all of
+    it.
 
     `length` is what the body has by its sender, None where that is not said; `coded`: it comes in chunks.
     `private`: it bears a credential. `packs`: the sender can read gzip.
@@ -45,6 +46,7 @@ class Asked(msgspec.Struct):
     private: bool = False
     packs: bool = False
     language: bytes = b""
+    sent: bytes = b""
 
     @property
     def has_body(self) -> bool:
@@ -70,6 +72,7 @@ def asked_in(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
         raise Malformed("the length of the body is told twice")
     if named:
         _leave_out(lines, named)
+    asked.sent = b"".join(lines)
     return asked
 
 
@@ -128,7 +131,7 @@ def head_of(method: str, target: bytes, own: bytes, asked: Asked, framing: bytes
 
     The servers in front refuse bytes that would end a line early; here it does not depend on them.
     """
-    head = b"".join((method.encode(), b" ", target, b" HTTP/1.1\r\n", own, *asked.lines, framing, b"\r\n"))
+    head = b"".join((method.encode(), b" ", target, b" HTTP/1.1\r\n", own, asked.sent, framing, b"\r\n"))
     lines = 2 + own.count(b"\n") + len(asked.lines) // 4 + framing.count(b"\n")
     if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise Malformed("a header has the end of a line in it")

@@ -1,0 +1,110 @@
+"""The gateway's server: HTTP/1.1 on a port, for an application in ASGI with a shorter way through it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import socket
+from typing import Any
+
+from hometrip.app.edge.exchange import App, Scope
+from hometrip.app.edge.forward import Forward
+from hometrip.app.edge.front_line import Line
+from hometrip.app.edge.lane import Lane
+from hometrip.app.edge.ring import Ring
+from hometrip.kernel.errors import HomeTripError
+
+log = logging.getLogger("hometrip.gateway")
+
+BACKLOG = 2048
+SWEEP_SECONDS = 1.0
+
+
+class Front:
+    """`serve` until `stop`: then nothing new is taken, and what is under way is answered.
+
+    Every request goes to `lane`, which takes those that it can; the others go to `app`, a task each.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        ring: Ring,
+        forward: Forward,
+        *,
+        host: str,
+        port: int,
+        sock: socket.socket | None = None,
+    ) -> None:
+        """With `sock`, on that socket, which is bound already."""
+        self._app, self._ring = app, ring
+        self._place: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
+        self._lane = Lane(ring, forward)
+        self._lines: set[Line] = set()
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        # What is begun from within a connection's callbacks is begun in no request's name.
+        self.context = contextvars.copy_context()
+        self.loop = asyncio.get_running_loop()
+
+    async def serve(self) -> None:
+        server = await self.loop.create_server(lambda: Line(self), backlog=BACKLOG, **self._place)
+        self._lane.start()
+        sweeping = asyncio.create_task(self._sweep(), name="front sweep")
+        try:
+            await self._stopping.wait()
+            server.close()
+            for line in list(self._lines):
+                line.leave()
+            while self._ring.busy:  # noqa: ASYNC110 - once, at the end
+                await asyncio.sleep(0.02)
+        finally:
+            server.close()
+            sweeping.cancel()
+            await asyncio.gather(sweeping, self._lane.stop(), return_exceptions=True)
+            for line in list(self._lines):
+                line.abort()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    # what the lines tell
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def opened(self, line: Line) -> None:
+        self._lines.add(line)
+
+    def lost(self, line: Line) -> None:
+        self._lines.discard(line)
+
+    def take(self, line: Line, scope: Scope) -> None:
+        """A request has come. `line.over` follows in any case."""
+        if not self._lane.takes(line, scope):
+            task = self.loop.create_task(self._run(line, scope), context=self.context.copy())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def refuse(self, line: Line, scope: Scope, error: HomeTripError) -> None:
+        """What came is no request."""
+        exchange = self._ring.open(scope, line.send)
+        line.answer(*exchange.whole(*exchange.refusal(error)))
+        self._ring.close(exchange)
+
+    async def _run(self, line: Line, scope: Scope) -> None:
+        try:
+            await self._app(scope, line.receive, line.send)
+        except Exception as error:
+            log.error("a request was left without an answer", exc_info=error)
+        finally:
+            line.over()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self.loop.time()
+            for line in list(self._lines):
+                line.sweep(now)
