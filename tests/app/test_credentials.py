@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable
+from dataclasses import field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def test_the_services_that_may_ask_are_those_that_declare_it() -> None:
 
 
 def test_a_service_that_declares_one_more_peer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(service_of("user").deps.__dataclass_fields__, "more", None)
+    monkeypatch.setitem(service_of("user").deps.__dataclass_fields__, "more", field())
     monkeypatch.setitem(service_of("user").deps.__annotations__, "more", "PaymentQuestions")
     from hometrip.services.payment.contract import PaymentQuestions
     from hometrip.services.user import actions

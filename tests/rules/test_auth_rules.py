@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hometrip.kernel.clock import utc
@@ -211,6 +211,7 @@ def test_a_password_is_not_ones_name_or_address(password: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=4), st.integers(10, 256))
+@example("000ß", 10)
 def test_a_few_characters_said_again_and_again_are_refused(unit: str, length: int) -> None:
     with pytest.raises(WeakPassword):
         passwords.check((unit * length)[:length])

@@ -87,7 +87,10 @@ async def _popular(house: House) -> Results | None:
         from hometrip.services.search.actions import search
         from hometrip.services.search.rules.asked import Asked
 
-        return await search(house.rooms["search"].deps, Caller(), Asked(sort="popular", per_page=12))
+        asked = Asked(sort="popular", per_page=12)
+        # Its homes are in writing: they are read as whoever asks over HTTP reads them.
+        answer = msgspec.json.encode(await search(house.rooms["search"].deps, Caller(), asked))
+        return msgspec.json.decode(answer, type=Results)
     try:
         found = await house.elsewhere.get("search", "/api/search", {"sort": "popular", "per_page": "12"})
     except Unavailable:

@@ -40,7 +40,9 @@ OWN_ENGINES = ("database", "documents")
 IN_FOLDERS = frozenset({"sqlite", "tantivy", "file", "folder"})
 
 # Read elsewhere, not settings of the house: where the file is, and what a build stamps into itself.
-_NOT_SETTINGS = frozenset({"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT", "HOMETRIP_ENGINES_HOME"})
+_NOT_SETTINGS = frozenset(
+    {"HOMETRIP_CONFIG", "HOMETRIP_BUILD_COMMIT", "HOMETRIP_ENGINES_HOME", "HOMETRIP_ENGINES_SETS"}
+)
 
 # How the name of a setting begins that the registry keeps, and what leads to it or is each process's own.
 KEPT = "Consul: settings/"

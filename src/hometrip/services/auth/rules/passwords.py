@@ -32,7 +32,8 @@ def is_common(password: str) -> bool:
     """Is it a common word with the usual decoration, a word said twice, a pattern, or a run of keys?"""
     small = password.casefold()
     unit = small[: _unit(small)]
-    if len(unit) <= 4 or _is_run(small) or any(unit in walk for walk in WALKS):
+    # Of the password as it is, too: to fold its case may make it longer (ß).
+    if min(len(unit), _unit(password)) <= 4 or _is_run(small) or any(unit in walk for walk in WALKS):
         return True
     return any(word in COMMON or word[: _unit(word)] in COMMON for word in _words(small) | _words(unit))
 
