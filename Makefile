@@ -26,7 +26,7 @@ test-here: .venv/dev.stamp
 
 # The journeys through many processes on real engines.
 test-split: .venv/dev.stamp
-	@$(RUN)/python -m pytest -q -m "split and not full" $(ARGS)
+	@$(RUN)/python -m pytest -q -m "split and not full" -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp
 	@$(RUN)/ruff format --check src tests benchmarks scripts
