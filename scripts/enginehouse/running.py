@@ -14,6 +14,8 @@ from places import EngineSet, NotInstalled, Place, Trouble, born
 from recipe import Recipe, account, surroundings
 
 NO = (OSError, ValueError, subprocess.CalledProcessError)
+# How long an engine may take to end whose data is removed then.
+FORGOTTEN_SECONDS = 1.0
 
 
 def start(engines: EngineSet, recipe: Recipe) -> Place:
@@ -41,15 +43,15 @@ def start(engines: EngineSet, recipe: Recipe) -> Place:
         return place
 
 
-def stop(engines: EngineSet, recipe: Recipe) -> bool:
-    """Whether there was something to stop."""
+def stop(engines: EngineSet, recipe: Recipe, patience: float | None = None) -> bool:
+    """Whether there was something to stop. It is given so many seconds (its own) to end by itself."""
     with engines.lock(recipe.name):
         place = engines.find(recipe.name)
         if place is None or not place.running():
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(place.pid, recipe.stop_signal)
-        if not _within(recipe.stop_patience, lambda: not place.running()):
+        if not _within(patience or recipe.stop_patience, lambda: not place.running()):
             _kill(place)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(place.pid, signal.SIGKILL)  # what it left behind in its own group
@@ -66,7 +68,8 @@ def kill(engines: EngineSet, recipe: Recipe) -> None:
 
 
 def forget(engines: EngineSet, recipe: Recipe) -> None:
-    stop(engines, recipe)
+    """What it would still write is removed anyway."""
+    stop(engines, recipe, FORGOTTEN_SECONDS)
     with engines.lock(recipe.name):
         engines.forget(recipe.name)
 
