@@ -56,7 +56,7 @@ async def coupon(deps: Deps, code: str, listing_id: UUID, guest_id: UUID | None)
 
 
 async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
-    async with deps.db.read() as db:
+    async with deps.db.look() as db:
         return await store.bookings.was_confirmed(db, listing_id, guest_id)
 
 

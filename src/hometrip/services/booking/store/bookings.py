@@ -70,6 +70,13 @@ _one = Prepared(select(bookings).where(bookings.c.id == bindparam("id")).with_fo
 _unpaid = Prepared(
     select(bookings).where(bookings.c.id.in_(unpaid_holds_of(bindparam("guest"), bindparam("listing"))))
 )
+_confirmed = Prepared(
+    select(bookings.c.id).where(
+        bookings.c.guest_id == bindparam("guest"),
+        bookings.c.listing_id == bindparam("listing"),
+        bookings.c.confirmed_at.is_not(None),
+    )
+)
 _steps_of_one = Prepared(
     select(history).where(history.c.booking_id == bindparam("id")).order_by(history.c.step)
 )
@@ -111,12 +118,7 @@ async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking
 
 
 async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
-    found = select(bookings.c.id).where(
-        bookings.c.guest_id == guest_id,
-        bookings.c.listing_id == listing_id,
-        bookings.c.confirmed_at.is_not(None),
-    )
-    return await db.value(found.limit(1)) is not None
+    return await db.value(_confirmed.with_values(guest=guest_id, listing=listing_id)) is not None
 
 
 async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
