@@ -91,3 +91,17 @@ async def test_a_guest_who_gives_up_does_not_take_the_proposal_from_others() -> 
     await asyncio.gather(first, return_exceptions=True)
     go_on.set()
     assert await second == [DAY_AFTER]
+
+
+async def test_a_search_for_free_nights_that_failed_is_not_remembered() -> None:
+    crowd, answers = Crowd(), iter([ValueError("the calendar is away"), [DAY_AFTER]])
+
+    async def find() -> list[Stay]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(ValueError, match="away"):
+        await crowd.proposal(HOME, find)
+    assert await crowd.proposal(HOME, find) == [DAY_AFTER]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -267,18 +267,15 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
             await link.close(timeout=10)
         return [*done, *(f"{self.service}: applied {revision}" for revision in applied)]
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[PostgresReader]:
-        async with self.pool.snapshot() as link:
-            reader = PostgresReader(link, self._cores)
-            try:
-                yield reader
-            finally:
-                reader.end()
+    def read(self) -> AbstractAsyncContextManager[PostgresReader]:
+        return self._reading(self.pool.snapshot())
+
+    def look(self) -> AbstractAsyncContextManager[PostgresReader]:
+        return self._reading(self.pool.link())
 
     @asynccontextmanager
-    async def look(self) -> AsyncIterator[PostgresReader]:
-        async with self.pool.link() as link:
+    async def _reading(self, by: AbstractAsyncContextManager[Link]) -> AsyncIterator[PostgresReader]:
+        async with by as link:
             reader = PostgresReader(link, self._cores)
             try:
                 yield reader

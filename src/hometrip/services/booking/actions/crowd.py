@@ -59,4 +59,11 @@ class Crowd:
                 self._proposed.clear()
             finding = asyncio.ensure_future(find())
             self._proposed[asked] = (now + SAME_SECONDS, finding)
+            finding.add_done_callback(lambda done: self._forget_failed(asked, done))
         return await asyncio.shield(finding)
+
+    def _forget_failed(self, asked: Hashable, done: Proposal) -> None:
+        """Those who wait are told; who asks next finds out anew."""
+        failed = done.cancelled() or done.exception() is not None
+        if failed and self._proposed.get(asked, (0.0, None))[1] is done:
+            del self._proposed[asked]
