@@ -198,7 +198,10 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
         await server.start()
         await town.settle_in()
         admin = await make_admin(server)
-        for number in range(kills):
+        for number in count():
+            # Few kills may all come before anybody has paid: then there are some more.
+            if number >= kills and (len(town.paid) >= kills / 2 or number >= 4 * kills):
+                break
             if number % TIME_PASSES_EVERY == TIME_PASSES_EVERY - 1:
                 driving = asyncio.create_task(town.days_pass())
                 await asyncio.sleep(chance.uniform(0, 0.5))
@@ -216,7 +219,7 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
         verified = server.verify()
         assert verified.returncode == 0, verified.stdout + verified.stderr
         figure(
-            f"T2: {kills} kills, {len(town.answered)} bookings answered, {len(town.paid)} paid, {payouts} "
+            f"T2: {len(back)} kills, {len(town.answered)} bookings answered, {len(town.paid)} paid, {payouts} "
             f"pay-outs, nothing lost or twice, back within {max(back):.2f} s",
             seed,
         )
