@@ -24,11 +24,16 @@ test: test-here test-split
 test-here: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
 
-# The journeys through many processes on real engines; what holds them to seconds runs with nothing beside it.
-TIMED := tests/faults/test_engines_ill.py
+# The journeys through many processes on real engines.
 test-split: .venv/dev.stamp
-	@$(RUN)/python -m pytest -q -m "split and not full" -n 2 --dist loadfile --ignore=$(TIMED) $(ARGS)
-	@$(RUN)/python -m pytest -q -m "split and not full" $(TIMED) $(ARGS)
+	@$(call with_timed_alone,split and not full,--dist loadfile)
+
+# What holds ill engines to seconds runs with nothing beside it, whatever came of the others.
+TIMED := tests/faults/test_engines_ill.py
+with_timed_alone = status=0; \
+	$(RUN)/python -m pytest -q -m "$(1)" -n 2 $(2) --ignore=$(TIMED) $(ARGS) || status=$$?; \
+	$(RUN)/python -m pytest -q -m "$(1)" $(TIMED) $(ARGS) || status=$$?; \
+	exit $$status
 
 check: .venv/dev.stamp
 	@$(RUN)/ruff format --check src tests benchmarks scripts
@@ -50,7 +55,7 @@ bench-gateway bench-shapes bench-events bench-booking: bench-%: .venv/dev.stamp
 # T1, T2, T4, T5, T7 and T19 at full size: a line a proof with its figure and seed, at the end. An hour or two;
 # HOMETRIP_TEST_EXAMPLES=20 shortens those that count examples, HOMETRIP_TEST_SEED=… replays one.
 prove: .venv/dev.stamp
-	@$(RUN)/python -m pytest -q -m full -n 2 $(ARGS)
+	@$(call with_timed_alone,full)
 
 # The locks name versions and hashes, and no registry.
 lock:
