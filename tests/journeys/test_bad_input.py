@@ -60,6 +60,42 @@ async def test_an_unknown_field_is_refused_by_name(scene: Scene) -> None:
     await scene.nothing_is_booked()
 
 
+@pytest.mark.parametrize(
+    ("address", "unknown"),
+    [
+        ("/api/search?q=sea&instant_book=true", "instant_book"),
+        ("/api/search/autocomplete?q=alb&words=sea", "words"),
+        ("/api/listings?town=Albany", "town"),
+        ("/api/bookings/user?state=confirmed", "state"),
+        ("/api/sandbox/mailbox?too=host@example.com", "too"),
+    ],
+)
+async def test_an_unknown_parameter_is_refused_by_name(scene: Scene, address: str, unknown: str) -> None:
+    found = problem(await scene.guest.get(address), 422, "invalid")
+    assert fields(found) == {(unknown, "unknown_field")}
+
+
+async def test_the_parameter_that_was_meant_is_named(scene: Scene) -> None:
+    found = problem(await scene.guest.get("/api/search?instant_book=true"), 422, "invalid")
+    assert found["errors"][0]["detail"] == "there is no such parameter; did you mean instant?"
+
+
+async def test_every_list_takes_a_limit_and_search_calls_it_both_ways(scene: Scene) -> None:
+    await open_home(scene.host)
+    await scene.house.settle()
+    for name in ("limit", "per_page"):
+        found = ok(await scene.guest.get(f"/api/search?{name}=1"))
+        assert (len(found["items"]), found["per_page"], found["pages"]) == (1, 1, 2)
+    ok(await scene.guest.get("/api/listings/amenities?limit=100"))
+
+
+async def test_what_another_site_adds_to_a_calendars_address_is_let_pass(scene: Scene) -> None:
+    link = ok(await scene.host.get(f"/api/listings/{scene.home['id']}/calendar-link"))["url"]
+    found = await scene.guest.get(f"{link}&nocache=1700000000")
+    assert found.status_code == 200
+    assert found.content.startswith(b"BEGIN:VCALENDAR")
+
+
 async def test_a_missing_field_is_named(scene: Scene) -> None:
     wish = await scene.wish()
     del wish["check_out"]

@@ -4,10 +4,13 @@ not have.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import TypeVar, cast
 
 import msgspec
 
+from hometrip.kernel.errors import FieldError
 from hometrip.kernel.record import Frozen
 
 
@@ -35,3 +38,15 @@ def written(json: bytes, of: type[T]) -> T:
     copying it. Only for answers on their way out; nobody can read anything from it.
     """
     return cast(T, msgspec.Raw(json))
+
+
+def strangers(given: Iterable[str], known: Collection[str]) -> list[FieldError]:
+    """What is wrong with parameters that a route does not have. They are refused as a body's unknown fields
+    are: a misspelt filter must not answer with everything.
+    """
+    found = []
+    for name in sorted({*given} - {*known}):
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        found.append(FieldError(name[:60], "unknown_field", f"there is no such parameter{hint}"))
+    return found

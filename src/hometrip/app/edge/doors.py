@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Litestar, Request, Response
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
 from hometrip.app import metrics
 from hometrip.kernel.access import PUBLIC, Access, Caller
 from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated, UnsupportedMedia
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.wire import strangers
 from hometrip.ports.cache import Cache
 
 # Named limits of routes that are worth guessing at: how many per how many seconds and address.
@@ -41,8 +44,26 @@ async def admit(request: Request[Any, Any, Any]) -> None:
     if (name := handler.opt.get("limit")) and scope["limits"] is not None:
         await _limit(scope["limits"], name, caller)
     _must_fit(request.headers.get("content-type", ""), handler)
+    if scope["query_string"]:
+        _must_know(request.query_params.keys(), handler)
     if (seconds := handler.opt.get("fresh_for")) is not None and "authorization" not in request.headers:
         scope["cache_headers"] = cache_headers(seconds)
+
+
+# Every list takes them, also one that is short enough to be told whole.
+_OF_LISTS = frozenset({"limit", "cursor"})
+
+
+def learn_parameters(app: Litestar) -> None:
+    """Tell each handler of the API which parameters it has. Those whose query is a record look at it
+    themselves; to addresses that others are given to call (`any_query`), something may be added there.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and route.path.startswith("/api/"):
+            for method, (handler, asks) in route.route_handler_map.items():
+                if not handler.opt.keys() & {"query", "any_query"}:
+                    names = frozenset(parameter.field_alias for parameter in asks.expected_query_params)
+                    handler.opt["parameters"] = names | _OF_LISTS if method == "GET" else names
 
 
 @cache
@@ -52,6 +73,12 @@ def cache_headers(seconds: int) -> tuple[tuple[bytes, bytes], ...]:
     """
     kept = f"public, max-age={seconds}, stale-if-error={STALE_SECONDS}"
     return ((b"cache-control", kept.encode()), (b"vary", b"authorization, accept-language"))
+
+
+def _must_know(given: Iterable[str], handler: BaseRouteHandler) -> None:
+    known = handler.opt.get("parameters")
+    if known is not None and (unknown := strangers(given, known)):
+        raise Invalid("; ".join(f"{error.field}: {error.detail}" for error in unknown), errors=unknown)
 
 
 def _must_fit(sent: str, handler: BaseRouteHandler) -> None:

@@ -19,7 +19,14 @@ from litestar.types import Scope
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.answers import Answer
 from hometrip.app.edge.document import openapi_document
-from hometrip.app.edge.doors import admit, provide_caller, provide_if_match, provide_once, tag_version
+from hometrip.app.edge.doors import (
+    admit,
+    learn_parameters,
+    provide_caller,
+    provide_if_match,
+    provide_once,
+    tag_version,
+)
 from hometrip.app.edge.exchange import App, RingSettings
 from hometrip.app.edge.inside import INSIDE
 from hometrip.app.edge.meter import Meter
@@ -102,7 +109,7 @@ def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Lites
         "house": Provide(provide_house, sync_to_thread=False),
         "deps": Provide(provide_nothing, sync_to_thread=False),
     }
-    return Litestar(
+    app = Litestar(
         route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies=own)],
         # Not a guard: for those Litestar copies the handler with each request.
         before_request=admit,
@@ -120,6 +127,8 @@ def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Lites
         logging_config=None,
         pdb_on_exception=False,
     )
+    learn_parameters(app)
+    return app
 
 
 # These ask for the caller, and others ask for them, though none needs to: dependencies in a chain are

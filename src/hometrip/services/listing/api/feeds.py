@@ -29,6 +29,7 @@ class FeedWish(Request):
 @get(
     "/listings/{listing_id:uuid}/calendar.ics",
     access=PUBLIC,
+    any_query=True,
     media_type="text/calendar",
     summary="What is taken, as iCalendar; the token is in the link that its host has",
 )

@@ -137,7 +137,7 @@ async def refunds(
     return await actions.refunds(deps, caller, payment_id)
 
 
-@post("/webhook/stripe", access=PUBLIC, status_code=200, summary="What the provider tells")
+@post("/webhook/stripe", access=PUBLIC, any_query=True, status_code=200, summary="What the provider tells")
 async def webhook(
     body: RawBody,
     deps: NamedDependency[Deps],

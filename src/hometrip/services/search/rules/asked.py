@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import Stay
-from hometrip.kernel.wire import Request
+from hometrip.kernel.wire import Request, strangers
 from hometrip.ports.search import Box, Circle, words_of
 
 Sort = Literal["relevance", "price", "-price", "rating", "popular", "newest"]
@@ -27,6 +27,7 @@ FARTHEST_DAY = timedelta(days=1_100)
 LATEST_ZONE = timedelta(hours=12)
 
 Count = Annotated[int, Meta(ge=0, le=100)]
+PerPage = Annotated[int, Meta(ge=1, le=100)]
 Price = Annotated[int, Meta(ge=0, le=10**12)]
 Words = Annotated[str, Meta(max_length=200)]
 Codes = Annotated[str, Meta(max_length=1_000)]
@@ -63,24 +64,30 @@ class Asked(Request):
     flexible_days: Annotated[int, Meta(ge=0, le=7)] = 0
     sort: Sort = "relevance"
     page: Annotated[int, Meta(ge=1, le=10_000)] = 1
-    per_page: Annotated[int, Meta(ge=1, le=100)] = 20
+    per_page: PerPage = 20
+    limit: PerPage | None = None  # what other lists call it
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
     explain: bool = False
 
 
 def asked_in(query: bytes) -> Asked:
-    """The query string as a record; `Invalid` names every parameter that cannot be read. Others than those of
-    the record are left alone; of one that is given twice, the last counts."""
+    """The query string as a record; `Invalid` names every parameter that cannot be read or is not known. Of
+    one that is given twice, the last counts.
+    """
     given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    known = {name: value for name, value in given.items() if name in _KINDS}
+    if "limit" in given:
+        given.setdefault("per_page", given["limit"])
     try:
-        return msgspec.convert(known, Asked, strict=False)
+        return msgspec.convert(given, Asked, strict=False)
     except msgspec.ValidationError:
-        wrong = [error for name, value in known.items() if (error := _unreadable(name, value))]
+        wrong = [error for name, value in given.items() if (error := _unreadable(name, value))]
+        wrong += strangers(given, _KINDS)
         raise Invalid("This search cannot be made as it is written.", errors=wrong) from None
 
 
 def _unreadable(name: str, value: str) -> FieldError | None:
+    if name not in _KINDS:
+        return None
     try:
         msgspec.convert(value, _KINDS[name], strict=False)
     except msgspec.ValidationError as reason:
