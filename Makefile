@@ -26,13 +26,14 @@ test-here: .venv/dev.stamp
 
 # The journeys through many processes on real engines.
 test-split: .venv/dev.stamp
-	@$(call with_timed_alone,split and not full,--dist loadfile)
+	@$(call with_timed_alone,split and not full,$(ILL),--dist loadfile)
 
-# What holds ill engines to seconds runs with nothing beside it, whatever came of the others.
-TIMED := tests/faults/test_engines_ill.py
+# What holds many processes to seconds (TIMED) runs with nothing beside it, whatever came of the others.
+ILL := tests/faults/test_engines_ill.py
+TIMED := $(ILL) tests/faults/test_engines_fall.py tests/faults/test_kills.py tests/faults/test_rolling_restart.py
 with_timed_alone = status=0; \
-	$(RUN)/python -m pytest -q -m "$(1)" -n 2 $(2) --ignore=$(TIMED) $(ARGS) || status=$$?; \
-	$(RUN)/python -m pytest -q -m "$(1)" $(TIMED) $(ARGS) || status=$$?; \
+	$(RUN)/python -m pytest -q -m "$(1)" -n 2 $(3) $(addprefix --ignore=,$(2)) $(ARGS) || status=$$?; \
+	$(RUN)/python -m pytest -q -m "$(1)" $(2) $(ARGS) || status=$$?; \
 	exit $$status
 
 check: .venv/dev.stamp
@@ -52,10 +53,10 @@ bench: .venv/dev.stamp
 bench-gateway bench-shapes bench-events bench-booking: bench-%: .venv/dev.stamp
 	@$(RUN)/python -m benchmarks.$* $(ARGS)
 
-# T1, T2, T4, T5, T7 and T19 at full size: a line a proof with its figure and seed, at the end. An hour or two;
+# T1, T2, T4, T5, T7 and T19 at full size: a line a proof with its figure and seed, at the end. About an hour;
 # HOMETRIP_TEST_EXAMPLES=20 shortens those that count examples, HOMETRIP_TEST_SEED=… replays one.
 prove: .venv/dev.stamp
-	@$(call with_timed_alone,full)
+	@$(call with_timed_alone,full,$(TIMED))
 
 # The locks name versions and hashes, and no registry.
 lock:

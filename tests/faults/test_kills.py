@@ -178,12 +178,11 @@ class Town:
 
 def sizes() -> list[Any]:
     return [
-        pytest.param(4, marks=pytest.mark.slow),
+        pytest.param(4, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
         pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(3_600)]),
     ]
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", sizes())
 async def test_nothing_answered_is_lost_and_nothing_happens_twice(
     tmp_path: Path, kills: int, figure: Figure
