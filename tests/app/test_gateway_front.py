@@ -267,3 +267,21 @@ async def test_a_stop_answers_what_is_under_way_and_ends_every_connection(gate: 
             await each.wait_closed()
     assert data.endswith(b"last ")
     assert b"connection: close" in data
+
+
+async def test_what_a_client_was_sending_while_a_stop_began_is_answered(gate: Gate) -> None:
+    await gate.backend("listing", echo)
+    port = free_port()
+    front = Front(gate.ring, gate.ring, gate.forward, host="127.0.0.1", port=port)
+    async with serving(front, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET % b"first")
+        assert await answers(reader, 1) == [(200, b"first ")]
+        front.stop()
+        await asyncio.sleep(0.2)  # it might have ended the connection by now
+        writer.write(GET % b"second")
+        data = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        await writer.wait_closed()
+    assert data.endswith(b"second ")
+    assert b"connection: close" in data

@@ -93,8 +93,8 @@ def free_ports(host: str, count: int) -> list[int]:
 
 
 def bound(settings: Settings) -> socket.socket:
-    """The socket that several gateways share: a connection goes to whichever takes it first, and none is lost
-    when one of them goes.
+    """The socket of the gateways: a connection goes to whichever takes it first, and none is lost when one of
+    them goes, be it the only one.
     """
     sock = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -213,8 +213,7 @@ class Split:
         if self._fixed and any(place.service == GATEWAY for place in where):
             self._environment["HOMETRIP_REGISTRY_URL"] = static_registry(settings, where)
         self._colours = cycle(COLOURS)
-        several = sum(place.service == GATEWAY for place in where) > 1
-        self._socket = bound(settings) if several else None
+        self._socket = bound(settings) if any(place.service == GATEWAY for place in where) else None
         self.children = [self._child(place) for place in where]
 
     def _child(self, place: Place) -> Child:
@@ -237,20 +236,26 @@ class Split:
 
     async def replace_all(self) -> None:
         """One process after the other: its successor is ready before it is told to go."""
-        for child in [child for child in self.children if child.place.service != GATEWAY]:
-            port = child.place.port if self._fixed else free_ports(self.settings.host, 1)[0]
-            if self._fixed:  # nobody can be told of another port
-                await child.stop(STOP_SECONDS)
-            successor = self._child(msgspec.structs.replace(child.place, port=port))
-            successor.start()
-            if late := await self._not_ready([successor]):
-                log.error("the successor is not ready; the old process stays", extra={"process": late[0]})
-                await successor.stop(STOP_SECONDS)
-                continue
-            self.children[self.children.index(child)] = successor
-            if not self._fixed:
-                await child.stop(STOP_SECONDS)
+        for child in sorted(self.children, key=lambda child: child.place.service == GATEWAY):
+            await self._replace(child)
         log.info("every process was replaced")
+
+    async def _replace(self, child: Child) -> None:
+        place, is_door = child.place, child.place.service == GATEWAY
+        first_out = self._fixed and not is_door  # nobody can be told of another port
+        if first_out:
+            await child.stop(STOP_SECONDS)
+        elif not is_door:
+            place = msgspec.structs.replace(place, port=free_ports(self.settings.host, 1)[0])
+        successor = self._child(place)
+        successor.start()
+        if late := await self._not_ready([successor]):
+            log.error("the successor is not ready; the old process stays", extra={"process": late[0]})
+            await successor.stop(STOP_SECONDS)
+            return
+        self.children[self.children.index(child)] = successor
+        if not first_out:
+            await child.stop(GATEWAY_STOP_SECONDS if is_door else STOP_SECONDS)
 
     async def stop(self) -> None:
         """The door first, then what is behind it."""

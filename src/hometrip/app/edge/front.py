@@ -19,6 +19,9 @@ log = logging.getLogger("hometrip.gateway")
 
 BACKLOG = 2048
 SWEEP_SECONDS = 1.0
+# A connection on which nothing is under way is left open for so long after a stop: what its client is sending just
+# then is still answered.
+LEAVE_SECONDS = 2.0
 
 
 class Front:
@@ -55,8 +58,7 @@ class Front:
         try:
             await self._stopping.wait()
             server.close()
-            for line in list(self._lines):
-                line.leave()
+            await self._leave()
             while self._ring.busy:  # noqa: ASYNC110 - once, at the end
                 await asyncio.sleep(0.02)
         finally:
@@ -101,6 +103,14 @@ class Front:
             log.error("a request was left without an answer", exc_info=error)
         finally:
             line.over()
+
+    async def _leave(self) -> None:
+        """Every answer is the last of its connection now; who asks nothing more is left after a while."""
+        until = self.loop.time() + LEAVE_SECONDS
+        while self._lines and self.loop.time() < until:
+            await asyncio.sleep(0.02)
+        for line in list(self._lines):
+            line.leave()
 
     async def _sweep(self) -> None:
         while True:
