@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ from engines import url_of
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.postgres import PostgresPool, drop_database, make_database, server
-from hometrip.adapters.postgres.framing import LETTERS, Framed
+from hometrip.adapters.postgres.framing import LETTERS, Frames
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
 from hometrip.ports.engine import Unfit
@@ -91,46 +92,52 @@ async def cut(storage: Any) -> int:
 # -- what comes by a connection
 
 
-class Inner:
-    """In the place of asyncpg's protocol and of its transport."""
-
-    def __init__(self) -> None:
-        self.heard, self.ended = b"", False
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-
-    def abort(self) -> None:
-        self.ended = True
-
-    pause_writing = resume_writing = eof_received = connection_lost = None
-
-
 MESSAGES = st.lists(st.tuples(st.sampled_from(sorted(LETTERS)), st.binary(max_size=40)), max_size=8)
 
 
 @given(MESSAGES, st.lists(st.integers(1, 60), max_size=20))
-def test_frames_pass_however_they_are_cut(messages: list[tuple[int, bytes]], cuts: list[int]) -> None:
+def test_frames_hold_however_they_are_cut(messages: list[tuple[int, bytes]], cuts: list[int]) -> None:
     said = b"".join(bytes([kind]) + (4 + len(body)).to_bytes(4, "big") + body for kind, body in messages)
-    inner, at = Inner(), 0
-    framed = Framed(inner, inner)
+    frames, at = Frames(), 0
     for length in [*cuts, len(said)]:
-        framed.data_received(said[at : at + length])
+        assert frames.hold(said[at : at + length])
         at += length
-    assert inner.heard == said
-    assert not inner.ended
 
 
 @pytest.mark.parametrize(
     "nonsense", [b"\0\xff\xff\xff\xff", b"Z\xff\xff\xff\xff", b"Z\0\0\0\3", b"HTTP/1.1 400"]
 )
-def test_what_is_no_frame_ends_the_connection_unread(nonsense: bytes) -> None:
-    inner = Inner()
-    framed = Framed(inner, inner)
-    framed.data_received(b"Z\0\0\0\5I" + nonsense[:2])
-    framed.data_received(nonsense[2:])
-    assert inner.ended
-    assert inner.heard == b"Z\0\0\0\5I" + nonsense[:2]
+def test_what_is_no_frame_does_not_hold(nonsense: bytes) -> None:
+    frames = Frames()
+    assert frames.hold(b"Z\0\0\0\5I" + nonsense[:2])
+    assert not frames.hold(nonsense[2:])
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\0" * 60, b"R\xff\xff\xff\xff", b"N" + b"\0" * 60, b"N", b"HTTP/1.1 400"]
+)
+async def test_whoever_talks_nonsense_at_the_sign_in_is_given_up(nonsense: bytes) -> None:
+    talks = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1000):
+                writer.write(nonsense)
+                await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    pool = PostgresPool(f"postgresql://somebody@{host}:{port}/house", size=1, name="test")
+    with pytest.raises(Unavailable):
+        async with asyncio.timeout(10), pool.link():
+            pass
+    await pool.close()
+    server.close()
+    await asyncio.gather(*filter(None, talks))
 
 
 async def test_a_server_that_talks_nonsense_is_given_up_and_taken_back(tmp_path: Path) -> None:

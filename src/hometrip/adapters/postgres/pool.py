@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import asyncpg
 
-from hometrip.adapters.postgres.framing import frame
+from hometrip.adapters.postgres.framing import look_at_frames
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
@@ -60,6 +60,7 @@ class PostgresPool:
     """
 
     def __init__(self, url: str, *, size: int, name: str) -> None:
+        look_at_frames()
         self.url, self.size, self.name = url, size, name
         self.gone: Callable[[Link], None] = lambda link: None
         self.owners: WeakSet[asyncio.Task[Any]] = WeakSet()
@@ -81,7 +82,7 @@ class PostgresPool:
                 "lock_timeout": str(int(LOCK_SECONDS * 1000)),
                 "idle_in_transaction_session_timeout": str(int(ENDING_SECONDS * 1000)),
             }
-        link = await asyncpg.connect(
+        link: Link = await asyncpg.connect(
             self.url,
             timeout=PATIENCE,
             command_timeout=STATEMENT_SECONDS if hurried else None,
@@ -89,7 +90,6 @@ class PostgresPool:
             max_cached_statement_lifetime=0,
             server_settings=settings,
         )
-        frame(link)
         return link
 
     async def take(self) -> Link:

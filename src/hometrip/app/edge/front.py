@@ -19,8 +19,8 @@ log = logging.getLogger("hometrip.gateway")
 
 BACKLOG = 2048
 SWEEP_SECONDS = 1.0
-# A connection on which nothing is under way is left open for so long after a stop: what its client is sending just
-# then is still answered.
+# A connection on which nothing is under way is left open for so long after a stop: what its client is sending
+# just then is still answered.
 LEAVE_SECONDS = 2.0
 
 
@@ -107,7 +107,7 @@ class Front:
     async def _leave(self) -> None:
         """Every answer is the last of its connection now; who asks nothing more is left after a while."""
         until = self.loop.time() + LEAVE_SECONDS
-        while self._lines and self.loop.time() < until:
+        while self._lines and self.loop.time() < until:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.02)
         for line in list(self._lines):
             line.leave()
