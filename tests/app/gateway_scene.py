@@ -218,7 +218,6 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
             lambda service: f"token-for-{service}",
             clock=house.clock,
             sandbox=True,
-            seconds=settings.seconds,
         )
         meter = Meter(known._cache)
         ring = ring_of(house.house, known._identity, forward, meter)

@@ -89,6 +89,9 @@ async def test_a_running_process_heeds_what_changes(tmp_path: Path) -> None:
             consul.keep("account_limit", "50")
             await until(_limited_to(server, "44"), within=1)
 
+            consul.keep("request_seconds", "0.001")  # no password is looked at so soon
+            await until(_has_no_time(server), within=1)
+
             consul.keep("listing/quote_minutes", "20")
             await until(_says(server, "settings have changed that count from the next start"), within=1)
             assert "listing_quote_minutes" in server.log.read_text()
@@ -99,6 +102,11 @@ async def test_a_running_process_heeds_what_changes(tmp_path: Path) -> None:
 
 def _limited_to(server: Server, limit: str) -> Callable[[], bool]:
     return lambda: httpx2.get(f"{server.url}/api/search/popular").headers["ratelimit-limit"] == limit
+
+
+def _has_no_time(server: Server) -> Callable[[], bool]:
+    login = {"email": "nobody@example.com", "password": "correct horse battery staple"}
+    return lambda: "deadline_exceeded" in httpx2.post(f"{server.url}/api/auth/login", json=login).text
 
 
 def _says(server: Server, words: str) -> Callable[[], bool]:

@@ -67,7 +67,6 @@ async def open_gateway(settings: Settings, sock: socket.socket | None = None) ->
         keys.token_for,
         clock=house.clock,
         sandbox=settings.sandbox,
-        seconds=settings.request_seconds,
         tracer=house.tracer,
     )
     try:

@@ -15,7 +15,9 @@ from hometrip.ports.registry import KeepsSettings, Registry
 log = logging.getLogger("hometrip.settings")
 
 # What a running process heeds at once; all else when it starts again.
-AT_ONCE = frozenset({"limits", "anonymous_limit", "account_limit", "max_body", "cors_origins", "log_level"})
+AT_ONCE = frozenset(
+    "limits anonymous_limit account_limit max_body cors_origins request_seconds log_level".split()
+)
 # The command line's share, which nobody else changes.
 _OWN = ("data", "host", "port", "demo")
 

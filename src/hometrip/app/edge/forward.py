@@ -26,7 +26,7 @@ from hometrip.app.edge.forward_wire import Lost
 from hometrip.app.edge.problems import PROBLEM
 from hometrip.app.metrics import REGISTRY
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.deadline import current_deadline, seconds_left
+from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.trace import NO_TRACER, Tracer
 from hometrip.ports.registry import Instance, Registry
@@ -54,7 +54,6 @@ class Forward:
 
     - `own` answers what no service serves: the process's own routes, which its document is made of.
     - `credential` makes the token that proves to a service (by name) who is asking.
-    - `seconds` is the time that a request has where the ring around it says nothing else.
     """
 
     def __init__(
@@ -65,11 +64,10 @@ class Forward:
         *,
         clock: Clock,
         sandbox: bool = False,
-        seconds: float = 30.0,
         chance: Callable[[], float] = random.random,
         tracer: Tracer = NO_TRACER,
     ) -> None:
-        self._own, self._seconds, self._tracer = own, seconds, tracer
+        self._own, self._tracer = own, tracer
         self._targets = Targets(registry, credential, chance)
         self._memory = LastAnswers()
         self._pages = Pages(own, Deps(registry, clock, sandbox), self.look)
@@ -91,8 +89,7 @@ class Forward:
         method = "HEAD" if scope.get("head") else scope["method"]
         if method not in METHODS:
             raise MethodNotAllowedException
-        seconds = seconds_left(math.inf if current_deadline.get() else self._seconds)
-        errand = self.errand(place, method, scope, receive, seconds, current_cause.get())
+        errand = self.errand(place, method, scope, receive, seconds_left(math.inf), current_cause.get())
         await errand.upload.begin()
         await self.deliver(errand, send, receive)
 
