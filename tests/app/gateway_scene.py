@@ -13,11 +13,11 @@ import msgspec
 from app.waiting import until
 from harness import TestHouse, house_in
 from hometrip.adapters.registry.static import StaticRegistry
-from hometrip.app.edge.forward import Forward
-from hometrip.app.edge.front import Front
 from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import litestar_of, ring_of
+from hometrip.app.gateway.forward import Forward
+from hometrip.app.gateway.front import Front
 from hometrip.app.opening import Server
 from hometrip.ports.registry import Instance
 from server import free_port

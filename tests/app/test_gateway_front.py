@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from app.gateway_scene import Call, Gate, ask, gate_in, serving
 from app.waiting import until
-from hometrip.app.edge import front_line
-from hometrip.app.edge.front import Front
+from hometrip.app.gateway import line as lines
+from hometrip.app.gateway.front import Front
 from hometrip.app.split import bound
 from server import free_port
 
@@ -95,7 +95,7 @@ async def test_much_that_is_sent_ahead_waits_outside(gate: Gate) -> None:
     await until(lambda: any(each._heard is not None for each in gate.front._lines))
     (kept,) = [each for each in gate.front._lines if each._heard is not None]
     await until(lambda: kept._transport is not None and not kept._transport.is_reading())
-    assert len(kept._unread) < 2 * front_line.MOST_HEAD + 262_144
+    assert len(kept._unread) < 2 * lines.MOST_HEAD + 262_144
     going_on.set()
     async with asyncio.timeout(30):
         assert len(await answers(reader, count)) == count
@@ -145,7 +145,7 @@ async def test_what_is_said_of_an_answer_is_said_on_both_ways(gate: Gate) -> Non
 
 
 async def test_a_connection_that_says_nothing_is_ended(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_line, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(lines, "HEAD_SECONDS", 0.3)
     await gate.backend("listing", echo)
     for sent in (b"", b"GET /api/listings/1 HTTP/1.1\r\nHost:", GET % b"1"):
         data = await gate.raw(sent, within=5)
@@ -154,7 +154,7 @@ async def test_a_connection_that_says_nothing_is_ended(gate: Gate, monkeypatch: 
 
 
 async def test_whoever_takes_no_answer_is_left_alone(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_line, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(lines, "STUCK_SECONDS", 0.5)
 
     async def long(call: Call) -> None:
         await call.answer(b"x" * 200_000, b"content-type: image/png")

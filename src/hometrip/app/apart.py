@@ -10,11 +10,11 @@ from hometrip.adapters.peers.http import HttpPeers
 from hometrip.app.afar import Afar
 from hometrip.app.credentials import ServiceKeys
 from hometrip.app.edge.again import Again
-from hometrip.app.edge.forward import Forward
-from hometrip.app.edge.front import Front
 from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
 from hometrip.app.engines import SharedPorts
+from hometrip.app.gateway.forward import Forward
+from hometrip.app.gateway.front import Front
 from hometrip.app.opening import Open
 from hometrip.app.peering import Peering
 from hometrip.app.settings import Settings

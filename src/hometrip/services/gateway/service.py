@@ -1,4 +1,4 @@
-"""The table of contents of the gateway: it forwards (`app/edge/forward.py`), and has no routes of its own."""
+"""The table of contents of the gateway: it forwards (`app/gateway/`), and has no routes of its own."""
 
 from hometrip.kernel.service import Service
 from hometrip.services.gateway import actions

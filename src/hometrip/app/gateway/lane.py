@@ -10,11 +10,11 @@ import contextlib
 import contextvars
 
 from hometrip.app.edge.exchange import Exchange, Scope
-from hometrip.app.edge.forward import Forward
-from hometrip.app.edge.forward_body import whole_of
-from hometrip.app.edge.forward_visit import Errand, Visit
-from hometrip.app.edge.front_line import Line
 from hometrip.app.edge.ring import Ring
+from hometrip.app.gateway.bodies import whole_of
+from hometrip.app.gateway.forward import Forward
+from hometrip.app.gateway.line import Line
+from hometrip.app.gateway.visit import Errand, Visit
 from hometrip.kernel.deadline import within
 from hometrip.services.gateway.rules.routing import METHODS, Place, place_of
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from prometheus_client import Counter
 
 from hometrip.app.edge.exchange import SENDER
-from hometrip.app.edge.forward_wire import Wire
+from hometrip.app.gateway.wire import Wire
 from hometrip.app.metrics import REGISTRY
 from hometrip.ports.registry import Instance, Registry
 from hometrip.services.gateway.contract import NoInstance

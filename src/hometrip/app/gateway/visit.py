@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 
 from hometrip.app.edge.exchange import DEADLINE
-from hometrip.app.edge.forward_body import Upload
-from hometrip.app.edge.forward_memory import Key
-from hometrip.app.edge.forward_pool import Target, Unreached
-from hometrip.app.edge.forward_wire import Lost, Wire
+from hometrip.app.gateway.bodies import Upload
+from hometrip.app.gateway.memory import Key
+from hometrip.app.gateway.pool import Target, Unreached
+from hometrip.app.gateway.wire import Lost, Wire
 from hometrip.kernel.errors import DeadlineExceeded, Unavailable
 from hometrip.kernel.events import Cause
 from hometrip.kernel.trace import Kind, Tracer

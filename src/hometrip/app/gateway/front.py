@@ -9,10 +9,10 @@ import socket
 from typing import Any
 
 from hometrip.app.edge.exchange import App, Scope
-from hometrip.app.edge.forward import Forward
-from hometrip.app.edge.front_line import Line
-from hometrip.app.edge.lane import Lane
 from hometrip.app.edge.ring import Ring
+from hometrip.app.gateway.forward import Forward
+from hometrip.app.gateway.lane import Lane
+from hometrip.app.gateway.line import Line
 from hometrip.kernel.errors import HomeTripError
 
 log = logging.getLogger("hometrip.gateway")

@@ -7,7 +7,7 @@ import contextlib
 import zlib
 
 from hometrip.app.edge.exchange import Receive, Send
-from hometrip.app.edge.forward_wire import Lost, Wire
+from hometrip.app.gateway.wire import Lost, Wire
 from hometrip.kernel.errors import Malformed
 from hometrip.services.gateway.rules.answers import Head, Headers
 from hometrip.services.gateway.rules.chunks import LAST_CHUNK, chunk_of

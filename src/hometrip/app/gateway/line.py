@@ -14,7 +14,7 @@ from time import time
 from typing import Any, Protocol, cast
 
 from hometrip.app.edge.exchange import Headers, Message, Scope
-from hometrip.app.edge.front_body import Incoming
+from hometrip.app.gateway.incoming import Incoming
 from hometrip.kernel.errors import HomeTripError, Malformed
 from hometrip.services.gateway.rules.chunks import LAST_CHUNK, chunk_of
 from hometrip.services.gateway.rules.heads import NO_HEADERS, Heard, heard_in

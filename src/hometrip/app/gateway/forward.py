@@ -17,13 +17,13 @@ from litestar.exceptions import MethodNotAllowedException
 from prometheus_client import Counter
 
 from hometrip.app.edge.exchange import Receive, Scope, Send
-from hometrip.app.edge.forward_body import Answer, Upload
-from hometrip.app.edge.forward_memory import LastAnswers
-from hometrip.app.edge.forward_pages import Pages
-from hometrip.app.edge.forward_pool import Targets, Unreached
-from hometrip.app.edge.forward_visit import Errand, Missed, Visit
-from hometrip.app.edge.forward_wire import Lost
 from hometrip.app.edge.problems import PROBLEM
+from hometrip.app.gateway.bodies import Answer, Upload
+from hometrip.app.gateway.memory import LastAnswers
+from hometrip.app.gateway.pages import Pages
+from hometrip.app.gateway.pool import Targets, Unreached
+from hometrip.app.gateway.visit import Errand, Missed, Visit
+from hometrip.app.gateway.wire import Lost
 from hometrip.app.metrics import REGISTRY
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.deadline import seconds_left

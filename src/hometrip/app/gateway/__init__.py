@@ -1,0 +1,3 @@
+"""A request's way through the gateway: from the client's connection (`front`, `line`) to a service's (`wire`)
+and back.
+"""
