@@ -1,7 +1,8 @@
 """The errors of the house: one class per situation, with a stable code and the facts that help.
 
-A service raises these and never an HTTP status; `app/edge/problems.py` alone knows which status each family has. The
-same classes cross process borders: an error travels as its code, detail and facts; `rebuild` makes it again.
+A service raises these and never an HTTP status; `app/edge/problems.py` alone knows which status each family
+has. The same classes cross process borders: an error travels as its code, detail and facts, and `rebuild`
+makes it again.
 """
 
 from __future__ import annotations

@@ -20,10 +20,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
-from weakref import WeakSet
 
 from bson.errors import InvalidBSON
 from pymongo import AsyncMongoClient, ReturnDocument
@@ -40,6 +38,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from hometrip.adapters.block import EngineBlock, Owners, to_its_end
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.outbox import Contended
@@ -48,7 +47,6 @@ log = logging.getLogger("hometrip.mongo")
 
 Session = AsyncClientSession
 Document = dict[str, Any]
-T = TypeVar("T")
 
 # How long a connection, and the choice of a server, may take; and any answer of it. Seconds.
 PATIENCE = 2.0
@@ -125,7 +123,7 @@ class MongoLink:
         self._url = urlunsplit(parts._replace(query=urlencode(options)))
         self.whole = True
         self.news, self.next_news = 0, asyncio.Event()
-        self.owners: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.owners = Owners()
         self._client: AsyncMongoClient[Document] | None = None
         self._closed, self._held = False, False
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -258,44 +256,22 @@ class MongoLink:
         self._free.set()
 
 
-class Block(Generic[W]):
+class Block(EngineBlock[W]):
     """`async with Block(…) as work`: commits at the end, or rolls all of the block back when it raises."""
 
     def __init__(self, link: MongoLink, begin: Callable[[Session, int], W]) -> None:
+        super().__init__(link.owners, refusal_of)
         self._link, self._begin = link, begin
 
-    async def __aenter__(self) -> W:
-        link, task = self._link, asyncio.current_task()
-        assert task is not None
-        if task in link.owners:
-            raise RuntimeError("a transaction inside a transaction of the same storage would wait for itself")
-        await link.take()
+    async def _open(self) -> W:
+        await self._link.take()
         try:
-            self._session = link.connect().start_session()
+            self._session = self._link.connect().start_session()
             number = await self._turn()
-        except BaseException as reason:
+        except BaseException:
             await to_its_end(self._leave())
-            if refused := refusal_of(reason):
-                raise refused from reason
             raise
-        self._task, self._work = task, self._begin(self._session, number)
-        link.owners.add(task)
-        return self._work
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._link.owners.discard(self._task)
-        try:
-            await to_its_end(self._end(error))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as reason:
-            if refused := refusal_of(reason):
-                raise refused from reason
-            raise
-        if refused := refusal_of(error):
-            raise refused from error
+        return self._begin(self._session, number)
 
     async def _turn(self) -> int:
         """Begin a transaction that has the turn; its number is the place of its commit among all."""
@@ -362,15 +338,3 @@ class Block(Generic[W]):
 def _is_held(reason: PyMongoError) -> bool:
     """Another transaction has the turn (and not: the server is gone)."""
     return isinstance(reason, OperationFailure) and reason.has_error_label("TransientTransactionError")
-
-
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` answers. Whoever is cancelled while waiting for it learns so when it has ended."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise

@@ -12,7 +12,7 @@ it imports neither.
 
 from hometrip.adapters.postgres.ledger import PostgresLedger
 from hometrip.adapters.postgres.outbox import PostgresOutbox
-from hometrip.adapters.postgres.pool import Link, PostgresPool, to_its_end
+from hometrip.adapters.postgres.pool import Link, PostgresPool
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, place_of, refusal_of
 from hometrip.adapters.postgres.server import (
     MIGRATE,
@@ -46,5 +46,4 @@ __all__ = [
     "place_of",
     "quoted",
     "refusal_of",
-    "to_its_end",
 ]

@@ -13,7 +13,8 @@ import secrets
 from contextlib import suppress
 from typing import Any
 
-from hometrip.adapters.postgres.pool import PATIENCE, Link, PostgresPool, to_its_end
+from hometrip.adapters.block import to_its_end
+from hometrip.adapters.postgres.pool import PATIENCE, Link, PostgresPool
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS
 from hometrip.kernel.errors import Unavailable
 

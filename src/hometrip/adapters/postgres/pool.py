@@ -7,14 +7,13 @@ the other; a block that is cancelled is rolled back, and one that is being commi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
-from weakref import WeakSet
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
+from hometrip.adapters.block import EngineBlock, Owners
 from hometrip.adapters.postgres.framing import look_at_frames
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
@@ -32,7 +31,6 @@ LOCK_SECONDS = 8.0
 ENDING_SECONDS = 30.0
 
 Link = Any  # asyncpg.Connection; asyncpg has no types of its own
-T = TypeVar("T")
 
 
 class Work(Protocol):
@@ -63,7 +61,7 @@ class PostgresPool:
         look_at_frames()
         self.url, self.size, self.name = url, size, name
         self.gone: Callable[[Link], None] = lambda link: None
-        self.owners: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.owners = Owners()
         self._seats = asyncio.Semaphore(size)
         self._idle: list[Link] = []
         self._busy: set[Link] = set()
@@ -225,7 +223,7 @@ async def _closed(link: Link) -> None:
         link.terminate()
 
 
-class Block(Generic[W]):
+class Block(EngineBlock[W]):
     """`async with Block(…) as work`: commits at the end, or rolls all of the block back when it raises.
 
     Each statement sees what was committed before it began (READ COMMITTED): what a block decides on it reads
@@ -233,39 +231,17 @@ class Block(Generic[W]):
     """
 
     def __init__(self, pool: PostgresPool, begin: Callable[[Link], W], spoke: Callable[[], None]) -> None:
+        super().__init__(pool.owners, refusal_of)
         self._pool, self._begin, self._spoke = pool, begin, spoke
 
-    async def __aenter__(self) -> W:
-        pool, task = self._pool, asyncio.current_task()
-        assert task is not None
-        if task in pool.owners:
-            raise RuntimeError("a transaction inside a transaction of the same storage would wait for itself")
-        link = await pool.take()
+    async def _open(self) -> W:
+        self._link = await self._pool.take()
         try:
-            await link.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        except BaseException as reason:
-            pool.drop(link)
-            if refused := refusal_of(reason):
-                raise refused from reason
+            await self._link.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        except BaseException:
+            self._pool.drop(self._link)
             raise
-        self._task, self._link, self._work = task, link, self._begin(link)
-        pool.owners.add(task)
-        return self._work
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.owners.discard(self._task)
-        try:
-            await to_its_end(self._end(error))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as reason:
-            if refused := refusal_of(reason):
-                raise refused from reason
-            raise
-        if refused := refusal_of(error):
-            raise refused from error
+        return self._begin(self._link)
 
     async def _end(self, error: BaseException | None) -> None:
         pool, link = self._pool, self._link
@@ -289,15 +265,3 @@ class Block(Generic[W]):
         something_happens()
         if await self._link.execute("COMMIT") != "COMMIT":
             raise RuntimeError("a statement failed in this transaction, and it went on: nothing is written")
-
-
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` answers. Whoever is cancelled while waiting for it learns so when it has ended."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
