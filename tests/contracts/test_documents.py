@@ -1126,6 +1126,20 @@ async def test_whoever_does_not_get_the_turn_waits_and_ends_a_transaction_that_d
     assert asked.index("killSessions") > asked.index("findAndModify")
 
 
+async def test_a_commit_that_the_server_knows_nothing_of_is_unavailable(clock: MovableClock) -> None:
+    answers = {
+        "find": lambda _: {"ok": 1, "cursor": {"id": 0, "ns": "admin.$cmd.aggregate", "firstBatch": []}},
+        "findAndModify": lambda _: {"ok": 1, "value": {"_id": "turn", "number": 7}},
+        "commitTransaction": lambda _: {"ok": 0, "errmsg": "No session specified"},
+    }
+    async with scripted(answers) as (url, _):
+        storage = MongoDocuments(url, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
+        with pytest.raises(Unavailable, match="does not say"):
+            async with storage.transaction() as tx:
+                assert tx.link is storage.link
+        await storage.close()
+
+
 # -- what the adapters have in common
 
 

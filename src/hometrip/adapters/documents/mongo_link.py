@@ -60,6 +60,7 @@ ENDING_SECONDS = 30.0
 TURNS, TURN = "hometrip_turn", "turn"
 _CHANGING = "another is changing the same for too long"
 _NO_ANSWER = "the database does not answer"
+_NOT_SAID = "the database does not say what became of it"
 # By the server's code: no right, not logged in.
 _REFUSALS = {
     13: "the database does not let us do this",
@@ -323,7 +324,8 @@ class Block(EngineBlock[W]):
                 # It may be committed or not: asking once more makes it certain.
                 unknown = reason.has_error_label("UnknownTransactionCommitResult")
                 if not unknown or monotonic() >= deadline:
-                    raise
+                    # No statement of ours fails here: whatever it is, it is the engine's.
+                    raise refusal_of(reason) or Unavailable(_NOT_SAID) from reason
             await asyncio.sleep(0.05)
 
     async def _leave(self) -> None:
