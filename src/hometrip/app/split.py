@@ -250,9 +250,11 @@ class Split:
         successor = self._child(place)
         successor.start()
         if late := await self._not_ready([successor]):
-            log.error("the successor is not ready; the old process stays", extra={"process": late[0]})
-            await successor.stop(STOP_SECONDS)
-            return
+            stays = "is still being started" if first_out else "is stopped; the old process stays"
+            log.error(f"the successor is not ready and {stays}", extra={"process": late[0]})
+            if not first_out:
+                await successor.stop(STOP_SECONDS)
+                return
         self.children[self.children.index(child)] = successor
         if not first_out:
             await child.stop(GATEWAY_STOP_SECONDS if is_door else STOP_SECONDS)
