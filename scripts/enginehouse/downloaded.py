@@ -80,7 +80,7 @@ class InPython(Recipe):
 class Mongo(InPython):
     name = "mongo"
     purpose = "nx-27017, MongoDB's protocol in front of SQLite: documents, as far as it goes"
-    program_name = "nx-27017"
+    program_name = "python"
 
     def prepare(self, place: Place) -> None:
         (place.folder / "data").mkdir(exist_ok=True)
@@ -88,7 +88,7 @@ class Mongo(InPython):
     def command(self, place: Place) -> list[str]:
         files = [f"--{name}-file={place.folder / name}" for name in ("log", "pid")]
         where = ["--host", "127.0.0.1", "-p", str(place.port), "--data-dir", str(place.folder / "data")]
-        return [str(self.program()), *where, *files]
+        return [str(self.program()), str(HERE / "mongo_server.py"), *where, *files]
 
     def answers(self, place: Place) -> bool:
         with socket.create_connection(("127.0.0.1", place.port), timeout=2):

@@ -94,8 +94,6 @@ async def cleared(folder: Path) -> None:
 # What the wire server cannot that stands in for MongoDB, where no real one is named.
 STAND_IN_LACKS = {
     "test_a_transaction_sees_what_it_wrote_and_others_only_what_is_committed": "no isolation",
-    "test_whatever_was_answered_is_there_after_the_process_was_killed": "no end of what a dead client began",
-    "test_two_processes_and_this_one_write_the_same_storage_at_once": "one transaction for all its clients",
 }
 
 

@@ -105,9 +105,9 @@ class MongoLink:
     """One database; `Unavailable` from `close` on.
 
     A url that says `isolation=none` lets a server stand in that is no replica set, for tests and to try
-    things: its transactions are not kept apart from what others read and write at the same time, so that only
-    one process may use a database, and a reader may see what is then rolled back. `whole` tells that the
-    server is a replica set (or shards of them), as it must be everywhere else.
+    things: its transactions are not kept apart from what others read, so that a reader may see what is then
+    rolled back. `whole` tells that the server is a replica set (or shards of them), as it must be everywhere
+    else.
     """
 
     def __init__(self, url: str, *, service: str, pool: int) -> None:
