@@ -159,6 +159,32 @@ async def test_a_storage_that_is_away_for_a_moment_does_not_end_the_relay(scene:
     assert scene.storage.fails[trouble] == 0
 
 
+async def test_a_claim_whose_answer_is_lost_delays_nothing(scene: Scene) -> None:
+    real, lost = scene.storage._behind, 0
+
+    class Lossy:
+        """Claims, and does not get to say so three times."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        async def claim(self, limit: int) -> list[Envelope]:
+            nonlocal lost
+            found: list[Envelope] = await real.claim(min(limit, 3))
+            if found and lost < 3:
+                lost += 1
+                raise Unavailable("the answer was lost")
+            return found
+
+    scene.storage._behind = Lossy()
+    await scene.say(A, *range(10))
+    await scene.say(B, *range(100, 110))
+    heard = await scene.all_sent()
+    assert lost == 3
+    assert [number for number in heard if number < 100] == list(range(10))
+    assert [number for number in heard if number >= 100] == list(range(100, 110))
+
+
 async def test_what_a_stop_leaves_is_sent_by_the_next_start(scene: Scene) -> None:
     await scene.relay.stop()
     await scene.say(A, 1, 2, 3)

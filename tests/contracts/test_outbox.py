@@ -184,6 +184,20 @@ async def test_what_is_claimed_is_claimed_once_and_may_be_released(place: Place,
     assert names(await storage.claim(10)) == names(two[:1])
 
 
+async def test_what_was_claimed_without_the_relay_knowing_may_be_released(place: Place, storage: Any) -> None:
+    other = await place.open()
+    for _ in range(4):
+        await place.take(storage)
+    [theirs] = await other.claim(1)
+    [known], lost = await storage.claim(1), await storage.claim(10)
+    await storage.release_all_but([known.id])
+    assert names(await other.claim(1)) == names(lost[:1])
+    assert names(await storage.claim(10)) == names(lost[1:])
+    await storage.sent([known.id, *(envelope.id for envelope in lost)])
+    await other.sent([theirs.id])
+    assert (await storage.unsent()).count == 0
+
+
 async def test_a_claim_ends_after_a_minute(place: Place, storage: Any) -> None:
     await place.take(storage)
     claimed = await storage.claim(10)

@@ -35,6 +35,8 @@ class Relay:
         self._some_published = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._in_flight = 0
+        # A claim whose answer was lost may have been made all the same.
+        self._unsure = False
 
     def start(self) -> None:
         self._loops = [
@@ -69,11 +71,20 @@ class Relay:
             await self._steadily(self._send_some())
 
     async def _send_some(self) -> None:
-        batch = await self._storage.claim(BATCH) if self._in_flight < IN_FLIGHT else []
+        batch = await self._claim() if self._in_flight < IN_FLIGHT else []
         for envelope in batch:
             self._enqueue(envelope)
         if not batch:
             await self._storage.wait_for_unsent(1.0)
+
+    async def _claim(self) -> list[Envelope]:
+        if self._unsure:
+            waiting = [envelope.id for lane in self._lanes.values() for envelope in lane]
+            await self._storage.release_all_but(waiting + self._published)
+        self._unsure = True
+        batch = await self._storage.claim(BATCH)
+        self._unsure = False
+        return batch
 
     def _enqueue(self, envelope: Envelope) -> None:
         self._in_flight += 1

@@ -95,6 +95,11 @@ class Outbox(Protocol):
     async def release(self, ids: list[UUID]) -> None:
         """They could not be published; they may be claimed again at once."""
 
+    async def release_all_but(self, ids: list[UUID]) -> None:
+        """These are all that this relay knows to have claimed. What it has claimed besides (the answer to the
+        claim was lost) may be claimed again at once.
+        """
+
     async def fire_due(self, now: datetime) -> int:
         """Move timers that are due into the outbox, the earliest first; how many there were."""
 

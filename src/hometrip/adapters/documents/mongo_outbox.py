@@ -81,7 +81,13 @@ class MongoOutbox(ABC, Generic[T]):
             await self.link[UNSENT].delete_many({"_id": {"$in": _texts(ids)}}, session=tx.session)
 
     async def release(self, ids: list[UUID]) -> None:
-        mine = {"_id": {"$in": _texts(ids)}, "relay": self._relay}
+        await self._release({"$in": _texts(ids)})
+
+    async def release_all_but(self, ids: list[UUID]) -> None:
+        await self._release({"$nin": _texts(ids)})
+
+    async def _release(self, which: Document) -> None:
+        mine = {"_id": which, "relay": self._relay}
         async with self.transaction() as tx:
             await self.link[UNSENT].update_many(mine, {"$set": _FREE}, session=tx.session)
 

@@ -36,6 +36,7 @@ SELECT EXISTS (SELECT 1 FROM unsent WHERE relay IS NULL OR until <= $2),
 """
 # In the statement itself: a transaction around it would take three round trips more.
 HURRIED = "SELECT set_config('synchronous_commit', 'off', true) AS set"
+RELEASE = f"UPDATE unsent SET relay = NULL, until = NULL FROM ({HURRIED}) hurried WHERE relay = $2 AND "
 
 LIVING = f"""
 SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = {RELAYS} AND objsubid = 2
@@ -113,8 +114,10 @@ class PostgresOutbox(ABC, Generic[T]):
         await self._mark(f"DELETE FROM unsent USING ({HURRIED}) hurried WHERE id = ANY($1)", ids)
 
     async def release(self, ids: list[UUID]) -> None:
-        release = f"UPDATE unsent SET relay = NULL, until = NULL FROM ({HURRIED}) hurried "
-        await self._mark(release + "WHERE id = ANY($1) AND relay = $2", ids, self.ear.relay)
+        await self._mark(RELEASE + "id = ANY($1)", ids, self.ear.relay)
+
+    async def release_all_but(self, ids: list[UUID]) -> None:
+        await self._mark(RELEASE + "id <> ALL($1)", ids, self.ear.relay)
 
     async def fire_due(self, now: datetime) -> int:
         fired, more = 0, await self.next_due()

@@ -100,6 +100,14 @@ class SqliteOutbox(ABC, Generic[T]):
         self._let_go(ids)
         self._ours_up_to = (0, 0)
 
+    async def release_all_but(self, ids: list[UUID]) -> None:
+        async with self.transaction() as tx:
+            known = set(self._seqs_of(tx.link, ids))
+            ours = tx.link.run("SELECT seq FROM claims WHERE relay = ?", (self._relay,)).fetchall()
+            lost = [row for row in ours if row[0] not in known]
+            tx.link.executemany("DELETE FROM claims WHERE seq = ?", lost)
+        self._ours_up_to = (0, 0)
+
     async def fire_due(self, now: datetime) -> int:
         fired, more = 0, await self.next_due()
         while more is not None and more <= now:
