@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from hometrip.adapters.bus.memory.parking import Parking
+from hometrip.adapters.bus.telling import handler_failed
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.events import Envelope
@@ -245,11 +246,7 @@ class MemoryBus:
         """The first of the lane has failed once: try again, and park it in the end."""
         delivery, began = lane.waiting[0], asyncio.get_running_loop().time()
         for attempt in count(1):
-            log.warning(
-                "handler failed",
-                extra={"service": lane.service, "event": delivery.envelope.name, "attempt": attempt},
-                exc_info=error,
-            )
+            handler_failed(lane.service, delivery.envelope.name, attempt, error)
             if self._stopping:
                 self._hand_back(lane, 0)
                 return

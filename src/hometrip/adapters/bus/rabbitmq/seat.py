@@ -20,6 +20,7 @@ from hometrip.adapters.bus.rabbitmq.dead import DROPPED, REPLAYED, DeadLetters
 from hometrip.adapters.bus.rabbitmq.link import Link, broker_trouble
 from hometrip.adapters.bus.rabbitmq.reading import envelope_of
 from hometrip.adapters.bus.rabbitmq.topology import queue
+from hometrip.adapters.bus.telling import handler_failed
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
 from hometrip.ports.bus import Handler, Patience
@@ -268,11 +269,7 @@ class Seat:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
                 raise
-            log.warning(
-                "handler failed",
-                extra={"service": self._service, "event": envelope.name, "attempt": attempt},
-                exc_info=error,
-            )
+            handler_failed(self._service, envelope.name, attempt, error)
             return error
         return None
 
