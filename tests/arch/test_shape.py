@@ -37,6 +37,7 @@ LONGER = {
 }
 # What several adapters of one port have in common; each of them is held to the port's suite.
 SHARED_BY_ADAPTERS = {
+    "bus/telling",
     "database/prepared",
     "documents/fields",
     "documents/sql",

@@ -11,7 +11,7 @@ from hometrip.app.afar import Afar
 from hometrip.app.credentials import ServiceKeys
 from hometrip.app.edge.again import Again
 from hometrip.app.edge.meter import Meter
-from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
+from hometrip.app.edge.routes import identity_of, litestar_of, ring_of, straight_of
 from hometrip.app.engines import SharedPorts
 from hometrip.app.gateway.forward import Forward
 from hometrip.app.gateway.front import Front
@@ -38,7 +38,7 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
     peering = Peering(
         house.answering, keys.sender_of, protocols=house.protocols, closed=lambda: house.stopping
     )
-    ring = ring_of(house, identity, Again(litestar_of(house, door=False)))
+    ring = ring_of(house, identity, Again(straight_of(house, door=False)))
     instance = Instance(name, f"{name}-{house.new_id()}", settings.url)
     try:
         await house.open()

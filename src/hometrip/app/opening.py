@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from hometrip.app.edge.exchange import App
 from hometrip.app.edge.ring import Ring
-from hometrip.app.edge.routes import identity_of, litestar_of, ring_of
+from hometrip.app.edge.routes import identity_of, ring_of, straight_of
 from hometrip.app.identity import Identity
 from hometrip.app.settings import BadSettings, Settings
 from hometrip.app.wiring import House, Runner
@@ -109,7 +109,7 @@ async def open_house(
             raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
         house = House(settings, clock=clock, runner=runner)
         identity = identity_of(house)
-        ring = ring_of(house, identity, litestar_of(house))
+        ring = ring_of(house, identity, straight_of(house))
         try:
             await house.open()
             if mine:

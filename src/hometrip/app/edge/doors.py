@@ -36,17 +36,34 @@ async def admit(request: Request[Any, Any, Any]) -> None:
     handler = request.route_handler
     if scope["method"] == "OPTIONS":
         return  # which methods an address takes, is no secret
+    let_in(scope, handler)
+    await count(scope, handler)
+    _must_fit(request.headers.get("content-type", ""), handler)
+    if scope["query_string"]:
+        _must_know(request.query_params.keys(), handler)
+    allow_keeping(scope, handler, known="authorization" in request.headers)
+
+
+# The single steps of it serve `straight.py` too.
+
+
+def let_in(scope: Any, handler: BaseRouteHandler) -> None:
+    """Raises what the caller is told who may not come in."""
     access: Access = handler.opt["access"]
     if access is not PUBLIC and scope.get("bad_token") is not None:
         raise scope["bad_token"]
     caller: Caller = scope["caller"]
     caller.admit(access)
+
+
+async def count(scope: Any, handler: BaseRouteHandler) -> None:
+    """`TooMany` where the route has a limit of its own and the address has reached it."""
     if (name := handler.opt.get("limit")) and scope["limits"] is not None:
-        await _limit(scope["limits"], name, caller)
-    _must_fit(request.headers.get("content-type", ""), handler)
-    if scope["query_string"]:
-        _must_know(request.query_params.keys(), handler)
-    if (seconds := handler.opt.get("fresh_for")) is not None and "authorization" not in request.headers:
+        await _limit(scope["limits"], name, scope["caller"])
+
+
+def allow_keeping(scope: Any, handler: BaseRouteHandler, *, known: bool) -> None:
+    if (seconds := handler.opt.get("fresh_for")) is not None and not known:
         scope["cache_headers"] = cache_headers(seconds)
 
 
@@ -117,16 +134,23 @@ async def provide_once(request: Request[Any, Any, Any], deps: NamedDependency[An
     handler = request.route_handler
     if not key or not handler.opt.get("idempotent"):
         return NO_KEY
+    place = f"{request.method} {request.url.path}"
+    return once_of(key, handler, provide_caller(request.scope), place, await request.body())
+
+
+def once_of(key: str, handler: BaseRouteHandler, caller: Caller, place: str, body: bytes) -> Once:
+    """`place` is method and path. `Invalid` for what cannot be a key, `Unauthenticated` for nobody's."""
+    if not key or not handler.opt.get("idempotent"):
+        return NO_KEY
     if not _KEY.fullmatch(key):
         raise Invalid.field("Idempotency-Key", "bad_key", "1 to 255 visible ASCII characters")
     assert isinstance(handler, HTTPRouteHandler)
-    caller = provide_caller(request.scope)
     if caller.account_id is None:
         raise Unauthenticated
     return Once(
         key=key,
-        scope=f"{caller.account_id} {request.method} {request.url.path}",
-        fingerprint=hashlib.sha256(await request.body()).hexdigest(),
+        scope=f"{caller.account_id} {place}",
+        fingerprint=hashlib.sha256(body).hexdigest(),
         status=handler.status_code,
     )
 
@@ -136,7 +160,11 @@ _ETAG = re.compile(r'(?:W/)?"(\d+)"')
 
 def provide_if_match(request: Request[Any, Any, Any], deps: NamedDependency[Any]) -> int | None:
     """The version that a write is based on, from If-Match; None where the header is absent or `*`."""
-    given = request.headers.get("if-match", "").strip()
+    return version_in(request.headers.get("if-match", ""))
+
+
+def version_in(if_match: str) -> int | None:
+    given = if_match.strip()
     if given in ("", "*"):
         return None
     match = _ETAG.fullmatch(given)
@@ -144,9 +172,13 @@ def provide_if_match(request: Request[Any, Any, Any], deps: NamedDependency[Any]
     return int(match[1]) if match else 0
 
 
+def tag_of(record: Any) -> str | None:
+    """The ETag of a record with a version."""
+    version = getattr(record, "version", None)
+    return f'"{version}"' if isinstance(version, int) else None
+
+
 async def tag_version(response: Response[Any]) -> Response[Any]:
-    """A record with a version gets it as its ETag."""
-    version = getattr(response.content, "version", None)
-    if isinstance(version, int):
-        response.headers["ETag"] = f'"{version}"'
+    if tag := tag_of(response.content):
+        response.headers["ETag"] = tag
     return response

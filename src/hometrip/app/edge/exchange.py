@@ -133,8 +133,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name.lower(), value) for name, value in message.get("headers", ())]
-            status, headers, lines = self._dress(message["status"], headers)
-            message = message | {"status": status, "headers": headers + _pairs(lines)}
+            status, headers, own, said = self._dress(message["status"], headers)
+            message = message | {"status": status, "headers": headers + _pairs(own) + _pairs_said(said)}
         elif message["type"] == "http.response.body" and self.is_bare:
             message = message | {"body": b""}
         self.sent += len(message.get("body", b""))
@@ -142,20 +142,20 @@ class Exchange:
 
     def whole(self, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes, bytes]:
         """An answer that is there at once, as it goes out: status, its own headers, lines of more, body."""
-        status, headers, lines = self._dress(status, headers)
+        status, headers, own, said = self._dress(status, headers)
         if self.is_bare:
             body = b""
         self.sent = len(body)
-        return status, headers, lines, body
+        return status, headers, own + said, body
 
     @property
     def is_bare(self) -> bool:
         """Does the answer go out without its body?"""
         return self._not_modified or self.scope["method"] == "HEAD"
 
-    def _dress(self, status: int, headers: Headers) -> tuple[int, Headers, bytes]:
-        """Status and headers of the answer as they go out, and the lines of what is said with every answer.
-        Names are in small letters.
+    def _dress(self, status: int, headers: Headers) -> tuple[int, Headers, bytes, bytes]:
+        """Status and headers of the answer as they go out, the lines that are said with this one alone, and
+        those with many. Names are in small letters.
         """
         named = dict(headers)
         wanted = self.headers.get(b"if-none-match")
@@ -171,11 +171,11 @@ class Exchange:
         origin = self.headers.get(b"origin")
         if origin not in self._settings.cors_origins:
             origin = None
-        told = _said(kept, origin, policy=b"content-security-policy" not in named)
-        lines = b"x-request-id: %b\r\n%b" % (self.request_id.encode(), told)
+        said = _said(kept, origin, policy=b"content-security-policy" not in named)
+        own = b"x-request-id: %b\r\n" % self.request_id.encode()
         if (limit := self.allowance) is not None:
-            lines += LIMITS % (limit.limit, limit.remaining, max(0, round(limit.reset_after)))
-        return status, headers, lines
+            own += LIMITS % (limit.limit, limit.remaining, max(0, round(limit.reset_after)))
+        return status, headers, own, said
 
     async def preflight(self) -> None:
         headers = [
@@ -286,6 +286,10 @@ def _said(kept: tuple[tuple[bytes, bytes], ...] | None, origin: bytes | None, *,
 
 def _pairs(lines: bytes) -> Headers:
     return [(name, value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])]
+
+
+# As often as lines are made for many, they are the same again.
+_pairs_said = lru_cache(maxsize=1024)(_pairs)
 
 
 def _too_large(most: int) -> TooLarge:

@@ -138,21 +138,17 @@ def field_error(message: str) -> errors.FieldError:
 
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything."""
+    status, media_type, headers, body = told(request.scope, error)
+    return Response(body, status_code=status, media_type=media_type, headers=headers)
+
+
+def told(scope: Any, error: Exception) -> tuple[int, str, dict[str, str], bytes]:
+    """What is answered where a route fails: status, media type, headers, body. The scope keeps the code."""
     if isinstance(error, errors.AlreadyAnswered):
-        return Response(
-            error.answer,
-            status_code=error.status,
-            media_type="application/json",
-            headers={"Idempotent-Replayed": "true"},
-        )
+        return error.status, "application/json", {"Idempotent-Replayed": "true"}, error.answer
     problem = problem_of(error)
     if problem.code == "dates_taken":
         metrics.DATES_TAKEN.inc()
-    request.scope["problem"] = problem.code  # type: ignore[typeddict-unknown-key]
-    request_id = str(request.scope.get("request_id", ""))
-    return Response(
-        problem.document(request_id),
-        status_code=problem.status,
-        media_type=PROBLEM,
-        headers=problem.headers(),
-    )
+    scope["problem"] = problem.code
+    body = problem.document(str(scope.get("request_id", "")))
+    return problem.status, PROBLEM, problem.headers(), body

@@ -87,6 +87,7 @@ class Ring:
         """`close` in any case."""
         self.busy += 1
         exchange = Exchange(scope, send, self.settings)
+        scope["named"] = exchange.headers
         told = _matching(_REQUEST_ID, exchange.headers.get(b"x-request-id"))
         scope["request_id"] = exchange.request_id = told or passing_id()
         exchange.cause = Cause(exchange.request_id)

@@ -34,6 +34,7 @@ from hometrip.app.edge.operations import OPERATIONS
 from hometrip.app.edge.problems import to_response
 from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.sandbox import SANDBOX
+from hometrip.app.edge.straight import Straight
 from hometrip.app.identity import Identity
 from hometrip.app.pages import PAGES
 from hometrip.app.rooms import service_of
@@ -89,6 +90,11 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
     return routes_for(tuple(house.rooms), door=door, sandbox=house.settings.sandbox)
 
 
+def straight_of(house: House, *, door: bool = True) -> App:
+    """The same, as they are served."""
+    return _straight(litestar_of(house, door=door))
+
+
 @cache
 def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Litestar:
     """Made once for all houses of this process: it takes longer than all else that a house is opened with."""
@@ -129,6 +135,9 @@ def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Lites
     )
     learn_parameters(app)
     return app
+
+
+_straight = cache(Straight)
 
 
 # These ask for the caller, and others ask for them, though none needs to: dependencies in a chain are

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median_low
 
@@ -102,8 +103,7 @@ def _was(
     current = asking_of(home, days)
     if current is None or not asked.changes or asked.changes[-1].asking != current:
         return None  # somebody else than the host has written prices: what was asked is not known
-    today = local_date(now, home.time_zone)
-    bounds = [at_local(today - n * ONE_NIGHT, "00:00", home.time_zone) for n in range(DAYS, -1, -1)]
+    bounds = _midnights(local_date(now, home.time_zone), home.time_zone)
     if asked.changes[0].at > bounds[0]:
         return None
     shown = [change.asking for change in asked.changes if change.at < bounds[-1] and change.asking]
@@ -115,6 +115,12 @@ def _was(
         return None
     found = median_low(usual)
     return found if cost(current) * 10_000 <= found * CHEAP_BP else None
+
+
+@lru_cache(maxsize=1024)
+def _midnights(today: date, zone: str) -> tuple[datetime, ...]:
+    """Between which the days lie that count, up to the last one: the same for all homes of a zone."""
+    return tuple(at_local(today - n * ONE_NIGHT, "00:00", zone) for n in range(DAYS, -1, -1))
 
 
 def _least_of_days(

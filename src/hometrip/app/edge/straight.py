@@ -1,0 +1,315 @@
+"""The straight way to a handler, for the common request: JSON in, JSON out, nothing wrong with it.
+
+Litestar has the routes, describes them, and answers whatever is out of the common: a form, a file, a value
+that cannot be read, an address that there is not. What it makes of a handler (the route, the signature, the
+dependencies) is read here once, so that nothing is declared twice; whatever is not understood, at the start
+or in a request, is Litestar's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.serialization import default_serializer, encode_json
+
+from hometrip.app.edge.again import Kept
+from hometrip.app.edge.doors import (
+    allow_keeping,
+    count,
+    let_in,
+    once_of,
+    provide_caller,
+    provide_if_match,
+    provide_once,
+    tag_of,
+    version_in,
+)
+from hometrip.app.edge.exchange import Headers, Receive, Scope, Send
+from hometrip.app.edge.problems import told
+
+# Paths, queries and hosts without anything that has to be decoded, joined or refused.
+_PLAIN = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_WORDS = re.compile(r"[\w.:,-]+=[\w.:,-]+(&[\w.:,-]+=[\w.:,-]+)*", re.ASCII)
+_HOST = re.compile(rb"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_JSON = frozenset({b"", b"application/json"})
+# A longer body is not kept for Litestar to read it again.
+_SHORT = 65_536
+_decode = msgspec.json.Decoder().decode
+
+
+class Call(NamedTuple):
+    """One request on its way to a handler."""
+
+    scope: Scope
+    handler: HTTPRouteHandler
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str:
+        value: bytes = self.scope["named"].get(name, b"")
+        return value.decode("latin-1")
+
+
+Give = Callable[[Call], Any]
+
+
+class Way(NamedTuple):
+    """A handler, and how its arguments are found: those of the path in their order, those of the query by
+    their names in the address, what is provided by name.
+    """
+
+    handler: HTTPRouteHandler
+    template: str
+    path: tuple[tuple[str, type], ...]
+    query: dict[str, str]
+    provided: tuple[tuple[str, Give], ...]
+    takes_body: bool
+    # What the signature is told of the connection; it asks for more only where something is wrong.
+    connection: Any
+
+
+class Node:
+    """A place in the tree of paths: what follows by its name, what follows whatever it is called."""
+
+    __slots__ = ("named", "other", "ways")
+
+    def __init__(self) -> None:
+        self.named: dict[str, Node] = {}
+        self.other: Node | None = None
+        self.ways: dict[str, Way] = {}
+
+
+class Straight:
+    """Stands between the ring and Litestar's application."""
+
+    def __init__(self, litestar: Litestar) -> None:
+        self._litestar: Any = litestar
+        self._root = Node()
+        for route in litestar.routes:
+            if isinstance(route, HTTPRoute):
+                self._learn(route)
+
+    def _learn(self, route: HTTPRoute) -> None:
+        node = self._root
+        for part in route.path_components:
+            if isinstance(part, str):
+                node = node.named.setdefault(part, Node())
+            else:
+                node.other = node = node.other or Node()
+        for method in route.route_handler_map:
+            if way := way_to(route, method):
+                node.ways[method] = way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._find(scope) if scope["type"] == "http" else None
+        if found is None:
+            await self._litestar(scope, receive, send)
+            return
+        way, texts = found
+        kept = Kept(receive) if way.takes_body else None
+        arguments = await _arguments(way, texts, scope, kept)
+        if arguments is None:
+            await self._litestar(scope, kept.replay() if kept else receive, send)
+            return
+        scope["path_template"] = way.template
+        try:
+            await count(scope, way.handler)
+            allow_keeping(scope, way.handler, known=b"authorization" in scope["named"])
+            record = await way.handler.fn(**arguments)
+            status, headers, body = _answer(way.handler, record)
+        except Exception as error:
+            # As Litestar hands every error of a handler to its exception handler.
+            status, media_type, more, body = told(scope, error)
+            headers = [_header("content-type", media_type), (b"content-length", b"%d" % len(body))]
+            headers += [_header(*pair) for pair in more.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _find(self, scope: Scope) -> tuple[Way, list[str]] | None:
+        path, named = scope["path"], scope["named"]
+        # A header that comes twice is read otherwise by everybody.
+        if len(named) != len(scope["headers"]) or not _PLAIN.fullmatch(path):
+            return None
+        if not _HOST.fullmatch(named.get(b"host", b"-")):
+            return None
+        node, texts = self._root, []
+        for part in path[1:].split("/"):
+            following = node.named.get(part)
+            if following is None:
+                following = node.other
+                if following is None:
+                    return None
+                texts.append(part)
+            node = following
+        way = node.ways.get(scope["method"])
+        return (way, texts) if way else None
+
+
+async def _arguments(way: Way, texts: list[str], scope: Scope, kept: Kept | None) -> dict[str, Any] | None:
+    """What the handler is called with; None where something is out of the common: nothing has happened."""
+    body = b""
+    try:
+        let_in(scope, way.handler)
+        values = _of_path(way, texts)
+        values |= _of_query(way, scope)
+        if kept is not None:
+            if not _is_short_json(scope["named"]):
+                return None
+            body = await _whole(kept.replay())
+            values["data"] = _decode(body)
+        call = Call(scope, way.handler, body)
+        for name, give in way.provided:
+            values[name] = give(call)
+        model = way.handler.signature_model
+        return model.parse_values_from_connection_kwargs(way.connection, values)
+    except Exception:
+        # Whatever is wrong with it, Litestar finds it again, and has the words for it.
+        return None
+
+
+def _is_short_json(named: dict[bytes, bytes]) -> bool:
+    length = named.get(b"content-length", b"")
+    return named.get(b"content-type", b"") in _JSON and length.isdigit() and int(length[:9]) <= _SHORT
+
+
+def _of_path(way: Way, texts: list[str]) -> dict[str, Any]:
+    """As they stand there; the signature makes them what they are."""
+    values = {}
+    for (name, kind), text in zip(way.path, texts, strict=True):
+        if kind is UUID and not _UUID.fullmatch(text):
+            raise ValueError("an id that is written otherwise, or none")
+        values[name] = text
+    return values
+
+
+def _of_query(way: Way, scope: Scope) -> dict[str, str]:
+    """By the handler's names; what is left out has the default of the signature."""
+    known = way.handler.opt.get("parameters")
+    if not scope["query_string"] or known is None:
+        return {}
+    told = scope["query_string"].decode("latin-1")
+    pairs = [part.split("=") for part in told.split("&")] if _WORDS.fullmatch(told) else parse_qsl(told)
+    given = dict(pairs)
+    if len(given) != len(pairs) or not given.keys() <= known:
+        raise ValueError("said twice, or not known")
+    return {name: given[alias] for alias, name in way.query.items() if alias in given}
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ConnectionError("the client is gone")
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _answer(handler: HTTPRouteHandler, record: Any) -> tuple[int, Headers, bytes]:
+    body = encode_json(record, default_serializer)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if tag := tag_of(record):
+        headers.append(_header("etag", tag))
+    return handler.status_code, headers, body
+
+
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
+
+
+# what is learned of a handler
+
+
+class _Connection(NamedTuple):
+    route_handler: HTTPRouteHandler
+
+
+def way_to(route: HTTPRoute, method: str) -> Way | None:
+    """None where the handler takes or gives something that is not understood here."""
+    handler, takes = route.route_handler_map[method]  # type: ignore[index]  # the methods are its keys
+    if not _answers_json(handler) or method == "OPTIONS":
+        return None
+    if takes.expected_header_params or takes.expected_cookie_params or takes.sequence_query_parameter_names:
+        return None
+    path = tuple((name, route.path_parameters[name].type) for name in route.path_parameters)
+    if any(kind not in (UUID, str) for _, kind in path):
+        return None
+    provides, wanted = handler.resolve_dependencies(), handler.parsed_fn_signature.parameters
+    takes_body = "data" in wanted
+    if takes_body and (not _is_json(wanted["data"]) or handler.opt.get("limit")):
+        return None  # what may not be asked often is counted before it is read
+    query = {
+        each.field_alias: each.field_name for each in takes.expected_query_params if each.field_name in wanted
+    }
+    known = {*query.values(), *(name for name, _ in path), *provides, "data"}
+    if not wanted.keys() <= known:
+        return None
+    provided = tuple((name, give) for name in wanted if name in provides and (give := _given(name, provides)))
+    if len(provided) < len(wanted.keys() & provides.keys()):
+        return None
+    return Way(handler, route.path_format, path, query, provided, takes_body, _Connection(handler))
+
+
+def _answers_json(handler: HTTPRouteHandler) -> bool:
+    signature = handler.parsed_fn_signature
+    return (
+        not handler.has_sync_callable
+        and handler.media_type == "application/json"
+        and handler.status_code not in (204, 304)
+        and not signature.return_type.is_subclass_of(Response)
+        and not handler.resolve_guards()
+        and not handler.resolve_response_headers()
+        and not handler.resolve_response_cookies()
+        and handler.resolve_after_response() is None
+    )
+
+
+def _is_json(data: Any) -> bool:
+    return getattr(data.kwarg_definition, "media_type", None) == "application/json"
+
+
+def _given(name: str, provides: Any) -> Give | None:
+    """What gives a dependency, out of the functions that Litestar calls for it."""
+    function = provides[name].dependency
+    if function in _OURS:
+        return _OURS[function]
+    if inspect.iscoroutinefunction(function):
+        return None
+    asks: dict[str, Give] = {}
+    for each in inspect.signature(function).parameters:
+        give = _scope if each == "scope" else _given(each, provides) if each in provides else None
+        if give is None:
+            return None
+        asks[each] = give
+    return lambda call: function(**{each: give(call) for each, give in asks.items()})
+
+
+def _scope(call: Call) -> Scope:
+    return call.scope
+
+
+def _caller(call: Call) -> Any:
+    return call.scope["caller"]
+
+
+def _once(call: Call) -> Any:
+    scope = call.scope
+    place = f"{scope['method']} {scope['path']}"
+    return once_of(call.header(b"idempotency-key"), call.handler, scope["caller"], place, call.body)
+
+
+def _if_match(call: Call) -> Any:
+    return version_in(call.header(b"if-match"))
+
+
+_OURS: dict[Any, Give] = {provide_caller: _caller, provide_once: _once, provide_if_match: _if_match}
