@@ -23,6 +23,7 @@ from litestar.serialization import default_serializer, encode_json
 
 from hometrip.app.edge.again import Kept
 from hometrip.app.edge.doors import (
+    admit,
     allow_keeping,
     count,
     let_in,
@@ -261,16 +262,20 @@ def way_to(route: HTTPRoute, method: str) -> Way | None:
 
 
 def _answers_json(handler: HTTPRouteHandler) -> bool:
+    """And does nothing else than that: no hook, cookie or header of its own."""
     signature = handler.parsed_fn_signature
+    hooks: Any = (handler.after_request, handler.background, handler.resolve_after_response())
     return (
         not handler.has_sync_callable
+        and handler.resolve_before_request() is admit
+        and hooks == (None, None, None)
+        and not handler.cache
         and handler.media_type == "application/json"
         and handler.status_code not in (204, 304)
         and not signature.return_type.is_subclass_of(Response)
         and not handler.resolve_guards()
         and not handler.resolve_response_headers()
         and not handler.resolve_response_cookies()
-        and handler.resolve_after_response() is None
     )
 
 
