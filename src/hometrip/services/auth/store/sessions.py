@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from hometrip.kernel.record import Frozen
-from hometrip.ports.database import Reader, Tx
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.auth.store.tables import known_devices, refresh_tokens, sessions
+
+_one = Prepared(select(sessions).where(sessions.c.id == bindparam("id")))
 
 
 class Session(Frozen):
@@ -31,8 +33,8 @@ async def add(tx: Tx, session: Session) -> None:
 
 
 async def session(reader: Reader, session_id: UUID) -> Session | None:
-    row = await reader.row(select(sessions).where(sessions.c.id == session_id))
-    return None if row is None else Session(**row._mapping)
+    row = await reader.row(_one.with_values(id=session_id))
+    return None if row is None else Session(**{f: getattr(row, f) for f in Session.__struct_fields__})
 
 
 async def living(reader: Reader, account_id: UUID, now: datetime) -> list[Session]:

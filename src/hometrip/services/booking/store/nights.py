@@ -71,7 +71,8 @@ async def keep_blocked(tx: Tx, booking_id: UUID) -> None:
 
 
 async def any_taken(db: Reader, listing_id: UUID, stay: Stay) -> bool:
-    return await db.value(_within(select(nights.c.night), listing_id, stay).limit(1)) is not None
+    bound = {"listing": listing_id, "first": stay.check_in, "end": stay.check_out}
+    return await db.value(_first.with_values(**bound)) is not None
 
 
 class Glance(NamedTuple):
@@ -93,6 +94,7 @@ _taken_besides = _taken.where(
 )
 _all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
 _some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
+_first = Prepared(_of_home.with_only_columns(nights.c.night).where(_between).limit(1))
 _owner = bookings.alias("owner")
 _glance = Prepared(
     select(
