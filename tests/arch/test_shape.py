@@ -39,6 +39,7 @@ LONGER = {
 SHARED_BY_ADAPTERS = {
     "bus/telling",
     "database/prepared",
+    "documents/declared",
     "documents/fields",
     "documents/sql",
     "documents/words",

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from bson.int64 import Int64
 
+from hometrip.adapters.documents.declared import Declared
 from hometrip.adapters.documents.fields import cursor_at
 from hometrip.adapters.documents.mongo_fields import Query, value_at
 from hometrip.adapters.documents.mongo_instants import instant_of, micros_of, text_of
@@ -26,20 +27,12 @@ _CANDIDATES = 2_000
 _REPETITION, _LENGTH = 1.2, 0.75
 
 
-class Shelves:
-    """The declared collections of a storage, by name."""
-
+class Shelves(Declared[Shelf[Any]]):
     def __init__(self, collections: Iterable[Collection[Any]]) -> None:
-        self._by_name = {of.name: Shelf(of) for of in collections}
+        super().__init__({of.name: Shelf(of) for of in collections})
 
     def __getitem__(self, of: Collection[R]) -> Shelf[R]:
-        shelf = self._by_name.get(of.name)
-        if shelf is None:
-            raise ValueError(f"this collection was not declared: {of.name}")
-        return shelf
-
-    def __iter__(self) -> Any:
-        return iter(self._by_name.values())
+        return self.of(of)
 
 
 class MongoReader(ABC):

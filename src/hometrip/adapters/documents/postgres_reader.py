@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from hometrip.adapters.documents.declared import Declared
 from hometrip.adapters.documents.fields import cursor_at, plain_of
 from hometrip.adapters.documents.postgres_fields import as_was, order_by, shown
 from hometrip.adapters.documents.postgres_shelf import Shelf
@@ -16,20 +17,12 @@ from hometrip.kernel.page import Page
 from hometrip.ports.documents import EVERY, Collection, R, Where
 
 
-class Shelves:
-    """The declared collections of a storage, by name."""
-
+class Shelves(Declared[Shelf[Any]]):
     def __init__(self, collections: Iterable[Collection[Any]]) -> None:
-        self._by_name = {of.name: Shelf(of) for of in collections}
+        super().__init__({of.name: Shelf(of) for of in collections})
 
     def __getitem__(self, of: Collection[R]) -> Shelf[R]:
-        shelf = self._by_name.get(of.name)
-        if shelf is None:
-            raise ValueError(f"this collection was not declared: {of.name}")
-        return shelf
-
-    def __iter__(self) -> Any:
-        return iter(self._by_name.values())
+        return self.of(of)
 
 
 class PostgresReader(ABC):

@@ -19,6 +19,7 @@ from typing import Any, Generic, NamedTuple
 
 import msgspec
 
+from hometrip.adapters.documents.declared import Declared
 from hometrip.adapters.documents.fields import body_of
 from hometrip.adapters.documents.sqlite_fields import Fields, json_path
 from hometrip.kernel.clock import Clock
@@ -239,20 +240,12 @@ class Shelf(Generic[R]):
         ]
 
 
-class Shelves:
-    """The declared collections of a storage, by name."""
-
+class Shelves(Declared[Shelf[Any]]):
     def __init__(self, collections: Iterable[Collection[Any]], remembered: int) -> None:
-        self._by_name = {of.name: Shelf(of, remembered) for of in collections}
+        super().__init__({of.name: Shelf(of, remembered) for of in collections})
 
     def __getitem__(self, of: Collection[R]) -> Shelf[R]:
-        shelf = self._by_name.get(of.name)
-        if shelf is None:
-            raise ValueError(f"this collection was not declared: {of.name}")
-        return shelf
-
-    def __iter__(self) -> Any:
-        return iter(self._by_name.values())
+        return self.of(of)
 
 
 def _drop(name: str) -> list[str]:
