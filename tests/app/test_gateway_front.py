@@ -146,11 +146,40 @@ async def test_what_is_said_of_an_answer_is_said_on_both_ways(gate: Gate) -> Non
 
 async def test_a_connection_that_says_nothing_is_ended(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(lines, "KEEP_SECONDS", 0.5)
     await gate.backend("listing", echo)
     for sent in (b"", b"GET /api/listings/1 HTTP/1.1\r\nHost:", GET % b"1"):
         data = await gate.raw(sent, within=5)
         assert data.count(b"HTTP/1.1 200") == (sent == GET % b"1")
     await until(lambda: not gate.front._lines)
+
+
+async def test_a_connection_that_was_used_waits_longer_for_its_next_head_than_within_one(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "HEAD_SECONDS", 0.3)
+    await gate.backend("listing", echo)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    for number in range(2):
+        writer.write(GET % b"%d" % number)
+        assert await answers(reader, 1) == [(200, b"%d " % number)]
+        await asyncio.sleep(2.5)
+    writer.write(b"GET /api/listings/3 HTTP/1.1\r\nHost:")
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.transport.abort()
+
+
+async def test_what_came_while_the_gateway_was_held_up_is_answered(gate: Gate) -> None:
+    """Its sweep comes due in the same moment as the bytes that lie there, and looks first."""
+    await gate.backend("listing", echo)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    for number in range(3):
+        await until(lambda: len(gate.front._lines) == 1)
+        [line] = gate.front._lines
+        writer.write(GET % b"%d" % number)
+        line.sweep(gate.front.loop.time() + 100)
+        assert await answers(reader, 1) == [(200, b"%d " % number)]
+    writer.transport.abort()
 
 
 async def test_whoever_takes_no_answer_is_left_alone(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,12 @@ for whoever speaks them.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable
-from email.utils import formatdate
-from functools import cache
-from http import HTTPStatus
+from collections.abc import Callable
 from time import time
 from typing import Any, Protocol, cast
 
 from hometrip.app.edge.exchange import Headers, Message, Scope
+from hometrip.app.gateway.heading import date_line, first_line, lines_of
 from hometrip.app.gateway.incoming import Incoming
 from hometrip.kernel.errors import HomeTripError, Malformed
 from hometrip.services.gateway.rules.chunks import LAST_CHUNK, chunk_of
@@ -21,8 +18,11 @@ from hometrip.services.gateway.rules.heads import NO_HEADERS, Heard, heard_in
 
 MOST_HEAD = 65_536
 WRITE_AHEAD = 65_536
-# A head has to be whole so long after the connection was opened, or the last answer was given.
+# A head has to be whole so long after its first byte, the first one after the connection was opened.
 HEAD_SECONDS = 10.0
+# A connection that was used waits so long for its next request: longer than what commonly stands in front
+# keeps one, so that it is not us who hang up just when it is used again.
+KEEP_SECONDS = 75.0
 # Of an answer, something has to be taken within so long.
 STUCK_SECONDS = 30.0
 # Whoever goes on sending after the last answer is heard out for so long, so that it reads that answer.
@@ -31,7 +31,6 @@ BODILESS = frozenset({204, 304})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _END = b"\r\n\r\n"
-_ENDS = re.compile(rb"[\r\n\0]")
 
 
 class Serving(Protocol):
@@ -68,7 +67,7 @@ class Line(asyncio.Protocol):
         self._room: asyncio.Future[None] | None = None
         self._since = self._stuck_since = 0.0
         self._stuck_bytes = self._lingered = 0
-        self._lingering = self._ending = False
+        self._lingering = self._ending = self._used = self._warned = False
         self._body: Incoming | None = None
         self.alive = True
         self.gone: Callable[[], None] | None = None
@@ -85,6 +84,7 @@ class Line(asyncio.Protocol):
         self._front.opened(self)
 
     def data_received(self, data: bytes) -> None:
+        self._warned = False
         if self._lingering:
             self._lingered += len(data)
             if self._lingered > MOST_LINGERED:
@@ -154,6 +154,8 @@ class Line(asyncio.Protocol):
     def _kept_head(self, data: bytes) -> bytes:
         """A head that came in parts or with more behind it, which stays; nothing where it is not whole."""
         unread = self._unread
+        if not unread:
+            self._since = self._front.loop.time()
         unread += data
         while unread.startswith(b"\r\n"):  # some clients end a body with one too many
             del unread[:2]
@@ -169,7 +171,7 @@ class Line(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _begin(self, heard: Heard) -> None:
-        self._heard = heard
+        self._heard, self._used = heard, True
         self._start, self._left, self._body = None, None, None
         self._keeps, self._whole, self._coded = heard.keeps, False, False
         if heard.block.length != 0:
@@ -254,7 +256,7 @@ class Line(asyncio.Protocol):
     async def send(self, message: Message) -> None:
         """Returns when there is room for more. What is sent to nobody is nothing."""
         if message["type"] == "http.response.start":
-            self._start = message["status"], _lines_of(message.get("headers", ())), b""
+            self._start = message["status"], lines_of(message.get("headers", ())), b""
             return
         data, ends = message.get("body", b""), not message.get("more_body")
         if self.alive and self._transport is not None and (framed := self._framed(data, ends=ends)):
@@ -295,7 +297,7 @@ class Line(asyncio.Protocol):
 
     def _head_of(self, status: int, headers: Headers, more: bytes, size: int, *, ends: bool) -> bytes:
         """The head of the answer; how its body is told apart is settled here."""
-        lines = [_first_line(status)]
+        lines = [first_line(status)]
         length, dated = b"", False
         for name, value in headers:
             if name == b"content-length":
@@ -304,7 +306,7 @@ class Line(asyncio.Protocol):
                 dated = True
             lines += (name, b": ", value, b"\r\n")
         if not dated:
-            lines.append(_date_line(int(time())))
+            lines.append(date_line(int(time())))
         assert self._heard is not None
         self._is_bare = self._heard.method == "HEAD" or status in BODILESS
         if self._is_bare:
@@ -347,8 +349,17 @@ class Line(asyncio.Protocol):
             elif now - self._stuck_since > STUCK_SECONDS:
                 self.abort()
             self._since = now
-        elif now - self._since > (LINGER_SECONDS if self._ending else HEAD_SECONDS):
-            self.abort()
+        elif now - self._since > self._patience:
+            # Where this process was held up, what the client has said may be there and not read yet.
+            if self._warned or self._ending:
+                self.abort()
+            self._warned = True
+
+    @property
+    def _patience(self) -> float:
+        if self._ending:
+            return LINGER_SECONDS
+        return KEEP_SECONDS if self._used and not self._unread else HEAD_SECONDS
 
     def _end(self) -> None:
         """Ends the connection after what has been written, so that it arrives."""
@@ -361,30 +372,3 @@ class Line(asyncio.Protocol):
                 self._transport.resume_reading()
         else:
             self._transport.close()
-
-
-def _lines_of(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """A value with the end of a line in it would be more headers than one, or another answer."""
-    told = list(headers)
-    if any(_ENDS.search(part) for header in told for part in header):
-        raise ValueError("a header of the answer has the end of a line in it")
-    return told
-
-
-@cache
-def _first_line(status: int) -> bytes:
-    try:
-        reason = HTTPStatus(status).phrase
-    except ValueError:
-        reason = ""
-    return b"HTTP/1.1 %d %b\r\n" % (status, reason.encode())
-
-
-_dated: tuple[int, bytes] = (0, b"")
-
-
-def _date_line(second: int) -> bytes:
-    global _dated  # noqa: PLW0603 - one line a second for all connections
-    if _dated[0] != second:
-        _dated = second, b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
-    return _dated[1]
