@@ -46,7 +46,7 @@ class Replica(NeoSQLiteHandler):  # type: ignore[misc]  # the package has no typ
         self._open: dict[str, Open] = {}
         # The last transaction of a session that has ended, and whether it was committed.
         self._ended: OrderedDict[str, tuple[int, bool]] = OrderedDict()
-        self._looking = threading.RLock()
+        self._noting = threading.RLock()
         super().__init__(*given, **named)
 
     def handle_insert(self, msg: Document) -> Answer:
@@ -65,11 +65,11 @@ class Replica(NeoSQLiteHandler):  # type: ignore[misc]  # the package has no typ
         session, number = _extract_session_id(body["lsid"]), int(body["txnNumber"])
         if "commitTransaction" in body or "abortTransaction" in body:
             return self._end(msg, session, number, commits="commitTransaction" in body)
-        with self._lock_for(body["$db"]):
-            refusal = self._refusal(body["$db"], session, number, begins=bool(body.get("startTransaction")))
+        name = body["$db"]
+        with self._lock_for(name):
+            refusal = self._refusal(name, session, number, begins=bool(body.get("startTransaction")))
             if refusal:
                 return msg["request_id"], refusal
-            name = body["$db"]
             request_id, answer = handle(msg)
             if not answer.get("ok") or answer.get("writeErrors"):
                 self._abort(name)
@@ -134,7 +134,7 @@ class Replica(NeoSQLiteHandler):  # type: ignore[misc]  # the package has no typ
         return None
 
     def _note(self, session: str, number: int, *, committed: bool) -> None:
-        with self._looking:
+        with self._noting:
             self._ended[session] = number, committed
             self._ended.move_to_end(session)
             if len(self._ended) > REMEMBERED:

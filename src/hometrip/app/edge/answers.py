@@ -9,7 +9,15 @@ from litestar.enums import MediaType
 from litestar.serialization import default_serializer, encode_json
 from litestar.types import Receive, Scope, Send
 
+from hometrip.app.edge.exchange import Headers
+
 _BODILESS = frozenset({204, 304})
+
+
+def json_of(record: Any) -> tuple[Headers, bytes]:
+    """The body that a record becomes, and the headers that tell of it."""
+    body = encode_json(record, default_serializer)
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], body
 
 
 class Answer(Response[Any]):
@@ -34,8 +42,7 @@ class Answer(Response[Any]):
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **given: Any) -> Any:
         if self.media_type not in (None, MediaType.JSON) or self.status_code in _BODILESS or given["cookies"]:
             return super().to_asgi_response(app, request, **given)
-        body = encode_json(self.content, default_serializer)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers, body = json_of(self.content)
         for name, value in {**given["headers"], **self.headers}.items():
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         start = {"type": "http.response.start", "status": self.status_code or 200, "headers": headers}

@@ -19,9 +19,9 @@ import msgspec
 from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.serialization import default_serializer, encode_json
 
 from hometrip.app.edge.again import Kept
+from hometrip.app.edge.answers import json_of
 from hometrip.app.edge.doors import (
     admit,
     allow_keeping,
@@ -217,8 +217,7 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _answer(handler: HTTPRouteHandler, record: Any) -> tuple[int, Headers, bytes]:
-    body = encode_json(record, default_serializer)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers, body = json_of(record)
     if tag := tag_of(record):
         headers.append(_header("etag", tag))
     return handler.status_code, headers, body

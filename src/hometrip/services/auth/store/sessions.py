@@ -34,7 +34,7 @@ async def add(tx: Tx, session: Session) -> None:
 
 async def session(reader: Reader, session_id: UUID) -> Session | None:
     row = await reader.row(_one.with_values(id=session_id))
-    return None if row is None else Session(**{f: getattr(row, f) for f in Session.__struct_fields__})
+    return None if row is None else _session(row)
 
 
 async def living(reader: Reader, account_id: UUID, now: datetime) -> list[Session]:
@@ -47,7 +47,11 @@ async def living(reader: Reader, account_id: UUID, now: datetime) -> list[Sessio
     rows = await reader.rows(
         select(sessions).where(alive).order_by(sessions.c.last_seen_at.desc(), sessions.c.id)
     )
-    return [Session(**row._mapping) for row in rows]
+    return [_session(row) for row in rows]
+
+
+def _session(row: Any) -> Session:
+    return Session(**{name: getattr(row, name) for name in Session.__struct_fields__})
 
 
 async def revoke(tx: Tx, session_id: UUID, at: datetime) -> bool:
