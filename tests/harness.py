@@ -12,10 +12,12 @@ from uuid import UUID
 import httpx2
 import msgspec
 
+from doorstep import doorstep
 from hometrip.adapters.bus.memory import Patience
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.opening import Open, open_house
+from hometrip.app.serving.front import Front
 from hometrip.app.settings import Settings, load
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import utc
@@ -148,6 +150,5 @@ async def house_in(
     runner = Runner(loopback=loopback, patience=IMPATIENT)
     async with open_house(settings_in(folder, **changes), clock=clock, runner=runner) as opened:
         opened.house.open_for_business()
-        transport = httpx2.ASGITransport(opened.ring, raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:3001") as client:
+        async with doorstep(Front(opened.app, opened.ring, opened.lane)) as client:
             yield TestHouse(opened, client)

@@ -1,4 +1,4 @@
-"""Services that ask each other over real sockets, all in this process: each instance is a Granian server as
+"""Services that ask each other over real sockets, all in this process: each instance is a server as
 `hometrip serve` makes it.
 """
 
@@ -8,18 +8,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
+from typing import Any, Protocol, cast
 
 from hometrip.adapters.peers.exchange import Find
 from hometrip.adapters.peers.http import HttpPeers
 from hometrip.adapters.registry.static import StaticRegistry
 from hometrip.app.credentials import ServiceKeys, publish
+from hometrip.app.edge.exchange import RingSettings, Scope
+from hometrip.app.edge.ring import Ring
 from hometrip.app.peering import Peering
+from hometrip.app.serving.front import Front
+from hometrip.app.serving.line import Line
 from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.ports.peer import command
@@ -34,20 +33,21 @@ def owner(_: type[Any]) -> str:
     return OWNER
 
 
+class NoLane:
+    """What other services ask goes to the application as a whole."""
+
+    def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def takes(self, line: Line, scope: Scope) -> bool:
+        return False
+
+
 @contextlib.asynccontextmanager
 async def listening(app: Any, port: int = 0) -> AsyncIterator[str]:
     """The url at which the application is served."""
     port = port or free_port()
-    server = Server(
-        app,
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGINL,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-        websockets=False,
-        backlog=2048,
-        log_level=LogLevels.error,
-    )
+    ring = Ring(app, settings=RingSettings(), identity=cast("Any", None), cache=cast("Any", None))
+    server = Front(app, ring, NoLane(), host="127.0.0.1", port=port)
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(10):
@@ -60,7 +60,7 @@ async def listening(app: Any, port: int = 0) -> AsyncIterator[str]:
                 await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()
         await serving
 
 

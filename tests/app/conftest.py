@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-NAMES = ("hometrip.http", "asyncio", "PIL", "tzfpy", "_granian", "aiosqlite")
+NAMES = ("hometrip.http", "asyncio", "PIL", "tzfpy", "aiosqlite")
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import litestar_of, ring_of
 from hometrip.app.gateway.forward import Forward
-from hometrip.app.gateway.front import Front
-from hometrip.app.opening import Server
+from hometrip.app.gateway.lane import ForwardLane
+from hometrip.app.serving.front import Front
 from hometrip.ports.registry import Instance
 from server import free_port
 
@@ -184,7 +184,7 @@ async def ask(gate: Gate, line: str, *headers: str, body: bytes = b"") -> tuple[
 
 
 @contextlib.asynccontextmanager
-async def serving(server: Server, port: int) -> AsyncIterator[None]:
+async def serving(server: Front, port: int) -> AsyncIterator[None]:
     """As `app/run.py` serves it."""
     serving = asyncio.create_task(server.serve())
 
@@ -223,7 +223,7 @@ async def gate_in(folder: Path, **changes: Any) -> AsyncIterator[Gate]:
         ring = ring_of(house.house, known._identity, forward, meter)
         ring.settings = settings
         port = free_port()
-        front = Front(ring, ring, forward, host="127.0.0.1", port=port)
+        front = Front(ring, ring, ForwardLane(ring, forward), host="127.0.0.1", port=port)
         try:
             async with serving(front, port):
                 gate = Gate(house, forward, ring, front, port)

@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from app.gateway_scene import Call, Gate, ask, gate_in, serving
 from app.waiting import until
-from hometrip.app.gateway import line as lines
-from hometrip.app.gateway.front import Front
+from hometrip.app.gateway.lane import ForwardLane
+from hometrip.app.serving import line as lines
+from hometrip.app.serving.front import Front
 from hometrip.app.split import bound
 from server import free_port
 
@@ -251,9 +252,8 @@ async def test_several_share_a_port_and_one_that_stops_takes_nobodys_answer_alon
     await gate.backend("listing", echo)
     settings = msgspec.structs.replace(gate.house.house.settings, port=free_port())
     with bound(settings) as sock:
-        fronts = [
-            Front(gate.ring, gate.ring, gate.forward, host="", port=0, sock=sock.dup()) for _ in range(2)
-        ]
+        lane = ForwardLane(gate.ring, gate.forward)
+        fronts = [Front(gate.ring, gate.ring, lane, sock=sock.dup()) for _ in range(2)]
         async with serving(fronts[0], settings.port):
             async with serving(fronts[1], settings.port):
                 tasks = [asyncio.create_task(asked_at(settings.port)) for _ in range(100)]
@@ -280,7 +280,7 @@ async def test_a_stop_answers_what_is_under_way_and_ends_every_connection(gate: 
 
     await gate.backend("listing", later)
     port = free_port()
-    front = Front(gate.ring, gate.ring, gate.forward, host="127.0.0.1", port=port)
+    front = Front(gate.ring, gate.ring, ForwardLane(gate.ring, gate.forward), host="127.0.0.1", port=port)
     async with serving(front, port):
         idle, other = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -302,7 +302,7 @@ async def test_a_stop_answers_what_is_under_way_and_ends_every_connection(gate: 
 async def test_what_a_client_was_sending_while_a_stop_began_is_answered(gate: Gate) -> None:
     await gate.backend("listing", echo)
     port = free_port()
-    front = Front(gate.ring, gate.ring, gate.forward, host="127.0.0.1", port=port)
+    front = Front(gate.ring, gate.ring, ForwardLane(gate.ring, gate.forward), host="127.0.0.1", port=port)
     async with serving(front, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET % b"first")

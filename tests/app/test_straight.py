@@ -13,10 +13,13 @@ import pytest
 import pytest_asyncio
 from litestar.routes import HTTPRoute
 
+from doorstep import doorstep
 from harness import Person, TestHouse, house_in
+from hometrip.app.edge.lane import HandlerLane
 from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import litestar_of
 from hometrip.app.edge.straight import Straight, way_to
+from hometrip.app.serving.front import Front
 from journeys.steps import book, ok, open_home, stay
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,10 +39,13 @@ class Beside:
 
 
 class Scene:
-    """A house with two doors: by the one the straight way is taken, by the other never."""
+    """A house with three doors: the straight way is taken by the first in ASGI, by the second without it, and
+    by the third never.
+    """
 
-    def __init__(self, house: TestHouse, beside: Beside, one: httpx2.AsyncClient, other: httpx2.AsyncClient):
-        self.house, self.beside, self.straight, self.litestar = house, beside, one, other
+    def __init__(self, house: TestHouse, beside: Beside, *doors: httpx2.AsyncClient) -> None:
+        self.house, self.beside = house, beside
+        self.straight, self.lane, self.litestar = doors
         self.people: dict[str, Person] = {}
         self.home = self.booking = ""
 
@@ -55,12 +61,20 @@ class Scene:
         return answer.status_code, said, body
 
     async def same(self, method: str, path: str, who: str = "", *, straight: bool, **sent: Any) -> Any:
-        """Asked by both doors; what they say is the same, and whether Litestar was needed as expected."""
-        before = self.beside.asked
-        found = await self.told(self.straight, method, path, who, **dict(sent))
-        assert (self.beside.asked == before) is straight, (method, path, found)
-        assert found == await self.told(self.litestar, method, path, who, **dict(sent))
-        return found
+        """Asked by all doors; what they say is the same, and whether Litestar was needed as expected."""
+        told = await self.told(self.litestar, method, path, who, **dict(sent))
+        for client in (self.straight, self.lane):
+            before = self.beside.asked
+            found = await self.told(client, method, path, who, **dict(sent))
+            assert (self.beside.asked == before) is straight, (method, path, found)
+            assert without_date(found) == told
+        return told
+
+
+def without_date(told: Any) -> Any:
+    """ASGI leaves the date to the server."""
+    status, headers, body = told
+    return status, {name: value for name, value in headers.items() if name != "date"}, body
 
 
 @asynccontextmanager
@@ -77,14 +91,32 @@ async def door(house: TestHouse, app: Any) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
+@asynccontextmanager
+async def lane_door(house: TestHouse, straight: Straight) -> AsyncIterator[httpx2.AsyncClient]:
+    known: Any = house.opened.ring
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        scope["house"] = house.house
+        await straight(scope, receive, send)
+
+    ring = Ring(inside, settings=known.settings, identity=known._identity, cache=known._cache)
+    async with doorstep(Front(ring, ring, HandlerLane(ring, straight, house.house))) as client:
+        yield client
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     async with house_in(tmp_path_factory.mktemp("straight")) as house:
         litestar = litestar_of(house.house)
         beside = Beside(litestar)
         made: Any = Straight
-        async with door(house, made(beside)) as one, door(house, litestar) as other:
-            scene = Scene(house, beside, one, other)
+        straight = made(beside)
+        async with (
+            door(house, straight) as one,
+            lane_door(house, straight) as other,
+            door(house, litestar) as last,
+        ):
+            scene = Scene(house, beside, one, other, last)
             host = await house.sign_up("host@example.com", "Hanna Host")
             guest = await house.sign_up("guest@example.com", "Gus Guest")
             other_guest = await house.sign_up("other@example.com", "Olga Other")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import at_local
-from hometrip.services.listing.rules.calendar import Calendar, Openings
-from hometrip.services.listing.rules.days import Page, each_day, page_of, written_days
+from hometrip.services.listing.rules.calendar import Calendar, Openings, reachable
+from hometrip.services.listing.rules.days import Page, each_day, page_of, reachable_until, written_days
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.price import Prices
 from rules.test_stay_rules import HOME, NOW, TODAY, ZONE, day, home, homes, moments
@@ -63,3 +63,18 @@ def test_a_page_tells_of_the_next_day_from_midnight_at_the_home_on() -> None:
     assert free(notice_ends + second) == "n-----ww"
     assert free(midnight - second) == "n-----ww"
     assert free(midnight) == "n------w"
+
+
+@given(told=homes(), first=st.integers(-20, 75), count=st.integers(1, 120), now=moments, later=moments)
+def test_what_was_found_reachable_holds_until_it_says(
+    told: Openings, first: int, count: int, now: datetime, later: datetime
+) -> None:
+    low, high = reachable(told, day(first), count, now)
+    notice_ends, day_ends = reachable_until(told, day(first), low, now)
+    second = timedelta(microseconds=1)
+    for then in (later, notice_ends, notice_ends + second, day_ends - second, day_ends):
+        if now <= then <= notice_ends and then < day_ends:
+            assert reachable(told, day(first), count, then) == (low, high)
+    # Where it ends, something has changed, unless there is no further night for it to change.
+    assert low == count or reachable(told, day(first), count, notice_ends + second)[0] > low
+    assert told.last_night(day_ends) > told.last_night(now)

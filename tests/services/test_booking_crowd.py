@@ -56,10 +56,10 @@ async def test_what_is_proposed_is_found_once_for_all_who_ask_the_same() -> None
         await asyncio.sleep(0)
         return [DAY_AFTER]
 
-    found = await asyncio.gather(*(crowd.proposal((HOME, WEEK), find) for _ in range(50)))
+    found = await asyncio.gather(*(crowd.proposal(HOME, WEEK, find) for _ in range(50)))
     assert found == [[DAY_AFTER]] * 50
     assert asked == ["asked"]
-    await crowd.proposal((HOME, LAST_NIGHT), find)
+    await crowd.proposal(HOME, LAST_NIGHT, find)
     assert asked == ["asked"] * 2
 
 
@@ -72,7 +72,23 @@ async def test_a_proposal_is_found_anew_after_a_while(monkeypatch: pytest.Monkey
         return []
 
     for _ in range(2):
-        await crowd.proposal(HOME, find)
+        await crowd.proposal(HOME, WEEK, find)
+    assert asked == ["asked"] * 2
+
+
+async def test_a_proposal_is_found_anew_once_the_home_was_booked() -> None:
+    crowd, asked = Crowd(), []
+
+    async def find() -> list[Stay]:
+        asked.append("asked")
+        return []
+
+    for writing in (OTHER, HOME):
+        await crowd.proposal(HOME, WEEK, find)
+        with crowd.writing(writing, DAY_AFTER):
+            pass
+    assert asked == ["asked"]
+    await crowd.proposal(HOME, WEEK, find)
     assert asked == ["asked"] * 2
 
 
@@ -83,9 +99,9 @@ async def test_a_guest_who_gives_up_does_not_take_the_proposal_from_others() -> 
         await go_on.wait()
         return [DAY_AFTER]
 
-    first = asyncio.create_task(crowd.proposal(HOME, find))
+    first = asyncio.create_task(crowd.proposal(HOME, WEEK, find))
     await asyncio.sleep(0)
-    second = asyncio.create_task(crowd.proposal(HOME, find))
+    second = asyncio.create_task(crowd.proposal(HOME, WEEK, find))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -103,5 +119,5 @@ async def test_a_search_for_free_nights_that_failed_is_not_remembered() -> None:
         return answer
 
     with pytest.raises(ValueError, match="away"):
-        await crowd.proposal(HOME, find)
-    assert await crowd.proposal(HOME, find) == [DAY_AFTER]
+        await crowd.proposal(HOME, WEEK, find)
+    assert await crowd.proposal(HOME, WEEK, find) == [DAY_AFTER]

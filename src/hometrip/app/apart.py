@@ -11,10 +11,10 @@ from hometrip.app.afar import Afar
 from hometrip.app.credentials import ServiceKeys
 from hometrip.app.edge.again import Again
 from hometrip.app.edge.meter import Meter
-from hometrip.app.edge.routes import identity_of, litestar_of, ring_of, straight_of
+from hometrip.app.edge.routes import identity_of, lane_of, litestar_of, ring_of, straight_of
 from hometrip.app.engines import SharedPorts
 from hometrip.app.gateway.forward import Forward
-from hometrip.app.gateway.front import Front
+from hometrip.app.gateway.lane import ForwardLane
 from hometrip.app.opening import Open
 from hometrip.app.peering import Peering
 from hometrip.app.settings import Settings
@@ -39,10 +39,11 @@ async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
         house.answering, keys.sender_of, protocols=house.protocols, closed=lambda: house.stopping
     )
     ring = ring_of(house, identity, Again(straight_of(house, door=False)))
+    lane = lane_of(house, ring, door=False)
     instance = Instance(name, f"{name}-{house.new_id()}", settings.url)
     try:
         await house.open()
-        yield Open(house, ring, peering=peering, identity=identity, instance=instance)
+        yield Open(house, ring, lane, peering=peering, identity=identity, instance=instance)
     finally:
         await identity.stop()
         await house.stop()
@@ -72,8 +73,7 @@ async def open_gateway(settings: Settings, sock: socket.socket | None = None) ->
     try:
         await house.open()
         ring = ring_of(house, identity, forward, meter)
-        front = Front(ring, ring, forward, host=settings.host, port=settings.port, sock=sock)
-        yield Open(house, ring, identity=identity, front=front)
+        yield Open(house, ring, ForwardLane(ring, forward), identity=identity, sock=sock)
     finally:
         await identity.stop()
         await meter.close()

@@ -51,7 +51,7 @@ def configure(settings: Settings) -> None:
     requests = logging.getLogger(REQUESTS)
     requests.handlers[:] = [RequestLines(sys.stderr, as_json=as_json)]
     requests.propagate = False
-    for loud in ("asyncio", "PIL", "tzfpy", "_granian", "alembic"):
+    for loud in ("asyncio", "PIL", "tzfpy", "alembic"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 

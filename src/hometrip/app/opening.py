@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
+from hometrip.app.edge.again import Again
 from hometrip.app.edge.exchange import App
 from hometrip.app.edge.ring import Ring
-from hometrip.app.edge.routes import identity_of, ring_of, straight_of
+from hometrip.app.edge.routes import identity_of, lane_of, ring_of, straight_of
 from hometrip.app.identity import Identity
+from hometrip.app.serving.front import Lane
 from hometrip.app.settings import BadSettings, Settings
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import Clock
@@ -28,32 +31,26 @@ class Apart(Protocol):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
-class Server(Protocol):
-    """What answers at a port: `serve` until `stop`, and until what is under way then is answered."""
-
-    async def serve(self) -> None: ...
-    def stop(self) -> None: ...
-
-
 class Open:
     """A house that is there: the application at its port, and itself. Not `started` where another process
-    runs it. As one process of many it is an instance that others find through the registry. The gateway
-    brings a server of its own, `front`.
+    runs it. As one process of many it is an instance that others find through the registry. A gateway
+    that shares its port brings the socket, `sock`.
     """
 
     def __init__(
         self,
         house: House,
         ring: Ring,
+        lane: Lane,
         *,
         started: bool = False,
         peering: Apart | None = None,
         identity: Identity | None = None,
         instance: Instance | None = None,
-        front: Server | None = None,
+        sock: socket.socket | None = None,
     ) -> None:
         self.house, self.ring, self.started = house, ring, started
-        self.front = front
+        self.lane, self.sock = lane, sock
         self._peering, self._identity, self._instance = peering, identity, instance
 
     @property
@@ -68,6 +65,11 @@ class Open:
             await (peering if asked else ring)(scope, receive, send)
 
         return either
+
+    @property
+    def is_alone(self) -> bool:
+        """Is this the only process of its house?"""
+        return self.house.afar is None
 
     @property
     def busy(self) -> int:
@@ -109,13 +111,13 @@ async def open_house(
             raise BadSettings([f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}"])
         house = House(settings, clock=clock, runner=runner)
         identity = identity_of(house)
-        ring = ring_of(house, identity, straight_of(house))
+        ring = ring_of(house, identity, Again(straight_of(house)))
         try:
             await house.open()
             if mine:
                 await house.start()
                 await identity.start()
-            yield Open(house, ring, started=mine)
+            yield Open(house, ring, lane_of(house, ring), started=mine)
         finally:
             await identity.stop()
             await house.stop()

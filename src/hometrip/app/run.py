@@ -18,15 +18,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server as Granian
-
-from hometrip.app.edge.exchange import App
 from hometrip.app.kept import follow
 from hometrip.app.memory import give_back
-from hometrip.app.opening import Open, Server, lock_of, open_house
+from hometrip.app.opening import Open, lock_of, open_house
+from hometrip.app.serving.front import Front
 from hometrip.app.settings import BadSettings, Settings
 
 log = logging.getLogger("hometrip.run")
@@ -68,7 +63,7 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
     settings, stopping, loop = opened.house.settings, asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    server = opened.front or _granian(opened.app, settings)
+    server = _front(opened)
     serving = asyncio.create_task(server.serve(), name="server")
     try:
         await _until_listening(settings, serving)
@@ -113,17 +108,12 @@ def _gone_by(seconds: float) -> None:
     last.start()
 
 
-def _granian(app: App, settings: Settings) -> Server:
-    return Granian(
-        app,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, keep_alive=True),
-        websockets=False,
-        backlog=2048,
-        log_level=LogLevels.error,
-    )
+def _front(opened: Open) -> Front:
+    settings = opened.house.settings
+    place: dict[str, Any] = {"host": settings.host, "port": settings.port, "sock": opened.sock}
+    if opened.is_alone:
+        place["leave_seconds"] = 0.0  # nobody else will answer what comes now
+    return Front(opened.app, opened.ring, opened.lane, **place)
 
 
 async def _open(opened: Open) -> None:
@@ -179,7 +169,7 @@ async def _until_listening(settings: Settings, serving: asyncio.Task[None]) -> N
     raise OSError(f"{settings.host}:{settings.port} does not answer")
 
 
-async def _drain(opened: Open, server: Server, serving: asyncio.Task[None]) -> None:
+async def _drain(opened: Open, server: Front, serving: asyncio.Task[None]) -> None:
     """Take no new connection, let running requests end."""
     server.stop()
     for _ in range(int(DRAIN_SECONDS / 0.05)):

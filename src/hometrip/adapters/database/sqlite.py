@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine, inspect
@@ -25,6 +26,7 @@ from hometrip.adapters.sqlite import (
     SqliteLedger,
     SqliteOutbox,
     create_tables,
+    refusal_of,
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
@@ -171,6 +173,25 @@ class SqliteTx(SqliteReader, EventWork):
             raise IntegrityError(translated.sql, None, refusal) from refusal
 
 
+class Look:
+    """One statement needs no snapshot."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> SqliteReader:
+        await self._database.file.caught_up()
+        self._reader = self._database.reader_of_now()
+        return self._reader
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.end()
+        if refused := refusal_of(error):
+            raise refused from error
+
+
 class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
     """A service's own relational database in a file; it keeps the promises of `ports.database.Database`.
 
@@ -215,7 +236,13 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
             finally:
                 reader.end()
 
-    look = read
+    def look(self) -> Look:
+        return Look(self)
+
+    def reader_of_now(self) -> SqliteReader:
+        """Each of its statements sees what is committed just then."""
+        link = self.file.reader
+        return SqliteReader(self._core_over(link), link, self._translations)
 
     async def close(self) -> None:
         await super().close()

@@ -12,7 +12,7 @@ and `documents` import it, and it imports neither.
 from hometrip.adapters.sqlite.events import TABLE_NAMES, EventWork, create_tables
 from hometrip.adapters.sqlite.file import SqliteFile
 from hometrip.adapters.sqlite.ledger import SqliteLedger
-from hometrip.adapters.sqlite.links import Link, fetch
+from hometrip.adapters.sqlite.links import Link, fetch, refusal_of
 from hometrip.adapters.sqlite.outbox import SqliteOutbox
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "SqliteOutbox",
     "create_tables",
     "fetch",
+    "refusal_of",
 ]

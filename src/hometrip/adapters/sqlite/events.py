@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from hometrip.adapters.sqlite.file import Work
 from hometrip.adapters.sqlite.links import Link
+from hometrip.adapters.sqlite.turn import Work
 from hometrip.kernel.clock import DAY, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause, sealed

@@ -18,58 +18,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
 from hometrip.adapters.sqlite.group import Ahead, Group, going_ahead
-from hometrip.adapters.sqlite.links import PATIENCE, Link, connect, is_locked, open_both, refusal_of
+from hometrip.adapters.sqlite.links import (
+    PATIENCE,
+    Link,
+    connect,
+    is_locked,
+    open_both,
+    refusal_of,
+    refusals_told,
+)
+from hometrip.adapters.sqlite.turn import Turn, W
 from hometrip.kernel.errors import Unavailable
 
 # A group is committed when nobody waits, when it is full, or when it is so old (seconds).
 GROUP_SECONDS = 0.005
 # Blocks that may read several statements of one moment at the same time; others wait for one to end.
 READERS = 8
-
-
-class Work:
-    """What one block does on the writing connection; `spoke` tells that it emitted or set a timer."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link: Link | None = cast("Link", link)
-        self.spoke = False
-
-    @property
-    def link(self) -> Link:
-        if self._link is None:
-            raise RuntimeError("this transaction has ended")
-        return self._link
-
-    def end(self) -> None:
-        self._link = None
-
-
-W = TypeVar("W", bound=Work)
-
-
-class Turn(Generic[W]):
-    """`async with Turn(…) as work`: commits at the end, or rolls all of the block back when it raises."""
-
-    def __init__(self, file: SqliteFile, begin: Callable[[Link], W]) -> None:
-        self._file, self._begin = file, begin
-
-    async def __aenter__(self) -> W:
-        file = self._file
-        if not file.take_free_turn():
-            await file.take_turn()
-        self._work = self._begin(file.writer)
-        return self._work
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._work.end()
-        if (kept := self._file.end_turn(error, self._work.spoke)) is not None:
-            await kept
 
 
 class SqliteFile:
@@ -131,18 +98,14 @@ class SqliteFile:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Link]:
         """A connection that reads one moment of the file until the end of the block."""
-        if (safe := self._went_ahead()) is not None:
-            await asyncio.shield(safe)
+        await self.caught_up()
         async with self._seats:
             self._must_be_open()
             link = self._idle.pop() if self._idle else connect(self.path, readonly=True)
             try:
-                link.execute("BEGIN")
-                yield link
-            except Exception as reason:
-                if refused := refusal_of(reason):
-                    raise refused from reason
-                raise
+                with refusals_told():
+                    link.execute("BEGIN")
+                    yield link
             finally:
                 if link.in_transaction:
                     link.execute("ROLLBACK")
@@ -150,6 +113,12 @@ class SqliteFile:
                     link.close()
                 else:
                     self._idle.append(link)
+
+    async def caught_up(self) -> None:
+        """What the work under way has written here can be read. `Unavailable` where the file is closed."""
+        if (safe := self._went_ahead()) is not None:
+            await asyncio.shield(safe)
+        self._must_be_open()
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +46,17 @@ def refusal_of(error: BaseException | None) -> Unavailable | None:
         return None
     log.error("%s: %s", detail, reason)
     return Unavailable(detail)
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """What the engine fails with inside is raised as `Unavailable`."""
+    try:
+        yield
+    except Exception as reason:
+        if refused := refusal_of(reason):
+            raise refused from reason
+        raise
 
 
 class Link(sqlite3.Connection):

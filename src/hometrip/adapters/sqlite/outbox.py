@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from hometrip.adapters.sqlite.events import ANSWER, EventWork, instant_of, micros_of
-from hometrip.adapters.sqlite.file import SqliteFile, Turn
+from hometrip.adapters.sqlite.file import SqliteFile
 from hometrip.adapters.sqlite.links import Link, fetch
+from hometrip.adapters.sqlite.turn import Turn
 from hometrip.kernel.clock import MINUTE, Clock
 from hometrip.kernel.events import Envelope
 from hometrip.kernel.ids import NewId

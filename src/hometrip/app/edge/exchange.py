@@ -263,6 +263,7 @@ _READS = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+@lru_cache(maxsize=1024)
 def service_of_path(route: str) -> str:
     """Which service serves a route: by the first word of its path."""
     parts = route.split("/", 3)

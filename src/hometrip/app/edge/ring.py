@@ -40,13 +40,13 @@ class Ring:
         tracer: Tracer = NO_TRACER,
         meter: Meter | None = None,
     ) -> None:
-        self._app, self._identity, self._cache = app, identity, cache
+        self.app, self._identity, self._cache = app, identity, cache
         self._meter, self.tracer = meter, tracer
         self.settings, self.busy = settings, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         exchange = self.open(scope, send)
         try:
@@ -67,7 +67,7 @@ class Ring:
             # Whoever answers GET answers HEAD too; the exchange leaves the body out.
             inner = scope | {"method": "GET", "head": True} if scope["method"] == "HEAD" else scope
             async with within(self.seconds(exchange)):
-                await self._app(inner, exchange.capped(receive), exchange.send)
+                await self.app(inner, exchange.capped(receive), exchange.send)
 
         await self.answer_all(exchange, inside)
 

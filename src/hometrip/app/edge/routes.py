@@ -29,6 +29,7 @@ from hometrip.app.edge.doors import (
 )
 from hometrip.app.edge.exchange import App, RingSettings
 from hometrip.app.edge.inside import INSIDE
+from hometrip.app.edge.lane import HandlerLane
 from hometrip.app.edge.meter import Meter
 from hometrip.app.edge.operations import OPERATIONS
 from hometrip.app.edge.problems import to_response
@@ -90,9 +91,14 @@ def litestar_of(house: House, *, door: bool = True) -> Litestar:
     return routes_for(tuple(house.rooms), door=door, sandbox=house.settings.sandbox)
 
 
-def straight_of(house: House, *, door: bool = True) -> App:
+def straight_of(house: House, *, door: bool = True) -> Straight:
     """The same, as they are served."""
     return _straight(litestar_of(house, door=door))
+
+
+def lane_of(house: House, ring: Ring, *, door: bool = True) -> HandlerLane:
+    """The short way to them, for a ring around them."""
+    return HandlerLane(ring, straight_of(house, door=door), house)
 
 
 @cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -45,6 +46,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _JSON = frozenset({b"", b"application/json"})
 # A longer body is not kept for Litestar to read it again.
 _SHORT = 65_536
+_MOST_KNOWN, _SHORT_ADDRESS = 4096, 512
 _decode = msgspec.json.Decoder().decode
 
 
@@ -78,6 +80,17 @@ class Way(NamedTuple):
     connection: Any
 
 
+class Found(NamedTuple):
+    """The way of a request, and what its address says: as it stands there (`texts`, `words`), and `given` as
+    the handler takes it, where that is known already.
+    """
+
+    way: Way
+    texts: list[str]
+    words: dict[str, str]
+    given: dict[str, Any] | None = None
+
+
 class Node:
     """A place in the tree of paths: what follows by its name, what follows whatever it is called."""
 
@@ -90,11 +103,15 @@ class Node:
 
 
 class Straight:
-    """Stands between the ring and Litestar's application."""
+    """Stands between the ring and Litestar's application. `find`, then `arguments`, then `call`: single steps
+    for `lane.py`, which has no need of ASGI.
+    """
 
     def __init__(self, litestar: Litestar) -> None:
         self._litestar: Any = litestar
         self._root = Node()
+        # Many ask for the same: an address is read once, and then known.
+        self._known: dict[tuple[str, bytes, bytes], Found] = {}
         for route in litestar.routes:
             if isinstance(route, HTTPRoute):
                 self._learn(route)
@@ -111,36 +128,37 @@ class Straight:
                 node.ways[method] = way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if scope["type"] == "http" else None
+        found = self.find(scope) if scope["type"] == "http" else None
         if found is None:
             await self._litestar(scope, receive, send)
             return
-        way, texts = found
-        kept = Kept(receive) if way.takes_body else None
-        arguments = await _arguments(way, texts, scope, kept)
+        takes_body = found.way.takes_body
+        kept = Kept(receive) if takes_body and is_short_json(scope["named"]) else None
+        body = await _whole(kept.replay()) if kept else None if takes_body else b""
+        arguments = None if body is None else self.arguments(found, scope, body)
         if arguments is None:
             await self._litestar(scope, kept.replay() if kept else receive, send)
             return
-        scope["path_template"] = way.template
         try:
-            await count(scope, way.handler)
-            allow_keeping(scope, way.handler, known=b"authorization" in scope["named"])
-            record = await way.handler.fn(**arguments)
-            status, headers, body = _answer(way.handler, record)
+            status, headers, body = await self.call(found.way, scope, arguments)
         except Exception as error:
-            # As Litestar hands every error of a handler to its exception handler.
-            status, media_type, more, body = told(scope, error)
-            headers = [_header("content-type", media_type), (b"content-length", b"%d" % len(body))]
-            headers += [_header(*pair) for pair in more.items()]
+            status, headers, body = refused(scope, error)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _find(self, scope: Scope) -> tuple[Way, list[str]] | None:
-        path, named = scope["path"], scope["named"]
+    def find(self, scope: Scope) -> Found | None:
+        """None for what Litestar is to be asked."""
+        named = scope["named"]
         # A header that comes twice is read otherwise by everybody.
-        if len(named) != len(scope["headers"]) or not _PLAIN.fullmatch(path):
+        if len(named) != len(scope["headers"]) or not _is_host(named.get(b"host", b"-")):
             return None
-        if not _HOST.fullmatch(named.get(b"host", b"-")):
+        address = scope["method"], scope["raw_path"], scope["query_string"]
+        found = self._known.get(address)
+        return found or self._read(address, scope["path"])
+
+    def _read(self, address: tuple[str, bytes, bytes], path: str) -> Found | None:
+        method, raw_path, query = address
+        if not _PLAIN.fullmatch(path):
             return None
         node, texts = self._root, []
         for part in path[1:].split("/"):
@@ -151,33 +169,71 @@ class Straight:
                     return None
                 texts.append(part)
             node = following
-        way = node.ways.get(scope["method"])
-        return (way, texts) if way else None
+        way = node.ways.get(method)
+        words = _words(way, query) if way else None
+        if way is None or words is None:
+            return None
+        found = Found(way, texts, words)
+        if len(raw_path) + len(query) <= _SHORT_ADDRESS:
+            self._keep(address, found)
+        return found
+
+    def _keep(self, address: tuple[str, bytes, bytes], found: Found) -> None:
+        if len(self._known) >= _MOST_KNOWN and address not in self._known:
+            self._known.clear()
+        self._known[address] = found
+
+    def arguments(self, found: Found, scope: Scope, body: bytes) -> dict[str, Any] | None:
+        """What the handler is called with; None where something is out of the common: nothing happened."""
+        way = found.way
+        try:
+            let_in(scope, way.handler)
+            call = Call(scope, way.handler, body)
+            provided = {name: give(call) for name, give in way.provided}
+            if found.given is not None:
+                return found.given | provided
+            values: dict[str, Any] = _of_path(way, found.texts) | found.words | provided
+            if way.takes_body:
+                values["data"] = _decode(body)
+            model = way.handler.signature_model
+            given: dict[str, Any] = model.parse_values_from_connection_kwargs(way.connection, values)
+        except Exception:
+            # Whatever is wrong with it, Litestar finds it again, and has the words for it.
+            return None
+        if not way.takes_body:
+            own = {name: value for name, value in given.items() if name not in provided}
+            address = scope["method"], scope["raw_path"], scope["query_string"]
+            if address in self._known:
+                self._keep(address, found._replace(given=own))
+        return given
+
+    async def call(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> tuple[int, Headers, bytes]:
+        """Status, headers and body of the answer; raises what the handler raises."""
+        handler = way.handler
+        scope["path_template"] = way.template
+        await count(scope, handler)
+        allow_keeping(scope, handler, known=b"authorization" in scope["named"])
+        record = await handler.fn(**arguments)
+        headers, body = json_of(record)
+        if tag := tag_of(record):
+            headers.append(_header("etag", tag))
+        return handler.status_code, headers, body
 
 
-async def _arguments(way: Way, texts: list[str], scope: Scope, kept: Kept | None) -> dict[str, Any] | None:
-    """What the handler is called with; None where something is out of the common: nothing has happened."""
-    body = b""
-    try:
-        let_in(scope, way.handler)
-        values = _of_path(way, texts)
-        values |= _of_query(way, scope)
-        if kept is not None:
-            if not _is_short_json(scope["named"]):
-                return None
-            body = await _whole(kept.replay())
-            values["data"] = _decode(body)
-        call = Call(scope, way.handler, body)
-        for name, give in way.provided:
-            values[name] = give(call)
-        model = way.handler.signature_model
-        return model.parse_values_from_connection_kwargs(way.connection, values)
-    except Exception:
-        # Whatever is wrong with it, Litestar finds it again, and has the words for it.
-        return None
+def refused(scope: Scope, error: Exception) -> tuple[int, Headers, bytes]:
+    """As Litestar hands every error of a handler to its exception handler."""
+    status, media_type, more, body = told(scope, error)
+    headers = [_header("content-type", media_type), (b"content-length", b"%d" % len(body))]
+    return status, headers + [_header(*pair) for pair in more.items()], body
 
 
-def _is_short_json(named: dict[bytes, bytes]) -> bool:
+@lru_cache(maxsize=256)
+def _is_host(told: bytes) -> bool:
+    return _HOST.fullmatch(told) is not None
+
+
+def is_short_json(named: dict[bytes, bytes]) -> bool:
+    """Does the body say that it is JSON, and short enough to be read at once?"""
     length = named.get(b"content-length", b"")
     return named.get(b"content-type", b"") in _JSON and length.isdigit() and int(length[:9]) <= _SHORT
 
@@ -192,35 +248,31 @@ def _of_path(way: Way, texts: list[str]) -> dict[str, Any]:
     return values
 
 
-def _of_query(way: Way, scope: Scope) -> dict[str, str]:
-    """By the handler's names; what is left out has the default of the signature."""
+def _words(way: Way, query: bytes) -> dict[str, str] | None:
+    """What the query says, by the handler's names; what is left out has the default of the signature. None
+    where something is said twice, or not known.
+    """
     known = way.handler.opt.get("parameters")
-    if not scope["query_string"] or known is None:
+    if not query or known is None:
         return {}
-    told = scope["query_string"].decode("latin-1")
+    told = query.decode("latin-1")
     pairs = [part.split("=") for part in told.split("&")] if _WORDS.fullmatch(told) else parse_qsl(told)
     given = dict(pairs)
     if len(given) != len(pairs) or not given.keys() <= known:
-        raise ValueError("said twice, or not known")
+        return None
     return {name: given[alias] for alias, name in way.query.items() if alias in given}
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _whole(receive: Receive) -> bytes | None:
+    """None where the client is gone before its end."""
     parts, more = [], True
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            raise ConnectionError("the client is gone")
+            return None
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)
-
-
-def _answer(handler: HTTPRouteHandler, record: Any) -> tuple[int, Headers, bytes]:
-    headers, body = json_of(record)
-    if tag := tag_of(record):
-        headers.append(_header("etag", tag))
-    return handler.status_code, headers, body
 
 
 def _header(name: str, value: str) -> tuple[bytes, bytes]:

@@ -1,3 +1,1 @@
-"""A request's way through the gateway: from the client's connection (`front`, `line`) to a service's (`wire`)
-and back.
-"""
+"""A request's way through the gateway: from the client's connection to a service's (`wire`) and back."""

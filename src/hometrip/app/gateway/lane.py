@@ -13,8 +13,8 @@ from hometrip.app.edge.exchange import Exchange, Scope
 from hometrip.app.edge.ring import Ring
 from hometrip.app.gateway.bodies import whole_of
 from hometrip.app.gateway.forward import Forward
-from hometrip.app.gateway.line import Line
 from hometrip.app.gateway.visit import Errand, Visit
+from hometrip.app.serving.line import Line
 from hometrip.kernel.deadline import within
 from hometrip.services.gateway.rules.routing import METHODS, Place, place_of
 
@@ -23,7 +23,7 @@ from hometrip.services.gateway.rules.routing import METHODS, Place, place_of
 PATIENCE_SECONDS = 0.1
 
 
-class Lane:
+class ForwardLane:
     """`takes` tells whether it sees to a request; `start` before the first, `stop` after the last."""
 
     def __init__(self, ring: Ring, forward: Forward) -> None:
@@ -78,7 +78,7 @@ class Passing:
 
     __slots__ = ("_errand", "_exchange", "_lane", "_line", "_visit")
 
-    def __init__(self, lane: Lane, line: Line, exchange: Exchange) -> None:
+    def __init__(self, lane: ForwardLane, line: Line, exchange: Exchange) -> None:
         self._lane, self._line, self._exchange = lane, line, exchange
         self._errand: Errand | None = None
         self._visit: Visit | None = None

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from hometrip.kernel.stay import Stay
 
-# What was found for one is told to others who ask the same within so long; so much at most is remembered.
-SAME_SECONDS, MOST = 1.0, 256
+# What was found for one is told to others who ask the same within so long, unless the home was booked here
+# meanwhile; that of so many homes at most is remembered.
+SAME_SECONDS, MOST = 0.1, 256
 
 Proposal = asyncio.Future[list[Stay]]
 
@@ -24,7 +25,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self._writing: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
-        self._proposed: dict[Hashable, tuple[float, Proposal]] = {}
+        self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
         """Is somebody here writing some of these nights? Then this returns when they have ended: look again.
@@ -46,24 +47,33 @@ class Crowd:
             yield
         finally:
             mine[1].set()
+            self._proposed.pop(listing_id, None)
             self._writing[listing_id].remove(mine)
             if not self._writing[listing_id]:
                 del self._writing[listing_id]
 
-    async def proposal(self, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]) -> list[Stay]:
-        """What `find` finds, for all who ask the same at the same time."""
+    async def proposal(
+        self, listing_id: UUID, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]
+    ) -> list[Stay]:
+        """What `find` finds, for all who ask the same of the home at the same time."""
         now = asyncio.get_running_loop().time()
-        until, finding = self._proposed.get(asked, (0.0, None))
+        until, finding = self._of(listing_id).get(asked, (0.0, None))
         if finding is None or until < now:
+            finding = asyncio.ensure_future(find())
+            self._of(listing_id)[asked] = (now + SAME_SECONDS, finding)
+            finding.add_done_callback(lambda done: self._forget_failed(listing_id, asked, done))
+        return finding.result() if finding.done() else await asyncio.shield(finding)
+
+    def _of(self, listing_id: UUID) -> dict[Hashable, tuple[float, Proposal]]:
+        of_home = self._proposed.get(listing_id)
+        if of_home is None:
             if len(self._proposed) >= MOST:
                 self._proposed.clear()
-            finding = asyncio.ensure_future(find())
-            self._proposed[asked] = (now + SAME_SECONDS, finding)
-            finding.add_done_callback(lambda done: self._forget_failed(asked, done))
-        return await asyncio.shield(finding)
+            of_home = self._proposed[listing_id] = {}
+        return of_home
 
-    def _forget_failed(self, asked: Hashable, done: Proposal) -> None:
+    def _forget_failed(self, listing_id: UUID, asked: Hashable, done: Proposal) -> None:
         """Those who wait are told; who asks next finds out anew."""
         failed = done.cancelled() or done.exception() is not None
-        if failed and self._proposed.get(asked, (0.0, None))[1] is done:
-            del self._proposed[asked]
+        if failed and self._of(listing_id).get(asked, (0.0, None))[1] is done:
+            del self._of(listing_id)[asked]

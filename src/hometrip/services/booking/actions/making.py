@@ -112,17 +112,17 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
 async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     """The refusal with the nearest stays that are free, as far as the listing service can be asked."""
-    async with deps.db.look() as db:
-        near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
-        taken = await store.nights.taken(db, listing_id, near)
 
     async def find() -> list[Stay]:
+        near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
+        async with deps.db.look() as db:
+            taken = await store.nights.taken(db, listing_id, near)
         try:
             return await deps.listing.free_instead(listing_id, wish, taken)
         except HomeTripError:
             return []  # the refusal stands without a proposal
 
-    return DatesTaken(free_instead=await deps.crowd.proposal((listing_id, wish, *taken), find))
+    return DatesTaken(free_instead=await deps.crowd.proposal(listing_id, wish, find))
 
 
 async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import date, datetime
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.services.listing.rules.ahead import DAYS, Ahead
-from hometrip.services.listing.rules.calendar import Calendar, Openings
-from hometrip.services.listing.rules.days import Page, each_day, page_of, written_days
+from hometrip.services.listing.rules.calendar import Calendar, Openings, reachable
+from hometrip.services.listing.rules.days import Page, each_day, page_of, reachable_until, written_days
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.price import Prices
 
-HOMES, PAGES = 4_096, 8_192
+HOMES, PAGES, TEXT_BYTES = 4_096, 8_192, 32 << 20
 # Where there are so many homes that each is asked for now and then, days would be laid out in vain.
 WORTH = 3
 # Days ahead that begin so many days ago still reach far enough.
@@ -56,6 +57,42 @@ class Ready:
         return self.asked >= WORTH
 
 
+class Told(NamedTuple):
+    """The days of a home as they are told from `since` on, until notice runs out for one more of them, and
+    before the next day begins there.
+    """
+
+    text: bytes
+    since: datetime
+    notice_ends: datetime
+    day_ends: datetime
+
+    def holds(self, now: datetime) -> bool:
+        return self.since <= now <= self.notice_ends and now < self.day_ends
+
+
+class Texts:
+    """Calendars as they were told last, as many as `most` bytes hold: the oldest go first."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+        self._kept: OrderedDict[tuple[int, ...], Told] = OrderedDict()
+
+    def find(self, of: tuple[int, ...], now: datetime) -> bytes | None:
+        told = self._kept.get(of)
+        return told.text if told is not None and told.holds(now) else None
+
+    def keep(self, of: tuple[int, ...], told: Told) -> None:
+        if (before := self._kept.pop(of, None)) is not None:
+            self._bytes -= len(before.text)
+        self._kept[of] = told
+        self._bytes += len(told.text)
+        while self._bytes > self._most:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.text)
+
+
+_texts = Texts(TEXT_BYTES)
 _homes: dict[int, Ready] = {}
 _pages: OrderedDict[tuple[int, int, int, int], Page] = OrderedDict()
 
@@ -72,11 +109,18 @@ def ready(home: Home, days: Calendar) -> Ready:
 
 def days_in_writing(home: Home, days: Calendar, span: Stay, now: datetime) -> bytes:
     """What there is to say of each night of the span, as JSON. For committed records, too."""
+    first, count = span.check_in, span.nights
+    of = (home.id.int, home.version, days.version, first.toordinal(), count)
+    if (text := _texts.find(of, now)) is not None:
+        return text
     at = ready(home, days)
     if not at.is_worth_it():
-        return msgspec.json.encode(each_day(at.openings, at.prices, span.check_in, span.nights, now))
+        return msgspec.json.encode(each_day(at.openings, at.prices, first, count, now))
     page = partial(_page, (home.id.int, *at.versions), at)
-    return written_days(at.openings, at.prices, span.check_in, span.nights, now, page)
+    low, _ = reachable(at.openings, first, count, now)
+    text = written_days(at.openings, at.prices, first, count, now, page)
+    _texts.keep(of, Told(text, now, *reachable_until(at.openings, first, low, now)))
+    return text
 
 
 def _page(of: tuple[int, int, int], at: Ready, number: int) -> Page:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
@@ -128,11 +129,15 @@ class Openings:
 
     def too_soon(self, check_in: date, now: datetime) -> bool:
         """Has the time for notice run out? Whole days of it are days at the home, clocks changing or not."""
-        days, hours = divmod(self.limits.notice_hours, 24)
-        if check_in.toordinal() - days - now.toordinal() > 2:
+        if check_in.toordinal() - self.limits.notice_hours // 24 - now.toordinal() > 2:
             return False  # no zone is that far from UTC, so the exact hour cannot matter
+        return now > self.last_notice(check_in)
+
+    def last_notice(self, check_in: date) -> datetime:
+        """The last instant at which a stay from that day on can be had."""
+        days, hours = divmod(self.limits.notice_hours, 24)
         last_day = check_in - timedelta(days=days)
-        return now > at_local(last_day, self.check_in_from, self.zone) - timedelta(hours=hours)
+        return at_local(last_day, self.check_in_from, self.zone) - timedelta(hours=hours)
 
     def beyond_window(self, stay: Stay, now: datetime) -> bool:
         if stay.check_out.toordinal() - now.toordinal() <= self.limits.window_days:
@@ -221,10 +226,7 @@ def least_stays(home: Openings, first: date, count: int) -> list[int]:
 
 def _running_ends(spans: Sequence[Span]) -> list[date]:
     """The latest end so far, so that a search by date skips all that ended before."""
-    ends: list[date] = []
-    for span in spans:
-        ends.append(max(ends[-1], span.check_out) if ends else span.check_out)
-    return ends
+    return [*accumulate((span.check_out for span in spans), max)]
 
 
 def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets: int = 0) -> Refusal | None:

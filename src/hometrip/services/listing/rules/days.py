@@ -14,6 +14,7 @@ from itertools import accumulate
 import msgspec
 
 from hometrip.kernel.money import Money
+from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
 from hometrip.kernel.wire import Answer
 from hometrip.services.listing.rules.calendar import Openings, least_stays, night_refusals, reachable
 from hometrip.services.listing.rules.price import Prices
@@ -86,6 +87,14 @@ def written_days(
     if high < count:
         parts.append(_anew(openings, prices, first + timedelta(days=high), count - high, now))
     return b"[" + b"".join(parts)[:-1] + b"]"
+
+
+def reachable_until(home: Openings, first: date, low: int, now: datetime) -> tuple[datetime, datetime]:
+    """How long what `reachable` says at `now` holds, where it says `low`: up to and with the one instant, and
+    to before the other.
+    """
+    midnight = at_local(local_date(now, home.zone) + ONE_NIGHT, "00:00", home.zone)
+    return home.last_notice(first + low * ONE_NIGHT), midnight
 
 
 def _anew(openings: Openings, prices: Prices | None, first: date, count: int, now: datetime) -> bytes:

@@ -82,6 +82,12 @@ class Incoming:
             self._transport.resume_reading()
         return data
 
+    def peek(self) -> bytes:
+        """The same, which stays to be taken."""
+        if len(self._held) != 1:
+            self._held[:] = [b"".join(self._held)]
+        return self._held[0]
+
     async def more(self) -> bytes:
         """What has come, at least a byte; nothing at the end, or when the client is gone. `Malformed` where
         it is no body.

@@ -1,4 +1,4 @@
-"""The gateway's server: HTTP/1.1 on a port, for an application in ASGI with a shorter way through it."""
+"""The server of every process: HTTP/1.1 on a port, for an application in ASGI with a short way through it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import asyncio
 import contextvars
 import logging
 import socket
-from typing import Any
+from typing import Any, Protocol
 
 from hometrip.app.edge.exchange import App, Scope
 from hometrip.app.edge.ring import Ring
-from hometrip.app.gateway.forward import Forward
-from hometrip.app.gateway.lane import Lane
-from hometrip.app.gateway.line import Line
+from hometrip.app.serving.line import Line
 from hometrip.kernel.errors import HomeTripError
 
-log = logging.getLogger("hometrip.gateway")
+log = logging.getLogger("hometrip.front")
 
 BACKLOG = 2048
 SWEEP_SECONDS = 1.0
 # A connection on which nothing is under way is left open for so long after a stop: what its client is sending
 # just then is still answered.
 LEAVE_SECONDS = 2.0
+
+
+class Lane(Protocol):
+    """A short way for the common request. `takes` tells whether it sees to one; `line.over` follows."""
+
+    def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def takes(self, line: Line, scope: Scope) -> bool: ...
 
 
 class Front:
@@ -34,16 +40,18 @@ class Front:
         self,
         app: App,
         ring: Ring,
-        forward: Forward,
+        lane: Lane,
         *,
-        host: str,
-        port: int,
+        host: str = "",
+        port: int = 0,
         sock: socket.socket | None = None,
+        leave_seconds: float = LEAVE_SECONDS,
     ) -> None:
-        """With `sock`, on that socket, which is bound already."""
+        """With `sock`, on that socket, which is bound already. `ring` is the one in `app` and lane."""
         self._app, self._ring = app, ring
         self._place: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
-        self._lane = Lane(ring, forward)
+        self.lane = lane
+        self._leave_seconds = leave_seconds
         self._lines: set[Line] = set()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,18 +61,18 @@ class Front:
 
     async def serve(self) -> None:
         server = await self.loop.create_server(lambda: Line(self), backlog=BACKLOG, **self._place)
-        self._lane.start()
+        self.lane.start()
         sweeping = asyncio.create_task(self._sweep(), name="front sweep")
         try:
             await self._stopping.wait()
             server.close()
             await self._leave()
-            while self._ring.busy:  # noqa: ASYNC110 - once, at the end
+            while self._ring.busy or self._tasks:  # noqa: ASYNC110 - once, at the end
                 await asyncio.sleep(0.02)
         finally:
             server.close()
             sweeping.cancel()
-            await asyncio.gather(sweeping, self._lane.stop(), return_exceptions=True)
+            await asyncio.gather(sweeping, self.lane.stop(), return_exceptions=True)
             for line in list(self._lines):
                 line.abort()
 
@@ -85,7 +93,7 @@ class Front:
 
     def take(self, line: Line, scope: Scope) -> None:
         """A request has come. `line.over` follows in any case."""
-        if not self._lane.takes(line, scope):
+        if not self.lane.takes(line, scope):
             task = self.loop.create_task(self._run(line, scope), context=self.context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -106,7 +114,7 @@ class Front:
 
     async def _leave(self) -> None:
         """Every answer is the last of its connection now; who asks nothing more is left after a while."""
-        until = self.loop.time() + LEAVE_SECONDS
+        until = self.loop.time() + self._leave_seconds
         while self._lines and self.loop.time() < until:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.02)
         for line in list(self._lines):

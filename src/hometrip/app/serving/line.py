@@ -10,8 +10,8 @@ from time import time
 from typing import Any, Protocol, cast
 
 from hometrip.app.edge.exchange import Headers, Message, Scope
-from hometrip.app.gateway.heading import date_line, first_line, lines_of
-from hometrip.app.gateway.incoming import Incoming
+from hometrip.app.serving.heading import date_line, first_line, lines_of
+from hometrip.app.serving.incoming import Incoming
 from hometrip.kernel.errors import HomeTripError, Malformed
 from hometrip.services.gateway.rules.chunks import LAST_CHUNK, chunk_of
 from hometrip.services.gateway.rules.heads import NO_HEADERS, Heard, heard_in
@@ -198,6 +198,10 @@ class Line(asyncio.Protocol):
     def at_hand(self) -> bytes:
         """The body, where `has_all`."""
         return self._body.at_hand() if self._body is not None else b""
+
+    def peek(self) -> bytes:
+        """The same, which stays to be received."""
+        return self._body.peek() if self._body is not None else b""
 
     def _go_on(self) -> None:
         """The client waits for a word before it sends the body."""

@@ -1,0 +1,121 @@
+"""The short way through a process with services in it: a common request, whose body is at hand, goes from the
+client's connection to its handler and back without ASGI, by the ring's steps and those of the straight way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import time
+from typing import Any
+
+from hometrip.app.edge.again import WRITES
+from hometrip.app.edge.exchange import Exchange, Headers
+from hometrip.app.edge.ring import Ring
+from hometrip.app.edge.straight import Found, Straight, is_short_json, refused
+from hometrip.app.serving.line import Line
+from hometrip.kernel.again import again
+from hometrip.kernel.deadline import current_deadline
+from hometrip.kernel.errors import DeadlineExceeded
+from hometrip.kernel.events import current_cause
+from hometrip.ports.outbox import Contended
+
+# How often it is looked for requests whose time is over; a timer for each of them would cost more.
+LOOK_SECONDS = 0.1
+
+
+class Passing:
+    """One request on that way: what does its work, and by when it must be done."""
+
+    __slots__ = ("is_late", "task", "until")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.until = float("inf")
+        self.is_late = False
+
+
+class HandlerLane:
+    """`takes` tells whether it sees to a request. What turns out to be out of the common goes on to what the
+    ring stands around.
+    """
+
+    def __init__(self, ring: Ring, straight: Straight, house: Any) -> None:
+        """The handlers find `house` in the scope."""
+        self._ring, self._straight, self._house = ring, straight, house
+        # Connections keep the context that they were opened in; a task must not begin in another request's.
+        self._context = contextvars.copy_context()
+        self._under_way: set[Passing] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._looking = self._loop.create_task(self._look(), name="lane")
+
+    async def stop(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    def takes(self, line: Line, scope: dict[str, Any]) -> bool:
+        if not line.has_all:
+            return False
+        found = self._straight.find(scope)
+        if found is None or (found.way.takes_body and not is_short_json(scope["named"])):
+            return False
+        passing = Passing()
+        work = self._run(passing, line, self._ring.open(scope, line.send), found)
+        passing.task = self._loop.create_task(work, context=self._context.copy())
+        self._under_way.add(passing)
+        return True
+
+    async def _run(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> None:
+        try:
+            answer = await self._answer(passing, line, exchange, found)
+            if answer is not None:
+                line.answer(*exchange.whole(*answer))
+        except asyncio.CancelledError:
+            if not passing.is_late:
+                raise
+            await exchange.fail(DeadlineExceeded())
+        except Exception as error:
+            await exchange.fail(error)
+        finally:
+            self._under_way.discard(passing)
+            self._ring.close(exchange)
+            line.over()
+
+    async def _answer(
+        self, passing: Passing, line: Line, exchange: Exchange, found: Found
+    ) -> tuple[int, Headers, bytes] | None:
+        """None where it has gone out already."""
+        ring, straight, scope = self._ring, self._straight, exchange.scope
+        ring.admit(exchange)
+        current_cause.set(exchange.cause)
+        if not ring.counted(exchange):
+            await ring.count(exchange)
+        exchange.must_fit()
+        passing.until = time.monotonic() + ring.seconds(exchange)
+        current_deadline.set(passing.until)
+        scope["house"] = self._house
+        arguments = straight.arguments(found, scope, line.peek())
+        if arguments is None:
+            await ring.app(scope, exchange.capped(line.receive), exchange.send)
+            return None
+        try:
+            if scope["method"] in WRITES:
+                return await again(lambda: straight.call(found.way, scope, arguments), Contended)
+            return await straight.call(found.way, scope, arguments)
+        except Exception as error:
+            return refused(scope, error)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            for passing in [each for each in self._under_way if each.until < now]:
+                if passing.task is not None and not passing.is_late:
+                    passing.is_late = True
+                    passing.task.cancel()
