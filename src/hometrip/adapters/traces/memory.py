@@ -52,10 +52,13 @@ class MemoryTraces:
     def keep(self, span: Span) -> None:
         if self._closed:
             return
-        trace_id = span.trace_id
-        spans = self._failed.take(trace_id)
-        shelf = self._failed if spans or span.failed else self._usual
-        spans = spans or self._usual.take(trace_id)
+        trace_id, usual, failed = span.trace_id, self._usual, self._failed
+        shelf, spans = usual, list[Span]()
+        # Most requests are a step alone.
+        if span.failed or trace_id in usual.traces or trace_id in failed.traces:
+            spans = failed.take(trace_id)
+            shelf = failed if spans or span.failed else usual
+            spans = spans or usual.take(trace_id)
         if len(spans) < self._most_of_one:
             spans.append(span)
         else:
