@@ -21,7 +21,7 @@ class TokenReader:
 
     def __init__(self, jwks: Mapping[str, Any], clock: Clock, *, remembered: int = REMEMBERED) -> None:
         self._clock, self._most = clock, remembered
-        self._keys = keys_of(jwks)
+        self._jwks, self._keys = jwks, keys_of(jwks)
         self._read: OrderedDict[str, AccessToken] = OrderedDict()
 
     @property
@@ -31,10 +31,12 @@ class TokenReader:
 
     def renew(self, jwks: Mapping[str, Any]) -> None:
         """Use these keys from now on; what was verified with a key that is gone is verified no more."""
+        if jwks == self._jwks:
+            return
         keys = keys_of(jwks)
         if not self._keys.keys() <= keys.keys():
             self._read.clear()
-        self._keys = keys
+        self._jwks, self._keys = jwks, keys
 
     def read(self, token: str) -> AccessToken:
         """What the token says. Raises `BadToken`; its kind `UnknownKey` may pass with newer keys."""
