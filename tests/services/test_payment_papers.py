@@ -18,7 +18,7 @@ from harness import TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
@@ -89,7 +89,7 @@ def test_a_missing_number_is_found() -> None:
 async def test_an_invoice_is_for_its_guest_its_host_and_staff(till: Till) -> None:
     await till.pay()
     [mine] = (await actions.invoices(till.deps, GUEST, 20, None)).items
-    assert (mine.amount, mine.accommodation, mine.service_fee) == (TOTAL, eur(53_350), eur(8_250))
+    assert (mine.amount, mine.host_share, mine.platform_share) == (TOTAL, eur(53_350), eur(8_250))
     assert mine.taxes == {"berlin": eur(6_900)}
     for caller in (GUEST, HOST, SUPPORT):
         assert await actions.invoice(till.deps, caller, mine.number) == mine
@@ -97,6 +97,37 @@ async def test_an_invoice_is_for_its_guest_its_host_and_staff(till: Till) -> Non
         with pytest.raises(NotFound):
             await actions.invoice(till.deps, caller, number)
     assert (await actions.invoices(till.deps, STRANGER, 20, None)).items == []
+
+
+async def test_an_invoice_over_all_of_a_price_says_what_the_guest_was_told(till: Till) -> None:
+    lines = [
+        QuoteLine(kind="nights", label="5 nights", amount=eur(55_000)),
+        QuoteLine(kind="service_fee", label="Service fee (12 %)", amount=eur(6_600)),
+        QuoteLine(kind="tax", label="City tax", amount=eur(6_900), area="berlin"),
+    ]
+    paid = await till.pay(lines=lines)
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(500), "late")
+    whole = await till.pay(lines=lines)
+    await till.confirmed(whole.booking_id)
+    await till.cancelled(whole.booking_id, TOTAL, rules.nothing_kept("EUR"), by="host")
+    await till.settle()
+    papers = (await actions.invoices(till.deps, GUEST, 20, None)).items[::-1]
+    assert [(one.kind, one.amount, one.lines) for one in papers] == [
+        ("invoice", TOTAL, lines),
+        ("credit_note", eur(500), []),
+        ("invoice", TOTAL, lines),
+        ("credit_note", TOTAL, lines),
+    ]
+    for one in papers:
+        assert one.host_share + one.platform_share + total(one.taxes.values(), "EUR") == one.amount
+
+
+async def test_the_invoice_of_a_half_says_whose_the_money_is(till: Till) -> None:
+    lines = [QuoteLine(kind="nights", label="5 nights", amount=TOTAL)]
+    await till.pay(lines=lines, due_now=eur(34_250))
+    [half] = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    assert (half.amount, half.lines) == (eur(34_250), [])
 
 
 async def test_a_statement_tells_a_hosts_year_exactly(till: Till) -> None:

@@ -212,6 +212,7 @@ class Payable(Answer):
 
     `due_now` is what is to be paid now where that is less than the total: half of it, or, with a `change_id`,
     the difference that a change costs (`split` is then whose the difference is, `hold_until` the change's).
+    `lines` are those of the total, and none where a change is paid.
     """
 
     booking_id: UUID
@@ -226,6 +227,7 @@ class Payable(Answer):
     due_now: Money | None = None
     balance_due_at: datetime | None = None
     change_id: UUID | None = None
+    lines: list[QuoteLine] = []
 
 
 class BlockEdit(Answer):

@@ -36,13 +36,14 @@ async def payable(deps: Deps, booking_id: UUID) -> Payable:
         hold_until=booking.hold_until,
         due_now=booking.due_now,
         balance_due_at=booking.balance_due_at,
+        lines=booking.lines,
     )
     change = booking.change
     if change is None or not needs_payment(booking):
         return asked
     split = split_of_difference(booking)
     return replace(
-        asked, split=split, hold_until=change.until, due_now=change.difference, change_id=change.id
+        asked, split=split, hold_until=change.until, due_now=change.difference, change_id=change.id, lines=[]
     )
 
 

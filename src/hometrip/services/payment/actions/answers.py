@@ -9,6 +9,7 @@ from uuid import UUID
 from hometrip.kernel.money import Money
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import IntentError
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 
 
@@ -105,7 +106,11 @@ class Reconciliation(Answer):
 
 
 class InvoiceRecord(Answer):
-    """An invoice or a credit note (`kind`) over `amount`, and what it consists of. Numbers have no gap."""
+    """An invoice or a credit note (`kind`) over `amount`. Numbers have no gap.
+
+    `host_share`, `platform_share` (the fees of guest and host, less the marketplace's own coupons) and
+    `taxes` tell whose the money is. `lines` are those of the quote; none where it is over a part of a price.
+    """
 
     number: str
     kind: str
@@ -114,9 +119,10 @@ class InvoiceRecord(Answer):
     host_id: UUID
     at: datetime
     amount: Money
-    accommodation: Money
-    service_fee: Money
+    host_share: Money
+    platform_share: Money
     taxes: dict[str, Money]
+    lines: list[QuoteLine]
 
 
 class StatementLine(Answer):

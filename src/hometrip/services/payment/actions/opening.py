@@ -14,8 +14,9 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.ports.payments import ProviderIntent
 from hometrip.services.booking.contract import Payable
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
 from hometrip.services.payment.actions.deps import Deps, told
@@ -23,7 +24,8 @@ from hometrip.services.payment.contract import NotPayable, PaymentIntentCreated
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be paid, for which part of a booking, and whose it will be."""
+    """What is to be paid, for which part of a booking, and whose it will be. `lines` where it is all of the
+    price."""
 
     booking_id: UUID
     guest_id: UUID
@@ -32,6 +34,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     amount: Money
     split: Split
     capture: str = "automatic"
+    lines: list[QuoteLine] | None = None
 
 
 async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once = NO_KEY) -> Intent:
@@ -68,6 +71,7 @@ def _wanted(payable: Payable, plan: store.Plan | None) -> Wanted:
         amount=due,
         split=rules.split_for(due, payable.split),
         capture=payable.capture if payable.change_id is None else "automatic",
+        lines=payable.lines if payable.lines and due == payable.total else None,
     )
 
 
@@ -113,7 +117,20 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
         # These are charged to the card that the first one has kept.
         keep=wanted.part not in (rules.BALANCE, rules.DEPOSIT),
     )
-    payment = store.Payment(
+    payment = _payment(deps, wanted, made)
+    try:
+        async with deps.db.transaction() as tx:
+            await store.add_payment(tx, payment)
+            if wanted.part not in (rules.BALANCE, rules.DEPOSIT):
+                await tx.emit(told(PaymentIntentCreated, payment))
+    except store.AlreadyOpen:
+        return await opened(deps, wanted)
+    return payment
+
+
+def _payment(deps: Deps, wanted: Wanted, made: ProviderIntent) -> store.Payment:
+    nothing = zero(made.amount.currency)
+    return store.Payment(
         id=deps.new_id(),
         booking_id=wanted.booking_id,
         guest_id=wanted.guest_id,
@@ -123,17 +140,10 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
         status=made.status,
         amount=made.amount,
         split=wanted.split,
-        captured=zero(made.amount.currency),
-        promised_back=zero(made.amount.currency),
-        disputed=zero(made.amount.currency),
+        captured=nothing,
+        promised_back=nothing,
+        disputed=nothing,
         created_at=deps.clock.now(),
         part=wanted.part,
+        lines=wanted.lines,
     )
-    try:
-        async with deps.db.transaction() as tx:
-            await store.add_payment(tx, payment)
-            if wanted.part not in (rules.BALANCE, rules.DEPOSIT):
-                await tx.emit(told(PaymentIntentCreated, payment))
-    except store.AlreadyOpen:
-        return await opened(deps, wanted)
-    return payment

@@ -16,7 +16,9 @@ INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 async def issue(
     deps: Deps, tx: Tx, kind: str, reference: UUID, payment: store.Payment, amount: Money, split: Split
 ) -> None:
-    """The next paper of this year's series (UTC). Invoices and credit notes share its numbers."""
+    """The next paper of this year's series (UTC). Invoices and credit notes share its numbers. One over all
+    of a price says what the guest was told, line by line; any other, whose the money is.
+    """
     now = deps.clock.now()
     series = str(now.year)
     sequence = await store.next_number(tx, series)
@@ -34,5 +36,6 @@ async def issue(
             at=now,
             amount=amount,
             split=split,
+            lines=payment.lines if amount == payment.amount else None,
         ),
     )

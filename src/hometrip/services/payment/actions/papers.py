@@ -52,11 +52,10 @@ async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
     async with deps.db.read() as db:
         facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
     sign = -1 if one.kind == CREDIT_NOTE else 1
-    rows = [
-        ["Accommodation", str(one.accommodation * sign)],
-        ["Service fee", str(one.service_fee * sign)],
-        *([f"Tax ({area})", str(amount * sign)] for area, amount in one.taxes.items()),
-    ]
+    rows = [[label, str(amount * sign)] for label, amount in _billed(one)]
+    notes = [] if one.lines else ["It is over a part of the price, which the receipt tells line by line."]
+    if one.taxes:
+        notes.append("Taxes are collected by HomeTrip for the offices named.")
     title = "Credit note" if one.kind == CREDIT_NOTE else "Invoice"
     paper = Paper(
         title=title,
@@ -68,9 +67,18 @@ async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
             *([_stay(facts)] if facts else []),
         ],
         sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
-        notes=["Taxes are collected by HomeTrip for the offices named."] if one.taxes else [],
+        notes=notes,
     )
     return await asyncio.to_thread(pdf_of, paper)
+
+
+def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
+    """What the guest was told, or else whose the money is."""
+    if one.lines:
+        return [(line.label, line.amount) for line in one.lines]
+    shares = [("The host's share", one.host_share), ("HomeTrip's share, its fees", one.platform_share)]
+    taxes = [(f"Tax ({area})", amount) for area, amount in one.taxes.items()]
+    return [(label, amount) for label, amount in [*shares, *taxes] if amount]
 
 
 async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
@@ -186,9 +194,10 @@ def _shown(one: store.Invoice) -> InvoiceRecord:
         host_id=one.host_id,
         at=one.at,
         amount=one.amount,
-        accommodation=one.split.payout,
-        service_fee=one.split.platform,
+        host_share=one.split.payout,
+        platform_share=one.split.platform,
         taxes={area: amount for area, amount in one.split.taxes.items() if amount},
+        lines=one.lines or [],
     )
 
 

@@ -15,7 +15,7 @@ from hometrip.kernel.money import Money
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.rules import FIRST
 
 
@@ -49,6 +49,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     asked_at: datetime | None = None
     wanted: str | None = None
+    lines: list[QuoteLine] | None = None
 
     @property
     def left(self) -> Money:
@@ -156,7 +157,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `invoices`; `kind` is invoice or credit_note."""
+    """A row of `invoices`; `kind` is invoice or credit_note. `lines` where it is over all of a price."""
 
     number: str
     series: str
@@ -169,6 +170,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     amount: Money
     split: Split
+    lines: list[QuoteLine] | None = None
 
 
 Rows = TypeVar("Rows", Payment, Chargeback, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)

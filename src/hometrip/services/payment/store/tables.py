@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -17,34 +16,17 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TypeDecorator,
     Uuid,
     event,
 )
 
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.payment.store.kinds import Json
 
 tables = MetaData()
 Instant = DateTime(timezone=True)
-
-
-class Json(TypeDecorator[Any]):
-    """A record of `kind`, kept as JSON text."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        self.kind = kind
-
-    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        return None if value is None else msgspec.json.encode(value).decode()
-
-    def process_result_value(self, value: str | None, dialect: Any) -> Any:
-        return None if value is None else msgspec.json.decode(value, type=self.kind)
 
 
 payments = Table(
@@ -79,6 +61,8 @@ payments = Table(
     Column("asked_at", Instant),
     Column("wanted", String),
     Column("created_at", Instant, nullable=False),
+    # What it pays for, line by line, where that is all of a price.
+    Column("lines", Json(list[QuoteLine])),
 )
 # One payment for each part of a booking that is not over: this key makes two of them at once impossible.
 Index(
@@ -241,6 +225,7 @@ invoices = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("split", Json(Split), nullable=False),
+    Column("lines", Json(list[QuoteLine])),
 )
 Index("one_paper_of_a_number", invoices.c.series, invoices.c.sequence, unique=True)
 Index("invoices_of_guest", invoices.c.guest_id, invoices.c.number)

@@ -1,0 +1,25 @@
+"""Kinds of columns that the tables of payments have besides the usual ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import String, TypeDecorator
+
+
+class Json(TypeDecorator[Any]):
+    """A record of `kind`, kept as JSON text."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        return None if value is None else msgspec.json.decode(value, type=self.kind)
