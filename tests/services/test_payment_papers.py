@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import TestHouse
@@ -223,6 +224,15 @@ async def test_invoices_and_statements_are_printed(till: Till) -> None:
     assert all(one.startswith(b"%PDF-") for one in printed)
     with pytest.raises(NotFound):
         await actions.invoice_pdf(till.deps, STRANGER, "2027-000001")
+
+
+async def test_a_paper_tells_that_the_stay_it_is_about_was_changed(till: Till) -> None:
+    lines = [QuoteLine(kind="nights", label="1 night", amount=TOTAL)]
+    facts = till.facts((await till.pay(lines=lines)).booking_id, nights=1, lines=lines)
+    assert actions.papers._stay(facts, lines) == actions.papers._stay(facts)
+    assert actions.papers._stay(facts).lines[-1] == "1 night"
+    changed = msgspec.structs.replace(facts, lines=[*lines, *lines])
+    assert actions.papers._stay(changed, lines).label == "Stay, as changed since"
 
 
 async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) -> None:

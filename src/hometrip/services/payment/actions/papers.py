@@ -15,6 +15,7 @@ from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import (
     InvoiceRecord,
@@ -64,7 +65,7 @@ async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
         parties=[
             Party("Billed to", [await _name(deps, one.guest_id)]),
             Party("Hosted by", [await _name(deps, one.host_id)]),
-            *([_stay(facts)] if facts else []),
+            *([_stay(facts, one.lines)] if facts else []),
         ],
         sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
         notes=notes,
@@ -266,8 +267,11 @@ def _sheet(section: StatementSection) -> Sheet:
     )
 
 
-def _stay(facts: BookingFacts) -> Party:
-    return Party("Stay", [facts.title, _span(facts.check_in, facts.check_out), f"{facts.nights} nights"])
+def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
+    """Where something else was billed, the stay was changed since."""
+    word = "Stay, as changed since" if billed and billed != facts.lines else "Stay"
+    nights = "1 night" if facts.nights == 1 else f"{facts.nights} nights"
+    return Party(word, [facts.title, _span(facts.check_in, facts.check_out), nights])
 
 
 def _stay_words(facts: BookingFacts | None) -> list[str]:
