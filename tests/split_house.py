@@ -110,7 +110,8 @@ class SplitHouse(TestHouse):
     """
 
     def __init__(self, settings: Settings, beside: House, client: httpx2.AsyncClient, mark: str) -> None:
-        super().__init__(Open(beside, None, started=False), client)  # type: ignore[arg-type]  # nothing is served
+        nothing: Any = None  # there is no port here
+        super().__init__(Open(beside, nothing, nothing, started=False), client)
         self._settings, self._mark = settings, mark
         self._people: list[Person] = []
 
