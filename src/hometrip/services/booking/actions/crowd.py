@@ -15,7 +15,7 @@ from hometrip.kernel.stay import Stay
 
 # What was found for one is told to others who ask the same within so long, unless the home was booked here
 # meanwhile; that of so many homes at most is remembered.
-SAME_SECONDS, MOST = 0.1, 256
+SAME_SECONDS, MOST = 0.5, 256
 
 Proposal = asyncio.Future[list[Stay]]
 
