@@ -1,5 +1,5 @@
 """One request and its answer at the door: what is taken of the one, what is said with the other, what is
-noted of both. Where they come from and go to, `ring.py` and `gateway/lane.py` know.
+noted of both. Where they come from and go to, `ring.py` and the lanes know.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The ring: what happens to every request before and after its route, as one pure ASGI middleware. Its single
-steps serve `gateway/lane.py` too, which takes the common request through without ASGI.
+steps serve `lane.py` and `gateway/lane.py` too, which take the common request through without ASGI.
 """
 
 from __future__ import annotations

@@ -132,12 +132,11 @@ class Straight:
         if found is None:
             await self._litestar(scope, receive, send)
             return
-        takes_body = found.way.takes_body
-        kept = Kept(receive) if takes_body and is_short_json(scope["named"]) else None
-        body = await _whole(kept.replay()) if kept else None if takes_body else b""
+        kept = Kept(receive)
+        body = await _body(found.way, scope, kept)
         arguments = None if body is None else self.arguments(found, scope, body)
         if arguments is None:
-            await self._litestar(scope, kept.replay() if kept else receive, send)
+            await self._litestar(scope, kept.replay(), send)
             return
         try:
             status, headers, body = await self.call(found.way, scope, arguments)
@@ -263,8 +262,14 @@ def _words(way: Way, query: bytes) -> dict[str, str] | None:
     return {name: given[alias] for alias, name in way.query.items() if alias in given}
 
 
+async def _body(way: Way, scope: Scope, kept: Kept) -> bytes | None:
+    """None where it is to be read by Litestar, or the client is gone before its end."""
+    if not way.takes_body:
+        return b""
+    return await _whole(kept.replay()) if is_short_json(scope["named"]) else None
+
+
 async def _whole(receive: Receive) -> bytes | None:
-    """None where the client is gone before its end."""
     parts, more = [], True
     while more:
         message = await receive()
