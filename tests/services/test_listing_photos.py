@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from harness import Person, TestHouse
-from hometrip.kernel.errors import Invalid, UnsupportedMedia
+from hometrip.kernel.errors import Invalid, Unavailable, UnsupportedMedia
 from hometrip.services.listing import actions
 from hometrip.services.listing.rules import photos
 from journeys.steps import ok, open_home, problem
@@ -190,6 +193,41 @@ async def test_a_home_has_ten_photos_at_most_however_they_come(scene: Scene) -> 
     assert len(await scene.photos()) == 10
     eve = await scene.house.sign_up("eve@example.com", "Eve")
     problem(await scene.upload(picture(), who=eve), 404, "not_found")
+
+
+async def test_pictures_of_which_it_is_not_known_whether_they_were_kept_stay(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = scene.house.deps("listing").docs
+    kept = docs.transaction
+
+    @asynccontextmanager
+    async def not_said() -> AsyncIterator[Any]:
+        async with kept() as tx:
+            yield tx
+        raise Unavailable("the database does not say what became of it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(docs, "transaction", not_said)
+        problem(await scene.upload(picture()), 503, "unavailable")
+    [photo] = await scene.photos()
+    for size in photo["sizes"].values():
+        assert (await scene.house.client.get(size["url"])).status_code == 200
+
+    @asynccontextmanager
+    async def away() -> AsyncIterator[Any]:
+        raise Unavailable("the database does not answer")
+        yield
+
+    before = sorted(files_of(scene))
+    with monkeypatch.context() as patched:
+        patched.setattr(docs, "transaction", away)
+        problem(await scene.upload(picture()), 503, "unavailable")
+    assert sorted(files_of(scene)) == before
+
+
+def files_of(scene: Scene) -> list[Path]:
+    return [path for path in (scene.house.house.settings.data / "files").rglob("*") if path.is_file()]
 
 
 async def test_a_drawn_photo_is_for_homes_without_any(scene: Scene) -> None:

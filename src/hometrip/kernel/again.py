@@ -33,6 +33,12 @@ def something_happens() -> None:
         effects.happened = True
 
 
+def nothing_happened() -> bool:
+    """Has nothing of the work under way happened for sure? Where that is not looked after, it may have."""
+    effects = _current.get()
+    return effects is not None and not effects.happened
+
+
 async def again(work: Callable[[], Awaitable[T]], refusal: type[HomeTripError]) -> T:
     """What `work` answers. Where it raises `refusal` before anything has happened, it is begun anew after a
     short random pause, `TRIES` times in all.

@@ -127,6 +127,8 @@ class MongoLink:
         self.owners = Owners()
         self._client: AsyncMongoClient[Document] | None = None
         self._closed, self._held = False, False
+        # Is it not known of a commit whether it was made?
+        self._in_doubt = False
         self._queue: deque[asyncio.Future[None]] = deque()
         self._free = asyncio.Event()
         self._free.set()
@@ -234,6 +236,8 @@ class MongoLink:
     async def take(self) -> None:
         """Wait until no other block of this storage runs."""
         self.must_be_open()
+        if self._in_doubt:
+            raise Unavailable(_NO_ANSWER)
         if not self._held:
             self._held = True
             self._free.clear()
@@ -247,7 +251,16 @@ class MongoLink:
                 self.pass_on()
             raise
 
+    def doubt(self) -> None:
+        """The server has not said what became of a commit: until that block ends, nobody waits for it."""
+        self._in_doubt = True
+        waiting, self._queue = self._queue, deque()
+        for turn in waiting:
+            if not turn.done():
+                turn.set_exception(Unavailable(_NO_ANSWER))
+
     def pass_on(self) -> None:
+        self._in_doubt = False
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -316,17 +329,25 @@ class Block(EngineBlock[W]):
 
     async def _commit(self) -> None:
         something_happens()
-        deadline = monotonic() + CERTAIN_SECONDS
-        while True:
-            try:
-                return await self._session.commit_transaction()
-            except PyMongoError as reason:
-                # It may be committed or not: asking once more makes it certain.
-                unknown = reason.has_error_label("UnknownTransactionCommitResult")
-                if not unknown or monotonic() >= deadline:
-                    # No statement of ours fails here: whatever it is, it is the engine's.
-                    raise refusal_of(reason) or Unavailable(_NOT_SAID) from reason
-            await asyncio.sleep(0.05)
+        deadline = asyncio.get_running_loop().time() + CERTAIN_SECONDS
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not await self._committed():
+                    self._link.doubt()
+                    await asyncio.sleep(0.05)
+        except TimeoutError as late:
+            raise Unavailable(_NOT_SAID) from late
+
+    async def _committed(self) -> bool:
+        """False where it may be committed or not: asking once more makes it certain."""
+        try:
+            await self._session.commit_transaction()
+        except PyMongoError as reason:
+            if reason.has_error_label("UnknownTransactionCommitResult"):
+                return False
+            # No statement of ours fails here: whatever it is, it is the engine's.
+            raise refusal_of(reason) or Unavailable(_NOT_SAID) from reason
+        return True
 
     async def _leave(self) -> None:
         """Ending the session rolls back what was not committed."""

@@ -31,6 +31,7 @@ from hometrip.adapters.sqlite.links import (
     refusals_told,
 )
 from hometrip.adapters.sqlite.turn import Turn, W
+from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
 
 # A group is committed when nobody waits, when it is full, or when it is so old (seconds).
@@ -224,6 +225,7 @@ class SqliteFile:
             if refused := refusal_of(error):
                 raise refused from error
             return None
+        something_happens()
         group.size += 1
         group.spoke = group.spoke or spoke
         ahead = going_ahead.get()

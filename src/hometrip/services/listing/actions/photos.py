@@ -9,7 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, NotFound, TooLarge
+from hometrip.kernel.again import nothing_happened
+from hometrip.kernel.errors import HomeTripError, Invalid, NotFound, TooLarge, Unavailable
 from hometrip.kernel.wire import Answer
 from hometrip.ports.documents import DocumentTx, ne
 from hometrip.services.listing import store
@@ -45,8 +46,11 @@ async def add_photos(deps: Deps, caller: Caller, listing_id: UUID, contents: Seq
             home = await own_home(tx, caller, listing_id)
             _room_for(home, len(photos))
             home = await _keep(deps, tx, home, [*home.photos, *photos])
-    except BaseException:
-        await delete_files(deps, keys_of(photos))
+    except BaseException as error:
+        # Where it is not known whether the home has them now, they stay.
+        refused = isinstance(error, HomeTripError) and not isinstance(error, Unavailable)
+        if refused or nothing_happened():
+            await delete_files(deps, keys_of(photos))
         raise
     return _shown(deps, home)
 
