@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ import pytest_asyncio
 from app.gateway_scene import Call, Gate, ask, gate_in, serving
 from app.waiting import until
 from hometrip.app.gateway.lane import ForwardLane
+from hometrip.app.serving import front as fronts
 from hometrip.app.serving import line as lines
 from hometrip.app.serving.front import Front
 from hometrip.app.split import bound
@@ -315,3 +318,51 @@ async def test_what_a_client_was_sending_while_a_stop_began_is_answered(gate: Ga
         await writer.wait_closed()
     assert data.endswith(b"second ")
     assert b"connection: close" in data
+
+
+async def test_a_crowd_that_comes_at_once_is_taken_in_a_few_rounds(gate: Gate) -> None:
+    """Those who are in already do not keep the others waiting at the door."""
+    await gate.backend("listing", echo)
+    first = [await asyncio.open_connection("127.0.0.1", gate.port) for _ in range(300)]
+    for _, writer in first:
+        writer.write(GET % b"crowd")
+    found = await asyncio.wait_for(asyncio.gather(*(answers(reader, 1) for reader, _ in first)), 10)
+    assert found == [[(200, b"crowd ")]] * 300
+    for _, writer in first:
+        writer.close()
+
+
+async def test_connections_that_cannot_be_taken_are_tried_again(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full:
+        """A listening socket of a process that has no files left to open, once."""
+
+        def __init__(self, door: Any) -> None:
+            self.door, self.tries = door, 0
+
+        def fileno(self) -> int:
+            found: int = self.door.fileno()
+            return found
+
+        def accept(self) -> Any:
+            self.tries += 1
+            if self.tries == 1:
+                raise OSError(24, "Too many open files")
+            return self.door.accept()
+
+    monkeypatch.setattr(fronts, "SWEEP_SECONDS", 0.05)
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen()
+        door.setblocking(False)
+        full: Any = Full(door)
+        front = Front(gate.ring, gate.ring, ForwardLane(gate.ring, gate.forward))
+        front._listen(full)
+        reader, writer = await asyncio.open_connection(*door.getsockname())
+        writer.write(b"GET /health HTTP/1.1\r\nHost: g\r\n\r\n")
+        assert (await asyncio.wait_for(answers(reader, 1), 5))[0][0] == 200
+        writer.close()
+        asyncio.get_running_loop().remove_reader(full)
+    assert full.tries >= 2
+    assert "cannot be taken" in caplog.text

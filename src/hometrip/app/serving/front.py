@@ -16,6 +16,9 @@ from hometrip.kernel.errors import HomeTripError
 log = logging.getLogger("hometrip.front")
 
 BACKLOG = 2048
+# So many connections are taken in a round of the event loop. Left to the loop it would be one, and of a crowd
+# that comes at once the last would wait for as many rounds, while who is in is served again and again.
+A_ROUND = 128
 SWEEP_SECONDS = 1.0
 # A connection on which nothing is under way is left open for so long after a stop: what its client is sending
 # just then is still answered.
@@ -55,22 +58,28 @@ class Front:
         self._lines: set[Line] = set()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         # What is begun from within a connection's callbacks is begun in no request's name.
         self.context = contextvars.copy_context()
         self.loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
-        server = await self.loop.create_server(lambda: Line(self), backlog=BACKLOG, **self._place)
+        bound = await self.loop.create_server(lambda: Line(self), start_serving=False, **self._place)
+        doors = [one.dup() for one in bound.sockets]
+        for door in doors:
+            door.setblocking(False)
+            door.listen(BACKLOG)
+            self._listen(door)
         self.lane.start()
         sweeping = asyncio.create_task(self._sweep(), name="front sweep")
         try:
             await self._stopping.wait()
-            server.close()
+            self._shut(bound, doors)
             await self._leave()
             while self._ring.busy or self._tasks:  # noqa: ASYNC110 - once, at the end
                 await asyncio.sleep(0.02)
         finally:
-            server.close()
+            self._shut(bound, doors)
             sweeping.cancel()
             await asyncio.gather(sweeping, self.lane.stop(), return_exceptions=True)
             for line in list(self._lines):
@@ -78,6 +87,39 @@ class Front:
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def _shut(self, bound: asyncio.Server, doors: list[socket.socket]) -> None:
+        while doors:
+            self.loop.remove_reader(door := doors.pop())
+            door.close()
+        bound.close()
+
+    def _listen(self, door: socket.socket) -> None:
+        if door.fileno() >= 0:  # it may have been shut meanwhile
+            self.loop.add_reader(door, self._accept, door)
+
+    def _accept(self, door: socket.socket) -> None:
+        for _ in range(A_ROUND):
+            try:
+                connection, _ = door.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as reason:
+                # Most likely there are no files left to open: those that wait are tried again later.
+                log.error("a connection cannot be taken", exc_info=reason)
+                self.loop.remove_reader(door)
+                self.loop.call_later(SWEEP_SECONDS, self._listen, door)
+                return
+            connection.setblocking(False)
+            task = self.loop.create_task(self._connect(connection), context=self.context.copy())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: Line(self), connection)
+        except OSError:
+            connection.close()  # it is gone already
 
     # what the lines tell
 
