@@ -77,29 +77,26 @@ def without_date(told: Any) -> Any:
     return status, {name: value for name, value in headers.items() if name != "date"}, body
 
 
-@asynccontextmanager
-async def door(house: TestHouse, app: Any) -> AsyncIterator[httpx2.AsyncClient]:
+def ring_around(house: TestHouse, app: Any) -> Ring:
     known: Any = house.opened.ring
 
     async def inside(scope: Any, receive: Any, send: Any) -> None:
         scope["house"] = house.house
         await app(scope, receive, send)
 
-    ring = Ring(inside, settings=known.settings, identity=known._identity, cache=known._cache)
-    transport = httpx2.ASGITransport(ring, raise_app_exceptions=False)
+    return Ring(inside, settings=known.settings, identity=known._identity, cache=known._cache)
+
+
+@asynccontextmanager
+async def door(house: TestHouse, app: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(ring_around(house, app), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:3001") as client:
         yield client
 
 
 @asynccontextmanager
 async def lane_door(house: TestHouse, straight: Straight) -> AsyncIterator[httpx2.AsyncClient]:
-    known: Any = house.opened.ring
-
-    async def inside(scope: Any, receive: Any, send: Any) -> None:
-        scope["house"] = house.house
-        await straight(scope, receive, send)
-
-    ring = Ring(inside, settings=known.settings, identity=known._identity, cache=known._cache)
+    ring = ring_around(house, straight)
     async with doorstep(Front(ring, ring, HandlerLane(ring, straight, house.house))) as client:
         yield client
 

@@ -1125,68 +1125,50 @@ async def test_whoever_does_not_get_the_turn_waits_and_ends_a_transaction_that_d
     assert asked.index("killSessions") > asked.index("findAndModify")
 
 
-async def test_while_a_commit_is_in_doubt_nobody_waits_for_its_block(clock: MovableClock) -> None:
-    unknown = {"ok": 0, "code": 91, "errmsg": "going down", "errorLabels": [UNKNOWN]}
-    said: list[dict[str, Any]] = []
-    answers = {
+def committing(said: Callable[[], dict[str, Any]]) -> dict[str, Callable[[Any], Any]]:
+    """The answers of a server that takes every transaction up to its commit."""
+    return {
         "find": lambda _: {"ok": 1, "cursor": {"id": 0, "ns": "admin.$cmd.aggregate", "firstBatch": []}},
         "findAndModify": lambda _: {"ok": 1, "value": {"_id": "turn", "number": 7}},
-        "commitTransaction": lambda _: said[0] if said else unknown,
+        "commitTransaction": lambda _: said(),
     }
-    async with scripted(answers) as (url, asked):
+
+
+IN_DOUBT = {"ok": 0, "code": 91, "errmsg": "going down", "errorLabels": [UNKNOWN]}
+
+
+async def commit(storage: MongoDocuments) -> None:
+    async with storage.transaction() as tx:
+        assert tx.link is storage.link
+
+
+async def test_while_a_commit_is_in_doubt_nobody_waits_for_its_block(clock: MovableClock) -> None:
+    said = [IN_DOUBT]
+    async with scripted(committing(lambda: said[-1])) as (url, asked):
         storage = MongoDocuments(url, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
-
-        async def commit() -> None:
-            async with storage.transaction() as tx:
-                assert tx.link is storage.link
-
-        first = asyncio.create_task(commit())
-        waiting = asyncio.create_task(commit())
+        first = asyncio.create_task(commit(storage))
+        waiting = asyncio.create_task(commit(storage))
         with pytest.raises(Unavailable):
             await waiting
         with pytest.raises(Unavailable):
-            await commit()
+            await commit(storage)
         assert not first.done()
         said.append({"ok": 1})
         await first
-        await commit()
+        await commit(storage)
         assert asked.count("commitTransaction") >= 3
         await storage.close()
 
 
-async def test_a_commit_that_stays_in_doubt_is_given_up_in_time(
-    clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("said", [IN_DOUBT, {"ok": 0, "errmsg": "No session specified"}])
+async def test_a_commit_of_which_nothing_becomes_known_is_given_up_in_time(
+    said: dict[str, Any], clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mongo_link, "CERTAIN_SECONDS", 0.2)
-    answers = {
-        "find": lambda _: {"ok": 1, "cursor": {"id": 0, "ns": "admin.$cmd.aggregate", "firstBatch": []}},
-        "findAndModify": lambda _: {"ok": 1, "value": {"_id": "turn", "number": 7}},
-        "commitTransaction": lambda _: {
-            "ok": 0,
-            "code": 91,
-            "errmsg": "going down",
-            "errorLabels": [UNKNOWN],
-        },
-    }
-    async with scripted(answers) as (url, _):
+    async with scripted(committing(lambda: said)) as (url, _):
         storage = MongoDocuments(url, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
         with pytest.raises(Unavailable, match="does not say"):
-            async with storage.transaction() as tx:
-                assert tx.link is storage.link
-        await storage.close()
-
-
-async def test_a_commit_that_the_server_knows_nothing_of_is_unavailable(clock: MovableClock) -> None:
-    answers = {
-        "find": lambda _: {"ok": 1, "cursor": {"id": 0, "ns": "admin.$cmd.aggregate", "firstBatch": []}},
-        "findAndModify": lambda _: {"ok": 1, "value": {"_id": "turn", "number": 7}},
-        "commitTransaction": lambda _: {"ok": 0, "errmsg": "No session specified"},
-    }
-    async with scripted(answers) as (url, _):
-        storage = MongoDocuments(url, service="things", clock=clock, new_id=ids(clock), collections=[THINGS])
-        with pytest.raises(Unavailable, match="does not say"):
-            async with storage.transaction() as tx:
-                assert tx.link is storage.link
+            await commit(storage)
         await storage.close()
 
 
