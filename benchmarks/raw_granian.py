@@ -1,4 +1,4 @@
-"""The limit of the server alone: Granian, embedded as HomeTrip embeds it, and a constant answer.
+"""A limit beside ours: Granian, a server in Rust, embedded in one process, and a constant answer.
 
 python -m benchmarks.raw_granian --port 3999 --size 2000
 """
