@@ -25,7 +25,7 @@ from hometrip.kernel.again import something_happens
 from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.events import current_cause
 from hometrip.ports.outbox import Contended
-from journeys.steps import ok
+from journeys.steps import ok, open_home
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -182,3 +182,75 @@ async def test_a_body_that_is_not_whole_yet_is_waited_for(house: TestHouse) -> N
         headers = {"Content-Type": "application/json"}
         told = await client.post(QUOTE, content=parts(), headers=headers)
         assert (told.status_code, told.json()["code"]) == (404, "not_found")
+
+
+# what is at hand
+
+
+async def test_days_that_were_told_are_told_again_at_once_and_as_they_are_now(house: TestHouse) -> None:
+    host = await house.sign_up("at-hand@example.com", "Hanna Hand")
+    path = f"/api/listings/{(await open_home(host))['id']}"
+    days = f"{path}/availability?from=2027-06-01&to=2027-06-08"
+    async with door_of(house, limits=True, anonymous_limit=1000) as (door, client):
+        handled = counted_calls(door)
+        told = [await client.get(days) for _ in range(6)]
+        assert len({each.content for each in told}) == 1
+        assert len(handled) == 3  # then it was worth keeping
+        wanted = {"content-type", "content-length", "cache-control", "x-request-id", "ratelimit-limit"}
+        assert all(wanted <= each.headers.keys() == told[0].headers.keys() for each in told)
+        assert len({each.headers["x-request-id"] for each in told}) == 6
+        # Taking a night changes what is told, to everybody, from then on.
+        ok(await host.post(f"{path}/block-dates", {"from": "2027-06-03", "to": "2027-06-04"}), 201)
+        now = ok(await client.get(days))["days"]
+        assert [day["free"] for day in now] == [day["date"] != "2027-06-03" for day in now]
+        assert len(handled) == 4
+
+
+async def test_what_is_answered_at_once_is_counted_once(house: TestHouse) -> None:
+    host = await house.sign_up("counted@example.com", "Conny Count")
+    days = f"/api/listings/{(await open_home(host))['id']}/availability?from=2027-06-01&to=2027-06-08"
+    async with door_of(house, limits=True, anonymous_limit=40) as (door, client):
+        handled = counted_calls(door)
+        left = []
+        while (told := await client.get(days)).status_code == 200:
+            left.append(int(told.headers["ratelimit-remaining"]))
+        assert left == list(range(left[0], -1, -1))
+        assert len(handled) == 3
+        assert (told.status_code, told.json()["code"]) == (429, "too_many_requests")
+        assert told.headers["retry-after"]
+        assert (await client.get(days)).status_code == 429
+
+
+async def test_what_cannot_be_answered_at_once_is_asked_of_the_handler(house: TestHouse) -> None:
+    host = await house.sign_up("not-yet@example.com", "Nora Notyet")
+    path = f"/api/listings/{(await open_home(host))['id']}/availability"
+    async with door_of(house) as (door, client):
+        for _ in range(6):
+            ok(await client.get(path))  # from today on, whenever that is
+        refused = await client.get(f"{path}?from=2027-06-08&to=2027-06-01")
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "not_after_from")
+        days = f"{path}?from=2027-06-01&to=2027-06-08"
+        told = [ok(await client.get(days)) for _ in range(4)]
+        door.straight.at_hand = broken
+        assert ok(await client.get(days)) == told[0]
+        del door.straight.at_hand
+        # Nobody but its host sees a home that is not published, whatever was told of it before.
+        ok(await host.patch(path.removesuffix("availability") + "toggle-active"))
+        assert (await client.get(days)).status_code == 404
+
+
+def broken(*_: Any) -> Any:
+    raise ZeroDivisionError
+
+
+def counted_calls(door: Door) -> list[str]:
+    """The paths that a handler was called for."""
+    called: list[str] = []
+    known = door.straight.call
+
+    async def call(way: Any, scope: Any, arguments: Any) -> Any:
+        called.append(scope["path"])
+        return await known(way, scope, arguments)
+
+    door.straight.call = call
+    return called

@@ -149,6 +149,16 @@ async def test_as_many_hits_as_the_limit_are_allowed_and_no_more(cache: Cache) -
     assert {one.limit for one in seen} == {3}
 
 
+async def test_a_hit_without_waiting_counts_as_any_other_or_not_at_all(cache: Cache) -> None:
+    at_once = [cache.hit_at_once("k", 3, 60) for _ in range(2)]
+    counted = sum(one is not None for one in at_once)
+    assert [one.remaining for one in at_once if one is not None] == [2, 1][:counted]
+    seen = [await cache.hit("k", 3, 60) for _ in range(4 - counted)]
+    assert [one.allowed for one in seen] == [True] * (3 - counted) + [False]
+    late = cache.hit_at_once("k", 3, 60)
+    assert late is None or not late.allowed
+
+
 async def test_of_many_hits_at_once_exactly_the_limit_pass(cache: Cache) -> None:
     seen = await asyncio.gather(*(cache.hit("k", 50, 60) for _ in range(MANY)))
     assert sum(one.allowed for one in seen) == 50

@@ -281,6 +281,23 @@ async def test_what_was_read_before_is_not_given_out_for_what_is_there_now(docum
     assert (await documents.get(HOMES, first.id)).title == "third"
 
 
+async def test_what_is_at_hand_is_what_is_there_now_or_nothing(documents: Any) -> None:
+    first = home("first")
+    assert documents.at_hand(HOMES, first.id) is None
+    await insert(documents, HOMES, first)
+    assert documents.at_hand(HOMES, first.id) in (None, first)
+    assert await documents.get(HOMES, first.id) == first
+    assert documents.at_hand(HOMES, first.id) in (None, first)
+    second = msgspec.structs.replace(first, title="second")
+    async with documents.transaction() as tx:
+        changed = await tx.replace(HOMES, second)
+        assert documents.at_hand(HOMES, first.id) in (None, first)
+    assert documents.at_hand(HOMES, first.id) in (None, changed)
+    async with documents.transaction() as tx:
+        await tx.delete(HOMES, first.id)
+    assert documents.at_hand(HOMES, first.id) is None
+
+
 async def test_deleting_tells_whether_there_was_one(documents: Any) -> None:
     homes = [home(status=status) for status in ("open", "shut", "shut")]
     await insert(documents, HOMES, *homes)
@@ -882,6 +899,8 @@ async def test_what_one_instance_has_changed_the_other_sees_at_once(place: Place
         here, there = (one, other) if number % 2 else (other, one)
         async with here.transaction() as tx:
             await tx.change(THINGS, thing.id, Change(inc={"number": 1}))
+        known = there.at_hand(THINGS, thing.id)
+        assert known is None or known.number == number
         assert (await there.get(THINGS, thing.id)).number == number
         assert [found.number for found in await there.get_many(THINGS, [thing.id])] == [number]
 

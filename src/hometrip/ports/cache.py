@@ -41,6 +41,9 @@ class Cache(Protocol):
         counts not.
         """
 
+    def hit_at_once(self, key: str, limit: int, seconds: float) -> Allowance | None:
+        """As `hit`, where nobody has to be waited for; None, and nothing counted, where somebody has."""
+
     async def forgive(self, key: str) -> None:
         """Start the window of that key afresh."""
 

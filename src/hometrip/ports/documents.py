@@ -254,6 +254,11 @@ class Documents(DocumentReader, Outbox, Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[DocumentTx]: ...
 
+    def at_hand(self, of: Collection[R], record_id: UUID) -> R | None:
+        """What `get` would answer, where that is known without waiting for anything; None where it is not,
+        or there is no such record.
+        """
+
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
 

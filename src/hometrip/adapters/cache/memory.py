@@ -53,6 +53,12 @@ class MemoryCache:
         self._values.pop(key, None)
 
     async def hit(self, key: str, limit: int, seconds: float, cost: int = 1) -> Allowance:
+        return self._hit(key, limit, seconds, cost)
+
+    def hit_at_once(self, key: str, limit: int, seconds: float) -> Allowance | None:
+        return self._hit(key, limit, seconds, 1)
+
+    def _hit(self, key: str, limit: int, seconds: float, cost: int) -> Allowance:
         now = self._now()
         window = self._windows.pop(key, None) or Window()
         window.forget(now - seconds)

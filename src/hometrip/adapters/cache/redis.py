@@ -163,6 +163,9 @@ class RedisCache:
             allowed=bool(allowed), limit=limit, remaining=remaining, reset_after=float(reset_after)
         )
 
+    def hit_at_once(self, key: str, limit: int, seconds: float) -> Allowance | None:
+        return None
+
     async def forgive(self, key: str) -> None:
         await self._ask("DEL", self._window(key))
 

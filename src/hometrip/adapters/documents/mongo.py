@@ -226,6 +226,9 @@ class MongoDocuments(MongoReader, MongoOutbox[MongoDocumentTx], MongoLedger):
     def asking(self) -> AbstractAsyncContextManager[None]:
         return self.link.asking()
 
+    def at_hand(self, of: Collection[R], record_id: UUID) -> R | None:
+        return None
+
     async def open(self) -> None:
         """`Unfit` where the server, our rights or the collections are not what is needed."""
         must_be_fit(await self.examine())

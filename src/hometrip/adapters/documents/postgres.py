@@ -215,6 +215,9 @@ class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], Post
         connections = PostgresPool(url, size=pool, name=f"hometrip {service}")
         PostgresOutbox.__init__(self, connections, service, clock, new_id)
 
+    def at_hand(self, of: Collection[R], record_id: UUID) -> R | None:
+        return None
+
     async def open(self) -> None:
         """`Unfit` where the server, our rights or the tables are not what is needed."""
         must_be_fit(await self.examine())

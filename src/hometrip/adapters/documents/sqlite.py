@@ -324,6 +324,11 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
         found = await self.get_many(of, (record_id,))
         return found[0] if found else None
 
+    def at_hand(self, of: Collection[R], record_id: UUID) -> R | None:
+        shelf = self.shelves[of]
+        found = self._memory.of(shelf, self.reading).get(record_id.int)
+        return None if found is None or shelf.has_ended(found, self.clock) else found
+
     async def get_many(self, of: Collection[R], ids: Sequence[UUID]) -> list[R]:
         """As the port says; while nothing was committed to the file, by anyone, without asking it again."""
         shelf = self.shelves[of]

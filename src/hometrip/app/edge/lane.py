@@ -11,13 +11,13 @@ import time
 from typing import Any
 
 from hometrip.app.edge.again import WRITES
-from hometrip.app.edge.exchange import Exchange, Headers
+from hometrip.app.edge.exchange import SENDER, Exchange
 from hometrip.app.edge.ring import Ring
-from hometrip.app.edge.straight import Found, Straight, is_short_json, refused
+from hometrip.app.edge.straight import Found, Straight, Whole, is_short_json, refused
 from hometrip.app.serving.line import Line
 from hometrip.kernel.again import again
 from hometrip.kernel.deadline import current_deadline
-from hometrip.kernel.errors import DeadlineExceeded
+from hometrip.kernel.errors import DeadlineExceeded, TooMany
 from hometrip.kernel.events import current_cause
 from hometrip.ports.outbox import Contended
 
@@ -65,11 +65,44 @@ class HandlerLane:
         found = self._straight.find(scope)
         if found is None or (found.way.takes_body and not is_short_json(scope["named"])):
             return False
-        passing = Passing()
-        work = self._run(passing, line, self._ring.open(scope, line.send), found)
-        passing.task = self._loop.create_task(work, context=self._context.copy())
-        self._under_way.add(passing)
+        exchange = self._ring.open(scope, line.send)
+        if not self._answers_at_once(line, exchange, found):
+            passing = Passing()
+            work = self._run(passing, line, exchange, found)
+            passing.task = self._loop.create_task(work, context=self._context.copy())
+            self._under_way.add(passing)
         return True
+
+    def _answers_at_once(self, line: Line, exchange: Exchange, found: Found) -> bool:
+        """Where all that is needed is at hand, nobody waits, and no task is made. Where it is not, nothing
+        has happened.
+        """
+        answer = self._at_hand(exchange, found)
+        if answer is None:
+            return False
+        try:
+            if not self._ring.counted(exchange):
+                return False
+        except TooMany as error:
+            answer = exchange.refusal(error)
+        line.answer(*exchange.whole(*answer))
+        self._ring.close(exchange)
+        line.over()
+        return True
+
+    def _at_hand(self, exchange: Exchange, found: Found) -> Whole | None:
+        scope = exchange.scope
+        # What another process of the house asks has its own deadline and cause, which only a task has.
+        if found.way.at_hand is None or SENDER in exchange.headers:
+            return None
+        try:
+            self._ring.admit(exchange)
+            scope["house"] = self._house
+            arguments = self._straight.arguments(found, scope, b"")
+            return self._straight.at_hand(found.way, scope, arguments) if arguments is not None else None
+        except Exception:
+            # Whatever is wrong, the usual way comes upon it again, and has the words for it.
+            return None
 
     async def _run(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> None:
         try:
@@ -87,9 +120,7 @@ class HandlerLane:
             self._ring.close(exchange)
             line.over()
 
-    async def _answer(
-        self, passing: Passing, line: Line, exchange: Exchange, found: Found
-    ) -> tuple[int, Headers, bytes] | None:
+    async def _answer(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Whole | None:
         """None where it has gone out already."""
         ring, straight, scope = self._ring, self._straight, exchange.scope
         ring.admit(exchange)

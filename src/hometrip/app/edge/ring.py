@@ -109,7 +109,7 @@ class Ring:
         limit = self._limit(exchange)
         if limit is None:
             return True
-        allowance = self._meter.hit_at_once(*limit, WINDOW_SECONDS) if self._meter else None
+        allowance = (self._meter or self._cache).hit_at_once(*limit, WINDOW_SECONDS)
         if allowance is None:
             return False
         _allow(exchange, allowance)

@@ -63,6 +63,8 @@ class Call(NamedTuple):
 
 
 Give = Callable[[Call], Any]
+# Status, headers and body of an answer.
+Whole = tuple[int, Headers, bytes]
 
 
 class Way(NamedTuple):
@@ -78,6 +80,8 @@ class Way(NamedTuple):
     takes_body: bool
     # What the signature is told of the connection; it asks for more only where something is wrong.
     connection: Any
+    # Answers as the handler would, where that needs no waiting.
+    at_hand: Callable[..., Any] | None = None
 
 
 class Found(NamedTuple):
@@ -206,20 +210,30 @@ class Straight:
                 self._keep(address, found._replace(given=own))
         return given
 
-    async def call(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> tuple[int, Headers, bytes]:
-        """Status, headers and body of the answer; raises what the handler raises."""
-        handler = way.handler
+    async def call(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> Whole:
+        """Raises what the handler raises."""
         scope["path_template"] = way.template
-        await count(scope, handler)
-        allow_keeping(scope, handler, known=b"authorization" in scope["named"])
-        record = await handler.fn(**arguments)
-        headers, body = json_of(record)
-        if tag := tag_of(record):
-            headers.append(_header("etag", tag))
-        return handler.status_code, headers, body
+        await count(scope, way.handler)
+        return _told_of(way, scope, await way.handler.fn(**arguments))
+
+    def at_hand(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> Whole | None:
+        """The same without waiting for anything; None where that cannot be."""
+        record = way.at_hand(**arguments) if way.at_hand is not None else None
+        if record is None:
+            return None
+        scope["path_template"] = way.template
+        return _told_of(way, scope, record)
 
 
-def refused(scope: Scope, error: Exception) -> tuple[int, Headers, bytes]:
+def _told_of(way: Way, scope: Scope, record: Any) -> Whole:
+    allow_keeping(scope, way.handler, known=b"authorization" in scope["named"])
+    headers, body = json_of(record)
+    if tag := tag_of(record):
+        headers.append(_header("etag", tag))
+    return way.handler.status_code, headers, body
+
+
+def refused(scope: Scope, error: Exception) -> Whole:
     """As Litestar hands every error of a handler to its exception handler."""
     status, media_type, more, body = told(scope, error)
     headers = [_header("content-type", media_type), (b"content-length", b"%d" % len(body))]
@@ -314,7 +328,8 @@ def way_to(route: HTTPRoute, method: str) -> Way | None:
     provided = tuple((name, give) for name in wanted if name in provides and (give := _given(name, provides)))
     if len(provided) < len(wanted.keys() & provides.keys()):
         return None
-    return Way(handler, route.path_format, path, query, provided, takes_body, _Connection(handler))
+    at_hand = handler.opt.get("at_hand")
+    return Way(handler, route.path_format, path, query, provided, takes_body, _Connection(handler), at_hand)
 
 
 def _answers_json(handler: HTTPRouteHandler) -> bool:

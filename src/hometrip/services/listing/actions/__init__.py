@@ -3,7 +3,7 @@
 from hometrip.services.listing.actions.bulk import calendars, edit_days
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
 from hometrip.services.listing.actions.checking import verify
-from hometrip.services.listing.actions.days import availability, block, blocks, unblock
+from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.feeds import add_feed, list_feeds, refresh_feed, remove_feed
 from hometrip.services.listing.actions.feeds_export import calendar_file, calendar_link
@@ -52,6 +52,7 @@ __all__ = [
     "change",
     "change_photo",
     "create",
+    "days_at_hand",
     "delete",
     "delete_tax",
     "edit_days",

@@ -17,7 +17,7 @@ from hometrip.ports.documents import Change, DocumentTx, eq
 from hometrip.services.booking.contract import BookingEvent, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, own_home, seen_home, stay_asked
-from hometrip.services.listing.actions.ready import days_in_writing
+from hometrip.services.listing.actions.ready import days_in_writing, told_before
 from hometrip.services.listing.contract import CalendarBlocked, CalendarUnblocked
 from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.calendar import BLOCKED, Span
@@ -69,6 +69,18 @@ async def availability(
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
     days = await store.calendar(deps.docs, listing_id)
     return Availability(days=written(days_in_writing(home, days, span, now), list[Day]))
+
+
+def days_at_hand(
+    deps: Deps, caller: Caller, listing_id: UUID, first: date | None = None, until: date | None = None
+) -> Availability | None:
+    """The same without waiting, where both days are named and what is told of them was told before."""
+    home = deps.docs.at_hand(store.HOMES, listing_id)
+    if home is None or home.status != PUBLISHED or first is None or until is None:
+        return None
+    days = deps.docs.at_hand(store.CALENDARS, listing_id)
+    text = told_before(home, days, first, until, deps.clock.now()) if days is not None else None
+    return None if text is None else Availability(days=written(text, list[Day]))
 
 
 def stay_between(first: date, until: date) -> Stay:

@@ -110,7 +110,7 @@ def ready(home: Home, days: Calendar) -> Ready:
 def days_in_writing(home: Home, days: Calendar, span: Stay, now: datetime) -> bytes:
     """What there is to say of each night of the span, as JSON. For committed records, too."""
     first, count = span.check_in, span.nights
-    of = (home.id.int, home.version, days.version, first.toordinal(), count)
+    of = _of(home, days, first, count)
     if (text := _texts.find(of, now)) is not None:
         return text
     at = ready(home, days)
@@ -121,6 +121,15 @@ def days_in_writing(home: Home, days: Calendar, span: Stay, now: datetime) -> by
     text = written_days(at.openings, at.prices, first, count, now, page)
     _texts.keep(of, Told(text, now, *reachable_until(at.openings, first, low, now)))
     return text
+
+
+def told_before(home: Home, days: Calendar, first: date, until: date, now: datetime) -> bytes | None:
+    """The same, where it was told before and still holds."""
+    return _texts.find(_of(home, days, first, (until - first).days), now)
+
+
+def _of(home: Home, days: Calendar, first: date, count: int) -> tuple[int, ...]:
+    return home.id.int, home.version, days.version, first.toordinal(), count
 
 
 def _page(of: tuple[int, int, int], at: Ready, number: int) -> Page:

@@ -170,7 +170,13 @@ async def put_pricing(
     return await actions.set_prices(deps, caller, listing_id, data, if_match)
 
 
-@get("/listings/{listing_id:uuid}/availability", access=PUBLIC, fresh_for=0, summary="Night by night")
+@get(
+    "/listings/{listing_id:uuid}/availability",
+    access=PUBLIC,
+    fresh_for=0,
+    at_hand=actions.days_at_hand,
+    summary="Night by night",
+)
 async def get_availability(
     listing_id: FromPath[UUID],
     deps: NamedDependency[Deps],
