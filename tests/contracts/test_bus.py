@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from time import thread_time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -427,3 +429,38 @@ async def test_the_loopback_runners_bus_delivers_everything_twice(tmp_path: Path
     await bus.publish(letter())
     await bus.stop()
     assert len(heard) == 2
+
+
+async def test_of_many_events_few_are_begun_in_a_round_so_that_requests_have_their_turn(
+    tmp_path: Path,
+) -> None:
+    """Also when many handlers that waited for the same go on at once, each with another event behind it."""
+    bus, wanted, lanes = MemoryBus(tmp_path / "parked.db", SystemClock()), asyncio.Event(), 60
+    loop, rounds, begun = asyncio.get_running_loop(), [0], list[int]()
+
+    def count_round() -> None:
+        rounds[0] += 1
+        if len(begun) < lanes:
+            loop.call_soon(count_round)
+
+    async def handle(envelope: Envelope) -> None:
+        if envelope.sequence == 1:
+            await wanted.wait()
+            return
+        begun.append(rounds[0])
+        ends = thread_time() + 0.001
+        while thread_time() < ends:
+            pass
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    for sequence in (1, 2):
+        for lane in range(lanes):
+            bus.publish(letter(f"booking/{lane}", sequence))
+    await asyncio.sleep(0.05)
+    assert not begun
+    wanted.set()
+    count_round()
+    await bus.idle()
+    assert max(Counter(begun).values()) <= 4
+    await bus.stop()

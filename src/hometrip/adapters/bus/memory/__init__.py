@@ -10,6 +10,7 @@ from contextlib import suppress
 from copy import copy
 from itertools import count
 from pathlib import Path
+from time import thread_time
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,9 @@ from hometrip.ports.bus import Patience as Patience  # also had from here
 
 log = logging.getLogger("hometrip.bus")
 
-# A worker whose handlers never wait lets others have the loop after so long.
-AT_A_TIME_SECONDS = 0.002
+# In a round of the event loop, deliveries are begun for so many seconds of the processor, or for half of what
+# others had since the last one: requests come first, and events do not wait for ever.
+AT_A_TIME_SECONDS, SHARE = 0.002, 0.5
 STOP_SECONDS = 20.0
 
 
@@ -95,6 +97,7 @@ class MemoryBus:
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         self._called = False  # a worker that has not begun yet
+        self._begins_until = self._others_since = 0.0
         self._unsafe: dict[asyncio.Future[None], list[Lane]] = {}
         self._open, self._none_open = 0, asyncio.Event()
         self._none_open.set()
@@ -172,9 +175,7 @@ class MemoryBus:
     async def _work(self) -> None:
         """Serve what is ready; who is served meanwhile, should a handler wait, is up to the next worker."""
         self._called = False
-        clock = asyncio.get_running_loop().time
-        pause_at = clock() + AT_A_TIME_SECONDS
-        while self._ready:
+        while self._ready and self._may_begin():
             lane = self._ready.popleft()
             self._call_worker()
             lane.served = True
@@ -183,9 +184,17 @@ class MemoryBus:
             except BaseException:
                 self._hand_back(lane, 0)
                 raise
-            if clock() > pause_at:
-                await asyncio.sleep(0)  # requests want their turn as well
-                pause_at = clock() + AT_A_TIME_SECONDS
+
+    def _may_begin(self) -> bool:
+        """All workers share the time of a round."""
+        now = thread_time()
+        if not self._begins_until:
+            self._begins_until = now + max(AT_A_TIME_SECONDS, SHARE * (now - self._others_since))
+            asyncio.get_running_loop().call_soon(self._end_round)
+        return now < self._begins_until
+
+    def _end_round(self) -> None:
+        self._begins_until, self._others_since = 0.0, thread_time()
 
     async def _serve(self, lane: Lane) -> None:
         delivery = lane.waiting[0]
