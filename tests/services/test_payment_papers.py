@@ -27,6 +27,7 @@ from services.payment_scene import (
     CHECK_IN_AT,
     GUEST,
     HOST,
+    SPLIT,
     START,
     STRANGER,
     SUPPORT,
@@ -122,6 +123,27 @@ async def test_an_invoice_over_all_of_a_price_says_what_the_guest_was_told(till:
     ]
     for one in papers:
         assert one.host_share + one.platform_share + total(one.taxes.values(), "EUR") == one.amount
+
+
+async def test_a_credit_note_names_the_invoices_it_corrects_and_why(till: Till) -> None:
+    """Of 685.00 two halves are paid; 400.00 go back, out of both, and then 5.00 of the first."""
+    half = await till.pay(due_now=eur(34_250), balance_due_at=START + DAY)
+    await till.confirmed(half.booking_id)
+    await till.advance(DAY)
+    await till.cancelled(half.booking_id, eur(40_000), rules.part_of(SPLIT, eur(28_500)))
+    await actions.refund(till.deps, SUPPORT, half.id, eur(500), "The bed was broken.")
+    await till.settle()
+    late, note, second, first = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    assert (first.corrects, first.reason, second.corrects) == ([], None, [])
+    assert (note.amount, note.corrects) == (eur(40_000), [first.number, second.number])
+    assert note.reason == "The stay was cancelled."
+    assert (late.corrects, late.reason) == ([first.number], "The bed was broken.")
+    assert await actions.invoice(till.deps, HOST, note.number) == note
+    printed = actions.papers.invoice_of(note, None, guest="Zoë", host="Søren")
+    assert printed.facts[-1] == ("Corrects", f"Invoice {first.number}\nInvoice {second.number}")
+    assert [party.label for party in printed.parties] == ["Credited to", "Hosted by"]
+    assert printed.sheets[0].totals == [["Total", "-400.00 EUR"]]
+    assert printed.notes[:2] == ["Why: The stay was cancelled.", "It comes out of these shares."]
 
 
 async def test_the_invoice_of_a_half_says_whose_the_money_is(till: Till) -> None:
@@ -283,6 +305,24 @@ async def test_papers_come_as_json_or_pdf_and_taxes_as_csv(house: TestHouse) -> 
     problem(await stranger.get(path), 404, "not_found")
     problem(await host.get("/api/payments/tax-report", params={"year": 12}), 422, "invalid")
     problem(await house.client.get(path), 401, "unauthenticated")
+
+
+async def test_a_credit_note_tells_what_the_cancellation_has_shown(house: TestHouse) -> None:
+    """Three days before check-in, moderate: of 300.00 for the nights 100.00, and all of the cleaning."""
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host, cancellation_policy="moderate")
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    await house.advance(28 * 86_400)
+    gone = ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "Plans"}))["cancellation"]
+    await house.settle()
+    note, invoice = ok(await guest.get("/api/payments/invoices"))["items"]
+    assert (note["amount"], note["corrects"]) == (gone["refund"], [invoice["number"]])
+    shown = [(line["label"], line["refunded"]) for line in gone["lines"] if line["refunded"]["amount"]]
+    assert [(line["label"], line["amount"]) for line in note["lines"]] == shown
+    assert [amount["amount"] for _, amount in shown] == [10_000, 5_000]
 
 
 async def test_cards_accounts_and_figures(house: TestHouse) -> None:

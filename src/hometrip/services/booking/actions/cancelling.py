@@ -24,6 +24,7 @@ from hometrip.services.booking.rules import (
     actor_of,
     cancellation,
     kept_split,
+    lines_back,
     moved,
     view_of,
 )
@@ -81,6 +82,6 @@ async def _cancelled(
     else:
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
-    facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty}
+    facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
     await tell(tx, BookingCancelled, booking, by=by, why=why, **facts)
     return booking

@@ -109,7 +109,9 @@ class InvoiceRecord(Answer):
     """An invoice or a credit note (`kind`) over `amount`. Numbers have no gap.
 
     `host_share`, `platform_share` (the fees of guest and host, less the marketplace's own coupons) and
-    `taxes` tell whose the money is. `lines` are those of the quote; none where it is over a part of a price.
+    `taxes` tell whose the money is. `lines` are those of the quote, or what a cancellation gives back of
+    each; none where it is over another part of a price. A credit note names the invoices that it `corrects`,
+    and its `reason`.
     """
 
     number: str
@@ -123,6 +125,8 @@ class InvoiceRecord(Answer):
     platform_share: Money
     taxes: dict[str, Money]
     lines: list[QuoteLine]
+    corrects: list[str] = []
+    reason: str | None = None
 
 
 class StatementLine(Answer):

@@ -75,7 +75,7 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
     kept = rules.within(kept, captured - event.refund)
     back = max(event.refund, left - rules.total_of(kept))
     cause = f"cancelled:{booking_id}"
-    await give_back(deps, tx, taken, back, kept, reason=event.why, cause=cause)
+    await give_back(deps, tx, taken, back, kept, reason=event.why, cause=cause, price=event.lines)
     await store.count_with(tx, booking_id)
     await replan(deps, tx, booking_id)
 

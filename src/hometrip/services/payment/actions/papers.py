@@ -28,6 +28,7 @@ from hometrip.services.payment.actions.papering import CREDIT_NOTE
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TAXES = "Taxes are collected by HomeTrip for the offices named."
 TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
 
 
@@ -36,7 +37,8 @@ async def invoices(deps: Deps, caller: Caller, limit: int, cursor: str | None) -
     before = str(position_of(cursor)[0]) if cursor else None
     async with deps.db.read() as db:
         found = await store.invoices_of(db, caller.id, limit + 1, before)
-    items = [_shown(one) for one in found[:limit]]
+        notes = await store.corrections(db, [one for one in found if one.kind == CREDIT_NOTE])
+    items = [_shown(one, notes.get(one.number)) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].number]) if len(found) > limit else None)
 
 
@@ -44,33 +46,50 @@ async def invoice(deps: Deps, caller: Caller, number: str) -> InvoiceRecord:
     """For its guest, its host and staff."""
     async with deps.db.read() as db:
         found = await store.invoice(db, number)
+        notes = await store.corrections(db, [found] if found.kind == CREDIT_NOTE else [])
     caller.must_be_one_of(found.guest_id, found.host_id)
-    return _shown(found)
+    return _shown(found, notes.get(number))
 
 
 async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
     one = await invoice(deps, caller, number)
     async with deps.db.read() as db:
         facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
-    sign = -1 if one.kind == CREDIT_NOTE else 1
+    guest, host = await _name(deps, one.guest_id), await _name(deps, one.host_id)
+    return await asyncio.to_thread(pdf_of, invoice_of(one, facts, guest=guest, host=host))
+
+
+def invoice_of(one: InvoiceRecord, facts: BookingFacts | None, *, guest: str, host: str) -> Paper:
+    """An invoice, or a credit note with its amounts under zero."""
+    is_note = one.kind == CREDIT_NOTE
+    sign = -1 if is_note else 1
     rows = [[label, str(amount * sign)] for label, amount in _billed(one)]
-    notes = [] if one.lines else ["It is over a part of the price, which the receipt tells line by line."]
-    if one.taxes:
-        notes.append("Taxes are collected by HomeTrip for the offices named.")
-    title = "Credit note" if one.kind == CREDIT_NOTE else "Invoice"
-    paper = Paper(
-        title=title,
+    return Paper(
+        title="Credit note" if is_note else "Invoice",
         number=one.number,
-        facts=[("Number", one.number), ("Date", _day(one.at)), ("Booking", str(one.booking_id)[-12:])],
+        facts=[
+            ("Number", one.number),
+            ("Date", _day(one.at)),
+            ("Booking", str(one.booking_id)[-12:]),
+            *([("Corrects", "\n".join(f"Invoice {number}" for number in one.corrects))] if is_note else []),
+        ],
         parties=[
-            Party("Billed to", [await _name(deps, one.guest_id)]),
-            Party("Hosted by", [await _name(deps, one.host_id)]),
-            *([_stay(facts, one.lines)] if facts else []),
+            Party("Credited to" if is_note else "Billed to", [guest]),
+            Party("Hosted by", [host]),
+            *([_stay(facts, [] if is_note else one.lines)] if facts else []),
         ],
         sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
-        notes=notes,
+        notes=[*_reasons(one), *([TAXES] if one.taxes else [])],
     )
-    return await asyncio.to_thread(pdf_of, paper)
+
+
+def _reasons(one: InvoiceRecord) -> list[str]:
+    """What the amounts of a paper are about, where its lines are not those of the price."""
+    if one.kind != CREDIT_NOTE:
+        part = "It is over a part of the price, which the receipt tells line by line."
+        return [] if one.lines else [part]
+    what = "This is what comes back of the price." if one.lines else "It comes out of these shares."
+    return [f"Why: {one.reason}", what]
 
 
 def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
@@ -186,7 +205,7 @@ async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
     return text.getvalue()
 
 
-def _shown(one: store.Invoice) -> InvoiceRecord:
+def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:
     return InvoiceRecord(
         number=one.number,
         kind=one.kind,
@@ -199,6 +218,8 @@ def _shown(one: store.Invoice) -> InvoiceRecord:
         platform_share=one.split.platform,
         taxes={area: amount for area, amount in one.split.taxes.items() if amount},
         lines=one.lines or [],
+        corrects=note.invoices if note else [],
+        reason=note.why if note else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -9,7 +10,7 @@ from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
 from hometrip.services.payment.actions.deps import (
@@ -63,9 +64,10 @@ async def give_back(
     *,
     reason: str,
     cause: str,
+    price: Sequence[QuoteLine] = (),
 ) -> None:
     """Exactly `amount` of a booking's payments goes back, the latest first, and each share falls to what it
-    keeps. Where part of it went back before, only what is left can."""
+    keeps. Where part of it went back before, only what is left can. `price`: what comes back of its lines."""
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
     left = total((one.left for one in payments), currency)
     back = min(amount, left)
@@ -83,7 +85,7 @@ async def give_back(
             this = cause if lines else f"{cause}:{number}"
             await _promise(deps, tx, payment, refund_id, part, lines, reason=reason, cause=this)
             if lines:
-                await _credit(deps, tx, payment, refund_id, back, lines)
+                await _credit(deps, tx, payment, refund_id, back, lines, price)
             rest, lines = rest - part, []
 
 
@@ -97,11 +99,17 @@ async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reaso
 
 
 async def _credit(
-    deps: Deps, tx: Tx, payment: store.Payment, refund_id: UUID, back: Money, lines: list[rules.Posting]
+    deps: Deps,
+    tx: Tx,
+    payment: store.Payment,
+    refund_id: UUID,
+    back: Money,
+    lines: list[rules.Posting],
+    price: Sequence[QuoteLine] = (),
 ) -> None:
     gives = {line.account: -line.amount.amount for line in lines}
     split = rules.split_of(gives, payment.host_id, back.currency)
-    await issue(deps, tx, CREDIT_NOTE, refund_id, payment, back, split)
+    await issue(deps, tx, CREDIT_NOTE, refund_id, payment, back, split, price)
 
 
 async def _promise(

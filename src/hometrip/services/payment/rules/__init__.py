@@ -35,7 +35,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.papers import decimal, gaps, safe_cell
+from hometrip.services.payment.rules.papers import decimal, gaps, is_part, safe_cell, why_back
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TRIES,
     CLAIM_ANSWER,
@@ -137,6 +137,7 @@ __all__ = [
     "decimal",
     "safe_cell",
     "held_back",
+    "is_part",
     "host_payable",
     "less",
     "months_later",
@@ -161,5 +162,6 @@ __all__ = [
     "tells_more",
     "total_of",
     "wait",
+    "why_back",
     "within",
 ]

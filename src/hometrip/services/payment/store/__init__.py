@@ -77,6 +77,7 @@ from hometrip.services.payment.store.money_out import (
 )
 from hometrip.services.payment.store.papers import (
     add_invoice,
+    corrections,
     counted,
     every_invoice,
     invoice,
@@ -88,6 +89,7 @@ from hometrip.services.payment.store.rows import (
     AlreadyOpen,
     Chargeback,
     Claim,
+    Correction,
     Deposit,
     Invoice,
     Payment,
@@ -132,6 +134,7 @@ __all__ = [
     "AlreadyClaimed",
     "AlreadyOpen",
     "Claim",
+    "Correction",
     "Deposit",
     "Invoice",
     "Payment",
@@ -153,6 +156,7 @@ __all__ = [
     "change_payout",
     "claim_on",
     "close_dispute",
+    "corrections",
     "count_with",
     "counted",
     "debts",

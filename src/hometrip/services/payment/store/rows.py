@@ -173,6 +173,13 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[QuoteLine] | None = None
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a credit note takes back, wholly or in part: the numbers of its invoices, and why, in words."""
+
+    why: str
+    invoices: list[str]
+
+
 Rows = TypeVar("Rows", Payment, Chargeback, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
 
 
