@@ -17,6 +17,7 @@ from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.actions.settling import settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
 
@@ -112,6 +113,7 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
     elif known.withdrawn and status == "lost":
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
     if over:
+        await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)
 
 

@@ -52,6 +52,7 @@ from hometrip.services.payment.rules.schedule import (
 )
 from hometrip.services.payment.rules.splits import (
     TAX,
+    at_most,
     less,
     nothing_kept,
     part_of,
@@ -127,6 +128,7 @@ __all__ = [
     "SUCCEEDED",
     "Story",
     "Unbalanced",
+    "at_most",
     "back_to_kept",
     "balance",
     "capture",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.payment.store.chargebacks import (
     add_chargeback,
+    add_settlement,
     change_chargeback,
     chargeback,
     chargeback_at_provider,
@@ -11,6 +12,8 @@ from hometrip.services.payment.store.chargebacks import (
     count_as_disputed,
     every_chargeback,
     is_charged_back,
+    is_set_aside,
+    take_settlements,
 )
 from hometrip.services.payment.store.deposits import (
     AlreadyClaimed,
@@ -96,6 +99,7 @@ from hometrip.services.payment.store.rows import (
     Payout,
     Plan,
     Refund,
+    Settlement,
     Stay,
 )
 from hometrip.services.payment.store.stays import (
@@ -120,7 +124,10 @@ __all__ = [
     "chargebacks_page",
     "count_as_disputed",
     "every_chargeback",
+    "add_settlement",
     "is_charged_back",
+    "is_set_aside",
+    "take_settlements",
     "postings_of",
     "note_refund",
     "refund_at_provider",
@@ -141,6 +148,7 @@ __all__ = [
     "Payout",
     "Plan",
     "Refund",
+    "Settlement",
     "Stay",
     "account_of",
     "add_claim",
