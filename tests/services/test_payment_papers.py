@@ -20,6 +20,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
+from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
@@ -272,6 +273,73 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
     assert moved.totals == [["Paid in all", "680.00 EUR"]]
+
+
+async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled(till: Till) -> None:
+    due_at = START + 10 * DAY
+    half = await till.pay(due_now=eur(34_250), balance_due_at=due_at)
+    await till.confirmed(half.booking_id)
+
+    async def receipt() -> actions.Paper:
+        async with till.deps.db.read() as db:
+            stay = await store.stay_of(db, half.booking_id)
+            payments = await store.payments_of(db, half.booking_id)
+            plan = await store.plan_of(db, half.booking_id)
+        assert stay is not None
+        return actions.receipt_of(stay.facts, payments, plan, guest="Zoë", host="Søren", at=START)
+
+    assert (await receipt()).sheets[1].totals == [
+        ["Paid in all", "342.50 EUR"],
+        ["To be paid on 24 April 2027", "342.50 EUR"],
+    ]
+    kept = rules.part_of(SPLIT, eur(30_000))
+    gone = BookingCancelled(
+        booking_id=half.booking_id,
+        booking=till.facts(half.booking_id, status="cancelled"),
+        by="guest",
+        why="",
+        refund=eur(4_250),
+        kept=kept,
+    )
+    await till.hear(gone)
+    told = await receipt()
+    assert told.parties[-1].label == "Stay, cancelled"
+    assert told.sheets[1].rows[1:] == [["Refunded", "-42.50 EUR"]]
+    assert told.sheets[1].totals == [["Paid in all", "300.00 EUR"]]
+    [line] = (await actions.statement(till.deps, HOST, 2027)).sections[0].lines
+    assert (line.cancelled, line.earned) == (True, kept.payout)
+
+
+async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    payment = await till.row(paid.id)
+    disputed = msgspec.structs.replace(payment, promised_back=eur(500), disputed=eur(60_000))
+    deposit = msgspec.structs.replace(payment, part=rules.DEPOSIT, amount=eur(20_000), captured=eur(6_000))
+    facts = till.facts(paid.booking_id)
+    told = actions.receipt_of(facts, [disputed, deposit], guest="Zoë", host="Søren", at=START)
+    _, moved, claimed = told.sheets
+    assert moved.rows == [
+        ["Paid on 14 April 2027", "685.00 EUR"],
+        ["Refunded", "-5.00 EUR"],
+        ["Taken back by the card's bank", "-600.00 EUR"],
+    ]
+    assert moved.totals == [["Paid in all", "80.00 EUR"]]
+    assert claimed.rows == [["Taken of 200.00 EUR for the host's claim", "60.00 EUR"]]
+
+
+async def test_a_statement_names_what_was_paid_for_in_vain(till: Till) -> None:
+    paid = await till.pay()
+    await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=till.facts(paid.booking_id)))
+    [section] = (await actions.statement(till.deps, HOST, 2027)).sections
+    [row] = actions.papers._sheet(section).rows
+    assert row == [
+        f"A booking that was never confirmed\n{str(paid.booking_id)[-12:]}",
+        "0.00",
+        "0.00",
+        "0.00",
+        "0.00",
+    ]
 
 
 # Through the door

@@ -75,7 +75,10 @@ async def _cancelled(
     await tx.lock(f"fees/{live.guest_id}")  # they are counted, over all bookings of the guest
     told = cancellation(live, by, now, await store.bookings.fees_returned(tx, live.guest_id, now))
     kept = kept_split(live, told)
-    after = replace(moved_on, cancellation=told, kept=kept if live.confirmed_at else None)
+    # What was not paid by now is due no more.
+    after = replace(
+        moved_on, cancellation=told, kept=kept if live.confirmed_at else None, balance_due_at=None
+    )
     booking = await store.bookings.change(tx, live, after)
     if by != "guest" and live.confirmed_at is not None:
         await store.nights.keep_blocked(tx, live.id)

@@ -141,6 +141,7 @@ class StatementLine(Answer):
     paid_out: Money
     check_in: date | None = None
     check_out: date | None = None
+    cancelled: bool = False
 
 
 class StatementSection(Answer):

@@ -106,24 +106,27 @@ async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
     async with deps.db.read() as db:
         stay = await store.stay_of(db, booking_id)
         payments = await store.payments_of(db, booking_id)
+        plan = await store.plan_of(db, booking_id)
     if stay is None:
         raise NotFound
     guest, host = await _name(deps, stay.facts.guest_id), await _name(deps, stay.host_id)
-    paper = receipt_of(stay.facts, payments, guest=guest, host=host, at=deps.clock.now())
+    paper = receipt_of(stay.facts, payments, plan, guest=guest, host=host, at=deps.clock.now())
     return await asyncio.to_thread(pdf_of, paper)
 
 
 def receipt_of(
-    facts: BookingFacts, payments: list[store.Payment], *, guest: str, host: str, at: datetime
+    facts: BookingFacts,
+    payments: list[store.Payment],
+    plan: store.Plan | None = None,
+    *,
+    guest: str,
+    host: str,
+    at: datetime,
 ) -> Paper:
-    """What the stay costs, line by line, and what was paid and given back of it."""
-    taken = [one for one in payments if one.captured and one.part != rules.DEPOSIT]
-    currency = facts.total.currency
-    paid = total((one.captured for one in taken), currency)
-    back = total((one.promised_back for one in taken), currency)
-    moved = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
-    if back:
-        moved.append(["Refunded", str(-back)])
+    """What the stay costs, line by line, what was paid and given back of it, and what of the deposit was
+    taken."""
+    captured = [one for one in payments if one.captured]
+    deposit = [one for one in captured if one.part == rules.DEPOSIT]
     return Paper(
         title="Receipt",
         number=str(facts.booking_id)[-12:],
@@ -135,9 +138,31 @@ def receipt_of(
                 [[line.label, str(line.amount)] for line in facts.lines],
                 [["Total", str(facts.total)]],
             ),
-            Sheet(["Payments", "Amount"], moved, [["Paid in all", str(paid - back)]]),
+            _moved(facts, [one for one in captured if one.part != rules.DEPOSIT], plan),
+            *(Sheet(["Damage deposit", "Amount"], [_claimed(one)]) for one in deposit),
         ],
     )
+
+
+def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:
+    """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
+    paid, back, by_bank = (
+        total((getattr(one, name) for one in taken), facts.total.currency)
+        for name in ("captured", "promised_back", "disputed")
+    )
+    rows = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
+    if back:
+        rows.append(["Refunded", str(-back)])
+    if by_bank:
+        rows.append(["Taken back by the card's bank", str(-by_bank)])
+    totals = [["Paid in all", str(paid - back - by_bank)]]
+    if plan and plan.status == "waiting":
+        totals.append([f"To be paid on {_day(plan.due_at)}", str(plan.amount)])
+    return Sheet(["Payments", "Amount"], rows, totals)
+
+
+def _claimed(deposit: store.Payment) -> list[str]:
+    return [f"Taken of {deposit.amount} for the host's claim", str(deposit.captured)]
 
 
 async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
@@ -263,6 +288,7 @@ def _line(
         title=facts.title if facts else "",
         check_in=facts.check_in if facts else None,
         check_out=facts.check_out if facts else None,
+        cancelled=facts is not None and facts.status == "cancelled",
         earned=Money(out + set_off + penalties - sum(kinds.values()), currency),
         penalties=Money(penalties, currency),
         set_off=Money(set_off, currency),
@@ -274,7 +300,7 @@ def _sheet(section: StatementSection) -> Sheet:
     def row(label: str, one: StatementLine | StatementSection) -> list[str]:
         return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
 
-    lines = [row(f"{line.title}\n{_span(line.check_in, line.check_out)}", line) for line in section.lines]
+    lines = [row(_told(line), line) for line in section.lines]
     return Sheet(
         ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
         lines,
@@ -288,9 +314,18 @@ def _sheet(section: StatementSection) -> Sheet:
     )
 
 
+def _told(line: StatementLine) -> str:
+    """Which stay it was; nothing more is known of one that was paid for in vain."""
+    if not line.title:
+        return f"A booking that was never confirmed\n{str(line.booking_id)[-12:]}"
+    return f"{line.title}\n{_span(line.check_in, line.check_out)}{', cancelled' * line.cancelled}"
+
+
 def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
-    """Where something else was billed, the stay was changed since."""
-    word = "Stay, as changed since" if billed and billed != facts.lines else "Stay"
+    """Where something else was billed, the stay was changed since. What bills it is from before it was
+    cancelled, and does not tell of that."""
+    word = "Stay, cancelled" if billed is None and facts.status == "cancelled" else "Stay"
+    word = "Stay, as changed since" if billed and billed != facts.lines else word
     nights = "1 night" if facts.nights == 1 else f"{facts.nights} nights"
     return Party(word, [facts.title, _span(facts.check_in, facts.check_out), nights])
 
