@@ -27,10 +27,20 @@ async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     """Booking has reckoned with what was paid; what is still to come is planned."""
     await lock_books(tx, booking.booking_id)
     await _keep(tx, booking)
+    if not booking.total:
+        await _grant(deps, tx, booking)
     await store.count_with(tx, booking.booking_id)
     await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
     await plan_deposit(deps, tx, booking)
     await replan(deps, tx, booking.booking_id)
+
+
+async def _grant(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """No payment tells whose a stay is that costs its guest nothing: what a coupon of ours gives away is
+    owed to the host all the same."""
+    booking_id, lines = booking.booking_id, rules.capture(booking.total, booking.split, booking.host_id)
+    entry = rules.entry(deps.new_id(), deps.clock.now(), "granted", booking_id, booking_id, lines)
+    await store.write(tx, entry)
 
 
 async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
@@ -63,9 +73,8 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
         await store.write(tx, rules.entry(entry_id, now, "penalty", booking_id, booking_id, lines))
     await _let_go(deps, tx, booking_id)
     await let_deposit_go(deps, tx, event.booking)
-    if not await taken_for(tx, booking_id) or not any(
-        (event.refund, kept.payout, kept.platform, *kept.taxes.values())
-    ):
+    nothing = not any((event.refund, kept.payout, kept.platform, *kept.taxes.values()))
+    if event.booking.total and (nothing or not await taken_for(tx, booking_id)):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
         # BookingUnpayable, which gives all of it back.
         return

@@ -74,8 +74,7 @@ async def give_back(
     shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
     lines = rules.back_to_kept(shares, back, kept, host_id)
     if not back:
-        now, entry_id = deps.clock.now(), deps.new_id()
-        await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
+        await share_anew(deps, tx, booking_id, lines)
         return
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
@@ -87,6 +86,12 @@ async def give_back(
             if lines:
                 await _credit(deps, tx, payment, refund_id, back, lines, price)
             rest, lines = rest - part, []
+
+
+async def share_anew(deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting]) -> None:
+    """Nothing goes back; what there is, or what a stay that costs nothing is worth, is others' now."""
+    now, entry_id = deps.clock.now(), deps.new_id()
+    await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
 
 
 async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:

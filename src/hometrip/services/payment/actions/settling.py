@@ -11,7 +11,7 @@ from hometrip.ports.database import Tx
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps
-from hometrip.services.payment.actions.refunding import give_back
+from hometrip.services.payment.actions.refunding import give_back, share_anew
 
 
 async def give_or_wait(
@@ -46,13 +46,15 @@ async def taken_for(tx: Tx, booking_id: UUID, payment_id: UUID | None = None) ->
 
 async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
     taken, currency = await taken_for(tx, this.booking_id, this.payment_id), this.amount.currency
-    if not taken:
+    stay = await store.stay_of(tx, this.booking_id)
+    hosts = [one.host_id for one in (*taken, stay) if one]
+    if not hosts:
         return
     captured, left, lost = (
         total((getattr(one, name) for one in taken), currency) for name in ("captured", "left", "disputed")
     )
     balances = await store.balances(tx, this.booking_id, without=rules.BESIDES_THE_STAY)
-    has = rules.split_of(balances, taken[0].host_id, currency)
+    has = rules.split_of(balances, hosts[0], currency)
     back = max(this.amount - lost, zero(currency))
     if this.keeps:
         # Of what is not all there no more is kept than there is; what nobody keeps goes back as well.
@@ -62,5 +64,8 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
     else:
         back = min(back, left)
         kept = rules.less(has, rules.split_for(back, this.split))
+    if not taken:  # the stay costs nothing
+        await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
+        return
     price = this.lines or ()
     await give_back(deps, tx, taken, back, kept, reason=this.reason, cause=this.cause, price=price)
