@@ -16,7 +16,7 @@ from hometrip.kernel.errors import AlreadyAnswered, NotFound
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import Payments, ProviderDown
 from hometrip.services.booking.contract import BookingChanged, BookingUnpayable
-from hometrip.services.payment import actions, rules
+from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
     CHECK_IN_AT,
@@ -251,6 +251,16 @@ def _card(token: str) -> Any:
     from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 
     return BY_TOKEN[token]
+
+
+async def test_evidence_tells_of_the_stay_in_plain_english(till: Till) -> None:
+    paid = await till.pay()
+    facts = till.facts(paid.booking_id, nights=1, guests=1)
+    await till.confirmed(paid.booking_id, nights=1, guests=1)
+    async with till.deps.db.read() as db:
+        stay = await store.stay_of(db, paid.booking_id)
+    told = actions.disputing._evidence("They came.", stay)["product_description"]
+    assert told == f"{facts.title}: a stay of 1 night for 1 guest, 2027-05-10 to 2027-05-11"
 
 
 async def test_evidence_is_sent_once_by_staff_who_have_no_part_in_the_stay(till: Till) -> None:

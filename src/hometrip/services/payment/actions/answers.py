@@ -45,7 +45,7 @@ class Refunds(Answer):
 
 
 class PayoutRecord(Answer):
-    """`status` is due, initiated, completed or failed."""
+    """`status` is due, held (while a dispute is open), initiated, completed or failed."""
 
     id: UUID
     booking_id: UUID
@@ -57,9 +57,11 @@ class PayoutRecord(Answer):
 
 
 class HostBalance(Answer):
-    """What a host will get (`upcoming`), what is on its way, and what was paid; one amount per currency."""
+    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, and what
+    was paid; one amount per currency."""
 
     upcoming: list[Money]
+    held: list[Money]
     in_transit: list[Money]
     paid: list[Money]
 

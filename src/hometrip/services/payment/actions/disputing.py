@@ -169,7 +169,8 @@ def _evidence(text: str, stay: store.Stay | None) -> dict[str, str]:
     return {
         "uncategorized_text": text,
         "product_description": (
-            f"{facts.title}: a stay of {facts.nights} nights for {facts.guests}, "
+            f"{facts.title}: a stay of {rules.counted(facts.nights, 'night')} "
+            f"for {rules.counted(facts.guests, 'guest')}, "
             f"{facts.check_in.isoformat()} to {facts.check_out.isoformat()}"
         ),
         "service_date": facts.check_in.isoformat(),

@@ -186,20 +186,26 @@ async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
 
 
 async def statement_pdf(deps: Deps, caller: Caller, year: int) -> bytes:
-    told = await statement(deps, caller, year)
-    paper = Paper(
+    return await asyncio.to_thread(pdf_of, statement_of(await statement(deps, caller, year)))
+
+
+def statement_of(told: Statement) -> Paper:
+    """A table for each currency; of a year that is not over, up to the day on which it was made."""
+    year = told.year
+    is_over = told.made_at >= _bounds(year)[1]
+    end = "at the end of the year" if is_over else f"on {_day(told.made_at)}"
+    return Paper(
         title="Yearly statement",
         number=str(year),
         facts=[("Year", str(year)), ("Made on", _day(told.made_at)), ("Host", str(told.host_id)[-12:])],
         parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
-        sheets=[_sheet(one) for one in told.sections],
+        sheets=[_sheet(one, end) for one in told.sections],
         notes=[
             "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
             "Set off: what one booking owed was taken from another's pay-out.",
             *(["Nothing moved in this year."] if not told.sections else []),
         ],
     )
-    return await asyncio.to_thread(pdf_of, paper)
 
 
 async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
@@ -296,7 +302,7 @@ def _line(
     )
 
 
-def _sheet(section: StatementSection) -> Sheet:
+def _sheet(section: StatementSection, end: str) -> Sheet:
     def row(label: str, one: StatementLine | StatementSection) -> list[str]:
         return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
 
@@ -307,7 +313,7 @@ def _sheet(section: StatementSection) -> Sheet:
         [
             row(f"Total in {section.currency}", section),
             ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
-            ["Owed to you at the end of the year", "", "", "", rules.decimal(section.owed_after)],
+            [f"Owed to you {end}", "", "", "", rules.decimal(section.owed_after)],
         ],
         heading=f"In {section.currency}",
         widths=[187, 75, 75, 75, 75],
@@ -326,8 +332,8 @@ def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
     cancelled, and does not tell of that."""
     word = "Stay, cancelled" if billed is None and facts.status == "cancelled" else "Stay"
     word = "Stay, as changed since" if billed and billed != facts.lines else word
-    nights = "1 night" if facts.nights == 1 else f"{facts.nights} nights"
-    return Party(word, [facts.title, _span(facts.check_in, facts.check_out), nights])
+    span, nights = _span(facts.check_in, facts.check_out), rules.counted(facts.nights, "night")
+    return Party(word, [facts.title, span, nights])
 
 
 def _stay_words(facts: BookingFacts | None) -> list[str]:

@@ -35,7 +35,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.papers import decimal, gaps, is_part, safe_cell, why_back
+from hometrip.services.payment.rules.papers import counted, decimal, gaps, is_part, safe_cell, why_back
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TRIES,
     CLAIM_ANSWER,
@@ -136,6 +136,7 @@ __all__ = [
     "earned_until",
     "entry",
     "gaps",
+    "counted",
     "decimal",
     "safe_cell",
     "held_back",

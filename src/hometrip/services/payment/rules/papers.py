@@ -49,6 +49,11 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 night", "2 nights"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def decimal(amount: Money) -> str:
     """The amount without its currency: "-12.30", "4000", "1.250"."""
     return str(amount).split(" ")[0]
