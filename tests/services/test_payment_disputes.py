@@ -178,6 +178,28 @@ async def test_what_the_bank_took_of_one_half_counts_as_given_back(till: Till) -
     }
 
 
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_a_refund_that_meets_a_dispute_not_heard_of_waits_for_the_bank(
+    till: Till, evidence: str
+) -> None:
+    """All of it is to go back, and the provider refuses: a bank has it, of which no webhook has told yet."""
+    paid = await till.pay(method="pm_card_createDispute")
+    await till.confirmed(paid.booking_id)
+    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
+    await drain(till)
+    assert await till.balances(paid.booking_id) == ASIDE
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
+    await till.advance(DAY)
+    assert await till.balances(paid.booking_id) == {}
+    won = evidence == "winning_evidence"
+    assert till.names().count("refund.completed" if won else "refund.failed") == 1
+    assert till.names().count("refund.failed" if won else "refund.completed") == 0
+    await till.advance(30 * DAY)
+    assert await till.balances(paid.booking_id) == {}
+
+
 async def test_a_cancellation_after_a_lost_dispute_gives_and_keeps_nothing(till: Till) -> None:
     paid, dispute = await disputed(till)
     await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "losing_evidence")

@@ -31,6 +31,9 @@ from hometrip.services.payment.contract import (
     RefundInitiated,
 )
 
+# In Stripe's words: no refund can be made of what a cardholder's bank has taken.
+HELD_BY_BANK = "charge_disputed"
+
 
 async def refund(
     deps: Deps, caller: Caller, payment_id: UUID, amount: Money | None, reason: str, once: Once = NO_KEY
@@ -148,7 +151,8 @@ async def _promise(
 
 
 async def send_back(deps: Deps, due: RefundDue) -> None:
-    """What the timer does: the provider sends it; when it is down, again after a while."""
+    """What the timer does: the provider sends it; when it is down, or the cardholder's bank has the money for
+    now, again after a while."""
     async with deps.db.read() as db:
         wanted = await store.refund(db, due.refund_id)
         payment = await store.payment(db, wanted.payment_id)
@@ -163,9 +167,20 @@ async def send_back(deps: Deps, due: RefundDue) -> None:
     except ProviderDown:
         await later(deps, due)
     except ProviderRefused as refusal:
-        await _failed(deps, payment, wanted, str(refusal.facts.get("provider_code", refusal.code)))
+        why = str(refusal.facts.get("provider_code", refusal.code))
+        if why == HELD_BY_BANK:
+            await later(deps, due)
+        else:
+            await _failed(deps, payment, wanted, why)
     else:
         await _sent(deps, payment, wanted, sent, due)
+
+
+async def give_up(tx: Tx, payment: store.Payment) -> None:
+    """The cardholder's bank has given the money back: what was still to be sent is not."""
+    for one in await store.refunds_of(tx, payment.id):
+        if await store.end_refund(tx, one.id, status="failed", why=HELD_BY_BANK):
+            await tx.emit(told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=HELD_BY_BANK))
 
 
 async def _sent(
