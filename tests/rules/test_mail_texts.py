@@ -76,6 +76,7 @@ FACTS = Facts(
     device="Firefox on Linux",
     at=utc(2027, 4, 14, 9),
 )
+PAID = msgspec.structs.replace(FACTS, amount=VISIT.total)
 AROUND = Around(
     guest="Ann",
     host="Henri",
@@ -187,7 +188,7 @@ def test_title_and_preview_need_the_facts_alone(kind: str, locale: str) -> None:
 
 
 def test_money_and_days_are_written_as_the_reader_writes_them() -> None:
-    english, french = rendered("payment_succeeded").text, rendered("payment_succeeded", locale="fr").text
+    english, french = (rendered("payment_succeeded", PAID, locale).text for locale in ("en", "fr"))
     assert "€450.58" in english
     assert "450,58\N{NO-BREAK SPACE}€" in french
     assert "Wednesday, June 16, 2027, from 3:00\N{NARROW NO-BREAK SPACE}PM" in english
@@ -208,7 +209,7 @@ def test_instants_are_on_the_readers_own_clock() -> None:
 
 
 def test_the_receipt_has_every_line_and_the_total() -> None:
-    text = rendered("payment_succeeded").text
+    text = rendered("payment_succeeded", PAID).text
     for line in (
         "3 nights × €120.00: €360.00",
         "Length-of-stay discount: -€18.00",

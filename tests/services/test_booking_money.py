@@ -11,7 +11,7 @@ import pytest
 from harness import TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
@@ -157,7 +157,8 @@ async def test_a_second_half_that_never_comes_cancels_under_the_policy(scene: Sc
     told = await last_event(scene, booking.id, BookingCancelled)
     assert (told.by, told.penalty) == ("guest", None)
     assert told.refund + sum_of(told.kept) == booking.due_now
-    assert told.refund == found.cancellation.refund
+    assert told.refund == found.cancellation.refund == total((one.amount for one in told.lines), "USD")
+    assert (found.balance, found.balance_due_at) == (booking.balance, None)
     assert (await scene.told(booking.id)).count("booking.cancelled") == 1
     assert await scene.nights(booking.id) == set()
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from harness import TestHouse, house_in
-from hometrip.kernel.clock import utc
+from hometrip.kernel.clock import DAY, utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.ports.courier import Message
@@ -213,6 +213,41 @@ async def test_money_is_told_with_the_lines_of_its_booking(town: Town) -> None:
     for line in ("3 nights × €120.00: €360.00", "Cleaning: €40.00", "Total: €400.00"):
         assert line in texts["payment_succeeded"].splitlines()
     assert "not enough money" in texts["payment_failed"]
+
+
+async def test_the_receipt_of_a_part_tells_no_price_that_is_more(town: Town) -> None:
+    """Half of 400.00 is paid, then 120.00 for a fourth night."""
+    facts = town.booked()
+    about = {"booking_id": facts.booking_id, "guest_id": town.guest.id}
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    for amount in (20_000, 12_000):
+        part = payment.PaymentSucceeded(payment_id=uuid4(), amount=Money(amount, EUR), **about)
+        await town.hear(reactions.send_receipt_when_paid, part)
+    second, first = [mail["text"] for mail in await town.mails(town.guest)]
+    assert "We have received €200.00" in first
+    assert "We have received €120.00" in second
+    assert "€400.00" not in first + second
+
+
+async def test_money_is_told_with_the_stay_as_it_was_changed(town: Town) -> None:
+    facts = town.booked()
+    longer = msgspec.structs.replace(facts, nights=4, check_out=facts.check_out + DAY)
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    before = {"before_total": facts.total, "before": facts.split}
+    changed = booking.BookingChanged(booking_id=facts.booking_id, booking=longer, change_id=uuid4(), **before)
+    await town.hear(reactions.remember_visit_when_changed, changed)
+    out = payment.PaymentRefunded(
+        payment_id=uuid4(),
+        booking_id=facts.booking_id,
+        guest_id=town.guest.id,
+        amount=Money(100, EUR),
+        all=False,
+    )
+    await town.hear(reactions.tell_guest_when_refunded, out)
+    [mail] = await town.mails(town.guest)
+    assert "Stay: 4 nights" in mail["text"]
 
 
 async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended(town: Town) -> None:

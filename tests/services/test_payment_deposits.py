@@ -81,6 +81,13 @@ async def test_a_deposit_is_held_48_hours_before_check_in_and_released_14_days_a
     assert till.names().count("payment.succeeded") == 1
 
 
+async def test_a_stay_that_costs_nothing_has_no_card_to_hold_a_deposit_on(till: Till) -> None:
+    booking_id = till.desk.add(total=eur(0), split=rules.nothing_kept("EUR"))
+    await till.confirmed(booking_id, deposit=DEPOSIT)
+    await till.advance(HOLD_AT - START)
+    assert (await actions.deposit(till.deps, HOST, booking_id)).status == "failed"
+
+
 async def test_a_claim_that_the_guest_accepts_is_captured_and_paid_to_the_host(till: Till) -> None:
     booking_id = await left(till)
     made = await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")

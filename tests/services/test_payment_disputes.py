@@ -15,12 +15,14 @@ from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.errors import AlreadyAnswered, NotFound
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import Payments, ProviderDown
-from hometrip.services.payment import actions, rules
+from hometrip.services.booking.contract import BookingChanged, BookingUnpayable
+from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
     CHECK_IN_AT,
     GUEST,
     HOST,
+    SPLIT,
     START,
     SUPPORT,
     TOTAL,
@@ -126,6 +128,118 @@ async def test_what_nobody_answers_is_lost(till: Till) -> None:
     assert await till.balances(paid.booking_id) == {}
 
 
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_what_a_cancellation_gives_back_waits_for_the_bank(till: Till, evidence: str) -> None:
+    """685.00 are with the bank when the guest cancels, with 500.00 to come back. Won, it goes back, and the
+    host is paid of what is kept; lost, the guest has all of it from the bank, and nothing can be kept."""
+    paid, dispute = await disputed(till)
+    kept = rules.part_of(SPLIT, eur(18_500))
+    await till.cancelled(paid.booking_id, eur(50_000), kept)
+    assert await till.balances(paid.booking_id) == ASIDE
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    names, money = till.names(), await till.balances(paid.booking_id)
+    if evidence == "losing_evidence":
+        assert money == {}
+        assert not {"refund.initiated", "host.payout.initiated"} & {*names}
+        return
+    taxes, fees = kept.taxes["berlin"].amount, kept.platform.amount
+    assert money == {
+        "provider_clearing": taxes + fees,
+        "platform_revenue": -fees,
+        "tax_payable:berlin": -taxes,
+    }
+    assert (names.count("refund.completed"), names.count("host.payout.completed")) == (1, 1)
+    [invoice, note] = (await actions.invoices(till.deps, GUEST, 20, None)).items[::-1]
+    assert (note.amount, note.corrects) == (eur(50_000), [invoice.number])
+
+
+async def test_what_the_bank_took_of_one_half_counts_as_given_back(till: Till) -> None:
+    """Of two halves of 342.50 the bank takes the first. Of 500.00 that come back the guest has that already,
+    so 157.50 go back of the second, and what is kept is what the cancellation has said."""
+    method, due_now = "pm_card_createDispute", eur(34_250)
+    paid = await till.pay(method=method, due_now=due_now, balance_due_at=CHECK_IN_AT - 14 * DAY)
+    await till.confirmed(paid.booking_id)
+    await drain(till)
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
+    kept = rules.part_of(SPLIT, eur(18_500))
+    await till.cancelled(paid.booking_id, eur(50_000), kept)
+    assert (await till.row(rest.id)).left == eur(34_250)
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "losing_evidence")
+    await till.settle()
+    assert (await till.row(rest.id)).left == eur(18_500)
+    assert await till.balances(paid.booking_id) == {
+        "provider_clearing": 18_500,
+        "host_payable:host": -kept.payout.amount,
+        "platform_revenue": -kept.platform.amount,
+        "tax_payable:berlin": -kept.taxes["berlin"].amount,
+    }
+
+
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_a_refund_that_meets_a_dispute_not_heard_of_waits_for_the_bank(
+    till: Till, evidence: str
+) -> None:
+    """All of it is to go back, and the provider refuses: a bank has it, of which no webhook has told yet."""
+    paid = await till.pay(method="pm_card_createDispute")
+    await till.confirmed(paid.booking_id)
+    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
+    await drain(till)
+    assert await till.balances(paid.booking_id) == ASIDE
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
+    await till.advance(DAY)
+    assert await till.balances(paid.booking_id) == {}
+    won = evidence == "winning_evidence"
+    assert till.names().count("refund.completed" if won else "refund.failed") == 1
+    assert till.names().count("refund.failed" if won else "refund.completed") == 0
+    await till.advance(30 * DAY)
+    assert await till.balances(paid.booking_id) == {}
+
+
+async def test_a_cancellation_after_a_lost_dispute_gives_and_keeps_nothing(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "losing_evidence")
+    await till.cancelled(paid.booking_id, eur(50_000), rules.part_of(SPLIT, eur(18_500)))
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    assert await till.balances(paid.booking_id) == {}
+    assert not {"refund.initiated", "host.payout.initiated"} & {*till.names()}
+
+
+async def test_what_a_cheaper_change_saves_waits_for_the_bank(till: Till) -> None:
+    paid, dispute = await disputed(till)
+    left = rules.part_of(SPLIT, eur(58_500))
+    cheaper = till.facts(paid.booking_id, total=eur(58_500), split=left)
+    change = BookingChanged(
+        booking_id=paid.booking_id, booking=cheaper, change_id=uuid4(), before_total=TOTAL, before=SPLIT
+    )
+    await till.hear(change)
+    assert await till.balances(paid.booking_id) == ASIDE
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "winning_evidence")
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    money = await till.balances(paid.booking_id)
+    assert (money["platform_revenue"], money["tax_payable:berlin"]) == (
+        -left.platform.amount,
+        -left.taxes["berlin"].amount,
+    )
+    assert "host_payable:host" not in money
+    assert money["provider_clearing"] == 58_500 - left.payout.amount
+
+
+async def test_what_could_not_be_had_goes_back_once_the_bank_has_decided(till: Till) -> None:
+    paid = await till.pay(method="pm_card_createDispute")
+    await drain(till)
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=till.facts(paid.booking_id)))
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "winning_evidence")
+    await till.settle()
+    assert await till.balances(paid.booking_id) == {}
+    assert till.names().count("refund.completed") == 1
+
+
 async def test_after_the_payout_the_platform_bears_what_the_bank_takes(till: Till) -> None:
     await till.pay()  # so that there is something to pay out of
     paid = await till.pay(method="pm_card_createDispute")
@@ -159,6 +273,16 @@ def _card(token: str) -> Any:
     from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 
     return BY_TOKEN[token]
+
+
+async def test_evidence_tells_of_the_stay_in_plain_english(till: Till) -> None:
+    paid = await till.pay()
+    facts = till.facts(paid.booking_id, nights=1, guests=1)
+    await till.confirmed(paid.booking_id, nights=1, guests=1)
+    async with till.deps.db.read() as db:
+        stay = await store.stay_of(db, paid.booking_id)
+    told = actions.disputing._evidence("They came.", stay)["product_description"]
+    assert told == f"{facts.title}: a stay of 1 night for 1 guest, 2027-05-10 to 2027-05-11"
 
 
 async def test_evidence_is_sent_once_by_staff_who_have_no_part_in_the_stay(till: Till) -> None:

@@ -20,6 +20,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
+from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
@@ -27,6 +28,7 @@ from services.payment_scene import (
     CHECK_IN_AT,
     GUEST,
     HOST,
+    SPLIT,
     START,
     STRANGER,
     SUPPORT,
@@ -124,6 +126,27 @@ async def test_an_invoice_over_all_of_a_price_says_what_the_guest_was_told(till:
         assert one.host_share + one.platform_share + total(one.taxes.values(), "EUR") == one.amount
 
 
+async def test_a_credit_note_names_the_invoices_it_corrects_and_why(till: Till) -> None:
+    """Of 685.00 two halves are paid; 400.00 go back, out of both, and then 5.00 of the first."""
+    half = await till.pay(due_now=eur(34_250), balance_due_at=START + DAY)
+    await till.confirmed(half.booking_id)
+    await till.advance(DAY)
+    await till.cancelled(half.booking_id, eur(40_000), rules.part_of(SPLIT, eur(28_500)))
+    await actions.refund(till.deps, SUPPORT, half.id, eur(500), "The bed was broken.")
+    await till.settle()
+    late, note, second, first = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    assert (first.corrects, first.reason, second.corrects) == ([], None, [])
+    assert (note.amount, note.corrects) == (eur(40_000), [first.number, second.number])
+    assert note.reason == "The stay was cancelled."
+    assert (late.corrects, late.reason) == ([first.number], "The bed was broken.")
+    assert await actions.invoice(till.deps, HOST, note.number) == note
+    printed = actions.papers.invoice_of(note, None, guest="Zoë", host="Søren")
+    assert printed.facts[-1] == ("Corrects", f"Invoice {first.number}\nInvoice {second.number}")
+    assert [party.label for party in printed.parties] == ["Credited to", "Hosted by"]
+    assert printed.sheets[0].totals == [["Total", "-400.00 EUR"]]
+    assert printed.notes[:2] == ["Why: The stay was cancelled.", "It comes out of these shares."]
+
+
 async def test_the_invoice_of_a_half_says_whose_the_money_is(till: Till) -> None:
     lines = [QuoteLine(kind="nights", label="5 nights", amount=TOTAL)]
     await till.pay(lines=lines, due_now=eur(34_250))
@@ -149,6 +172,12 @@ async def test_a_statement_tells_a_hosts_year_exactly(till: Till) -> None:
     )
     assert (second.earned, second.set_off, second.paid_out) == (eur(53_350), eur(6_850), eur(46_500))
     assert (section.owed_before, section.paid_out, section.owed_after) == (eur(0), eur(46_500), eur(0))
+    told = await actions.statement(till.deps, HOST, 2027)
+    ends = [
+        actions.papers.statement_of(msgspec.structs.replace(told, made_at=at)).sheets[0].totals[-1][0]
+        for at in (START, START + 365 * DAY)
+    ]
+    assert ends == ["Owed to you on 14 April 2027", "Owed to you at the end of the year"]
     assert (await actions.statement(till.deps, HOST, 2028)).sections[0].lines == []
     assert (await actions.statement(till.deps, GUEST, 2027)).sections == []
     with pytest.raises(Invalid):
@@ -252,6 +281,73 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     assert moved.totals == [["Paid in all", "680.00 EUR"]]
 
 
+async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled(till: Till) -> None:
+    due_at = START + 10 * DAY
+    half = await till.pay(due_now=eur(34_250), balance_due_at=due_at)
+    await till.confirmed(half.booking_id)
+
+    async def receipt() -> actions.Paper:
+        async with till.deps.db.read() as db:
+            stay = await store.stay_of(db, half.booking_id)
+            payments = await store.payments_of(db, half.booking_id)
+            plan = await store.plan_of(db, half.booking_id)
+        assert stay is not None
+        return actions.receipt_of(stay.facts, payments, plan, guest="Zoë", host="Søren", at=START)
+
+    assert (await receipt()).sheets[1].totals == [
+        ["Paid in all", "342.50 EUR"],
+        ["To be paid on 24 April 2027", "342.50 EUR"],
+    ]
+    kept = rules.part_of(SPLIT, eur(30_000))
+    gone = BookingCancelled(
+        booking_id=half.booking_id,
+        booking=till.facts(half.booking_id, status="cancelled"),
+        by="guest",
+        why="",
+        refund=eur(4_250),
+        kept=kept,
+    )
+    await till.hear(gone)
+    told = await receipt()
+    assert told.parties[-1].label == "Stay, cancelled"
+    assert told.sheets[1].rows[1:] == [["Refunded", "-42.50 EUR"]]
+    assert told.sheets[1].totals == [["Paid in all", "300.00 EUR"]]
+    [line] = (await actions.statement(till.deps, HOST, 2027)).sections[0].lines
+    assert (line.cancelled, line.earned) == (True, kept.payout)
+
+
+async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    payment = await till.row(paid.id)
+    disputed = msgspec.structs.replace(payment, promised_back=eur(500), disputed=eur(60_000))
+    deposit = msgspec.structs.replace(payment, part=rules.DEPOSIT, amount=eur(20_000), captured=eur(6_000))
+    facts = till.facts(paid.booking_id)
+    told = actions.receipt_of(facts, [disputed, deposit], guest="Zoë", host="Søren", at=START)
+    _, moved, claimed = told.sheets
+    assert moved.rows == [
+        ["Paid on 14 April 2027", "685.00 EUR"],
+        ["Refunded", "-5.00 EUR"],
+        ["Taken back by the card's bank", "-600.00 EUR"],
+    ]
+    assert moved.totals == [["Paid in all", "80.00 EUR"]]
+    assert claimed.rows == [["Taken of 200.00 EUR for the host's claim", "60.00 EUR"]]
+
+
+async def test_a_statement_names_what_was_paid_for_in_vain(till: Till) -> None:
+    paid = await till.pay()
+    await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=till.facts(paid.booking_id)))
+    [section] = (await actions.statement(till.deps, HOST, 2027)).sections
+    [row] = actions.papers._sheet(section, "").rows
+    assert row == [
+        f"A booking that was never confirmed\n{str(paid.booking_id)[-12:]}",
+        "0.00",
+        "0.00",
+        "0.00",
+        "0.00",
+    ]
+
+
 # Through the door
 
 
@@ -283,6 +379,24 @@ async def test_papers_come_as_json_or_pdf_and_taxes_as_csv(house: TestHouse) -> 
     problem(await stranger.get(path), 404, "not_found")
     problem(await host.get("/api/payments/tax-report", params={"year": 12}), 422, "invalid")
     problem(await house.client.get(path), 401, "unauthenticated")
+
+
+async def test_a_credit_note_tells_what_the_cancellation_has_shown(house: TestHouse) -> None:
+    """Three days before check-in, moderate: of 300.00 for the nights 100.00, and all of the cleaning."""
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host, cancellation_policy="moderate")
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    await house.advance(28 * 86_400)
+    gone = ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "Plans"}))["cancellation"]
+    await house.settle()
+    note, invoice = ok(await guest.get("/api/payments/invoices"))["items"]
+    assert (note["amount"], note["corrects"]) == (gone["refund"], [invoice["number"]])
+    shown = [(line["label"], line["refunded"]) for line in gone["lines"] if line["refunded"]["amount"]]
+    assert [(line["label"], line["amount"]) for line in note["lines"]] == shown
+    assert [amount["amount"] for _, amount in shown] == [10_000, 5_000]
 
 
 async def test_cards_accounts_and_figures(house: TestHouse) -> None:

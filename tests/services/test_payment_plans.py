@@ -374,6 +374,8 @@ async def test_nothing_is_paid_out_while_a_dispute_is_open_and_what_is_kept_afte
     await till.hear(opened)
     [planned] = (await actions.payouts(till.deps, HOST, 20, None)).items
     assert planned.status == "held"
+    balance = await actions.host_balance(till.deps, HOST)
+    assert (balance.upcoming, balance.held) == ([], [planned.amount])
     await till.advance(10 * DAY)
     assert "host.payout.initiated" not in till.names()
     kept = Split(payout=eur(43_350), platform=eur(8_250), taxes={"berlin": eur(6_900)})

@@ -115,6 +115,67 @@ async def test_a_coupon_and_a_tax(either_house: TestHouse) -> None:
     await teller.end()
 
 
+async def test_a_coupon_gives_all_of_it_away(either_house: TestHouse) -> None:
+    """The marketplace gives all of the 350.00 off, and there is no fee on nothing: Gus pays nothing, and is
+    confirmed at once, twice. What Hanna receives is the marketplace's expense: 339.50 for the stay that comes
+    about. The other one Gus cancels three days before, under moderate: Hanna keeps one night and half of the
+    other two, 200.00, of which she receives 97 %, 194.00.
+
+    Otto pays for ten nights in summer, so that there is money to pay her out of.
+    """
+    teller = await teller_in(either_house, cancellation_policy="moderate")
+    ok(await teller.admin.post("/api/coupons", {"code": "FREE", "percent_bp": 10_000}), 201)
+    otto = await teller.house.sign_up("otto@example.com", "Otto")
+    await teller.pay(await teller.book(otto, days=60, nights=10), otto)
+
+    async def free(first: str, last: str) -> str:
+        when = {"check_in": first, "check_out": last, "guests": 2, "coupon": "FREE"}
+        quote = ok(await teller.guest.post(f"/api/listings/{teller.home}/quote", when))
+        assert (quote["total"]["amount"], quote["host_payout"]["amount"]) == (0, 33_950)
+        wish = when | {"listing_id": teller.home, "quote_id": quote["id"]}
+        booking = ok(await teller.guest.post("/api/bookings", wish), 201)
+        assert (booking["status"], booking["payment"]["status"]) == ("confirmed", "succeeded")
+        await teller.house.settle()
+        return str(booking["id"])
+
+    stayed, left = await free("2027-05-14", "2027-05-17"), await free("2027-05-20", "2027-05-23")
+    granted = ("granted", {"host": -33_950, "revenue": 33_950})
+    assert await teller.journal(stayed) == [granted]
+    await teller.wait(days=33)
+    assert await teller.journal(stayed) == [granted, PAYOUT]
+    shown = await teller.cancel(left, teller.guest)
+    assert (shown["refund"]["amount"], shown["kept"]["amount"]) == (0, 0)
+    await teller.wait(days=6)
+    assert await teller.journal(left) == [
+        granted,
+        ("shared_anew", {"host": 14_550, "revenue": -14_550}),
+        ("payout", {"host": 19_400, "clearing": -19_400}),
+    ]
+    assert await teller.history(stayed) == STAYED
+    receipt = ok(await teller.guest.get(f"/api/bookings/{stayed}/receipt"))
+    assert (receipt["total"]["amount"], receipt["paid"]["amount"]) == (0, 0)
+    assert (await teller.guest.get(f"/api/bookings/{stayed}/receipt.pdf")).status_code == 200
+    await teller.end()
+
+
+async def test_a_request_for_nothing_is_confirmed_by_the_hosts_yes(either_house: TestHouse) -> None:
+    """Hanna gives her own money away, all 350.00: nobody owes anybody anything."""
+    teller = await teller_in(either_house, instant_book=False)
+    gift = {"code": "FRIENDS", "percent_bp": 10_000, "host_funded": True, "listing_ids": [teller.home]}
+    ok(await teller.host.post("/api/coupons", gift), 201)
+    when = {"check_in": "2027-05-14", "check_out": "2027-05-17", "guests": 2, "coupon": "FRIENDS"}
+    quote = ok(await teller.guest.post(f"/api/listings/{teller.home}/quote", when))
+    wish = when | {"listing_id": teller.home, "quote_id": quote["id"]}
+    booking = ok(await teller.guest.post("/api/bookings", wish), 201)
+    assert (booking["status"], booking["awaiting"]) == ("pending", "host")
+    accepted = ok(await teller.host.post(f"/api/bookings/{booking['id']}/accept"))
+    assert accepted["status"] == "confirmed"
+    await teller.wait(days=35)
+    assert await teller.journal(booking["id"]) == []
+    assert (await teller.look(booking["id"]))["status"] == "completed"
+    await teller.end()
+
+
 async def test_a_stay_in_yen_which_have_no_cents(either_house: TestHouse) -> None:
     """Three nights of ¥12,345 are 37,035, cleaning 3,333, fee 12 % of 40,368 = 4,844.16, so 4,844: ¥45,212.
     The host's 3 % of 40,368 are 1,211.04, so 1,211: 39,157 are hers, 6,055 the marketplace's.

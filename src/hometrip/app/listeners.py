@@ -75,6 +75,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
     ),
     "notification": (
         "booking.cancelled",
+        "booking.changed",
         "booking.confirmed",
         "booking.created",
         "booking.declined",

@@ -87,8 +87,8 @@ class BookingExpired(BookingEvent):
 
 
 class BookingCancelled(BookingEvent):
-    """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff.
-    `penalty` is taken from the host's coming payouts."""
+    """`refund` goes back to the guest, `lines` tell of which lines of the price; `kept` says whose the rest
+    is. `by` is guest, host or staff. `penalty` is taken from the host's coming payouts."""
 
     name = "booking.cancelled"
 
@@ -97,6 +97,7 @@ class BookingCancelled(BookingEvent):
     refund: Money
     kept: Split
     penalty: Money | None = None
+    lines: list[QuoteLine] = []
 
 
 class BookingChanged(BookingEvent):

@@ -55,6 +55,10 @@ async def remember_visit_when_created(deps: Deps, event: booking.BookingCreated)
     await remember(deps, event)
 
 
+async def remember_visit_when_changed(deps: Deps, event: booking.BookingChanged) -> None:
+    await remember(deps, event)
+
+
 async def tell_both_when_requested(deps: Deps, event: booking.BookingRequested) -> None:
     await remember(deps, event)
     facts = Facts(visit=visit_of(event.booking))
@@ -74,8 +78,7 @@ async def tell_guest_when_declined(deps: Deps, event: booking.BookingDeclined) -
 
 
 async def tell_guest_when_expired(deps: Deps, event: booking.BookingExpired) -> None:
-    facts = Facts(visit=visit_of(event.booking))
-    await tell(deps, event, "booking_expired", event.booking.guest_id, facts)
+    await tell(deps, event, "booking_expired", event.booking.guest_id, Facts(visit=visit_of(event.booking)))
 
 
 async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) -> None:
@@ -112,8 +115,7 @@ async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) ->
 async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) -> None:
     """That it is open, and how it ended. Guests are told by their bank."""
     visit = await visit_told(deps, event.booking_id)
-    facts = Facts(visit=visit, amount=event.amount)
-    await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)
+    await tell(deps, event, DISPUTES[event.status], visit.host_id, Facts(visit=visit, amount=event.amount))
 
 
 async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountUpdated) -> None:
@@ -132,6 +134,7 @@ REACTIONS = (
         tell_owner_when_password_changed,
         tell_owner_when_new_device,
         remember_visit_when_created,
+        remember_visit_when_changed,
         tell_both_when_requested,
         tell_both_when_confirmed,
         tell_guest_when_declined,

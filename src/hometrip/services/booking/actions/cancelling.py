@@ -24,6 +24,7 @@ from hometrip.services.booking.rules import (
     actor_of,
     cancellation,
     kept_split,
+    lines_back,
     moved,
     view_of,
 )
@@ -74,13 +75,16 @@ async def _cancelled(
     await tx.lock(f"fees/{live.guest_id}")  # they are counted, over all bookings of the guest
     told = cancellation(live, by, now, await store.bookings.fees_returned(tx, live.guest_id, now))
     kept = kept_split(live, told)
-    after = replace(moved_on, cancellation=told, kept=kept if live.confirmed_at else None)
+    # What was not paid by now is due no more.
+    after = replace(
+        moved_on, cancellation=told, kept=kept if live.confirmed_at else None, balance_due_at=None
+    )
     booking = await store.bookings.change(tx, live, after)
     if by != "guest" and live.confirmed_at is not None:
         await store.nights.keep_blocked(tx, live.id)
     else:
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
-    facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty}
+    facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
     await tell(tx, BookingCancelled, booking, by=by, why=why, **facts)
     return booking

@@ -8,6 +8,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Unavailable
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
+from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, tell
 from hometrip.services.booking.actions.paying import settle
 from hometrip.services.booking.contract import (
@@ -32,13 +33,17 @@ from hometrip.services.booking.rules import (
 
 
 async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
-    """Say yes to a request: confirmed at once where the card was authorised, else the guest pays now."""
+    """Say yes to a request: confirmed at once where the card was authorised or it costs nothing, else the
+    guest pays now."""
     async with deps.db.transaction() as tx:
         asked = await store.bookings.get(tx, booking_id)
         booking = accepted(asked, actor_of(caller, asked), deps.clock.now())
         booking = await store.bookings.change(tx, asked, booking)
         await remind(tx, booking)
         await tell(tx, BookingAccepted, booking)
+        booking = await confirm_if_free(deps, tx, booking)
+    if booking.confirmed_at is not None:
+        return view_of(booking)
     try:
         outcome = await deps.payment.capture(booking_id)
     except Unavailable:

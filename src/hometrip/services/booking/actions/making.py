@@ -12,6 +12,7 @@ from hometrip.kernel.once import Once
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
+from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, remind, remind_of_hold, tell
 from hometrip.services.booking.contract import (
     BookingCreated,
@@ -43,7 +44,7 @@ class _Forgotten(Exception):
 
 
 async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> BookingView:
-    """A pending booking that holds its nights.
+    """A pending booking that holds its nights; one that costs nothing, of an instant home, is confirmed.
 
     Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`,
     `PlanRefused`, and what the listing service says against the wish (`StayRefused`, `QuoteExpired`,
@@ -75,7 +76,7 @@ async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
         await store.bookings.add(tx, booking, once.key)
         await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
         await remind_of_hold(tx, booking)
-        view = view_of(booking)
+        view = view_of(await confirm_if_free(deps, tx, booking))
         await tx.answer(once, view)
     return view
 

@@ -9,15 +9,14 @@ from msgspec.structs import replace
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import change_paid
+from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, remind, tell
-from hometrip.services.booking.contract import BookingConfirmed, BookingUnpayable
+from hometrip.services.booking.contract import BookingUnpayable
 from hometrip.services.booking.rules import (
     LIVE,
-    SYSTEM,
     Booking,
     balance_paid,
     change_held_longer,
-    confirmed,
     held_longer,
     noted,
     state_of,
@@ -56,22 +55,15 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
     if booking.confirmed_at is not None:
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
-        return await _confirm(deps, tx, booking, paid)
+        return await confirm(deps, tx, booking, paid)
     if booking.status == "expired" and not await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
-        return await _confirm(deps, tx, booking, paid)
+        return await confirm(deps, tx, booking, paid)
     if booking.status != "pending":
         await tell(tx, BookingUnpayable, booking)
     return await store.bookings.change(tx, booking, paid)
-
-
-async def _confirm(deps: Deps, tx: Tx, before: Booking, paid: Booking) -> Booking:
-    booking = await store.bookings.change(tx, before, confirmed(paid, SYSTEM, deps.clock.now()))
-    await remind(tx, booking)
-    await tell(tx, BookingConfirmed, booking)
-    return booking
 
 
 async def note(tx: Tx, booking_id: UUID, payment_id: UUID, status: str) -> Booking:

@@ -63,7 +63,7 @@ from hometrip.services.booking.rules.disputes import (
     disputed,
     resolved,
 )
-from hometrip.services.booking.rules.lines import kept_split
+from hometrip.services.booking.rules.lines import kept_split, lines_back
 from hometrip.services.booking.rules.parts import (
     SYSTEM,
     Actor,
@@ -156,6 +156,7 @@ __all__ = [
     "is_agreed",
     "is_open",
     "kept_split",
+    "lines_back",
     "may_change",
     "moved",
     "needs_payment",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from hometrip.kernel.money import Money, half_up, total, zero
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 
 # Which lines follow the nights, which make the subtotal that a coupon comes off.
 WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
@@ -38,6 +40,16 @@ def kept_split(booking: Booking, cancelled: Cancellation) -> Split:
     return Split(
         payout=payout, platform=cancelled.kept - payout - total(taxes.values(), currency), taxes=taxes
     )
+
+
+def lines_back(booking: Booking, cancelled: Cancellation) -> list[QuoteLine]:
+    """What comes back of each line of the price; lines of which nothing does are left out."""
+    back = zip(booking.lines, (one.refunded for one in cancelled.lines), strict=True)
+    return [
+        line if money == line.amount else replace(line, amount=money, quantity=None, unit=None)
+        for line, money in back
+        if money
+    ]
 
 
 def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:

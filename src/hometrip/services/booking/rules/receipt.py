@@ -24,6 +24,7 @@ LINE_OCTETS = 75
 
 class Receipt(Answer):
     """What was agreed on, paid and given back: `total` = `paid` + `balance`; of `paid`, `refunded` went back.
+    The `balance` of a cancelled stay was never paid, and is due no more: it has no `balance_due_at`.
 
     `taxes` are those of `total`, by area. `valid_at` is the moment that it describes.
     """

@@ -25,7 +25,8 @@ class StepView(Answer):
 
 class BookingView(Answer):
     """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending; `due_now`, `balance`
-    and `balance_due_at` only while its second half is not paid; `change` is the last one asked for.
+    and `balance_due_at` only while its second half is not paid (once it is cancelled, that is due no more:
+    no `balance_due_at`); `change` is the last one asked for.
     """
 
     id: UUID

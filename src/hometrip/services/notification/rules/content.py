@@ -61,8 +61,8 @@ def content(kind: str, facts: Facts, reader: Reader, around: Around) -> Content:
         heading=say(words.heading, values),
         paragraphs=[paragraph for paragraph in paragraphs if paragraph],
         rows=[row for part in shows for row in _ROWS.get(part, _no_rows)(telling)],
-        lines=_price(telling) if "price" in shows else [],
-        total=_total(telling) if "price" in shows else None,
+        lines=_price(telling) if "price" in shows and _is_whole(facts) else [],
+        total=_total(telling) if "price" in shows and _is_whole(facts) else None,
         button=words.button,
         link=around.link,
         note=say(words.note, values),
@@ -167,6 +167,11 @@ _ROWS: dict[str, Callable[[Telling], Rows]] = {
     "paid_out": _amount_row("paid_out", lambda facts: facts.amount),
     "refund": _amount_row("refund", lambda facts: facts.amount),
 }
+
+
+def _is_whole(facts: Facts) -> bool:
+    """Is it about the whole price? A half, or what a change costs, is not what its lines add up to."""
+    return facts.visit is None or facts.amount in (None, facts.visit.total)
 
 
 def _price(telling: Telling) -> Rows:

@@ -45,7 +45,7 @@ class Refunds(Answer):
 
 
 class PayoutRecord(Answer):
-    """`status` is due, initiated, completed or failed."""
+    """`status` is due, held (while a dispute is open), initiated, completed or failed."""
 
     id: UUID
     booking_id: UUID
@@ -57,9 +57,11 @@ class PayoutRecord(Answer):
 
 
 class HostBalance(Answer):
-    """What a host will get (`upcoming`), what is on its way, and what was paid; one amount per currency."""
+    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, and what
+    was paid; one amount per currency."""
 
     upcoming: list[Money]
+    held: list[Money]
     in_transit: list[Money]
     paid: list[Money]
 
@@ -109,7 +111,9 @@ class InvoiceRecord(Answer):
     """An invoice or a credit note (`kind`) over `amount`. Numbers have no gap.
 
     `host_share`, `platform_share` (the fees of guest and host, less the marketplace's own coupons) and
-    `taxes` tell whose the money is. `lines` are those of the quote; none where it is over a part of a price.
+    `taxes` tell whose the money is. `lines` are those of the quote, or what a cancellation gives back of
+    each; none where it is over another part of a price. A credit note names the invoices that it `corrects`,
+    and its `reason`.
     """
 
     number: str
@@ -123,6 +127,8 @@ class InvoiceRecord(Answer):
     platform_share: Money
     taxes: dict[str, Money]
     lines: list[QuoteLine]
+    corrects: list[str] = []
+    reason: str | None = None
 
 
 class StatementLine(Answer):
@@ -137,6 +143,7 @@ class StatementLine(Answer):
     paid_out: Money
     check_in: date | None = None
     check_out: date | None = None
+    cancelled: bool = False
 
 
 class StatementSection(Answer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from hometrip.kernel.money import total
 from hometrip.ports.database import Tx
 from hometrip.services.booking.contract import (
     BookingCancelled,
@@ -21,17 +20,27 @@ from hometrip.services.payment.actions.deps import BalanceDue, Deps, lock_books
 from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.plans import keep_plan
-from hometrip.services.payment.actions.refunding import give_back, give_payment_back
+from hometrip.services.payment.actions.settling import give_or_wait, taken_for
 
 
 async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     """Booking has reckoned with what was paid; what is still to come is planned."""
     await lock_books(tx, booking.booking_id)
     await _keep(tx, booking)
+    if not booking.total:
+        await _grant(deps, tx, booking)
     await store.count_with(tx, booking.booking_id)
     await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
     await plan_deposit(deps, tx, booking)
     await replan(deps, tx, booking.booking_id)
+
+
+async def _grant(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
+    """No payment tells whose a stay is that costs its guest nothing: what a coupon of ours gives away is
+    owed to the host all the same."""
+    booking_id, lines = booking.booking_id, rules.capture(booking.total, booking.split, booking.host_id)
+    entry = rules.entry(deps.new_id(), deps.clock.now(), "granted", booking_id, booking_id, lines)
+    await store.write(tx, entry)
 
 
 async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
@@ -42,8 +51,9 @@ async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
         if payment.counted or payment.part == rules.DEPOSIT or event.payment_id not in (None, payment.id):
             continue
         if payment.status == rules.SUCCEEDED:
-            cause = f"{event.name}:{payment.id}"
-            await give_payment_back(deps, tx, payment, reason=event.name, cause=cause)
+            why = {"reason": event.name, "cause": f"{event.name}:{payment.id}", "payment_id": payment.id}
+            back = payment.captured - payment.promised_back
+            await give_or_wait(deps, tx, event.booking_id, back, payment.split, keeps=False, **why)
         elif payment.status != rules.CANCELED:
             await want(deps, tx, payment.id, "cancel")
 
@@ -63,19 +73,14 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
         await store.write(tx, rules.entry(entry_id, now, "penalty", booking_id, booking_id, lines))
     await _let_go(deps, tx, booking_id)
     await let_deposit_go(deps, tx, event.booking)
-    taken = await _taken(tx, booking_id)
-    if not taken or not any((event.refund, kept.payout, kept.platform, *kept.taxes.values())):
+    nothing = not any((event.refund, kept.payout, kept.platform, *kept.taxes.values()))
+    if event.booking.total and (nothing or not await taken_for(tx, booking_id)):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
         # BookingUnpayable, which gives all of it back.
         return
     await _keep(tx, event.booking, over=True)
-    currency = event.refund.currency
-    captured = total((one.captured for one in taken), currency)
-    left = total((one.left for one in taken), currency)
-    kept = rules.within(kept, captured - event.refund)
-    back = max(event.refund, left - rules.total_of(kept))
-    cause = f"cancelled:{booking_id}"
-    await give_back(deps, tx, taken, back, kept, reason=event.why, cause=cause)
+    why = {"reason": event.why, "cause": f"cancelled:{booking_id}", "lines": event.lines}
+    await give_or_wait(deps, tx, booking_id, event.refund, kept, keeps=True, **why)
     await store.count_with(tx, booking_id)
     await replan(deps, tx, booking_id)
 
@@ -102,12 +107,10 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     if event.before_total < booking.total:
         gives = rules.nothing_kept(booking.total.currency)
     gives = await _less_to_come(deps, tx, booking, gives)
-    taken = await _taken(tx, event.booking_id)
-    if taken and any((gives.payout, gives.platform, *gives.taxes.values())):
-        shares = await store.balances(tx, event.booking_id, without=rules.BESIDES_THE_STAY)
-        kept = rules.less(rules.split_of(shares, booking.host_id, booking.total.currency), gives)
-        cause = f"changed:{event.change_id}"
-        await give_back(deps, tx, taken, rules.total_of(gives), kept, reason="changed", cause=cause)
+    if any((gives.payout, gives.platform, *gives.taxes.values())):
+        why = {"reason": "changed", "cause": f"changed:{event.change_id}"}
+        back = rules.total_of(gives)
+        await give_or_wait(deps, tx, event.booking_id, back, gives, keeps=False, **why)
     await replan(deps, tx, event.booking_id)
 
 
@@ -145,19 +148,11 @@ async def resolved(deps: Deps, tx: Tx, event: DisputeResolved) -> None:
     """What was agreed goes back, each share falls to what it keeps, and pay-outs go on."""
     await lock_books(tx, event.booking_id)
     await store.close_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
-    taken = await _taken(tx, event.booking_id)
-    if taken:
-        cause = f"dispute:{event.dispute_id}"
-        await give_back(deps, tx, taken, event.refund, event.kept, reason="dispute", cause=cause)
+    why = {"reason": "dispute", "cause": f"dispute:{event.dispute_id}"}
+    await give_or_wait(deps, tx, event.booking_id, event.refund, event.kept, keeps=True, **why)
     await replan(deps, tx, event.booking_id)
 
 
 async def _keep(tx: Tx, booking: BookingFacts, *, over: bool = False) -> None:
     stay = store.Stay(booking_id=booking.booking_id, host_id=booking.host_id, facts=booking, over=over)
     await store.keep_stay(tx, stay)
-
-
-async def _taken(tx: Tx, booking_id: UUID) -> list[store.Payment]:
-    """What was captured of a stay's price, the earliest first."""
-    payments = await store.payments_of(tx, booking_id)
-    return [one for one in payments if one.status == rules.SUCCEEDED and one.part != rules.DEPOSIT]

@@ -74,7 +74,11 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
     async with deps.db.read() as db:
         deposit = await store.deposit_of(db, due.booking_id)
         first = await store.live_payment(db, due.booking_id)
-    if deposit is None or first is None or deposit.status != "planned" or deposit.tries != due.attempt:
+    if deposit is None or deposit.status != "planned" or deposit.tries != due.attempt:
+        return
+    if first is None:  # the stay costs nothing: there is no card
+        async with deps.db.transaction() as tx:
+            await store.move_deposit(tx, due.booking_id, "planned", status="failed")
         return
     try:
         payment = await opened(deps, _wanted(deposit))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
-from hometrip.kernel.money import zero
+from hometrip.kernel.money import total, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.ports.database import Tx
@@ -17,6 +17,8 @@ from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
+from hometrip.services.payment.actions.refunding import give_up
+from hometrip.services.payment.actions.settling import settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
 
@@ -92,11 +94,14 @@ async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderD
 
 
 async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback) -> None:
-    """The bank has taken the money: it is nobody's. What of it had gone back before, the platform bears."""
+    """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
+    owed meanwhile; what of it had gone back before, the platform bears."""
     taken = min(known.amount, payment.left)
+    unsent = [one.amount for one in await store.refunds_of(tx, payment.id) if one.status != "completed"]
+    owed = min(known.amount - taken, total(unsent, taken.currency))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
-    lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount)
+    lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)
     await _write(deps, tx, known, "disputed", lines)
 
 
@@ -111,7 +116,9 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
         await _write(deps, tx, known, "dispute_won", rules.dispute_won(taken))
     elif known.withdrawn and status == "lost":
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
+        await give_up(tx, payment)
     if over:
+        await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)
 
 
@@ -167,7 +174,8 @@ def _evidence(text: str, stay: store.Stay | None) -> dict[str, str]:
     return {
         "uncategorized_text": text,
         "product_description": (
-            f"{facts.title}: a stay of {facts.nights} nights for {facts.guests}, "
+            f"{facts.title}: a stay of {rules.counted(facts.nights, 'night')} "
+            f"for {rules.counted(facts.guests, 'guest')}, "
             f"{facts.check_in.isoformat()} to {facts.check_out.isoformat()}"
         ),
         "service_date": facts.check_in.isoformat(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.ports.database import Tx
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import store
 from hometrip.services.payment.actions.deps import Deps
 
@@ -14,11 +15,21 @@ INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 
 
 async def issue(
-    deps: Deps, tx: Tx, kind: str, reference: UUID, payment: store.Payment, amount: Money, split: Split
+    deps: Deps,
+    tx: Tx,
+    kind: str,
+    reference: UUID,
+    payment: store.Payment,
+    amount: Money,
+    split: Split,
+    told: Sequence[QuoteLine] = (),
 ) -> None:
-    """The next paper of this year's series (UTC). Invoices and credit notes share its numbers. One over all
-    of a price says what the guest was told, line by line; any other, whose the money is.
+    """The next paper of this year's series (UTC). Invoices and credit notes share its numbers. It says what
+    the guest was told, line by line, where it is over just that or all of a price; else, whose the money is.
     """
+    lines = payment.lines if amount == payment.amount else None
+    if total((line.amount for line in told), amount.currency) == amount:
+        lines = [*told]
     now = deps.clock.now()
     series = str(now.year)
     sequence = await store.next_number(tx, series)
@@ -36,6 +47,6 @@ async def issue(
             at=now,
             amount=amount,
             split=split,
-            lines=payment.lines if amount == payment.amount else None,
+            lines=lines,
         ),
     )

@@ -28,6 +28,7 @@ from hometrip.services.payment.actions.papering import CREDIT_NOTE
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TAXES = "Taxes are collected by HomeTrip for the offices named."
 TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
 
 
@@ -36,7 +37,8 @@ async def invoices(deps: Deps, caller: Caller, limit: int, cursor: str | None) -
     before = str(position_of(cursor)[0]) if cursor else None
     async with deps.db.read() as db:
         found = await store.invoices_of(db, caller.id, limit + 1, before)
-    items = [_shown(one) for one in found[:limit]]
+        notes = await store.corrections(db, [one for one in found if one.kind == CREDIT_NOTE])
+    items = [_shown(one, notes.get(one.number)) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].number]) if len(found) > limit else None)
 
 
@@ -44,33 +46,50 @@ async def invoice(deps: Deps, caller: Caller, number: str) -> InvoiceRecord:
     """For its guest, its host and staff."""
     async with deps.db.read() as db:
         found = await store.invoice(db, number)
+        notes = await store.corrections(db, [found] if found.kind == CREDIT_NOTE else [])
     caller.must_be_one_of(found.guest_id, found.host_id)
-    return _shown(found)
+    return _shown(found, notes.get(number))
 
 
 async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
     one = await invoice(deps, caller, number)
     async with deps.db.read() as db:
         facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
-    sign = -1 if one.kind == CREDIT_NOTE else 1
+    guest, host = await _name(deps, one.guest_id), await _name(deps, one.host_id)
+    return await asyncio.to_thread(pdf_of, invoice_of(one, facts, guest=guest, host=host))
+
+
+def invoice_of(one: InvoiceRecord, facts: BookingFacts | None, *, guest: str, host: str) -> Paper:
+    """An invoice, or a credit note with its amounts under zero."""
+    is_note = one.kind == CREDIT_NOTE
+    sign = -1 if is_note else 1
     rows = [[label, str(amount * sign)] for label, amount in _billed(one)]
-    notes = [] if one.lines else ["It is over a part of the price, which the receipt tells line by line."]
-    if one.taxes:
-        notes.append("Taxes are collected by HomeTrip for the offices named.")
-    title = "Credit note" if one.kind == CREDIT_NOTE else "Invoice"
-    paper = Paper(
-        title=title,
+    return Paper(
+        title="Credit note" if is_note else "Invoice",
         number=one.number,
-        facts=[("Number", one.number), ("Date", _day(one.at)), ("Booking", str(one.booking_id)[-12:])],
+        facts=[
+            ("Number", one.number),
+            ("Date", _day(one.at)),
+            ("Booking", str(one.booking_id)[-12:]),
+            *([("Corrects", "\n".join(f"Invoice {number}" for number in one.corrects))] if is_note else []),
+        ],
         parties=[
-            Party("Billed to", [await _name(deps, one.guest_id)]),
-            Party("Hosted by", [await _name(deps, one.host_id)]),
-            *([_stay(facts, one.lines)] if facts else []),
+            Party("Credited to" if is_note else "Billed to", [guest]),
+            Party("Hosted by", [host]),
+            *([_stay(facts, [] if is_note else one.lines)] if facts else []),
         ],
         sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
-        notes=notes,
+        notes=[*_reasons(one), *([TAXES] if one.taxes else [])],
     )
-    return await asyncio.to_thread(pdf_of, paper)
+
+
+def _reasons(one: InvoiceRecord) -> list[str]:
+    """What the amounts of a paper are about, where its lines are not those of the price."""
+    if one.kind != CREDIT_NOTE:
+        part = "It is over a part of the price, which the receipt tells line by line."
+        return [] if one.lines else [part]
+    what = "This is what comes back of the price." if one.lines else "It comes out of these shares."
+    return [f"Why: {one.reason}", what]
 
 
 def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
@@ -87,24 +106,27 @@ async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
     async with deps.db.read() as db:
         stay = await store.stay_of(db, booking_id)
         payments = await store.payments_of(db, booking_id)
+        plan = await store.plan_of(db, booking_id)
     if stay is None:
         raise NotFound
     guest, host = await _name(deps, stay.facts.guest_id), await _name(deps, stay.host_id)
-    paper = receipt_of(stay.facts, payments, guest=guest, host=host, at=deps.clock.now())
+    paper = receipt_of(stay.facts, payments, plan, guest=guest, host=host, at=deps.clock.now())
     return await asyncio.to_thread(pdf_of, paper)
 
 
 def receipt_of(
-    facts: BookingFacts, payments: list[store.Payment], *, guest: str, host: str, at: datetime
+    facts: BookingFacts,
+    payments: list[store.Payment],
+    plan: store.Plan | None = None,
+    *,
+    guest: str,
+    host: str,
+    at: datetime,
 ) -> Paper:
-    """What the stay costs, line by line, and what was paid and given back of it."""
-    taken = [one for one in payments if one.captured and one.part != rules.DEPOSIT]
-    currency = facts.total.currency
-    paid = total((one.captured for one in taken), currency)
-    back = total((one.promised_back for one in taken), currency)
-    moved = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
-    if back:
-        moved.append(["Refunded", str(-back)])
+    """What the stay costs, line by line, what was paid and given back of it, and what of the deposit was
+    taken."""
+    captured = [one for one in payments if one.captured]
+    deposit = [one for one in captured if one.part == rules.DEPOSIT]
     return Paper(
         title="Receipt",
         number=str(facts.booking_id)[-12:],
@@ -116,9 +138,31 @@ def receipt_of(
                 [[line.label, str(line.amount)] for line in facts.lines],
                 [["Total", str(facts.total)]],
             ),
-            Sheet(["Payments", "Amount"], moved, [["Paid in all", str(paid - back)]]),
+            _moved(facts, [one for one in captured if one.part != rules.DEPOSIT], plan),
+            *(Sheet(["Damage deposit", "Amount"], [_claimed(one)]) for one in deposit),
         ],
     )
+
+
+def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:
+    """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
+    paid, back, by_bank = (
+        total((getattr(one, name) for one in taken), facts.total.currency)
+        for name in ("captured", "promised_back", "disputed")
+    )
+    rows = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
+    if back:
+        rows.append(["Refunded", str(-back)])
+    if by_bank:
+        rows.append(["Taken back by the card's bank", str(-by_bank)])
+    totals = [["Paid in all", str(paid - back - by_bank)]]
+    if plan and plan.status == "waiting":
+        totals.append([f"To be paid on {_day(plan.due_at)}", str(plan.amount)])
+    return Sheet(["Payments", "Amount"], rows, totals)
+
+
+def _claimed(deposit: store.Payment) -> list[str]:
+    return [f"Taken of {deposit.amount} for the host's claim", str(deposit.captured)]
 
 
 async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
@@ -142,20 +186,26 @@ async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
 
 
 async def statement_pdf(deps: Deps, caller: Caller, year: int) -> bytes:
-    told = await statement(deps, caller, year)
-    paper = Paper(
+    return await asyncio.to_thread(pdf_of, statement_of(await statement(deps, caller, year)))
+
+
+def statement_of(told: Statement) -> Paper:
+    """A table for each currency; of a year that is not over, up to the day on which it was made."""
+    year = told.year
+    is_over = told.made_at >= _bounds(year)[1]
+    end = "at the end of the year" if is_over else f"on {_day(told.made_at)}"
+    return Paper(
         title="Yearly statement",
         number=str(year),
         facts=[("Year", str(year)), ("Made on", _day(told.made_at)), ("Host", str(told.host_id)[-12:])],
         parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
-        sheets=[_sheet(one) for one in told.sections],
+        sheets=[_sheet(one, end) for one in told.sections],
         notes=[
             "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
             "Set off: what one booking owed was taken from another's pay-out.",
             *(["Nothing moved in this year."] if not told.sections else []),
         ],
     )
-    return await asyncio.to_thread(pdf_of, paper)
 
 
 async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
@@ -186,7 +236,7 @@ async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
     return text.getvalue()
 
 
-def _shown(one: store.Invoice) -> InvoiceRecord:
+def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:
     return InvoiceRecord(
         number=one.number,
         kind=one.kind,
@@ -199,6 +249,8 @@ def _shown(one: store.Invoice) -> InvoiceRecord:
         platform_share=one.split.platform,
         taxes={area: amount for area, amount in one.split.taxes.items() if amount},
         lines=one.lines or [],
+        corrects=note.invoices if note else [],
+        reason=note.why if note else None,
     )
 
 
@@ -242,6 +294,7 @@ def _line(
         title=facts.title if facts else "",
         check_in=facts.check_in if facts else None,
         check_out=facts.check_out if facts else None,
+        cancelled=facts is not None and facts.status == "cancelled",
         earned=Money(out + set_off + penalties - sum(kinds.values()), currency),
         penalties=Money(penalties, currency),
         set_off=Money(set_off, currency),
@@ -249,29 +302,38 @@ def _line(
     )
 
 
-def _sheet(section: StatementSection) -> Sheet:
+def _sheet(section: StatementSection, end: str) -> Sheet:
     def row(label: str, one: StatementLine | StatementSection) -> list[str]:
         return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
 
-    lines = [row(f"{line.title}\n{_span(line.check_in, line.check_out)}", line) for line in section.lines]
+    lines = [row(_told(line), line) for line in section.lines]
     return Sheet(
         ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
         lines,
         [
             row(f"Total in {section.currency}", section),
             ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
-            ["Owed to you at the end of the year", "", "", "", rules.decimal(section.owed_after)],
+            [f"Owed to you {end}", "", "", "", rules.decimal(section.owed_after)],
         ],
         heading=f"In {section.currency}",
         widths=[187, 75, 75, 75, 75],
     )
 
 
+def _told(line: StatementLine) -> str:
+    """Which stay it was; nothing more is known of one that was paid for in vain."""
+    if not line.title:
+        return f"A booking that was never confirmed\n{str(line.booking_id)[-12:]}"
+    return f"{line.title}\n{_span(line.check_in, line.check_out)}{', cancelled' * line.cancelled}"
+
+
 def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
-    """Where something else was billed, the stay was changed since."""
-    word = "Stay, as changed since" if billed and billed != facts.lines else "Stay"
-    nights = "1 night" if facts.nights == 1 else f"{facts.nights} nights"
-    return Party(word, [facts.title, _span(facts.check_in, facts.check_out), nights])
+    """Where something else was billed, the stay was changed since. What bills it is from before it was
+    cancelled, and does not tell of that."""
+    word = "Stay, cancelled" if billed is None and facts.status == "cancelled" else "Stay"
+    word = "Stay, as changed since" if billed and billed != facts.lines else word
+    span, nights = _span(facts.check_in, facts.check_out), rules.counted(facts.nights, "night")
+    return Party(word, [facts.title, span, nights])
 
 
 def _stay_words(facts: BookingFacts | None) -> list[str]:

@@ -121,7 +121,9 @@ def _head(paper: Paper) -> list[Any]:
     from reportlab.platypus import Spacer, Table, TableStyle
 
     facts = [[_words(label, 8, color=QUIET), _words(value, 9)] for label, value in paper.facts]
-    top = Table([[_words(paper.title, 20, BOLD), Table(facts, colWidths=[88, 132])]], colWidths=[267, 220])
+    known = Table(facts, colWidths=[88, 132])
+    known.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP")]))
+    top = Table([[_words(paper.title, 20, BOLD), known]], colWidths=[267, 220])
     top.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]))
     blocks = [
         [_words(party.label, 8, color=QUIET), *(_words(line, 9.5) for line in party.lines)]

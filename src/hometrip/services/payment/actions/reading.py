@@ -65,7 +65,10 @@ async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
     async with deps.db.read() as db:
         sums = await store.payout_sums(db, caller.id)
     return HostBalance(
-        upcoming=sums.get("due", []), in_transit=sums.get("initiated", []), paid=sums.get("completed", [])
+        upcoming=sums.get("due", []),
+        held=sums.get("held", []),
+        in_transit=sums.get("initiated", []),
+        paid=sums.get("completed", []),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -9,7 +10,7 @@ from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
-from hometrip.services.listing.contract import Split
+from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
 from hometrip.services.payment.actions.deps import (
@@ -29,6 +30,9 @@ from hometrip.services.payment.contract import (
     RefundFailed,
     RefundInitiated,
 )
+
+# In Stripe's words: no refund can be made of what a cardholder's bank has taken.
+HELD_BY_BANK = "charge_disputed"
 
 
 async def refund(
@@ -63,17 +67,17 @@ async def give_back(
     *,
     reason: str,
     cause: str,
+    price: Sequence[QuoteLine] = (),
 ) -> None:
     """Exactly `amount` of a booking's payments goes back, the latest first, and each share falls to what it
-    keeps. Where part of it went back before, only what is left can."""
+    keeps. Where part of it went back before, only what is left can. `price`: what comes back of its lines."""
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
     left = total((one.left for one in payments), currency)
     back = min(amount, left)
     shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
     lines = rules.back_to_kept(shares, back, kept, host_id)
     if not back:
-        now, entry_id = deps.clock.now(), deps.new_id()
-        await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
+        await share_anew(deps, tx, booking_id, lines)
         return
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
@@ -83,8 +87,14 @@ async def give_back(
             this = cause if lines else f"{cause}:{number}"
             await _promise(deps, tx, payment, refund_id, part, lines, reason=reason, cause=this)
             if lines:
-                await _credit(deps, tx, payment, refund_id, back, lines)
+                await _credit(deps, tx, payment, refund_id, back, lines, price)
             rest, lines = rest - part, []
+
+
+async def share_anew(deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting]) -> None:
+    """Nothing goes back; what there is, or what a stay that costs nothing is worth, is others' now."""
+    now, entry_id = deps.clock.now(), deps.new_id()
+    await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
 
 
 async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:
@@ -97,11 +107,17 @@ async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reaso
 
 
 async def _credit(
-    deps: Deps, tx: Tx, payment: store.Payment, refund_id: UUID, back: Money, lines: list[rules.Posting]
+    deps: Deps,
+    tx: Tx,
+    payment: store.Payment,
+    refund_id: UUID,
+    back: Money,
+    lines: list[rules.Posting],
+    price: Sequence[QuoteLine] = (),
 ) -> None:
     gives = {line.account: -line.amount.amount for line in lines}
     split = rules.split_of(gives, payment.host_id, back.currency)
-    await issue(deps, tx, CREDIT_NOTE, refund_id, payment, back, split)
+    await issue(deps, tx, CREDIT_NOTE, refund_id, payment, back, split, price)
 
 
 async def _promise(
@@ -135,7 +151,8 @@ async def _promise(
 
 
 async def send_back(deps: Deps, due: RefundDue) -> None:
-    """What the timer does: the provider sends it; when it is down, again after a while."""
+    """What the timer does: the provider sends it; when it is down, or the cardholder's bank has the money for
+    now, again after a while."""
     async with deps.db.read() as db:
         wanted = await store.refund(db, due.refund_id)
         payment = await store.payment(db, wanted.payment_id)
@@ -150,9 +167,20 @@ async def send_back(deps: Deps, due: RefundDue) -> None:
     except ProviderDown:
         await later(deps, due)
     except ProviderRefused as refusal:
-        await _failed(deps, payment, wanted, str(refusal.facts.get("provider_code", refusal.code)))
+        why = str(refusal.facts.get("provider_code", refusal.code))
+        if why == HELD_BY_BANK:
+            await later(deps, due)
+        else:
+            await _failed(deps, payment, wanted, why)
     else:
         await _sent(deps, payment, wanted, sent, due)
+
+
+async def give_up(tx: Tx, payment: store.Payment) -> None:
+    """The cardholder's bank has given the money back: what was still to be sent is not."""
+    for one in await store.refunds_of(tx, payment.id):
+        if await store.end_refund(tx, one.id, status="failed", why=HELD_BY_BANK):
+            await tx.emit(told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=HELD_BY_BANK))
 
 
 async def _sent(

@@ -35,7 +35,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.papers import decimal, gaps, safe_cell
+from hometrip.services.payment.rules.papers import counted, decimal, gaps, is_part, safe_cell, why_back
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TRIES,
     CLAIM_ANSWER,
@@ -52,6 +52,7 @@ from hometrip.services.payment.rules.schedule import (
 )
 from hometrip.services.payment.rules.splits import (
     TAX,
+    at_most,
     less,
     nothing_kept,
     part_of,
@@ -127,6 +128,7 @@ __all__ = [
     "SUCCEEDED",
     "Story",
     "Unbalanced",
+    "at_most",
     "back_to_kept",
     "balance",
     "capture",
@@ -134,9 +136,11 @@ __all__ = [
     "earned_until",
     "entry",
     "gaps",
+    "counted",
     "decimal",
     "safe_cell",
     "held_back",
+    "is_part",
     "host_payable",
     "less",
     "months_later",
@@ -161,5 +165,6 @@ __all__ = [
     "tells_more",
     "total_of",
     "wait",
+    "why_back",
     "within",
 ]

@@ -134,9 +134,14 @@ def shared_back(balances: Mapping[str, int], refund: Money, to: str = GUEST) -> 
     return [*lines, Posting(REVENUE, rest), Posting(to, -refund)]
 
 
-def disputed(balances: Mapping[str, int], amount: Money) -> list[Posting]:
-    """The cardholder's bank has taken it, for now: it is nobody's until that is decided."""
-    return shared_back(balances, amount, to=DISPUTED)
+def disputed(balances: Mapping[str, int], amount: Money, owed: Money) -> list[Posting]:
+    """The cardholder's bank has taken it, for now: it is nobody's until that is decided. So much of it the
+    guest was `owed`."""
+    return [
+        *shared_back(balances, amount - owed, to=DISPUTED),
+        Posting(GUEST, owed),
+        Posting(DISPUTED, -owed),
+    ]
 
 
 def dispute_won(taken: Iterable[Posting]) -> list[Posting]:

@@ -53,6 +53,16 @@ def within(kept: Split, most: Money) -> Split:
     return kept if total_of(kept).amount <= most.amount else part_of(kept, max(most, zero(most.currency)))
 
 
+def at_most(split: Split, has: Split) -> Split:
+    """Of each share what it has, and no more; a tax that is not there has nothing."""
+    none = zero(split.payout.currency)
+    return Split(
+        payout=min(split.payout, has.payout),
+        platform=min(split.platform, has.platform),
+        taxes={area: min(amount, has.taxes.get(area, none)) for area, amount in split.taxes.items()},
+    )
+
+
 def split_for(due: Money, split: Split) -> Split:
     """Whose `due` is: all of the split, or of each share its part."""
     return split if total_of(split) == due else part_of(split, due)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.payment.store.chargebacks import (
     add_chargeback,
+    add_settlement,
     change_chargeback,
     chargeback,
     chargeback_at_provider,
@@ -11,6 +12,8 @@ from hometrip.services.payment.store.chargebacks import (
     count_as_disputed,
     every_chargeback,
     is_charged_back,
+    is_set_aside,
+    take_settlements,
 )
 from hometrip.services.payment.store.deposits import (
     AlreadyClaimed,
@@ -77,6 +80,7 @@ from hometrip.services.payment.store.money_out import (
 )
 from hometrip.services.payment.store.papers import (
     add_invoice,
+    corrections,
     counted,
     every_invoice,
     invoice,
@@ -88,12 +92,14 @@ from hometrip.services.payment.store.rows import (
     AlreadyOpen,
     Chargeback,
     Claim,
+    Correction,
     Deposit,
     Invoice,
     Payment,
     Payout,
     Plan,
     Refund,
+    Settlement,
     Stay,
 )
 from hometrip.services.payment.store.stays import (
@@ -118,7 +124,10 @@ __all__ = [
     "chargebacks_page",
     "count_as_disputed",
     "every_chargeback",
+    "add_settlement",
     "is_charged_back",
+    "is_set_aside",
+    "take_settlements",
     "postings_of",
     "note_refund",
     "refund_at_provider",
@@ -132,12 +141,14 @@ __all__ = [
     "AlreadyClaimed",
     "AlreadyOpen",
     "Claim",
+    "Correction",
     "Deposit",
     "Invoice",
     "Payment",
     "Payout",
     "Plan",
     "Refund",
+    "Settlement",
     "Stay",
     "account_of",
     "add_claim",
@@ -153,6 +164,7 @@ __all__ = [
     "change_payout",
     "claim_on",
     "close_dispute",
+    "corrections",
     "count_with",
     "counted",
     "debts",

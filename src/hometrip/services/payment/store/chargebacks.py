@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Chargeback, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import chargebacks, payments
+from hometrip.services.payment.store.rows import Chargeback, Settlement, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import chargebacks, payments, settlements
 
 
 async def add_chargeback(tx: Tx, chargeback: Chargeback) -> None:
@@ -53,6 +53,25 @@ async def is_charged_back(db: Reader, booking_id: UUID) -> bool:
     """Is one open?"""
     open_ones = and_(chargebacks.c.booking_id == booking_id, chargebacks.c.closed_at.is_(None))
     return bool(await db.value(select(func.count()).where(open_ones)))
+
+
+async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
+    """Has a bank money of the booking's for now?"""
+    undecided = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
+    found = select(func.count()).where(chargebacks.c.booking_id == booking_id, undecided)
+    return bool(await db.value(found))
+
+
+async def add_settlement(tx: Tx, settlement: Settlement) -> None:
+    await tx.execute(insert(settlements).values(row_of(settlement)))
+
+
+async def take_settlements(tx: Tx, booking_id: UUID) -> list[Settlement]:
+    """Those that wait, the earliest first; they wait no more."""
+    waiting = settlements.c.booking_id == booking_id
+    found = await all_of(tx, Settlement, select(settlements).where(waiting).order_by(settlements.c.id))
+    await tx.execute(delete(settlements).where(waiting))
+    return found
 
 
 async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Invoice, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import counters, entries, invoices, postings
+from hometrip.services.payment.rules import is_part, why_back
+from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import counters, entries, invoices, postings, refunds
 
 
 async def next_number(tx: Tx, series: str) -> int:
@@ -44,6 +45,27 @@ async def invoices_of(db: Reader, account_id: UUID, limit: int, before: str | No
     if before is not None:
         statement = statement.where(invoices.c.number < before)
     return await all_of(db, Invoice, statement.order_by(invoices.c.number.desc()).limit(limit))
+
+
+async def corrections(db: Reader, notes: list[Invoice]) -> dict[str, Correction]:
+    """What each credit note corrects, by its number."""
+    if not notes:
+        return {}
+    statement = (
+        select(refunds.c.id, refunds.c.cause, refunds.c.reason, invoices.c.number)
+        .join(invoices, invoices.c.reference == refunds.c.payment_id)
+        .where(invoices.c.booking_id.in_({note.booking_id for note in notes}))
+        .order_by(invoices.c.sequence)
+    )
+    rows = await db.rows(statement)
+    known = {row.id: row for row in rows}
+    return {
+        note.number: Correction(
+            why=why_back(known[note.reference].cause, known[note.reference].reason),
+            invoices=[row.number for row in rows if is_part(row.cause, known[note.reference].cause)],
+        )
+        for note in notes
+    }
 
 
 async def every_invoice(db: Reader) -> list[Invoice]:

@@ -75,6 +75,20 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
 
 
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `settlements`: `amount` goes back, and each share keeps the split or gives it."""
+
+    id: UUID
+    booking_id: UUID
+    amount: Money
+    split: Split
+    keeps: bool
+    reason: str
+    cause: str
+    payment_id: UUID | None = None
+    lines: list[QuoteLine] | None = None
+
+
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `refunds`; `status` is initiated, completed or failed."""
 
@@ -173,7 +187,14 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[QuoteLine] | None = None
 
 
-Rows = TypeVar("Rows", Payment, Chargeback, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a credit note takes back, wholly or in part: the numbers of its invoices, and why, in words."""
+
+    why: str
+    invoices: list[str]
+
+
+Rows = TypeVar("Rows", Payment, Chargeback, Settlement, Refund, Payout, Stay, Plan, Deposit, Claim, Invoice)
 
 
 def _record(kind: type[Rows], row: Any) -> Rows:

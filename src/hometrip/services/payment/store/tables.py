@@ -28,7 +28,6 @@ from hometrip.services.payment.store.kinds import Json
 tables = MetaData()
 Instant = DateTime(timezone=True)
 
-
 payments = Table(
     "payments",
     tables,
@@ -111,6 +110,22 @@ chargebacks = Table(
     Column("evidence", String),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
+)
+
+# What is to go back once a cardholder's bank, which has the money for now, has decided.
+settlements = Table(
+    "settlements",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("booking_id", Uuid, nullable=False, index=True),
+    Column("payment_id", Uuid),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("split", Json(Split), nullable=False),
+    Column("keeps", Boolean, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("lines", Json(list[QuoteLine])),
 )
 
 payouts = Table(

@@ -1,0 +1,71 @@
+"""What a cancellation, a change or a settled disagreement gives back: at once, or, while a cardholder's bank
+has the money, once that has decided."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from hometrip.kernel.money import Money, total, zero
+from hometrip.ports.database import Tx
+from hometrip.services.listing.contract import Split
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.deps import Deps
+from hometrip.services.payment.actions.refunding import give_back, share_anew
+
+
+async def give_or_wait(
+    deps: Deps, tx: Tx, booking_id: UUID, amount: Money, split: Split, *, keeps: bool, **why: Any
+) -> None:
+    """`amount` of what was taken for the booking goes back. Each share `keeps` the split, or gives it; `why`
+    has its reason and cause, its lines of the price, and the payment where it is about one alone."""
+    made = store.Settlement(
+        id=deps.new_id(), booking_id=booking_id, amount=amount, split=split, keeps=keeps, **why
+    )
+    if await store.is_set_aside(tx, booking_id):
+        await store.add_settlement(tx, made)
+    else:
+        await _settle(deps, tx, made)
+
+
+async def settle_what_waits(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """The bank has decided; what it kept has gone back already."""
+    if not await store.is_set_aside(tx, booking_id):
+        for waiting in await store.take_settlements(tx, booking_id):
+            await _settle(deps, tx, waiting)
+
+
+async def taken_for(tx: Tx, booking_id: UUID, payment_id: UUID | None = None) -> list[store.Payment]:
+    """What was captured of a stay's price, the earliest first; all of it or one payment."""
+    return [
+        one
+        for one in await store.payments_of(tx, booking_id)
+        if one.status == rules.SUCCEEDED and one.part != rules.DEPOSIT and payment_id in (None, one.id)
+    ]
+
+
+async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
+    taken, currency = await taken_for(tx, this.booking_id, this.payment_id), this.amount.currency
+    stay = await store.stay_of(tx, this.booking_id)
+    hosts = [one.host_id for one in (*taken, stay) if one]
+    if not hosts:
+        return
+    captured, left, lost = (
+        total((getattr(one, name) for one in taken), currency) for name in ("captured", "left", "disputed")
+    )
+    balances = await store.balances(tx, this.booking_id, without=rules.BESIDES_THE_STAY)
+    has = rules.split_of(balances, hosts[0], currency)
+    back = max(this.amount - lost, zero(currency))
+    if this.keeps:
+        # Of what is not all there no more is kept than there is; what nobody keeps goes back as well.
+        kept = rules.within(this.split, captured - this.amount)
+        back = max(back, left - rules.total_of(kept))
+        kept = rules.at_most(kept, has) if lost else kept
+    else:
+        back = min(back, left)
+        kept = rules.less(has, rules.split_for(back, this.split))
+    if not taken:  # the stay costs nothing
+        await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
+        return
+    price = this.lines or ()
+    await give_back(deps, tx, taken, back, kept, reason=this.reason, cause=this.cause, price=price)
