@@ -191,8 +191,9 @@ class WrongState(Conflict):
 
 
 class CouponRefused(Conflict):
-    """This coupon cannot be used here; `reason` is unknown, not_yet, over, other_home, minimum, used_up or
-    used_by_you."""
+    """This coupon cannot be used here.
+
+    `reason` is unknown, not_yet, over, other_home, minimum, used_up or used_by_you."""
 
     code = "coupon_refused"
 

@@ -79,9 +79,11 @@ class CalendarImportFailed(ListingEvent):
 
 
 class StayRefused(Conflict):
-    """A rule of the home refuses this stay. Facts: `rule` (min_nights, max_nights, notice, preparation,
-    window, check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that
-    would do."""
+    """A rule of the home refuses this stay.
+
+    Facts: `rule` (min_nights, max_nights, notice, preparation, window, check_in_day, check_out_day, guests,
+    pets), its `value`, and `nearest`, the closest stay that would do.
+    """
 
     code = "stay_refused"
 
