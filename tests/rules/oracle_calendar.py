@@ -82,7 +82,9 @@ def refused(asked: Asked) -> tuple[str, object] | None:
 def instead(asked: Asked) -> tuple[date, int] | None:
     """The nearest stay that would do, of the length that is demanded where the length was refused.
 
-    Reading: the nearest is that whose check-in is fewest days away, the earlier one of two.
+    Reading: the nearest is that whose check-in is fewest days away, the earlier one of two. It is looked for
+    within 90 days of what was asked for, or of where bookings are taken. Where there is none of that length,
+    the next length counts, up to 14 nights more or less, the longer one of two.
     """
     told = refused(asked)
     if told is None or told[0] in ("guests", "pets"):
@@ -91,12 +93,23 @@ def instead(asked: Asked) -> tuple[date, int] | None:
     if told[0] in ("min_nights", "max_nights"):
         assert isinstance(told[1], int)
         nights = told[1]
+    for length in sorted(range(max(1, nights - 14), nights + 15), key=lambda n: (abs(n - nights), -n)):
+        if length == nights or length <= min(asked.max_nights, 365):
+            found = _closest(asked, length)
+            if found is not None:
+                return found, length
+    return None
+
+
+def _closest(asked: Asked, nights: int) -> date | None:
     today = _today(asked.now, asked.zone)
-    first, last = today - DAY, today + DAY * (asked.window_days + 1)
-    for away in range(max(abs(first - asked.check_in).days, abs(last - asked.check_in).days) + 1):
-        for day in (asked.check_in - DAY * away, asked.check_in + DAY * away):
-            if first <= day <= last and not _broken(asked, day, nights):
-                return day, nights
+    around = max(asked.check_in, today)
+    last = today + DAY * (asked.window_days + 1 - nights)
+    around = min(around, last)
+    for away in range(91):
+        for day in (around - DAY * away, around + DAY * away):
+            if today <= day <= last and not _broken(asked, day, nights):
+                return day
     return None
 
 

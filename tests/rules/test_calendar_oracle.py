@@ -15,8 +15,9 @@ from figures import Figure
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.rules.calendar import REACH, Calendar, Openings, Span, nearest_instead, refusal
+from hometrip.services.listing.rules.calendar import Calendar, Openings, Span, refusal
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
+from hometrip.services.listing.rules.instead import nearest_instead
 from rules.oracle_calendar import DAY, ORDER, Asked, LeastStay, Taken, instead, refused
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
 from rules.oracle_instants import ZONES, instant, shown, some_day
@@ -136,18 +137,9 @@ def difference(case: Asked) -> str | None:
     if made is None:
         return None
     offered, nearest = nearest_instead(home, stay, made, case.now), instead(case)
-    if offered is None and nearest is not None and _far(case, nearest[0]):
-        return None
     if (offered and (offered.check_in, offered.nights)) != nearest:
         return f"instead ({made}): the rule offers {offered}, the oracle {nearest}"
     return None
-
-
-def _far(case: Asked, day: date) -> bool:
-    """Farther from what was asked for, or from where bookings are taken, than anything is offered instead."""
-    today = shown(case.now, case.zone).date()
-    from_where = min(max(case.check_in, today), today + DAY * case.window_days)
-    return abs(day - from_where) > DAY * REACH
 
 
 def simpler(case: Asked) -> Iterator[Asked]:

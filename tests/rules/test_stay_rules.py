@@ -29,20 +29,18 @@ from hometrip.services.listing.rules.calendar import (
     BLOCKED,
     BOOKED,
     IMPORTED,
-    REACH,
     Calendar,
     Openings,
     Refusal,
     Span,
     board,
     least_stays,
-    nearest,
-    nearest_instead,
     night_refusal,
     night_refusals,
     refusal,
 )
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
+from hometrip.services.listing.rules.instead import REACH, nearest, nearest_instead
 from hometrip.services.listing.rules.spans import runs, with_booking, with_imported, with_span
 
 NOW = utc(2027, 4, 14, 9)  # a Wednesday, 05:00 at the home
@@ -195,6 +193,30 @@ def test_a_stay_in_the_past_is_shown_the_next_that_can_be_had() -> None:
     refused = refusal(home(), asked(-400, 2), NOW)
     assert refused is not None
     assert nearest_instead(home(), asked(-400, 2), refused, NOW) == asked(0, 2)
+
+
+# Day 10 is a Saturday. Asked for: check-in and nights; what is offered.
+SATURDAYS = {"check_in_days": [5], "check_out_days": [5]}
+
+
+@pytest.mark.parametrize(
+    ("first", "nights", "offered"),
+    [(10, 5, (10, 7)), (10, 10, (10, 7)), (10, 11, (10, 14)), (12, 3, (10, 7)), (10, 2, (10, 7))],
+)
+def test_where_no_stay_of_the_length_would_do_the_nearest_length_is_offered(
+    first: int, nights: int, offered: tuple[int, int]
+) -> None:
+    told = home(**SATURDAYS)
+    refused = refusal(told, asked(first, nights), NOW)
+    assert refused is not None
+    assert nearest_instead(told, asked(first, nights), refused, NOW) == asked(*offered)
+
+
+def test_a_stay_in_the_past_on_a_wrong_day_is_shown_the_next_that_can_be_had() -> None:
+    told = home(check_in_days=[5])
+    refused = refusal(told, asked(-400, 2), NOW)
+    assert refused == Refusal("check_in_day", [5])
+    assert nearest_instead(told, asked(-400, 2), refused, NOW) == asked(3, 2)
 
 
 def test_for_too_many_guests_no_other_stay_would_do() -> None:

@@ -325,6 +325,19 @@ async def test_terms_are_refused_like_quotes(scene: Scene) -> None:
         await actions.terms(scene.deps, listing_id, wish, quote["id"], scene.guest.id)
 
 
+async def test_what_is_offered_instead_of_taken_nights_can_be_booked(scene: Scene) -> None:
+    listing_id, first = UUID(scene.id), date.fromisoformat(scene.day(30))
+    wish = Wish(check_in=first, check_out=first + timedelta(days=3), guests=2)
+    ok(await scene.host.patch(scene.path, {"stay_rules": {"preparation_nights": 1}}))
+    ok(await scene.block(33, 35), 201)
+    blocked = Stay(first + timedelta(days=3), first + timedelta(days=5))
+    # Nothing is prepared beside a block: the stay up to it would do.
+    assert (await actions.free_instead(scene.deps, listing_id, wish, [blocked]))[0].check_in == first
+    for party in ({"guests": 5}, {"guests": 2, "pets": 1}):  # more than the home takes, whenever they come
+        other = Wish(check_in=wish.check_in, check_out=wish.check_out, **party)
+        assert await actions.free_instead(scene.deps, listing_id, other, [blocked]) == []
+
+
 async def test_an_offer_has_the_total_of_the_quote_for_every_stay(scene: Scene) -> None:
     usd = "USD"
     rich = {

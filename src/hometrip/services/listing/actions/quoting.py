@@ -36,12 +36,11 @@ from hometrip.services.listing.rules.calendar import (
     Openings,
     Refusal,
     Span,
-    nearest,
-    nearest_instead,
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.instant import books_instantly
+from hometrip.services.listing.rules.instead import nearest, nearest_instead
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.taxes import Taxes
@@ -283,13 +282,20 @@ async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bo
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
     """Answers `ListingQuestions.free_instead`."""
     home, days = await store.published(deps.docs, listing_id)
-    stay = _stay(wish)
+    stay, openings = _stay(wish), ready(home, days).openings
+    if wish.guests > openings.guests or (wish.pets and not openings.pets):
+        return []  # whatever the dates, the home does not take this party
     more = [
         Span(id=listing_id, kind=BOOKED, check_in=other.check_in, check_out=other.check_out)
         for other in taken
+        # Of what is known here, the kind is known as well.
+        if not any(_has_all_of(span, other) for span in openings.spans)
     ]
-    openings = ready(home, days).openings
     return nearest(openings.with_spans([*openings.spans, *more]), stay, deps.clock.now(), most=3)
+
+
+def _has_all_of(span: Span, other: Stay) -> bool:
+    return span.check_in <= other.check_in and other.check_out <= span.check_out
 
 
 async def offers(

@@ -1,7 +1,7 @@
 """Whether a stay can be booked: the one function that calendar, quote, booking and search all ask.
 
 A stay is a half-open range of nights. It can be booked when each of its nights can be had and its length,
-its guests and its weekdays suit the home. `refusal` decides; `nearest` finds what would do instead.
+its guests and its weekdays suit the home. `refusal` decides; what would do instead is found in `instead`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, seaso
 BOOKED, BLOCKED, IMPORTED = "booked", "blocked", "imported"
 TAKEN = frozenset({BOOKED, BLOCKED, IMPORTED})
 LONGEST_STAY = 365
-# How far from the stay asked for another one is looked for, in days.
-REACH = 90
 
 
 class Span(Frozen):
@@ -160,10 +158,10 @@ def board(home: Openings, first: date, count: int) -> Board:
 
     Notice and booking window are left out: they move on with every hour, and the board may be kept.
     """
-    return Board(_taken(home, first, count), least_stays(home, first, count))
+    return Board(taken_nights(home, first, count), least_stays(home, first, count))
 
 
-def _taken(home: Openings, first: date, count: int) -> bytes:
+def taken_nights(home: Openings, first: date, count: int) -> bytes:
     """A 1 for each of the nights that no stay can have: taken ones, and those of preparation beside them."""
     taken = bytearray(count)
 
@@ -268,33 +266,3 @@ def night_refusal(home: Openings, night: date, now: datetime) -> str | None:
     if night > home.last_night(now):
         return "window"
     return "preparation" if home.booked_beside(one) else None
-
-
-def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
-    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
-    found: list[Stay] = []
-    nights = stay.nights
-    taken = _taken(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
-    for days in range(REACH + 1):
-        for shift in (-days, days) if days else (0,):
-            if 1 in taken[REACH + shift : REACH + shift + nights]:
-                continue  # most of those that cannot be had, found out at a hundredth of the cost
-            other = stay.moved(shift)
-            if refusal(home, other, now) is None:
-                found.append(other)
-                if len(found) == most:
-                    return found
-    return found
-
-
-def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime) -> Stay | None:
-    """The closest stay that would do; of the length that the rule demands where that was refused."""
-    if refused.rule in ("guests", "pets"):
-        return None
-    if refused.rule in ("min_nights", "max_nights") and isinstance(refused.value, int):
-        stay = Stay(stay.check_in, stay.check_in + timedelta(days=refused.value))
-    if refused.rule == "notice":
-        stay = stay.moved(max(0, (local_date(now, home.zone) - stay.check_in).days))
-    if refused.rule == "window":
-        stay = stay.moved((home.last_night(now) - stay.check_out).days + 1)
-    return next(iter(nearest(home, stay, now)), None)
