@@ -106,6 +106,21 @@ async def test_bookings_take_and_give_back_the_nights(scene: Scene) -> None:
     assert await actions.verify(scene.deps) == []
 
 
+async def test_own_nights_are_taken_too_but_for_a_change_of_their_booking(scene: Scene) -> None:
+    booked = ok(await book(scene.guest, scene.id, stay(scene.house)), 201)
+    await pay(scene.guest, booked["id"])
+    await scene.house.settle()
+    problem(await scene.quote(), 409, "dates_taken")
+    ok(await scene.quote(guests=1, changing=booked["id"]))
+    other = await scene.house.sign_up("other@example.com", "Otto")
+    wish = stay(scene.house) | {"guests": 1, "changing": booked["id"]}
+    problem(await other.post(f"{scene.path}/quote", wish), 409, "dates_taken")
+    # What is priced as a change is no other booking.
+    quote = ok(await scene.quote(changing=booked["id"]))
+    wish = stay(scene.house) | {"listing_id": scene.id, "guests": 2, "quote_id": quote["id"]}
+    problem(await scene.guest.post("/api/bookings", wish), 409, "dates_taken")
+
+
 async def test_the_nights_of_a_booking_that_the_host_cancels_are_the_hosts_to_open_again(
     scene: Scene,
 ) -> None:

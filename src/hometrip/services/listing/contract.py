@@ -102,7 +102,8 @@ class QuoteMismatch(Conflict):
 
 class Wish(Request):
     """What a guest asks a price for. `exempt_guests` of the guests are too young for taxes that spare them;
-    in `currency` the price is shown besides the home's own."""
+    in `currency` the price is shown besides the home's own. It is the price of a change of the own confirmed
+    booking `changing`, whose nights and coupon the stay may have."""
 
     check_in: date
     check_out: date
@@ -111,6 +112,7 @@ class Wish(Request):
     coupon: str | None = None
     currency: str | None = None
     exempt_guests: int = 0
+    changing: UUID | None = None
 
 
 class QuoteLine(Answer):
@@ -180,6 +182,7 @@ class Terms(Answer):
     nightly: list[Money]
     host_funds_coupon: bool
     deposit: Money | None = None
+    exempt_guests: int = 0
 
 
 class HomeCard(Answer):

@@ -136,7 +136,9 @@ def _shown(deps: Deps, home: Home, wish: Wish) -> Shown | None:
 
 
 async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) -> CouponTerms | None:
-    return await deps.booking.coupon(wish.coupon, listing_id, guest) if wish.coupon else None
+    if not wish.coupon:
+        return None
+    return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing)
 
 
 async def _must_be_open(
@@ -153,7 +155,7 @@ async def _must_be_open(
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
-        taken = await deps.booking.taken(listing_id, guest)
+        taken = await deps.booking.taken(listing_id, guest, wish.changing)
         spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
         openings = openings.with_spans(spans)
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
@@ -229,9 +231,7 @@ def _promise(quote_id: UUID, home: Home, asked: Asked, made: Bill, until: dateti
 
 async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
     """Answers `ListingQuestions.terms`."""
-    home, days = await store.published(deps.docs, listing_id)
-    if await freshen(deps, days):
-        home, days = await store.published(deps.docs, listing_id)
+    home, days = await _refreshed(deps, listing_id)
     stay = _stay(wish)
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):
@@ -266,7 +266,16 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         nightly=[Money(price, made.currency) for price in made.nightly],
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
+        exempt_guests=promise.exempt,
     )
+
+
+async def _refreshed(deps: Deps, listing_id: UUID) -> tuple[Home, Calendar]:
+    """The home and its days, with what other sites have of them now."""
+    home, days = await store.published(deps.docs, listing_id)
+    if await freshen(deps, days):
+        return await store.published(deps.docs, listing_id)
+    return home, days
 
 
 async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
