@@ -74,6 +74,10 @@ def test_the_calendars_of_the_known_sites_are_read(name: str, taken: list[date])
         ("DTSTART:20270510\nTRANSP:TRANSPARENT", []),
         ("DTSTART:20260510\nDTEND:20260520", []),
         ("DTSTART:20270510\nRRULE:FREQ=DAILY;COUNT=4\nEXDATE;VALUE=DATE:20270511,20270512", [10, 13]),
+        # Of whole days, as Exchange and others write them.
+        ("DTSTART;VALUE=DATE:20270510\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270511T000000", [10, 12]),
+        ("DTSTART;VALUE=DATE:20270510\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270511T040000Z", [10, 12]),
+        ("DTSTART:20270510T150000\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE;VALUE=DATE:20270511", [10, 12]),
         ("DTSTART:20270510\nRDATE;VALUE=DATE:20270520,20270522", [10, 20, 22]),
         ("DTSTART:20200106\nRRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20270518", None),
     ],
@@ -170,6 +174,14 @@ def test_a_uid_goes_when_two_good_fetches_in_a_row_were_without_it_and_never_els
         ever.update(said[-1] if said else {})
         wanted = {uid: ever[uid] for one in said[-2:] for uid in one}
         assert {event.uid: (event.stays[0].check_in - TODAY).days for event in known} == wanted
+
+
+@pytest.mark.parametrize("now", ["STATUS:CANCELLED", "TRANSP:TRANSPARENT", "DTSTART:20270401"])
+def test_an_event_that_says_it_takes_no_nights_any_more_is_not_waited_for(now: str) -> None:
+    known = after([], read_feed(feed("DTSTART:20270510"), CABIN, TODAY, "x"))
+    assert [event.uid for event in known] == ["0"]
+    free = now if now.startswith("DTSTART") else f"DTSTART:20270510\n{now}"
+    assert after(known, read_feed(feed(free), CABIN, TODAY, "x")) == []
 
 
 def test_what_is_over_is_forgotten_and_what_has_begun_is_kept() -> None:
