@@ -161,6 +161,26 @@ def test_notice_ends_at_the_check_in_hour_at_the_home() -> None:
     assert refusal(told, asked(1, 2), at_three + timedelta(seconds=1)) == Refusal("notice", 24)
 
 
+def test_of_least_and_longest_stays_the_most_specific_holds() -> None:
+    """The day's own, else the season's, else the weekday's, else the home's. Day 10 is a Saturday."""
+    friday, saturday = [None] * 4 + [3, None, None], [None] * 5 + [2, None]
+    summer = Season(first=day(15), until=day(25), price=Money(1, "USD"), min_nights=4, max_nights=9)
+    told = home(
+        seasons=[summer],
+        starts=day(16),
+        least=[6],
+        min_nights_by_day=friday,
+        max_nights=5,
+        max_nights_by_day=saturday,
+    )
+    assert [told.min_nights(day(n)) for n in (8, 9, 10, 15, 16, 17)] == [1, 3, 1, 4, 6, 4]
+    assert [told.max_nights(day(n)) for n in (9, 10, 11, 15, 17)] == [5, 2, 5, 9, 9]
+    assert least_stays(told, day(8), 10) == [told.min_nights(day(n)) for n in range(8, 18)]
+    assert refusal(told, asked(9, 2), NOW) == Refusal("min_nights", 3)
+    assert refusal(told, asked(10, 3), NOW) == Refusal("max_nights", 2)
+    assert refusal(told, asked(15, 9), NOW) is None
+
+
 def test_a_change_of_clocks_does_not_shift_a_day_of_notice() -> None:
     # Clocks go forward on 14 March 2027: the day has 23 hours, and "a day before" is 15:00 all the same.
     told = home(notice_hours=24)

@@ -25,7 +25,7 @@ from hometrip.services.search import actions, store
 from hometrip.services.search.actions import Deps
 from hometrip.services.search.contract import Results
 from hometrip.services.search.rules.asked import Asked
-from journeys.steps import book, ok, open_home, pay, problem, stay
+from journeys.steps import PRICING, book, ok, open_home, pay, problem, stay
 
 HOMES = 45
 NOBODY = Caller()
@@ -470,3 +470,41 @@ async def test_notice_is_counted_from_the_moment_of_the_search(
     assert (await at_door(house, **when))["total"] == 1
     await house.advance(3 * 86_400)
     assert (await at_door(house, **when))["total"] == 0
+
+
+async def test_the_bounds_of_weekdays_and_seasons_hold_in_search_quote_and_calendar(
+    house: TestHouse,
+) -> None:
+    """Day 30 is Friday, 14 May 2027."""
+    host = await host_of(house)
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    by_day = {
+        "min_nights_by_day": [None] * 4 + [3, None, None],
+        "max_nights_by_day": [None] * 4 + [9, None, None],
+    }
+    told = ok(await host.patch(path, {"stay_rules": by_day | {"min_nights": 4, "max_nights": 5}}))
+    assert told["stay_rules"]["min_nights_by_day"] == by_day["min_nights_by_day"]
+    season = {
+        "from": stay(house, 40)["check_in"],
+        "to": stay(house, 60)["check_in"],
+        "price": PRICING["base"],
+    }
+    prices = PRICING | {"seasons": [season | {"min_nights": 2, "max_nights": 20}]}
+    assert ok(await host.put(f"{path}/pricing", prices))["seasons"][0]["max_nights"] == 20
+    await house.settle()
+    days = ok(await host.get(f"{path}/availability", params={"from": stay(house, 28)["check_in"]}))["days"]
+    assert [day["min_nights"] for day in days[:4]] == [4, 4, 3, 4]
+    for (first, nights), refused in {
+        (30, 2): ("min_nights", 3), (30, 3): None, (30, 9): None, (30, 10): ("max_nights", 9),
+        (31, 3): ("min_nights", 4), (31, 6): ("max_nights", 5), (45, 2): None, (45, 20): None,
+        (45, 21): ("max_nights", 20),
+    }.items():  # fmt: skip
+        when = stay(house, first, nights)
+        answer = await house.client.post(f"{path}/quote", json=when | {"guests": 1})
+        found = (await at_door(house, **when))["items"]
+        if refused is None:
+            assert [hit["total"] for hit in found] == [ok(answer)["total"]], (first, nights)
+        else:
+            told = problem(answer, 409, "stay_refused")
+            assert (told["rule"], told["value"], found) == (*refused, []), (first, nights)

@@ -202,7 +202,8 @@ class HomeCard(Answer):
 
 
 class StayRules(Answer):
-    """Rules of section "availability and stay rules" as the host set them. Weekdays are 0 (Monday) to 6."""
+    """Rules of section "availability and stay rules" as the host set them. Weekdays are 0 (Monday) to 6; what
+    is told by day is of stays that begin on it, Monday first."""
 
     min_nights: int
     max_nights: int
@@ -211,6 +212,8 @@ class StayRules(Answer):
     window_days: int
     check_in_days: list[int] | None = None
     check_out_days: list[int] | None = None
+    min_nights_by_day: list[int | None] | None = None
+    max_nights_by_day: list[int | None] | None = None
 
 
 class SearchCard(Answer):

@@ -82,6 +82,11 @@ class Openings:
         self.zone = home.time_zone
         self.check_in_from = home.check_in_from
         self.seasons: list[Season] = home.pricing.seasons if home.pricing else []
+        self.least_by_day = _by_day(self.limits.min_nights, self.limits.min_nights_by_day)
+        self.most_by_day = _by_day(self.limits.max_nights, self.limits.max_nights_by_day)
+        most = {*self.most_by_day, *(season.max_nights for season in self.seasons if season.max_nights)}
+        self.longest = min(max(most), LONGEST_STAY)
+        self.one_longest = len(most) == 1
         self.starts = calendar.starts
         self.least = calendar.min_nights
         self._set(calendar.spans)
@@ -98,15 +103,24 @@ class Openings:
         return other
 
     def min_nights(self, check_in: date) -> int:
-        """The most specific rule wins: the day's own, else the season's, else the home's."""
+        """The most specific rule wins: the day's own, else the season's, the weekday's, the home's."""
         if self.least and self.starts is not None:
             at = (check_in - self.starts).days
             if 0 <= at < len(self.least) and self.least[at]:
                 return self.least[at]
-        if not self.seasons:
-            return self.limits.min_nights
-        season = season_of([each for each in self.seasons if each.min_nights], check_in)
-        return season.min_nights or 1 if season else self.limits.min_nights
+        if self.seasons:
+            season = season_of([each for each in self.seasons if each.min_nights], check_in)
+            if season and season.min_nights:
+                return season.min_nights
+        return self.least_by_day[check_in.weekday()]
+
+    def max_nights(self, check_in: date) -> int:
+        """Likewise: the season's, else the weekday's, else the home's; never more than a year."""
+        if self.one_longest:
+            return self.longest
+        season = season_of([each for each in self.seasons if each.max_nights], check_in)
+        most = season.max_nights if season else None
+        return min(most or self.most_by_day[check_in.weekday()], LONGEST_STAY)
 
     def overlapping(self, stay: Stay) -> Iterator[Span]:
         """Taken ranges that share a night with the stay, the earliest first."""
@@ -144,6 +158,11 @@ class Openings:
 
     def last_night(self, now: datetime) -> date:
         return local_date(now, self.zone) + timedelta(days=self.limits.window_days)
+
+
+def _by_day(always: int, own: Sequence[int | None] | None) -> list[int]:
+    """For each weekday its own number, else the one that always holds."""
+    return [one or always for one in own or [None] * 7]
 
 
 class Board(NamedTuple):
@@ -214,7 +233,9 @@ def night_refusals(home: Openings, first: date, count: int, now: datetime | None
 
 def least_stays(home: Openings, first: date, count: int) -> list[int]:
     """What `min_nights` says of so many nights from `first` on."""
-    least = [home.limits.min_nights] * count
+    begins = first.weekday()
+    week = home.least_by_day[begins:] + home.least_by_day[:begins]
+    least = (week * (count // 7 + 1))[:count]
     seasons = [season for season in home.seasons if season.min_nights]
     lay_seasons(least, first, seasons, [season.min_nights or 1 for season in seasons])
     if home.starts is not None:
@@ -234,7 +255,7 @@ def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets:
         return Refusal("guests", home.guests)
     if pets and not home.pets:
         return Refusal("pets", False)
-    nights, longest = stay.nights, min(limits.max_nights, LONGEST_STAY)
+    nights, longest = stay.nights, home.max_nights(stay.check_in)
     if nights > longest:
         return Refusal("max_nights", longest)
     if nights < (least := home.min_nights(stay.check_in)):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
-from hometrip.services.listing.rules.calendar import LONGEST_STAY, Openings, Refusal, refusal, taken_nights
+from hometrip.services.listing.rules.calendar import Openings, Refusal, refusal, taken_nights
 
 # How far from the stay asked for another one is looked for, in days.
 REACH = 90
@@ -50,10 +50,9 @@ def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime)
 
 def _lengths(home: Openings, nights: int) -> Iterator[int]:
     """The length itself, then those around it, the longer one of two."""
-    longest = min(home.limits.max_nights, LONGEST_STAY)
     yield nights
     for more in range(1, STRETCH + 1):
-        yield from (other for other in (nights + more, nights - more) if 1 <= other <= longest)
+        yield from (other for other in (nights + more, nights - more) if 1 <= other <= home.longest)
 
 
 def _in_reach(home: Openings, stay: Stay, now: datetime) -> Stay:
