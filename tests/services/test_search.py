@@ -508,3 +508,42 @@ async def test_the_bounds_of_weekdays_and_seasons_hold_in_search_quote_and_calen
         else:
             told = problem(answer, 409, "stay_refused")
             assert (told["rule"], told["value"], found) == (*refused, []), (first, nights)
+
+
+async def test_prices_are_told_and_compared_in_the_currency_that_is_asked_for(house: TestHouse) -> None:
+    """A yen has no minor unit: nothing may be compared before it is exchanged."""
+    host, staff = await host_of(house), await house.staff("support")
+    tax = {"label": "Levy", "kind": "percent_bp", "bp": 333, "area": {"country": "US"}, "enabled": True}
+    ok(await staff.post("/api/listings/taxes", tax), 201)
+    dollars, yen, roubles = [(await open_home(host, title))["id"] for title in ("One", "Two", "Three")]
+    for home, amount, currency in ((yen, 30_000, "JPY"), (roubles, 1, "RUB")):  # no rate is known for roubles
+        money = {"base": {"amount": amount, "currency": currency}, "weekly_discount_bp": 777}
+        ok(await host.put(f"/api/listings/{home}/pricing", money))
+    await house.settle()
+    when = stay(house, 30, 8)
+
+    async def quoted(home: str) -> Any:
+        wish = when | {"guests": 1, "currency": "EUR"}
+        return ok(await house.client.post(f"/api/listings/{home}/quote", json=wish))["shown"]
+
+    found = await at_door(house, currency="EUR", **when)
+    totals = {hit["id"]: hit["total"] for hit in found["items"]}
+    assert totals[dollars] == (await quoted(dollars))["total"]
+    assert totals[yen] == (await quoted(yen))["total"]
+    assert totals[roubles]["currency"] == "RUB"
+    nightly = {hit["id"]: hit["nightly"] for hit in (await at_door(house, currency="EUR"))["items"]}
+    assert {money["currency"] for money in nightly.values()} == {"EUR", "RUB"}
+    # About 86 and 165 euros a night.
+    assert 8_000 < nightly[dollars]["amount"] < 10_000 < nightly[yen]["amount"] < 20_000
+
+    async def ids(**query: Any) -> list[str]:
+        return [hit["id"] for hit in (await at_door(house, currency="EUR", **query))["items"]]
+
+    for dates in ({}, when):
+        assert await ids(sort="price", **dates) == [dollars, yen]
+        assert await ids(sort="-price", **dates) == [yen, dollars]
+        limit = (totals if dates else nightly)[yen]["amount"]
+        assert await ids(min_price=str(limit), **dates) == [yen]
+        assert await ids(max_price=str(limit - 1), **dates) == [dollars]
+        assert await ids(q="two", min_price=str(limit), **dates) == [yen]
+    assert len((await at_door(house, currency="RUB"))["items"]) == 3

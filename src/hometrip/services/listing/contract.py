@@ -202,8 +202,7 @@ class HomeCard(Answer):
 
 
 class StayRules(Answer):
-    """Rules of section "availability and stay rules" as the host set them. Weekdays are 0 (Monday) to 6; what
-    is told by day is of stays that begin on it, Monday first."""
+    """The rules of stays as the host set them. Weekdays are 0 (Monday) to 6; lists by day begin on Monday."""
 
     min_nights: int
     max_nights: int
@@ -290,9 +289,12 @@ class ListingQuestions(Protocol):
         """Of those that exist, published or not."""
 
     async def offers(
-        self, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
+        self, ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int, currency: str | None
     ) -> list[Offer]:
-        """Those of the homes that can be booked for this stay, in the same order, each with its total."""
+        """Those that can be booked for this stay, with their totals, in `currency` where there is a rate."""
+
+    async def rates(self, currency: str) -> dict[str, int]:
+        """What one of each currency is in this one, in `RATE_PARTS`; those of which it is known."""
 
     async def all_ids(self, after: UUID | None, limit: int) -> list[UUID]:
         """Ids of all homes in order, a page at a time: to fill an index anew."""

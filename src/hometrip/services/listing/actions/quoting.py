@@ -10,7 +10,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, Unavailable
-from hometrip.kernel.money import Money, half_up
+from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
@@ -27,7 +27,7 @@ from hometrip.services.listing.contract import (
     Terms,
     Wish,
 )
-from hometrip.services.listing.rules.ahead import Sought, cost_of_nights, total_of
+from hometrip.services.listing.rules.ahead import Ahead, Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
     IMPORTED,
@@ -43,6 +43,7 @@ from hometrip.services.listing.rules.instant import books_instantly
 from hometrip.services.listing.rules.instead import nearest, nearest_instead
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
+from hometrip.services.listing.rules.rates import Rates
 from hometrip.services.listing.rules.taxes import Taxes
 from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
 
@@ -307,14 +308,26 @@ def _has_all_of(span: Span, other: Stay) -> bool:
     return span.check_in <= other.check_in and other.check_out <= span.check_out
 
 
+async def rates(deps: Deps, currency: str) -> dict[str, int]:
+    """Answers `ListingQuestions.rates`."""
+    return rates_now(deps).into(currency)
+
+
 async def offers(
-    deps: Deps, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
+    deps: Deps,
+    ids: list[UUID],
+    check_in: date,
+    check_out: date,
+    guests: int,
+    pets: int,
+    currency: str | None = None,
 ) -> list[Offer]:
     """Answers `ListingQuestions.offers`."""
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
     sought = Sought(stay, now, deps.fees, await taxes_now(deps), guests=guests, pets=pets)
     made: list[Offer] = []
-    found = await store.homes_and_days(deps.docs, listing_ids)
+    known = rates_now(deps) if currency else None
+    found = await store.homes_and_days(deps.docs, ids)
     usual, today = await _usual(deps, found, stay, now), now.date()
     for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
@@ -323,7 +336,32 @@ async def offers(
         cost = cost_of_nights(at, sought)
         if cost is not None:
             total, nightly = total_of(at, sought, cost), half_up(cost, sought.nights)
-            was, currency = usual.get(home.id) if usual else None, at.currency
-            usually = None if was is None else Money(half_up(was, sought.nights), currency)
-            made.append(Offer(home.id, Money(total, currency), Money(nightly, currency), usually))
+            was, own = usual.get(home.id) if usual else None, at.currency
+            usually = None if was is None else Money(half_up(was, sought.nights), own)
+            offer = Offer(home.id, Money(total, own), Money(nightly, own), usually)
+            if known is not None and currency is not None and currency != own:
+                offer = _offer_in(currency, known, offer, at, sought)
+            made.append(offer)
     return made
+
+
+def _offer_in(currency: str, rates: Rates, offer: Offer, at: Ahead, sought: Sought) -> Offer:
+    """The offer as its quote is shown in this currency, line by line; unchanged where there is no rate."""
+    rate = rates.rate(at.currency, currency)
+    if rate is None:
+        return offer
+    made = bill(
+        at.prices,
+        sought.stay,
+        sought.now,
+        sought.fees,
+        guests=sought.guests,
+        pets=sought.pets,
+        taxes=sought.taxes,
+    )
+    return Offer(
+        offer.listing_id,
+        shown_in(quote_lines(made), currency, rate, rates.on).total,
+        converted(offer.nightly, rate, currency),
+        None if offer.was is None else converted(offer.was, rate, currency),
+    )
