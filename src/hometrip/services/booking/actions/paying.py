@@ -19,6 +19,7 @@ from hometrip.services.booking.rules import (
     change_held_longer,
     confirmed,
     held_longer,
+    is_left,
     noted,
     state_of,
 )
@@ -48,7 +49,7 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free.
+    A hold that has ended is confirmed if its nights are still free and its coupon was not used by another.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
@@ -57,7 +58,7 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
         return await _confirm(deps, tx, booking, paid)
-    if booking.status == "expired" and not await store.nights.any_taken(tx, booking.listing_id, booking.stay):
+    if booking.status == "expired" and await _can_be_revived(tx, booking):
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
@@ -65,6 +66,16 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
     if booking.status != "pending":
         await tell(tx, BookingUnpayable, booking)
     return await store.bookings.change(tx, booking, paid)
+
+
+async def _can_be_revived(tx: Tx, booking: Booking) -> bool:
+    if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
+        return False
+    if booking.coupon is None:
+        return True
+    coupon = await store.coupons.find(tx, booking.coupon)
+    uses = await store.coupons.uses(tx, booking.coupon, booking.guest_id, booking.listing_id)
+    return is_left(coupon, uses)
 
 
 async def _confirm(deps: Deps, tx: Tx, before: Booking, paid: Booking) -> Booking:

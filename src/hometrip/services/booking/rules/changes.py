@@ -154,6 +154,8 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
     if change is None or change.status not in move.out_of:
         status = change.status if change else "none"
         raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+    if verb == "accept" and change.until is not None and at >= change.until:
+        raise WrongState("The time to answer this change is over.", status=change.status)
     until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
