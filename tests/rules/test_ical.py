@@ -89,6 +89,50 @@ def test_the_nights_of_an_event_are_those_that_it_touches_at_the_home(
     assert nights(feed(event)) == (mondays if taken is None else may(*taken))
 
 
+# As Exchange describes New York: under a name of its own, since 1601.
+EASTERN = """BEGIN:VCALENDAR
+BEGIN:VTIMEZONE
+TZID:Eastern Standard Time
+BEGIN:STANDARD
+DTSTART:16010101T020000
+TZOFFSETFROM:-0400
+TZOFFSETTO:-0500
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=1SU;BYMONTH=11
+END:STANDARD
+BEGIN:DAYLIGHT
+DTSTART:16010101T020000
+TZOFFSETFROM:-0500
+TZOFFSETTO:-0400
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=2SU;BYMONTH=3
+END:DAYLIGHT
+END:VTIMEZONE
+BEGIN:VEVENT
+UID:a
+DTSTART;TZID=Eastern Standard Time:{}
+DTEND;TZID=Eastern Standard Time:{}
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@pytest.mark.parametrize("month", ["05", "11", "12"])
+def test_a_zone_under_a_name_of_its_own_is_read_as_it_is_described(month: str) -> None:
+    """Summer and winter: up to the hour of check-in no night more, in a day's last hour no other one."""
+    for begins, ends in (("10T150000", "12T150000"), ("10T233000", "12T003000")):
+        taken = nights(EASTERN.format(f"2027{month}{begins}", f"2027{month}{ends}").encode())
+        assert taken == [date(2027, int(month), day) for day in (10, 11)]
+    late = nights(EASTERN.format(f"2027{month}10T150000", f"2027{month}12T150100").encode())
+    assert len(late) == 3
+
+
+@pytest.mark.parametrize("broken", ["RRULE:FREQ=HOURLY", "TZOFFSETTO:-9900", "DTSTART:1601"])
+def test_of_a_zone_that_cannot_be_followed_the_offset_in_winter_is_left(broken: str) -> None:
+    lines = EASTERN.format("20271210T150000", "20271212T150000").splitlines()
+    at = lines.index("END:DAYLIGHT")
+    body = "\n".join([*lines[: at - 4], broken, *lines[at - 3 :]]).encode()
+    assert nights(body) == [date(2027, 12, 10), date(2027, 12, 11)]
+
+
 def test_a_stay_that_has_begun_is_taken_from_today_on_and_an_endless_one_to_the_horizon() -> None:
     assert nights(feed("DTSTART:20270401\nDTEND:20270416")) == [date(2027, 4, 14), date(2027, 4, 15)]
     assert len(nights(feed("DTSTART:20270401\nDTEND:99991231"))) == 1_100

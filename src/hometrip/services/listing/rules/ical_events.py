@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, Stay, zone_of
-from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed, zone_named
+from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed
 from hometrip.services.listing.rules.ical_repeats import Rule, Steps, rule_of, starts
+from hometrip.services.listing.rules.ical_zones import zone_named, zones_of
 
 # Nights further ahead than can ever be booked from here are left for a later reading.
 HORIZON = timedelta(days=1_100)
@@ -61,7 +62,7 @@ def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
     back. `FeedUnreadable` where any event cannot be understood.
     """
     events, zones = parsed(body)
-    reader = _Reader(home, zones, today)
+    reader = _Reader(home, zones_of(zones), today)
     by_uid: dict[str, list[Event]] = {}
     for event in events:
         by_uid.setdefault(uid_of(event), []).append(event)
