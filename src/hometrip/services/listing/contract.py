@@ -82,8 +82,7 @@ class StayRefused(Conflict):
     """A rule of the home refuses this stay.
 
     Facts: `rule` (min_nights, max_nights, notice, preparation, window, check_in_day, check_out_day, guests,
-    pets), its `value`, and `nearest`, the closest stay that would do.
-    """
+    pets), its `value`, and `nearest`, the closest stay that would do."""
 
     code = "stay_refused"
 
@@ -183,6 +182,7 @@ class Terms(Answer):
     host_funds_coupon: bool
     deposit: Money | None = None
     exempt_guests: int = 0
+    preparation_nights: int = 0
 
 
 class HomeCard(Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -150,6 +150,17 @@ async def taken(
         bound |= {"first": within.check_in, "end": within.check_out}
     rows = await db.rows(statement.with_values(**bound))
     return ranges([(row.owner_id, row.night) for row in rows])
+
+
+async def booked_beside(tx: Tx, listing_id: UUID, booking_id: UUID, stay: Stay, nights_free: int) -> bool:
+    """Does another booking have one of so many nights before or after the stay? Asked by one at a time."""
+    if not nights_free:
+        return False
+    await tx.lock(f"preparation/{listing_id}")
+    margin = timedelta(days=nights_free)
+    wider = _within(select(nights.c.night), listing_id, Stay(stay.check_in - margin, stay.check_out + margin))
+    others = wider.where(nights.c.kind == "booking", nights.c.owner_id != booking_id)
+    return await tx.value(others.limit(1)) is not None
 
 
 async def of_owner(db: Reader, owner_id: UUID) -> set[date]:

@@ -268,6 +268,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
         exempt_guests=promise.exempt,
+        preparation_nights=home.stay_rules.preparation_nights,
     )
 
 
