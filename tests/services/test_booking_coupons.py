@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from harness import Person, TestHouse
-from hometrip.services.booking import actions as booking
-from hometrip.services.payment import actions as payment
 from journeys.steps import DAY, book, ok, open_home, pay, problem, stay
 
 TEN_PERCENT: dict[str, Any] = {"code": "Spring-10", "percent_bp": 1_000}
@@ -83,49 +79,6 @@ async def test_a_quote_and_a_booking_agree_on_who_has_used_a_coupon(house: TestH
     quote = ok(await guest.post(f"/api/listings/{home['id']}/quote", wish))
     asked = ok(await guest.put(f"/api/bookings/{booked['id']}", {"check_out": wish["check_out"]}))
     assert asked["change"]["total"] == quote["total"]
-
-
-@pytest.mark.parametrize("instant", [True, False])
-async def test_a_stay_that_a_coupon_pays_for_whole_is_confirmed_like_any_other(
-    house: TestHouse, instant: bool
-) -> None:
-    host = await house.sign_up("host@example.com")
-    home = await open_home(host, instant_book=instant)
-    guest, admin = await house.sign_up("guest@example.com"), await house.staff("admin")
-    ok(await admin.post("/api/coupons", {"code": "GIFT", "percent_bp": 10_000}), 201)
-    booked = ok(await book_with(guest, home, stay(house), "GIFT"), 201)
-    assert (booked["total"]["amount"], booked["host_payout"]["amount"]) == (0, 33_950)
-    path = f"/api/bookings/{booked['id']}"
-    intent = ok(await guest.post("/api/payments/intent", {"booking_id": booked["id"]}), 201)
-    assert intent["status"] == ("succeeded" if instant else "requires_capture")
-    if not instant:
-        assert ok(await host.post(f"{path}/accept"))["status"] == "confirmed"
-    await house.settle()
-    assert ok(await guest.get(path))["status"] == "confirmed"
-    assert ok(await guest.get(f"{path}/receipt"))["paid"]["amount"] == 0
-    assert await owed_to_host(admin, booked["id"]) == 33_950
-
-    ok(await guest.post(f"{path}/cancel", {}))
-    await house.settle()
-    assert await owed_to_host(admin, booked["id"]) == 0
-    # Whoever pays nothing too late leaves nobody anything.
-    late = ok(await book_with(guest, home, stay(house, days=60), "GIFT"), 201)
-    await house.advance(2 * DAY)
-    problem(await guest.post("/api/payments/intent", {"booking_id": late["id"]}), 409, "not_payable")
-    assert ok(await admin.get("/api/payments/reconciliation"))["differences"] == []
-    assert await payment.verify(house.deps("payment")) == []
-    assert await booking.verify(house.deps("booking")) == []
-
-
-async def owed_to_host(admin: Person, booking_id: str) -> int:
-    found = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking_id}))
-    assert set(found["balance"].values()) <= {0}
-    return -sum(
-        line["amount"]["amount"]
-        for entry in found["items"]
-        for line in entry["postings"]
-        if line["account"].startswith("host_payable:")
-    )
 
 
 async def book_with(guest: Person, home: dict[str, Any], when: dict[str, Any], coupon: str) -> Any:

@@ -64,8 +64,7 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
     await _let_go(deps, tx, booking_id)
     await let_deposit_go(deps, tx, event.booking)
     taken = await _taken(tx, booking_id)
-    reckoned = any((event.refund, kept.payout, kept.platform, *kept.taxes.values()))
-    if not taken or not (reckoned or any(one.counted for one in taken)):
+    if not taken or not any((event.refund, kept.payout, kept.platform, *kept.taxes.values())):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
         # BookingUnpayable, which gives all of it back.
         return

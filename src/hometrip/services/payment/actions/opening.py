@@ -20,7 +20,6 @@ from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
 from hometrip.services.payment.actions.deps import Deps, told
-from hometrip.services.payment.actions.paying import of_nothing, settle
 from hometrip.services.payment.contract import NotPayable, PaymentIntentCreated
 
 
@@ -51,8 +50,6 @@ async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once =
     if known is None:
         _must_be_awaited(deps, payable, wanted)
         known = await opened(deps, wanted)
-    if not known.amount and known.status in rules.OPEN:
-        known = await settle(deps, known.id, of_nothing(known, wanted.capture), attempt=known.attempt)
     answer = intent_of(known, secret=True)
     if once:
         async with deps.db.transaction() as tx:
@@ -111,8 +108,14 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
     live = [one for one in earlier if one.status != rules.CANCELED]
     if live:
         return live[0]
-    made = await _made(
-        deps, wanted, f"{wanted.booking_id}:{wanted.part}:{wanted.amount.amount}:{len(earlier)}"
+    made = await deps.payments.create_intent(
+        wanted.amount,
+        capture=wanted.capture,
+        metadata={"booking_id": str(wanted.booking_id), "part": wanted.part},
+        key=f"intent:{wanted.booking_id}:{wanted.part}:{wanted.amount.amount}:{len(earlier)}",
+        customer=str(wanted.guest_id),
+        # These are charged to the card that the first one has kept.
+        keep=wanted.part not in (rules.BALANCE, rules.DEPOSIT),
     )
     payment = _payment(deps, wanted, made)
     try:
@@ -123,28 +126,6 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
     except store.AlreadyOpen:
         return await opened(deps, wanted)
     return payment
-
-
-async def _made(deps: Deps, wanted: Wanted, name: str) -> ProviderIntent:
-    """Of nothing, where a coupon took the whole price, no provider is told: none takes such a payment."""
-    if not wanted.amount:
-        return ProviderIntent(
-            id=f"nothing:{name}",
-            status="requires_confirmation",
-            amount=wanted.amount,
-            client_secret="",
-            captured=wanted.amount,
-            refunded=wanted.amount,
-        )
-    return await deps.payments.create_intent(
-        wanted.amount,
-        capture=wanted.capture,
-        metadata={"booking_id": str(wanted.booking_id), "part": wanted.part},
-        key=f"intent:{name}",
-        customer=str(wanted.guest_id),
-        # These are charged to the card that the first one has kept.
-        keep=wanted.part not in (rules.BALANCE, rules.DEPOSIT),
-    )
 
 
 def _payment(deps: Deps, wanted: Wanted, made: ProviderIntent) -> store.Payment:

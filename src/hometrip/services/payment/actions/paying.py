@@ -266,8 +266,6 @@ async def look(deps: Deps, payment_id: UUID) -> store.Payment:
     async with deps.db.read() as db:
         payment = await store.payment(db, payment_id)
         claim = await store.claim_on(db, payment.booking_id) if payment.part == rules.DEPOSIT else None
-    if not payment.amount:
-        return await settle(deps, payment_id, of_nothing(payment, payment.wanted or ""))
     intent = await deps.payments.get_intent(payment.provider_id)
     try:
         intent = await _carry_out(deps, payment, intent, claim.granted if claim else None)
@@ -280,19 +278,6 @@ async def look(deps: Deps, payment_id: UUID) -> store.Payment:
         async with deps.db.transaction() as tx:
             await store.change_payment(tx, payment_id, wanted=None)
     return settled
-
-
-def of_nothing(payment: store.Payment, wish: str) -> ProviderIntent:
-    """How a payment of nothing stands, of which no provider knows: as is wished for it."""
-    moves = {"automatic": rules.SUCCEEDED, "manual": rules.AUTHORISED, "capture": rules.SUCCEEDED}
-    return ProviderIntent(
-        id=payment.provider_id,
-        status=(moves | {"cancel": rules.CANCELED}).get(wish, payment.status),
-        amount=payment.amount,
-        client_secret="",
-        captured=payment.amount,
-        refunded=payment.amount,
-    )
 
 
 async def _carry_out(

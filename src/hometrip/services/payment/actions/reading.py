@@ -105,8 +105,7 @@ async def reconciliation(deps: Deps) -> Reconciliation:
         sums = await store.moved(db)
         open_refunds = await store.payments_with_open_refunds(db)
     waiting = {one.id for one in known if one.asked_at or one.wanted} | open_refunds
-    # Of payments of nothing the provider was never told.
-    compared = [one for one in known if one.id not in waiting and one.amount]
+    compared = [one for one in known if one.id not in waiting]
     differences: list[Difference] = []
     for one in compared:
         differences += _differences(one, theirs.get(one.provider_id), sums)

@@ -90,7 +90,7 @@ async def give_back(
 async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:
     """What is left of one payment goes back, and each share gives what it got of it."""
     left = payment.left
-    if left or not payment.amount:  # of nothing there are shares as well: the host's, at our expense
+    if left:
         shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
         kept = rules.less(rules.split_of(shares, payment.host_id, left.currency), payment.split)
         await give_back(deps, tx, [payment], left, kept, reason=reason, cause=cause)
