@@ -16,7 +16,9 @@ from hometrip.app.rooms import service_of
 from hometrip.app.settings import SERVICES
 from hometrip.app.wiring import event_of
 from hometrip.kernel.access import Access
+from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Event
+from hometrip.services.listing.contract import StayRefused
 
 SOURCE = Path(__file__).parents[2] / "src" / "hometrip"
 BUDGETS = {
@@ -141,6 +143,13 @@ def test_a_code_used_twice_is_found(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.py").write_text("class Gone(NotFound):\n    code = 'gone'\n")
     assert error_codes(tmp_path)["gone"] == 2
+
+
+def test_what_an_error_tells_a_person_is_whole_sentences() -> None:
+    for name in SERVICES:
+        service_of(name)
+    assert [kind for kind in HomeTripError.by_code.values() if not kind.meaning.endswith(".")] == []
+    assert StayRefused().detail == "A rule of the home refuses this stay."
 
 
 def test_event_names_are_unique_and_spell_their_subject() -> None:

@@ -37,11 +37,12 @@ class Taken:
 
 @dataclass(frozen=True)
 class LeastStay:
-    """What a season says of stays that begin in it."""
+    """What a season says of stays that begin in it: at least `nights`, at most `most`."""
 
     first: date
     until: date
     nights: int | None
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Asked:
     window_days: int
     check_in_days: tuple[int, ...] | None
     check_out_days: tuple[int, ...] | None
+    least_by_day: tuple[int | None, ...] | None
+    most_by_day: tuple[int | None, ...] | None
     most_guests: int
     pets_allowed: bool
     seasons: tuple[LeastStay, ...]
@@ -82,7 +85,9 @@ def refused(asked: Asked) -> tuple[str, object] | None:
 def instead(asked: Asked) -> tuple[date, int] | None:
     """The nearest stay that would do, of the length that is demanded where the length was refused.
 
-    Reading: the nearest is that whose check-in is fewest days away, the earlier one of two.
+    Reading: the nearest is that whose check-in is fewest days away, the earlier one of two. It is looked for
+    within 90 days of what was asked for, or of where bookings are taken. Where there is none of that length,
+    the next length counts, up to 14 nights more or less, the longer one of two.
     """
     told = refused(asked)
     if told is None or told[0] in ("guests", "pets"):
@@ -91,12 +96,23 @@ def instead(asked: Asked) -> tuple[date, int] | None:
     if told[0] in ("min_nights", "max_nights"):
         assert isinstance(told[1], int)
         nights = told[1]
+    for length in sorted(range(max(1, nights - 14), nights + 15), key=lambda n: (abs(n - nights), -n)):
+        if length == nights or length <= 365:
+            found = _closest(asked, length)
+            if found is not None:
+                return found, length
+    return None
+
+
+def _closest(asked: Asked, nights: int) -> date | None:
     today = _today(asked.now, asked.zone)
-    first, last = today - DAY, today + DAY * (asked.window_days + 1)
-    for away in range(max(abs(first - asked.check_in).days, abs(last - asked.check_in).days) + 1):
-        for day in (asked.check_in - DAY * away, asked.check_in + DAY * away):
-            if first <= day <= last and not _broken(asked, day, nights):
-                return day, nights
+    around = max(asked.check_in, today)
+    last = today + DAY * (asked.window_days + 1 - nights)
+    around = min(around, last)
+    for away in range(91):
+        for day in (around - DAY * away, around + DAY * away):
+            if today <= day <= last and not _broken(asked, day, nights):
+                return day
     return None
 
 
@@ -107,8 +123,8 @@ def _broken(asked: Asked, check_in: date, nights: int) -> dict[str, tuple[str, o
     least = _least(asked, check_in)
     if nights < least:
         broken["min_nights"] = ("min_nights", least)
-    if nights > asked.max_nights:
-        broken["max_nights"] = ("max_nights", asked.max_nights)
+    if nights > (most := _most(asked, check_in)):
+        broken["max_nights"] = ("max_nights", most)
     if asked.check_in_days is not None and check_in.weekday() not in asked.check_in_days:
         broken["check_in_day"] = ("check_in_day", list(asked.check_in_days))
     if asked.check_out_days is not None and check_out.weekday() not in asked.check_out_days:
@@ -130,16 +146,31 @@ def _broken(asked: Asked, check_in: date, nights: int) -> dict[str, tuple[str, o
 
 def _least(asked: Asked, check_in: date) -> int:
     """The most specific that says something: the day itself, the shortest season (of two alike the one listed
-    last), the home."""
+    last), the weekday, the home."""
     own = dict(asked.days).get(check_in)
     if own is not None:
         return own
-    best, length = asked.min_nights, None
-    for season in asked.seasons:
-        if season.nights is None or not season.first <= check_in < season.until:
+    told = [(season, season.nights) for season in asked.seasons]
+    return (
+        _of_season(told, check_in)
+        or (asked.least_by_day or (None,) * 7)[check_in.weekday()]
+        or asked.min_nights
+    )
+
+
+def _most(asked: Asked, check_in: date) -> int:
+    told = [(season, season.most) for season in asked.seasons]
+    most = _of_season(told, check_in) or (asked.most_by_day or (None,) * 7)[check_in.weekday()]
+    return most or asked.max_nights
+
+
+def _of_season(told: list[tuple[LeastStay, int | None]], check_in: date) -> int | None:
+    best, length = None, None
+    for season, nights in told:
+        if nights is None or not season.first <= check_in < season.until:
             continue
         if length is None or season.until - season.first <= length:
-            best, length = season.nights, season.until - season.first
+            best, length = nights, season.until - season.first
     return best
 
 

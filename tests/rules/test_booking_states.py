@@ -181,6 +181,13 @@ def test_an_accepted_request_can_be_paid_for_a_day() -> None:
     assert (yes.awaiting, yes.hold_until) == ("payment", NOW + HOUR + DAY)
 
 
+def test_a_request_is_answered_to_the_last_second_and_not_after_it() -> None:
+    host, asked = Actor(role="host", account_id=HOST), opened(instant=False)
+    assert accepted(asked, host, NOW + DAY - SECOND).awaiting == "payment"
+    with pytest.raises(WrongState):
+        accepted(asked, host, NOW + DAY)
+
+
 def test_a_payment_confirms_a_hold_and_one_that_had_ended() -> None:
     system = Actor(role="system")
     for state in ("pending/payment", "expired"):

@@ -15,8 +15,9 @@ from figures import Figure
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.rules.calendar import REACH, Calendar, Openings, Span, nearest_instead, refusal
+from hometrip.services.listing.rules.calendar import Calendar, Openings, Span, refusal
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
+from hometrip.services.listing.rules.instead import nearest_instead
 from rules.oracle_calendar import DAY, ORDER, Asked, LeastStay, Taken, instead, refused
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
 from rules.oracle_instants import ZONES, instant, shown, some_day
@@ -33,7 +34,12 @@ def a_case(chance: Random) -> Asked:
     around = check_in - DAY * chance.choice((0, 0, 1, 2, 5, 7, 30, 80, 90))
     least = chance.choice((1, 1, 1, 2, 3, 5))
     seasons = tuple(
-        LeastStay(first, first + DAY * chance.randint(1, 40), chance.choice((None, 1, 2, 4, 7, 30)))
+        LeastStay(
+            first,
+            first + DAY * chance.randint(1, 40),
+            chance.choice((None, 1, 2, 4, 7, 30)),
+            chance.choice((None, None, 3, 30, 60)),
+        )
         for first in _some_days(chance, check_in, 3)
     )
     taken = tuple(
@@ -50,6 +56,8 @@ def a_case(chance: Random) -> Asked:
         window_days=chance.choice((5, 30, 90, 91, 180, 365, 730)),
         check_in_days=_weekdays(chance),
         check_out_days=_weekdays(chance),
+        least_by_day=_by_day(chance, (None, 1, 2, 5)),
+        most_by_day=_by_day(chance, (None, 4, 10, 365)),
         most_guests=4,
         pets_allowed=chance.random() < 0.5,
         seasons=seasons,
@@ -76,6 +84,10 @@ def _weekdays(chance: Random) -> tuple[int, ...] | None:
     return tuple(sorted(chance.sample(range(7), chance.randint(1, 6)))) if chance.random() < 0.25 else None
 
 
+def _by_day(chance: Random, nights: tuple[int | None, ...]) -> tuple[int | None, ...] | None:
+    return tuple(chance.choice(nights) for _ in range(7)) if chance.random() < 0.25 else None
+
+
 def _moment(chance: Random, case: Asked, day: date) -> datetime:
     """Some time of the day, its midnights, or where the notice ends."""
     kind = chance.random()
@@ -98,9 +110,17 @@ def openings_of(case: Asked) -> Openings:
         window_days=case.window_days,
         check_in_days=list(case.check_in_days) if case.check_in_days is not None else None,
         check_out_days=list(case.check_out_days) if case.check_out_days is not None else None,
+        min_nights_by_day=list(case.least_by_day) if case.least_by_day is not None else None,
+        max_nights_by_day=list(case.most_by_day) if case.most_by_day is not None else None,
     )
     seasons = [
-        Season(first=season.first, until=season.until, price=Money(200, "USD"), min_nights=season.nights)
+        Season(
+            first=season.first,
+            until=season.until,
+            price=Money(200, "USD"),
+            min_nights=season.nights,
+            max_nights=season.most,
+        )
         for season in case.seasons
     ]
     home = Home(
@@ -136,18 +156,9 @@ def difference(case: Asked) -> str | None:
     if made is None:
         return None
     offered, nearest = nearest_instead(home, stay, made, case.now), instead(case)
-    if offered is None and nearest is not None and _far(case, nearest[0]):
-        return None
     if (offered and (offered.check_in, offered.nights)) != nearest:
         return f"instead ({made}): the rule offers {offered}, the oracle {nearest}"
     return None
-
-
-def _far(case: Asked, day: date) -> bool:
-    """Farther from what was asked for, or from where bookings are taken, than anything is offered instead."""
-    today = shown(case.now, case.zone).date()
-    from_where = min(max(case.check_in, today), today + DAY * case.window_days)
-    return abs(day - from_where) > DAY * REACH
 
 
 def simpler(case: Asked) -> Iterator[Asked]:
@@ -170,6 +181,8 @@ def simpler(case: Asked) -> Iterator[Asked]:
         "window_days": 730,
         "check_in_days": None,
         "check_out_days": None,
+        "least_by_day": None,
+        "most_by_day": None,
         "guests": 2,
         "pets": 0,
         "nights": 1,

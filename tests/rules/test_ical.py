@@ -74,6 +74,10 @@ def test_the_calendars_of_the_known_sites_are_read(name: str, taken: list[date])
         ("DTSTART:20270510\nTRANSP:TRANSPARENT", []),
         ("DTSTART:20260510\nDTEND:20260520", []),
         ("DTSTART:20270510\nRRULE:FREQ=DAILY;COUNT=4\nEXDATE;VALUE=DATE:20270511,20270512", [10, 13]),
+        # Of whole days, as Exchange and others write them.
+        ("DTSTART;VALUE=DATE:20270510\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270511T000000", [10, 12]),
+        ("DTSTART;VALUE=DATE:20270510\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270511T040000Z", [10, 12]),
+        ("DTSTART:20270510T150000\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE;VALUE=DATE:20270511", [10, 12]),
         ("DTSTART:20270510\nRDATE;VALUE=DATE:20270520,20270522", [10, 20, 22]),
         ("DTSTART:20200106\nRRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20270518", None),
     ],
@@ -83,6 +87,50 @@ def test_the_nights_of_an_event_are_those_that_it_touches_at_the_home(
 ) -> None:
     mondays = [date(2027, 4, 19), date(2027, 4, 26), *may(3, 10, 17)]
     assert nights(feed(event)) == (mondays if taken is None else may(*taken))
+
+
+# As Exchange describes New York: under a name of its own, since 1601.
+EASTERN = """BEGIN:VCALENDAR
+BEGIN:VTIMEZONE
+TZID:Eastern Standard Time
+BEGIN:STANDARD
+DTSTART:16010101T020000
+TZOFFSETFROM:-0400
+TZOFFSETTO:-0500
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=1SU;BYMONTH=11
+END:STANDARD
+BEGIN:DAYLIGHT
+DTSTART:16010101T020000
+TZOFFSETFROM:-0500
+TZOFFSETTO:-0400
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=2SU;BYMONTH=3
+END:DAYLIGHT
+END:VTIMEZONE
+BEGIN:VEVENT
+UID:a
+DTSTART;TZID=Eastern Standard Time:{}
+DTEND;TZID=Eastern Standard Time:{}
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@pytest.mark.parametrize("month", ["05", "11", "12"])
+def test_a_zone_under_a_name_of_its_own_is_read_as_it_is_described(month: str) -> None:
+    """Summer and winter: up to the hour of check-in no night more, in a day's last hour no other one."""
+    for begins, ends in (("10T150000", "12T150000"), ("10T233000", "12T003000")):
+        taken = nights(EASTERN.format(f"2027{month}{begins}", f"2027{month}{ends}").encode())
+        assert taken == [date(2027, int(month), day) for day in (10, 11)]
+    late = nights(EASTERN.format(f"2027{month}10T150000", f"2027{month}12T150100").encode())
+    assert len(late) == 3
+
+
+@pytest.mark.parametrize("broken", ["RRULE:FREQ=HOURLY", "TZOFFSETTO:-9900", "DTSTART:1601"])
+def test_of_a_zone_that_cannot_be_followed_the_offset_in_winter_is_left(broken: str) -> None:
+    lines = EASTERN.format("20271210T150000", "20271212T150000").splitlines()
+    at = lines.index("END:DAYLIGHT")
+    body = "\n".join([*lines[: at - 4], broken, *lines[at - 3 :]]).encode()
+    assert nights(body) == [date(2027, 12, 10), date(2027, 12, 11)]
 
 
 def test_a_stay_that_has_begun_is_taken_from_today_on_and_an_endless_one_to_the_horizon() -> None:
@@ -170,6 +218,14 @@ def test_a_uid_goes_when_two_good_fetches_in_a_row_were_without_it_and_never_els
         ever.update(said[-1] if said else {})
         wanted = {uid: ever[uid] for one in said[-2:] for uid in one}
         assert {event.uid: (event.stays[0].check_in - TODAY).days for event in known} == wanted
+
+
+@pytest.mark.parametrize("now", ["STATUS:CANCELLED", "TRANSP:TRANSPARENT", "DTSTART:20270401"])
+def test_an_event_that_says_it_takes_no_nights_any_more_is_not_waited_for(now: str) -> None:
+    known = after([], read_feed(feed("DTSTART:20270510"), CABIN, TODAY, "x"))
+    assert [event.uid for event in known] == ["0"]
+    free = now if now.startswith("DTSTART") else f"DTSTART:20270510\n{now}"
+    assert after(known, read_feed(feed(free), CABIN, TODAY, "x")) == []
 
 
 def test_what_is_over_is_forgotten_and_what_has_begun_is_kept() -> None:

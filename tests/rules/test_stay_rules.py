@@ -29,20 +29,18 @@ from hometrip.services.listing.rules.calendar import (
     BLOCKED,
     BOOKED,
     IMPORTED,
-    REACH,
     Calendar,
     Openings,
     Refusal,
     Span,
     board,
     least_stays,
-    nearest,
-    nearest_instead,
     night_refusal,
     night_refusals,
     refusal,
 )
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
+from hometrip.services.listing.rules.instead import REACH, nearest, nearest_instead
 from hometrip.services.listing.rules.spans import runs, with_booking, with_imported, with_span
 
 NOW = utc(2027, 4, 14, 9)  # a Wednesday, 05:00 at the home
@@ -163,6 +161,26 @@ def test_notice_ends_at_the_check_in_hour_at_the_home() -> None:
     assert refusal(told, asked(1, 2), at_three + timedelta(seconds=1)) == Refusal("notice", 24)
 
 
+def test_of_least_and_longest_stays_the_most_specific_holds() -> None:
+    """The day's own, else the season's, else the weekday's, else the home's. Day 10 is a Saturday."""
+    friday, saturday = [None] * 4 + [3, None, None], [None] * 5 + [2, None]
+    summer = Season(first=day(15), until=day(25), price=Money(1, "USD"), min_nights=4, max_nights=9)
+    told = home(
+        seasons=[summer],
+        starts=day(16),
+        least=[6],
+        min_nights_by_day=friday,
+        max_nights=5,
+        max_nights_by_day=saturday,
+    )
+    assert [told.min_nights(day(n)) for n in (8, 9, 10, 15, 16, 17)] == [1, 3, 1, 4, 6, 4]
+    assert [told.max_nights(day(n)) for n in (9, 10, 11, 15, 17)] == [5, 2, 5, 9, 9]
+    assert least_stays(told, day(8), 10) == [told.min_nights(day(n)) for n in range(8, 18)]
+    assert refusal(told, asked(9, 2), NOW) == Refusal("min_nights", 3)
+    assert refusal(told, asked(10, 3), NOW) == Refusal("max_nights", 2)
+    assert refusal(told, asked(15, 9), NOW) is None
+
+
 def test_a_change_of_clocks_does_not_shift_a_day_of_notice() -> None:
     # Clocks go forward on 14 March 2027: the day has 23 hours, and "a day before" is 15:00 all the same.
     told = home(notice_hours=24)
@@ -195,6 +213,30 @@ def test_a_stay_in_the_past_is_shown_the_next_that_can_be_had() -> None:
     refused = refusal(home(), asked(-400, 2), NOW)
     assert refused is not None
     assert nearest_instead(home(), asked(-400, 2), refused, NOW) == asked(0, 2)
+
+
+# Day 10 is a Saturday. Asked for: check-in and nights; what is offered.
+SATURDAYS = {"check_in_days": [5], "check_out_days": [5]}
+
+
+@pytest.mark.parametrize(
+    ("first", "nights", "offered"),
+    [(10, 5, (10, 7)), (10, 10, (10, 7)), (10, 11, (10, 14)), (12, 3, (10, 7)), (10, 2, (10, 7))],
+)
+def test_where_no_stay_of_the_length_would_do_the_nearest_length_is_offered(
+    first: int, nights: int, offered: tuple[int, int]
+) -> None:
+    told = home(**SATURDAYS)
+    refused = refusal(told, asked(first, nights), NOW)
+    assert refused is not None
+    assert nearest_instead(told, asked(first, nights), refused, NOW) == asked(*offered)
+
+
+def test_a_stay_in_the_past_on_a_wrong_day_is_shown_the_next_that_can_be_had() -> None:
+    told = home(check_in_days=[5])
+    refused = refusal(told, asked(-400, 2), NOW)
+    assert refused == Refusal("check_in_day", [5])
+    assert nearest_instead(told, asked(-400, 2), refused, NOW) == asked(3, 2)
 
 
 def test_for_too_many_guests_no_other_stay_would_do() -> None:

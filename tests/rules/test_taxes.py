@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from hometrip.kernel.clock import utc
 from hometrip.kernel.errors import Invalid
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import RATE_PARTS, Money, converted
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking.contract import CouponTerms
 from hometrip.services.listing.actions.taxes import BUNDLED
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Place, Pricing
 from hometrip.services.listing.rules.price import Bill, Fees, Prices, bill, quote_lines, shown_in
-from hometrip.services.listing.rules.rates import SCALE, converted, read_rates, written
+from hometrip.services.listing.rules.rates import read_rates, written
 from hometrip.services.listing.rules.tax_examples import EXAMPLES
 from hometrip.services.listing.rules.taxes import Area, Taxes, TaxTerms, checked
 
@@ -226,7 +226,7 @@ def test_the_bundled_table_is_of_one_day_and_knows_both_ways() -> None:
     assert rates.on == date(2026, 10, 30)
     assert rates.rate("EUR", "USD") == 11_172_000_000
     assert rates.rate("USD", "EUR") == 8_950_948_801
-    assert rates.rate("USD", "USD") == SCALE
+    assert rates.rate("USD", "USD") == RATE_PARTS
     assert rates.rate("USD", "KWD") is None
 
 
@@ -246,7 +246,7 @@ def test_what_is_shown_in_another_currency_is_rounded_line_by_line_and_adds_up()
 
 
 def test_a_rate_is_written_with_as_many_digits_as_it_has() -> None:
-    assert [written(rate) for rate in (SCALE, 62_500_000, 1_600_000_000_001)] == [
+    assert [written(rate) for rate in (RATE_PARTS, 62_500_000, 1_600_000_000_001)] == [
         "1",
         "0.00625",
         "160.0000000001",

@@ -23,7 +23,7 @@ from hometrip.services.booking.contract import (
     DatesTaken,
     WrongState,
 )
-from hometrip.services.booking.rules import BookingView, ChangeWish, HomeClosed, sum_of
+from hometrip.services.booking.rules import Actor, BookingView, ChangeWish, HomeClosed, change_moved, sum_of
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
 from services.booking_scene import Scene, scene_in, somebody
@@ -174,6 +174,9 @@ async def test_the_host_has_a_day_to_consent_and_the_guest_a_day_to_pay(asking: 
         await actions.accept_change(asking.deps, guest, before.id)
     with pytest.raises(NotFound):
         await actions.accept_change(asking.deps, somebody(), before.id)
+    host = Actor(role="host", account_id=before.host_id)
+    with pytest.raises(WrongState):  # a second too late, if the timer has not run yet
+        change_moved(await asking.stored(before.id), "accept", host, now + DAY)
     await asking.house.advance((23 * HOUR).total_seconds())
     agreed = await actions.accept_change(asking.deps, host_of(asking), before.id)
     until = asking.house.clock.now() + DAY

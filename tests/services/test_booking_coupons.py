@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness import Person, TestHouse
-from journeys.steps import DAY, book, ok, open_home, problem, stay
+from journeys.steps import DAY, book, ok, open_home, pay, problem, stay
 
 TEN_PERCENT: dict[str, Any] = {"code": "Spring-10", "percent_bp": 1_000}
 
@@ -64,6 +64,21 @@ async def test_a_coupon_is_refused_with_its_reason(house: TestHouse) -> None:
     ok(await quoted(guest, other_home, stay(house, days=50), "ONCE"))
     await house.advance(DAY)
     assert await refused(house, guest, home, "MAYDAY") == "over"
+
+
+async def test_a_quote_and_a_booking_agree_on_who_has_used_a_coupon(house: TestHouse) -> None:
+    home = await open_home(await house.sign_up("host@example.com"))
+    guest, admin = await house.sign_up("guest@example.com"), await house.staff("admin")
+    ok(await admin.post("/api/coupons", TEN_PERCENT | {"code": "ONCE", "account_limit": 1}), 201)
+    booked = ok(await book_with(guest, home, stay(house), "ONCE"), 201)
+    await pay(guest, booked["id"])
+    await house.settle()
+    assert await refused(house, guest, home, "ONCE", days=50) == "used_by_you"
+    # Who changes the stay that it was used for keeps it.
+    wish = stay(house, nights=5) | {"guests": 2, "coupon": "ONCE", "changing": booked["id"]}
+    quote = ok(await guest.post(f"/api/listings/{home['id']}/quote", wish))
+    asked = ok(await guest.put(f"/api/bookings/{booked['id']}", {"check_out": wish["check_out"]}))
+    assert asked["change"]["total"] == quote["total"]
 
 
 async def book_with(guest: Person, home: dict[str, Any], when: dict[str, Any], coupon: str) -> Any:

@@ -22,6 +22,7 @@ from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import CouponRefused, DatesTaken
 from hometrip.services.booking.rules import BookingView, NewCoupon
+from hometrip.services.listing.contract import StayRefused
 from services.booking_scene import Scene, scene_in, somebody
 
 
@@ -196,3 +197,18 @@ async def test_of_twenty_guests_with_a_coupon_for_one_one_uses_it(house: TestHou
     reasons = {found.facts["reason"] for found in outcomes if isinstance(found, CouponRefused)}
     assert reasons == {"used_up"}
     assert len(await questions.taken(scene.deps, scene.home_id)) == 1
+
+
+async def test_nights_of_preparation_hold_among_guests_who_book_at_once(house: TestHouse) -> None:
+    """Of a booking that was made a moment ago the listing service knows nothing yet."""
+    scene = await scene_in(house, stay_rules={"preparation_nights": 1})
+    guests = [somebody() for _ in range(3)]
+    wishes = [await scene.wish(guest, first, 2) for guest, first in zip(guests, (30, 32, 35), strict=True)]
+    made = await actions.book(scene.deps, guests[0], wishes[0], NO_KEY)
+    with pytest.raises(StayRefused) as refused:
+        await actions.book(scene.deps, guests[1], wishes[1], NO_KEY)
+    facts = refused.value.facts
+    assert (facts["rule"], facts["value"]) == ("preparation", 1)
+    assert facts["nearest"]["check_in"] == scene.day(33).isoformat()
+    later = await actions.book(scene.deps, guests[2], wishes[2], NO_KEY)
+    assert {made.status, later.status} == {"pending"}

@@ -17,6 +17,7 @@ from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import BookingCancelled, DatesTaken
 from hometrip.services.booking.store.tables import bookings
 from hometrip.services.payment.contract import PaymentRefunded
+from journeys.steps import ok
 from services.booking_scene import Scene, scene_in, somebody
 
 PAST_HOLD = (15 * MINUTE + SECOND).total_seconds()
@@ -52,6 +53,22 @@ async def test_a_payment_after_the_holds_end_goes_back_where_they_are_not(scene:
     assert (await scene.look(booking.id)).status == "expired"
     assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.unpayable"]
     assert await actions.verify(scene.deps) == []
+
+
+async def test_a_payment_after_the_holds_end_does_not_use_a_coupon_once_more(scene: Scene) -> None:
+    admin = await scene.house.staff("admin")
+    ok(await admin.post("/api/coupons", {"code": "ONE", "percent_bp": 1_000, "total_limit": 1}), 201)
+    late, other = await scene.book(somebody(), coupon="ONE"), somebody()
+    await scene.house.advance(PAST_HOLD)
+    used = await scene.book(other, ahead=40, coupon="ONE")  # an expired hold has given its coupon back
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(late))
+    assert (await scene.look(late.id)).status == "expired"
+    assert (await scene.told(late.id))[-1] == "booking.unpayable"
+    await actions.cancel(scene.deps, other, used.id, "", NO_KEY)
+    again = await scene.book(other, ahead=40, coupon="ONE")  # so has a cancelled one
+    await scene.house.advance(PAST_HOLD)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(again))
+    assert (await scene.look(again.id)).status == "confirmed"
 
 
 async def test_news_of_a_payment_that_was_cancelled_meanwhile_sends_nothing_back_twice(scene: Scene) -> None:

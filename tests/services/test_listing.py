@@ -160,6 +160,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"address": {"country": "Atlantis"}}, "address.country"),
     ({"address": {"country": "1!"}}, "address.country"),
     ({"stay_rules": {"min_nights": 9, "max_nights": 8}}, "stay_rules.max_nights"),
+    ({"stay_rules": {"min_nights_by_day": [2] * 6}}, "stay_rules.min_nights_by_day"),
+    (
+        {"stay_rules": {"max_nights": 5, "min_nights_by_day": [None] * 6 + [6]}},
+        "stay_rules.max_nights_by_day",
+    ),
     ({"title": "<b></b>"}, "title"),
     ({"description": "x" * 10_001}, "description"),
     ({"guests": 0}, "guests"),

@@ -106,6 +106,21 @@ async def test_bookings_take_and_give_back_the_nights(scene: Scene) -> None:
     assert await actions.verify(scene.deps) == []
 
 
+async def test_own_nights_are_taken_too_but_for_a_change_of_their_booking(scene: Scene) -> None:
+    booked = ok(await book(scene.guest, scene.id, stay(scene.house)), 201)
+    await pay(scene.guest, booked["id"])
+    await scene.house.settle()
+    problem(await scene.quote(), 409, "dates_taken")
+    ok(await scene.quote(guests=1, changing=booked["id"]))
+    other = await scene.house.sign_up("other@example.com", "Otto")
+    wish = stay(scene.house) | {"guests": 1, "changing": booked["id"]}
+    problem(await other.post(f"{scene.path}/quote", wish), 409, "dates_taken")
+    # What is priced as a change is no other booking.
+    quote = ok(await scene.quote(changing=booked["id"]))
+    wish = stay(scene.house) | {"listing_id": scene.id, "guests": 2, "quote_id": quote["id"]}
+    problem(await scene.guest.post("/api/bookings", wish), 409, "dates_taken")
+
+
 async def test_the_nights_of_a_booking_that_the_host_cancels_are_the_hosts_to_open_again(
     scene: Scene,
 ) -> None:
@@ -323,6 +338,19 @@ async def test_terms_are_refused_like_quotes(scene: Scene) -> None:
     ok(await scene.host.patch(scene.path, {"stay_rules": {"min_nights": 5}}))
     with pytest.raises(StayRefused):
         await actions.terms(scene.deps, listing_id, wish, quote["id"], scene.guest.id)
+
+
+async def test_what_is_offered_instead_of_taken_nights_can_be_booked(scene: Scene) -> None:
+    listing_id, first = UUID(scene.id), date.fromisoformat(scene.day(30))
+    wish = Wish(check_in=first, check_out=first + timedelta(days=3), guests=2)
+    ok(await scene.host.patch(scene.path, {"stay_rules": {"preparation_nights": 1}}))
+    ok(await scene.block(33, 35), 201)
+    blocked = Stay(first + timedelta(days=3), first + timedelta(days=5))
+    # Nothing is prepared beside a block: the stay up to it would do.
+    assert (await actions.free_instead(scene.deps, listing_id, wish, [blocked]))[0].check_in == first
+    for party in ({"guests": 5}, {"guests": 2, "pets": 1}):  # more than the home takes, whenever they come
+        other = Wish(check_in=wish.check_in, check_out=wish.check_out, **party)
+        assert await actions.free_instead(scene.deps, listing_id, other, [blocked]) == []
 
 
 async def test_an_offer_has_the_total_of_the_quote_for_every_stay(scene: Scene) -> None:

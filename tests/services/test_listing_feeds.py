@@ -214,7 +214,7 @@ async def test_a_home_that_is_deleted_gives_back_what_its_calendars_took(scene: 
     await scene.add()
     ok(await scene.host.delete(scene.path), 204)
     await scene.house.advance(QUARTER)
-    assert await scene.house.deps("listing").booking.taken(UUID(scene.id), None) == []
+    assert await scene.house.deps("listing").booking.taken(UUID(scene.id), None, None) == []
 
 
 async def test_each_timer_counts_once_and_a_timer_of_a_calendar_that_is_gone_does_nothing(

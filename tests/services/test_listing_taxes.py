@@ -148,3 +148,29 @@ async def test_a_homes_deposit_is_held_under_its_bookings_terms(house: TestHouse
     booked = ok(await book(guest, home, stay(house)), 201)
     assert booked["deposit"] == deposit
     assert booked["total"]["amount"] == 39_200
+
+
+async def test_guests_whom_a_tax_spares_are_spared_when_the_stay_is_changed(
+    house: TestHouse, staff: Person, home: str
+) -> None:
+    ok(await staff.post("/api/listings/taxes", LEVY | {"exempt_below_age": 12}), 201)
+    guest, when = await house.sign_up("guest@example.com"), stay(house)
+    told = await quote(house, home, exempt_guests=1)
+    price = {"listing_id": home, "guests": 2, "exempt_guests": 1}
+    assert ok(await guest.post("/api/bookings/calculate-price", when | price))["total"] == told["total"]
+    wish = when | price
+    problem(
+        await guest.post("/api/bookings", wish | {"quote_id": told["id"], "exempt_guests": 2}),
+        409,
+        "quote_mismatch",
+    )
+    made = ok(await guest.post("/api/bookings", wish | {"expected_total": told["total"]}), 201)
+    await pay(guest, made["id"])
+    await house.settle()
+    path = f"/api/bookings/{made['id']}"
+    later = ok(await guest.put(path, {"check_out": stay(house, nights=4)["check_out"]}))
+    assert taxes_of(later["change"]) == [("US/New York/Albany", 4 * 250)]
+    grown_up = ok(await guest.put(path, {"exempt_guests": 0}))
+    assert taxes_of(grown_up["change"]) == [("US/New York/Albany", 2 * 3 * 250)]
+    alone = ok(await guest.put(path, {"guests": 1}))
+    assert taxes_of(alone["change"]) == []

@@ -25,7 +25,7 @@ from hometrip.services.search import actions, store
 from hometrip.services.search.actions import Deps
 from hometrip.services.search.contract import Results
 from hometrip.services.search.rules.asked import Asked
-from journeys.steps import book, ok, open_home, pay, problem, stay
+from journeys.steps import PRICING, book, ok, open_home, pay, problem, stay
 
 HOMES = 45
 NOBODY = Caller()
@@ -470,3 +470,80 @@ async def test_notice_is_counted_from_the_moment_of_the_search(
     assert (await at_door(house, **when))["total"] == 1
     await house.advance(3 * 86_400)
     assert (await at_door(house, **when))["total"] == 0
+
+
+async def test_the_bounds_of_weekdays_and_seasons_hold_in_search_quote_and_calendar(
+    house: TestHouse,
+) -> None:
+    """Day 30 is Friday, 14 May 2027."""
+    host = await host_of(house)
+    home = await open_home(host)
+    path = f"/api/listings/{home['id']}"
+    by_day = {
+        "min_nights_by_day": [None] * 4 + [3, None, None],
+        "max_nights_by_day": [None] * 4 + [9, None, None],
+    }
+    told = ok(await host.patch(path, {"stay_rules": by_day | {"min_nights": 4, "max_nights": 5}}))
+    assert told["stay_rules"]["min_nights_by_day"] == by_day["min_nights_by_day"]
+    season = {
+        "from": stay(house, 40)["check_in"],
+        "to": stay(house, 60)["check_in"],
+        "price": PRICING["base"],
+    }
+    prices = PRICING | {"seasons": [season | {"min_nights": 2, "max_nights": 20}]}
+    assert ok(await host.put(f"{path}/pricing", prices))["seasons"][0]["max_nights"] == 20
+    await house.settle()
+    days = ok(await host.get(f"{path}/availability", params={"from": stay(house, 28)["check_in"]}))["days"]
+    assert [day["min_nights"] for day in days[:4]] == [4, 4, 3, 4]
+    for (first, nights), refused in {
+        (30, 2): ("min_nights", 3), (30, 3): None, (30, 9): None, (30, 10): ("max_nights", 9),
+        (31, 3): ("min_nights", 4), (31, 6): ("max_nights", 5), (45, 2): None, (45, 20): None,
+        (45, 21): ("max_nights", 20),
+    }.items():  # fmt: skip
+        when = stay(house, first, nights)
+        answer = await house.client.post(f"{path}/quote", json=when | {"guests": 1})
+        found = (await at_door(house, **when))["items"]
+        if refused is None:
+            assert [hit["total"] for hit in found] == [ok(answer)["total"]], (first, nights)
+        else:
+            told = problem(answer, 409, "stay_refused")
+            assert (told["rule"], told["value"], found) == (*refused, []), (first, nights)
+
+
+async def test_prices_are_told_and_compared_in_the_currency_that_is_asked_for(house: TestHouse) -> None:
+    """A yen has no minor unit: nothing may be compared before it is exchanged."""
+    host, staff = await host_of(house), await house.staff("support")
+    tax = {"label": "Levy", "kind": "percent_bp", "bp": 333, "area": {"country": "US"}, "enabled": True}
+    ok(await staff.post("/api/listings/taxes", tax), 201)
+    dollars, yen, roubles = [(await open_home(host, title))["id"] for title in ("One", "Two", "Three")]
+    for home, amount, currency in ((yen, 30_000, "JPY"), (roubles, 1, "RUB")):  # no rate is known for roubles
+        money = {"base": {"amount": amount, "currency": currency}, "weekly_discount_bp": 777}
+        ok(await host.put(f"/api/listings/{home}/pricing", money))
+    await house.settle()
+    when = stay(house, 30, 8)
+
+    async def quoted(home: str) -> Any:
+        wish = when | {"guests": 1, "currency": "EUR"}
+        return ok(await house.client.post(f"/api/listings/{home}/quote", json=wish))["shown"]
+
+    found = await at_door(house, currency="EUR", **when)
+    totals = {hit["id"]: hit["total"] for hit in found["items"]}
+    assert totals[dollars] == (await quoted(dollars))["total"]
+    assert totals[yen] == (await quoted(yen))["total"]
+    assert totals[roubles]["currency"] == "RUB"
+    nightly = {hit["id"]: hit["nightly"] for hit in (await at_door(house, currency="EUR"))["items"]}
+    assert {money["currency"] for money in nightly.values()} == {"EUR", "RUB"}
+    # About 86 and 165 euros a night.
+    assert 8_000 < nightly[dollars]["amount"] < 10_000 < nightly[yen]["amount"] < 20_000
+
+    async def ids(**query: Any) -> list[str]:
+        return [hit["id"] for hit in (await at_door(house, currency="EUR", **query))["items"]]
+
+    for dates in ({}, when):
+        assert await ids(sort="price", **dates) == [dollars, yen]
+        assert await ids(sort="-price", **dates) == [yen, dollars]
+        limit = (totals if dates else nightly)[yen]["amount"]
+        assert await ids(min_price=str(limit), **dates) == [yen]
+        assert await ids(max_price=str(limit - 1), **dates) == [dollars]
+        assert await ids(q="two", min_price=str(limit), **dates) == [yen]
+    assert len((await at_door(house, currency="RUB"))["items"]) == 3

@@ -122,7 +122,6 @@ def wanted_of(chance: random.Random) -> Wanted:
         circle=sometimes(Circle(south, west, 30.0), None),
         instant=sometimes(True, False),
         min_rating=sometimes(4.2, 0),
-        currency=sometimes("USD", None),
     )
 
 
@@ -143,7 +142,6 @@ def price_by_looking(card: SearchCard, wanted: Wanted) -> int | None:
             set(wanted.amenities) <= set(card.amenities),
             card.instant_book or not wanted.instant,
             (card.rating or 0) >= wanted.min_rating,
-            wanted.currency in (None, card.currency),
             wanted.box is None or within_box(card, wanted.box),
             wanted.circle is None or kilometres(card, wanted.circle) <= wanted.circle.km,
             wanted.stay is None or allowed(card, wanted.stay),

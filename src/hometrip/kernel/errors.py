@@ -17,14 +17,17 @@ class HomeTripError(Exception):
 
     code: ClassVar[str] = "internal"
     by_code: ClassVar[dict[str, type[HomeTripError]]] = {}
+    meaning: ClassVar[str] = "Something went wrong inside HomeTrip."
 
     def __init__(self, detail: str = "", /, **facts: Any) -> None:
-        """`detail` is a sentence for a person; `facts` are JSON-like values that help a program go on."""
-        self.detail = detail or (type(self).__doc__ or "").strip().split("\n")[0]
+        """`detail` is a sentence for a person, by default the docstring's first paragraph; `facts` are
+        JSON-like values that help a program go on."""
+        self.detail = detail or self.meaning
         self.facts: dict[str, Any] = msgspec.to_builtins(facts)
         super().__init__(self.detail)
 
     def __init_subclass__(cls) -> None:
+        cls.meaning = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
         # A family (Conflict) shares its parent's code until a situation names its own.
         if "code" in cls.__dict__:
             HomeTripError.by_code.setdefault(cls.code, cls)

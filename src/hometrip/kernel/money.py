@@ -25,6 +25,10 @@ _TWO_DIGITS = frozenset(
 CURRENCIES = frozenset(_DIGITS) | _TWO_DIGITS
 
 
+# An exchange rate is a whole number of these parts: what is shown of it is what was reckoned with.
+RATE_PARTS = 10**10
+
+
 class CurrencyMismatch(Conflict):
     """Amounts of two currencies cannot be added."""
 
@@ -74,6 +78,12 @@ def half_up(numerator: int, denominator: int) -> int:
     """`numerator / denominator` to the nearest integer, halves away from zero; the denominator is over 0."""
     quotient = (2 * abs(numerator) + denominator) // (2 * denominator)
     return -quotient if numerator < 0 else quotient
+
+
+def converted(amount: Money, rate: int, currency: str) -> Money:
+    """The amount in another currency at this rate (of RATE_PARTS), half-up once."""
+    numerator = amount.amount * rate * 10 ** digits_of(currency)
+    return Money(half_up(numerator, RATE_PARTS * 10 ** digits_of(amount.currency)), currency)
 
 
 def digits_of(currency: str) -> int:

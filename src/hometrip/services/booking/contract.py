@@ -192,8 +192,9 @@ class WrongState(Conflict):
 
 
 class CouponRefused(Conflict):
-    """This coupon cannot be used here; `reason` is unknown, not_yet, over, other_home, minimum, used_up or
-    used_by_you."""
+    """This coupon cannot be used here.
+
+    `reason` is unknown, not_yet, over, other_home, minimum, used_up or used_by_you."""
 
     code = "coupon_refused"
 
@@ -248,8 +249,8 @@ class BookingQuestions(Protocol):
     async def payable(self, booking_id: UUID) -> Payable:
         """`NotFound` where there is none."""
 
-    async def coupon(self, code: str, listing_id: UUID, guest_id: UUID | None) -> CouponTerms:
-        """`CouponRefused` where it cannot be used now; its limits are enforced when it is booked."""
+    async def coupon(self, code: str, home: UUID, guest: UUID | None, changing: UUID | None) -> CouponTerms:
+        """`CouponRefused` where it cannot be used now; the guest's booking `changing` keeps what it used."""
 
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
@@ -257,9 +258,9 @@ class BookingQuestions(Protocol):
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""
 
-    async def taken(self, listing_id: UUID, besides: UUID | None) -> list[Stay]:
+    async def taken(self, home: UUID, besides: UUID | None, changing: UUID | None) -> list[Stay]:
         """Every taken range, bookings and blocks, in order. Left out is what the guest `besides` could have
-        all the same: own unpaid holds (the next one replaces them), own confirmed stays (can be changed)."""
+        all the same: own unpaid holds (the next one replaces them), the own confirmed `changing`."""
 
     @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:

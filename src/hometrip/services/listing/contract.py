@@ -79,9 +79,10 @@ class CalendarImportFailed(ListingEvent):
 
 
 class StayRefused(Conflict):
-    """A rule of the home refuses this stay. Facts: `rule` (min_nights, max_nights, notice, preparation,
-    window, check_in_day, check_out_day, guests, pets), its `value`, and `nearest`, the closest stay that
-    would do."""
+    """A rule of the home refuses this stay.
+
+    Facts: `rule` (min_nights, max_nights, notice, preparation, window, check_in_day, check_out_day, guests,
+    pets), its `value`, and `nearest`, the closest stay that would do."""
 
     code = "stay_refused"
 
@@ -100,7 +101,8 @@ class QuoteMismatch(Conflict):
 
 class Wish(Request):
     """What a guest asks a price for. `exempt_guests` of the guests are too young for taxes that spare them;
-    in `currency` the price is shown besides the home's own."""
+    in `currency` the price is shown besides the home's own. It is the price of a change of the own confirmed
+    booking `changing`, whose nights and coupon the stay may have."""
 
     check_in: date
     check_out: date
@@ -109,6 +111,7 @@ class Wish(Request):
     coupon: str | None = None
     currency: str | None = None
     exempt_guests: int = 0
+    changing: UUID | None = None
 
 
 class QuoteLine(Answer):
@@ -178,6 +181,8 @@ class Terms(Answer):
     nightly: list[Money]
     host_funds_coupon: bool
     deposit: Money | None = None
+    exempt_guests: int = 0
+    preparation_nights: int = 0
 
 
 class HomeCard(Answer):
@@ -197,7 +202,7 @@ class HomeCard(Answer):
 
 
 class StayRules(Answer):
-    """Rules of section "availability and stay rules" as the host set them. Weekdays are 0 (Monday) to 6."""
+    """The rules of stays as the host set them. Weekdays are 0 (Monday) to 6; lists by day begin on Monday."""
 
     min_nights: int
     max_nights: int
@@ -206,6 +211,8 @@ class StayRules(Answer):
     window_days: int
     check_in_days: list[int] | None = None
     check_out_days: list[int] | None = None
+    min_nights_by_day: list[int | None] | None = None
+    max_nights_by_day: list[int | None] | None = None
 
 
 class SearchCard(Answer):
@@ -282,9 +289,12 @@ class ListingQuestions(Protocol):
         """Of those that exist, published or not."""
 
     async def offers(
-        self, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
+        self, ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int, currency: str | None
     ) -> list[Offer]:
-        """Those of the homes that can be booked for this stay, in the same order, each with its total."""
+        """Those that can be booked for this stay, with their totals, in `currency` where there is a rate."""
+
+    async def rates(self, currency: str) -> dict[str, int]:
+        """What one of each currency is in this one, in `RATE_PARTS`; those of which it is known."""
 
     async def all_ids(self, after: UUID | None, limit: int) -> list[UUID]:
         """Ids of all homes in order, a page at a time: to fill an index anew."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
+from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, tell
-from hometrip.services.booking.actions.making import dates_taken
+from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
 from hometrip.services.booking.contract import (
     BookingChanged,
     BookingChangeEnded,
@@ -45,7 +48,7 @@ from hometrip.services.booking.rules import (
     view_of,
     wished,
 )
-from hometrip.services.listing.contract import Terms, Wish
+from hometrip.services.listing.contract import StayRefused, Terms, Wish
 
 
 async def ask_change(
@@ -70,9 +73,11 @@ async def ask_change(
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
             await _take(tx, open_now)
+            wanted = Stay(whole.check_in, whole.check_out)
+            await must_be_prepared(tx, live, wanted, terms.preparation_nights)
             after = await _go_on(tx, live, open_now, by, now)
-    except DatesTaken:
-        raise await dates_taken(deps, booking.listing_id, whole) from None
+    except (DatesTaken, StayRefused) as refusal:
+        raise await with_proposal(deps, booking.listing_id, whole, refusal) from None
     return view_of(after)
 
 
@@ -135,7 +140,7 @@ async def _terms(deps: Deps, guest: Caller, booking: Booking, wish: Wish) -> tup
         try:
             quote = await deps.listing.quote(guest, booking.listing_id, wish)
         except CouponRefused:
-            wish = Wish(check_in=wish.check_in, check_out=wish.check_out, guests=wish.guests, pets=wish.pets)
+            wish = replace(wish, coupon=None)
             quote = await deps.listing.quote(guest, booking.listing_id, wish)
         return wish, await deps.listing.terms(booking.listing_id, wish, quote.id, guest.id)
     except NotFound as gone:

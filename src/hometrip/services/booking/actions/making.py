@@ -33,7 +33,7 @@ from hometrip.services.booking.rules import (
     price_agreed,
     view_of,
 )
-from hometrip.services.listing.contract import Terms, Wish
+from hometrip.services.listing.contract import StayRefused, Terms, Wish
 
 # The listing service knows what was taken before; what it may not have heard of yet is told of so many days.
 NEAR = timedelta(days=30)
@@ -59,19 +59,20 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
         await _refuse_early(deps, caller.id, wish, stay, once)
     with deps.crowd.writing(wish.listing_id, stay):
         try:
-            return await _write(deps, booking, once)
-        except DatesTaken:
-            raise await dates_taken(deps, wish.listing_id, wish.for_listing) from None
+            return await _write(deps, booking, once, terms.preparation_nights)
+        except (DatesTaken, StayRefused) as refusal:
+            raise await with_proposal(deps, wish.listing_id, wish.for_listing, refusal) from None
 
 
-async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
-    """The booking and its nights, unless one of them was taken meanwhile."""
+async def _write(deps: Deps, booking: Booking, once: Once, preparation: int) -> BookingView:
+    """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
         await _replace_hold(deps, tx, booking)
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
+        await must_be_prepared(tx, booking, booking.stay, preparation)
         await _spend_coupon(deps, tx, booking)
         await store.bookings.add(tx, booking, once.key)
         await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
@@ -124,6 +125,23 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
             return []  # the refusal stands without a proposal
 
     return DatesTaken(free_instead=await deps.crowd.proposal(listing_id, wish, find))
+
+
+async def must_be_prepared(tx: Tx, booking: Booking, stay: Stay, preparation: int) -> None:
+    """The listing service may not have heard yet of a booking right beside this one."""
+    if await store.nights.booked_beside(tx, booking.listing_id, booking.id, stay, preparation):
+        raise StayRefused(rule="preparation", value=preparation)
+
+
+async def with_proposal(
+    deps: Deps, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
+) -> DatesTaken | StayRefused:
+    """The refusal with what would do instead."""
+    taken = await dates_taken(deps, listing_id, wish)
+    if isinstance(refusal, DatesTaken):
+        return taken
+    instead = taken.facts["free_instead"]
+    return StayRefused(**refusal.facts, **({"nearest": instead[0]} if instead else {}))
 
 
 async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:

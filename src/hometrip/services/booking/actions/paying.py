@@ -18,6 +18,7 @@ from hometrip.services.booking.rules import (
     balance_paid,
     change_held_longer,
     held_longer,
+    is_left,
     noted,
     state_of,
 )
@@ -47,7 +48,7 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free.
+    A hold that has ended is confirmed if its nights are still free and its coupon was not used by another.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
@@ -56,7 +57,7 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
         return await confirm(deps, tx, booking, paid)
-    if booking.status == "expired" and not await store.nights.any_taken(tx, booking.listing_id, booking.stay):
+    if booking.status == "expired" and await _can_be_revived(tx, booking):
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
@@ -64,6 +65,16 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
     if booking.status != "pending":
         await tell(tx, BookingUnpayable, booking)
     return await store.bookings.change(tx, booking, paid)
+
+
+async def _can_be_revived(tx: Tx, booking: Booking) -> bool:
+    if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
+        return False
+    if booking.coupon is None:
+        return True
+    coupon = await store.coupons.find(tx, booking.coupon)
+    uses = await store.coupons.uses(tx, booking.coupon, booking.guest_id, booking.listing_id)
+    return is_left(coupon, uses)
 
 
 async def note(tx: Tx, booking_id: UUID, payment_id: UUID, status: str) -> Booking:

@@ -47,13 +47,15 @@ async def payable(deps: Deps, booking_id: UUID) -> Payable:
     )
 
 
-async def coupon(deps: Deps, code: str, listing_id: UUID, guest_id: UUID | None) -> CouponTerms:
+async def coupon(
+    deps: Deps, code: str, home: UUID, guest: UUID | None, changing: UUID | None = None
+) -> CouponTerms:
     async with deps.db.read() as db:
         found = await store.coupons.find(db, code)
         uses = CouponUses(total=0, by_account=0)
         if found is not None:
-            uses = await store.coupons.uses(db, code, guest_id, listing_id, quoting=True)
-    return admit(found, listing_id, uses, deps.clock.now())
+            uses = await store.coupons.uses(db, code, guest, home, changing)
+    return admit(found, home, uses, deps.clock.now())
 
 
 async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
@@ -66,9 +68,11 @@ async def has_open(deps: Deps, listing_id: UUID) -> bool:
         return await store.bookings.is_ahead(db, listing_id, deps.clock.now())
 
 
-async def taken(deps: Deps, listing_id: UUID, besides: UUID | None = None) -> list[Stay]:
+async def taken(
+    deps: Deps, home: UUID, besides: UUID | None = None, changing: UUID | None = None
+) -> list[Stay]:
     async with deps.db.read() as db:
-        return await store.nights.taken(db, listing_id, besides=besides)
+        return await store.nights.taken(db, home, besides=besides, changing=changing)
 
 
 async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:

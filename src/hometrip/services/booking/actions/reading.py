@@ -86,7 +86,7 @@ async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: 
     async with deps.db.read() as db:
         gone = await store.nights.any_taken(db, listing_id, stay)
         taken = await store.nights.taken(db, listing_id) if gone else []
-    offered = [] if gone else await deps.listing.offers([listing_id], check_in, check_out, 1, 0)
+    offered = [] if gone else await deps.listing.offers([listing_id], check_in, check_out, 1, 0, None)
     free = None
     if not offered:
         wish = Wish(check_in=check_in, check_out=check_out, guests=1)

@@ -42,6 +42,8 @@ class PriceWish(Request):
     pets: Pets = 0
     coupon: Word | None = None
     currency: Word | None = None
+    exempt_guests: Annotated[int, Meta(ge=0, le=50)] = 0
+    changing: UUID | None = None
 
 
 class Refusal(Request):
@@ -73,6 +75,8 @@ async def calculate_price(
         pets=data.pets,
         coupon=data.coupon,
         currency=data.currency,
+        exempt_guests=data.exempt_guests,
+        changing=data.changing,
     )
     return await deps.listing.quote(caller, data.listing_id, wish)
 

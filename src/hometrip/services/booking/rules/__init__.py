@@ -54,6 +54,7 @@ from hometrip.services.booking.rules.coupons import (
     admit,
     checked,
     coupon_of,
+    is_left,
 )
 from hometrip.services.booking.rules.disputes import (
     DisputeOpen,
@@ -154,6 +155,7 @@ __all__ = [
     "facts_of",
     "held_longer",
     "is_agreed",
+    "is_left",
     "is_open",
     "kept_split",
     "lines_back",

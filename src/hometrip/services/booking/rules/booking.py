@@ -49,7 +49,8 @@ class PlanRefused(Conflict):
 class BookingWish(Request):
     """What a guest sends to book. The price agreed on is that of `quote_id`, or `expected_total`.
 
-    `plan` "half": half of it is paid now, the rest 14 days before check-in.
+    `exempt_guests` are those of the quote, or of the total. `plan` "half": half of it is paid now, the rest
+    14 days before check-in.
     """
 
     listing_id: UUID
@@ -62,6 +63,7 @@ class BookingWish(Request):
     coupon: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
     message: Annotated[str, Meta(max_length=2000)] | None = None
     plan: Literal["half"] | None = None
+    exempt_guests: Annotated[int, Meta(ge=0, le=50)] = 0
 
     @property
     def for_listing(self) -> Wish:
@@ -72,14 +74,16 @@ class BookingWish(Request):
             guests=self.guests,
             pets=self.pets,
             coupon=self.coupon,
+            exempt_guests=self.exempt_guests,
         )
 
 
 class Booking(Frozen):
     """A booking with all that it was agreed on: later changes of the home do not touch it.
 
-    `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
-    once some of it went back; before, that is the `split`. `change` is the last one asked for.
+    `exempt_guests` of the guests are too young for taxes. `balance` is the second half, due at
+    `balance_due_at`, until it is paid. `kept` says whose the money is once some of it went back; before, that
+    is the `split`. `change` is the last one asked for.
     """
 
     id: UUID
@@ -116,6 +120,7 @@ class Booking(Frozen):
     balance: Money | None = None
     balance_due_at: datetime | None = None
     kept: Split | None = None
+    exempt_guests: int = 0
     change: Change | None = None
     disputes: list[Dispute] = []
 
@@ -160,8 +165,7 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
-        split=terms.split,
-        nightly=terms.nightly,
+        **{name: getattr(terms, name) for name in ("split", "nightly", "deposit", "exempt_guests")},
         host_funds_coupon=terms.host_funds_coupon,
         cancellation_policy=terms.cancellation_policy,
         coupon=wish.coupon.upper() if wish.coupon else None,
@@ -172,7 +176,6 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         history=[Step(status="pending", at=at, by="guest", account_id=guest_id)],
         version=1,
         created_at=at,
-        deposit=terms.deposit,
         balance=balance,
         balance_due_at=balance_due_at,
     )

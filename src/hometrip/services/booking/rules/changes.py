@@ -58,11 +58,13 @@ class HomeClosed(Conflict):
 
 
 class ChangeWish(Request):
-    """Which dates, or which party, it is to be; what is left out stays as it is."""
+    """Which dates, or which party, it is to be; what is left out stays as it is. `exempt_guests` of the
+    guests are too young for taxes that spare them."""
 
     check_in: date | None = None
     check_out: date | None = None
     guests: Annotated[int, Meta(ge=1, le=50)] | None = None
+    exempt_guests: Annotated[int, Meta(ge=0, le=50)] | None = None
     pets: Annotated[int, Meta(ge=0, le=20)] | None = None
 
 
@@ -89,6 +91,9 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
         raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
 
 
+_CHANGEABLE = ("check_in", "check_out", "guests", "pets", "exempt_guests")
+
+
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
     """The whole of what the booking is to be; `Invalid` where that is what it is already."""
     asked = Wish(
@@ -97,11 +102,13 @@ def wished(booking: Booking, wish: ChangeWish) -> Wish:
         guests=booking.guests if wish.guests is None else wish.guests,
         pets=booking.pets if wish.pets is None else wish.pets,
         coupon=booking.coupon,
+        exempt_guests=booking.exempt_guests if wish.exempt_guests is None else wish.exempt_guests,
+        changing=booking.id,
     )
+    if wish.exempt_guests is None:  # of a smaller party no more than all
+        asked = replace(asked, exempt_guests=min(asked.exempt_guests, asked.guests))
     stay_of(asked.check_in, asked.check_out)
-    if all(
-        getattr(asked, name) == getattr(booking, name) for name in ("check_in", "check_out", "guests", "pets")
-    ):
+    if all(getattr(asked, name) == getattr(booking, name) for name in _CHANGEABLE):
         raise Invalid.field("check_in", "no_change", "this is what the booking is already")
     return asked
 
@@ -134,6 +141,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         coupon=wish.coupon,
         difference=difference,
         until=min(at + within, booking.check_in_at),
+        exempt_guests=terms.exempt_guests,
     )
     return with_step(replace(booking, change=change), "change_asked", by, at)
 
@@ -146,6 +154,8 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
     if change is None or change.status not in move.out_of:
         status = change.status if change else "none"
         raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+    if verb == "accept" and change.until is not None and at >= change.until:
+        raise WrongState("The time to answer this change is over.", status=change.status)
     until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
@@ -189,6 +199,7 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         nightly=change.nightly,
         host_funds_coupon=change.host_funds_coupon,
         coupon=change.coupon,
+        exempt_guests=change.exempt_guests,
     )
     if booking.balance is None:
         return after

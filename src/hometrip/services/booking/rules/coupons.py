@@ -92,6 +92,18 @@ def coupon_of(
     )
 
 
+def is_left(coupon: Coupon | None, uses: CouponUses) -> bool:
+    """May it be used once more? One that is gone has no limits."""
+    return coupon is None or not any(_used(coupon, uses).values())
+
+
+def _used(coupon: Coupon, uses: CouponUses) -> dict[str, bool]:
+    return {
+        "used_up": coupon.total_limit is not None and uses.total >= coupon.total_limit,
+        "used_by_you": coupon.account_limit is not None and uses.by_account >= coupon.account_limit,
+    }
+
+
 def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetime) -> CouponTerms:
     """What the coupon takes off; `CouponRefused` with the `reason` where it cannot be used here and now."""
     if coupon is None:
@@ -100,8 +112,7 @@ def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetim
         "not_yet": coupon.starts_at is not None and at < coupon.starts_at,
         "over": coupon.ends_at is not None and at >= coupon.ends_at,
         "other_home": coupon.listing_ids is not None and listing_id not in coupon.listing_ids,
-        "used_up": coupon.total_limit is not None and uses.total >= coupon.total_limit,
-        "used_by_you": coupon.account_limit is not None and uses.by_account >= coupon.account_limit,
+        **_used(coupon, uses),
     }
     for reason, refused in refusals.items():
         if refused:

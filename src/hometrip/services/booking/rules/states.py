@@ -110,8 +110,13 @@ def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | N
 
 
 def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
-    """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before."""
+    """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before.
+
+    `WrongState` once the host's own time is over, also where nobody has declined the request for it yet.
+    """
     moved_on = moved(booking, "accept", by, at)
+    if booking.hold_until is not None and at >= booking.hold_until:
+        raise WrongState("The time to answer this request is over.", status=booking.status)
     return replace(moved_on, hold_until=at + PAY_AFTER_ACCEPTANCE_WITHIN)
 
 

@@ -14,7 +14,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.booking.rules import Coupon, CouponTaken, CouponUses
-from hometrip.services.booking.store.tables import bookings, could_have_of, coupons, unpaid_holds_of
+from hometrip.services.booking.store.tables import bookings, could_have_of, coupons
 
 _SAME = (
     "code host_id percent_bp starts_at ends_at total_limit account_limit host_funded version created_at"
@@ -38,19 +38,17 @@ async def get(db: Reader, code: str) -> Coupon:
 
 
 async def uses(
-    db: Reader, code: str, account_id: UUID | None, listing_id: UUID, *, quoting: bool = False
+    db: Reader, code: str, account_id: UUID | None, listing_id: UUID, changing: UUID | None = None
 ) -> CouponUses:
-    """By all, and by this account; its unpaid hold of this home does not count, as a new one replaces it.
-
-    For a quote its confirmed stays there do not count either: who changes one of them keeps the coupon.
+    """By all, and by this account; its unpaid hold of this home does not count, as a new one replaces it, nor
+    its confirmed booking `changing`: who changes that keeps the coupon.
     """
-    besides = could_have_of if quoting else unpaid_holds_of
     mine = func.coalesce(func.sum(case((bookings.c.guest_id == account_id, 1), else_=0)), 0)
     row = await db.row(
         select(func.count().label("total"), mine.label("mine")).where(
             bookings.c.coupon == code.upper(),
             bookings.c.status.in_(_SPENT),
-            bookings.c.id.not_in(besides(account_id, listing_id)),
+            bookings.c.id.not_in(could_have_of(account_id, listing_id, changing)),
         )
     )
     assert row is not None  # an aggregate has one row

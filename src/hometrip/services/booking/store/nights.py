@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -90,7 +90,7 @@ _between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam
 _of_home = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == bindparam("listing"))
 _taken = _of_home.order_by(nights.c.night)
 _taken_besides = _taken.where(
-    nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing")))
+    nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing"), bindparam("changing")))
 )
 _all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
 _some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
@@ -129,13 +129,20 @@ async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_
 
 
 async def taken(
-    db: Reader, listing_id: UUID, within: Stay | None = None, besides: UUID | None = None
+    db: Reader,
+    listing_id: UUID,
+    within: Stay | None = None,
+    besides: UUID | None = None,
+    changing: UUID | None = None,
 ) -> list[Stay]:
     """Every taken range of the home, in order; neighbours of different owners are told apart.
 
-    What does not stand in the way of the guest `besides` is left out: own unpaid holds and confirmed stays.
+    What does not stand in the way of the guest `besides` is left out: own unpaid holds, and the confirmed
+    booking that is `changing`.
     """
-    bound: dict[str, Any] = {"listing": listing_id} | ({} if besides is None else {"guest": besides})
+    bound: dict[str, Any] = {"listing": listing_id}
+    if besides is not None:
+        bound |= {"guest": besides, "changing": changing}
     if within is None:
         statement = _all if besides is None else _all_besides
     else:
@@ -143,6 +150,17 @@ async def taken(
         bound |= {"first": within.check_in, "end": within.check_out}
     rows = await db.rows(statement.with_values(**bound))
     return ranges([(row.owner_id, row.night) for row in rows])
+
+
+async def booked_beside(tx: Tx, listing_id: UUID, booking_id: UUID, stay: Stay, nights_free: int) -> bool:
+    """Does another booking have one of so many nights before or after the stay? Asked by one at a time."""
+    if not nights_free:
+        return False
+    await tx.lock(f"preparation/{listing_id}")
+    margin = timedelta(days=nights_free)
+    wider = _within(select(nights.c.night), listing_id, Stay(stay.check_in - margin, stay.check_out + margin))
+    others = wider.where(nights.c.kind == "booking", nights.c.owner_id != booking_id)
+    return await tx.value(others.limit(1)) is not None
 
 
 async def of_owner(db: Reader, owner_id: UUID) -> set[date]:

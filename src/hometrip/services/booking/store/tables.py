@@ -125,14 +125,14 @@ coupons = Table(
 )
 
 
-def could_have_of(guest_id: Wanted, listing_id: Wanted) -> Select[tuple[UUID]]:
+def could_have_of(guest_id: Wanted, listing_id: Wanted, changing: Wanted) -> Select[tuple[UUID]]:
     """Ids of the guest's bookings of this home that do not stand in the guest's own way: unpaid holds, and
-    confirmed stays, which can be changed."""
+    the confirmed one that is `changing`."""
     return select(bookings.c.id).where(
         bookings.c.guest_id == guest_id,
         bookings.c.listing_id == listing_id,
         or_(
-            bookings.c.status == "confirmed",
+            and_(bookings.c.status == "confirmed", bookings.c.id == changing),
             and_(bookings.c.status == "pending", bookings.c.payment_status.in_(sorted(UNPAID))),
         ),
     )

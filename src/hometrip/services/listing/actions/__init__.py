@@ -20,7 +20,7 @@ from hometrip.services.listing.actions.photos import (
     remove_photo,
 )
 from hometrip.services.listing.actions.prices import price_list, set_prices
-from hometrip.services.listing.actions.quoting import free_instead, offers, quote, terms
+from hometrip.services.listing.actions.quoting import free_instead, offers, quote, rates, terms
 from hometrip.services.listing.actions.taxes import (
     add_tax,
     delete_tax,
@@ -70,6 +70,7 @@ __all__ = [
     "price_list",
     "publish",
     "quote",
+    "rates",
     "refresh_feed",
     "remove_feed",
     "remove_photo",

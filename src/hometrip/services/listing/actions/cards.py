@@ -78,7 +78,7 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
         pets=home.rules.pets,
         currency=pricing.currency if pricing else "",
         nightly=pricing.base.amount if pricing else 0,
-        rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
+        rules=_widest(home, openings),
         board_from=today,
         taken=days_ahead.taken,
         prices=Prices(home, days).of_nights(today, BOARD_DAYS) if pricing else [0] * BOARD_DAYS,
@@ -86,6 +86,12 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
         rating=None if home.rating is None else home.rating / 100,
         cover=_cover(deps, home),
     )
+
+
+def _widest(home: Home, openings: Openings) -> StayRules:
+    """The rules with the bounds that hold on any day: which hold on which, search asks."""
+    limits = msgspec.structs.asdict(home.stay_rules)
+    return StayRules(**limits | {"min_nights": min(openings.least_by_day), "max_nights": openings.longest})
 
 
 _AS_KEPT = (

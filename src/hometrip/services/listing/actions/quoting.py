@@ -10,7 +10,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, Unavailable
-from hometrip.kernel.money import Money, half_up
+from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
@@ -27,7 +27,7 @@ from hometrip.services.listing.contract import (
     Terms,
     Wish,
 )
-from hometrip.services.listing.rules.ahead import Sought, cost_of_nights, total_of
+from hometrip.services.listing.rules.ahead import Ahead, Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
     IMPORTED,
@@ -36,14 +36,14 @@ from hometrip.services.listing.rules.calendar import (
     Openings,
     Refusal,
     Span,
-    nearest,
-    nearest_instead,
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.instant import books_instantly
+from hometrip.services.listing.rules.instead import nearest, nearest_instead
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
+from hometrip.services.listing.rules.rates import Rates
 from hometrip.services.listing.rules.taxes import Taxes
 from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
 
@@ -137,7 +137,9 @@ def _shown(deps: Deps, home: Home, wish: Wish) -> Shown | None:
 
 
 async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) -> CouponTerms | None:
-    return await deps.booking.coupon(wish.coupon, listing_id, guest) if wish.coupon else None
+    if not wish.coupon:
+        return None
+    return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing)
 
 
 async def _must_be_open(
@@ -154,7 +156,7 @@ async def _must_be_open(
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
-        taken = await deps.booking.taken(listing_id, guest)
+        taken = await deps.booking.taken(listing_id, guest, wish.changing)
         spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
         openings = openings.with_spans(spans)
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
@@ -230,9 +232,7 @@ def _promise(quote_id: UUID, home: Home, asked: Asked, made: Bill, until: dateti
 
 async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_id: UUID) -> Terms:
     """Answers `ListingQuestions.terms`."""
-    home, days = await store.published(deps.docs, listing_id)
-    if await freshen(deps, days):
-        home, days = await store.published(deps.docs, listing_id)
+    home, days = await _refreshed(deps, listing_id)
     stay = _stay(wish)
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):
@@ -267,7 +267,17 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         nightly=[Money(price, made.currency) for price in made.nightly],
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
+        exempt_guests=promise.exempt,
+        preparation_nights=home.stay_rules.preparation_nights,
     )
+
+
+async def _refreshed(deps: Deps, listing_id: UUID) -> tuple[Home, Calendar]:
+    """The home and its days, with what other sites have of them now."""
+    home, days = await store.published(deps.docs, listing_id)
+    if await freshen(deps, days):
+        return await store.published(deps.docs, listing_id)
+    return home, days
 
 
 async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
@@ -283,23 +293,42 @@ async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bo
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
     """Answers `ListingQuestions.free_instead`."""
     home, days = await store.published(deps.docs, listing_id)
-    stay = _stay(wish)
+    stay, openings = _stay(wish), ready(home, days).openings
+    if wish.guests > openings.guests or (wish.pets and not openings.pets):
+        return []  # whatever the dates, the home does not take this party
     more = [
         Span(id=listing_id, kind=BOOKED, check_in=other.check_in, check_out=other.check_out)
         for other in taken
+        # Of what is known here, the kind is known as well.
+        if not any(_has_all_of(span, other) for span in openings.spans)
     ]
-    openings = ready(home, days).openings
     return nearest(openings.with_spans([*openings.spans, *more]), stay, deps.clock.now(), most=3)
 
 
+def _has_all_of(span: Span, other: Stay) -> bool:
+    return span.check_in <= other.check_in and other.check_out <= span.check_out
+
+
+async def rates(deps: Deps, currency: str) -> dict[str, int]:
+    """Answers `ListingQuestions.rates`."""
+    return rates_now(deps).into(currency)
+
+
 async def offers(
-    deps: Deps, listing_ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int
+    deps: Deps,
+    ids: list[UUID],
+    check_in: date,
+    check_out: date,
+    guests: int,
+    pets: int,
+    currency: str | None = None,
 ) -> list[Offer]:
     """Answers `ListingQuestions.offers`."""
     stay, now = stay_asked(check_in, check_out), deps.clock.now()
     sought = Sought(stay, now, deps.fees, await taxes_now(deps), guests=guests, pets=pets)
     made: list[Offer] = []
-    found = await store.homes_and_days(deps.docs, listing_ids)
+    known = rates_now(deps) if currency else None
+    found = await store.homes_and_days(deps.docs, ids)
     usual, today = await _usual(deps, found, stay, now), now.date()
     for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
@@ -308,7 +337,32 @@ async def offers(
         cost = cost_of_nights(at, sought)
         if cost is not None:
             total, nightly = total_of(at, sought, cost), half_up(cost, sought.nights)
-            was, currency = usual.get(home.id) if usual else None, at.currency
-            usually = None if was is None else Money(half_up(was, sought.nights), currency)
-            made.append(Offer(home.id, Money(total, currency), Money(nightly, currency), usually))
+            was, own = usual.get(home.id) if usual else None, at.currency
+            usually = None if was is None else Money(half_up(was, sought.nights), own)
+            offer = Offer(home.id, Money(total, own), Money(nightly, own), usually)
+            if known is not None and currency is not None and currency != own:
+                offer = _offer_in(currency, known, offer, at, sought)
+            made.append(offer)
     return made
+
+
+def _offer_in(currency: str, rates: Rates, offer: Offer, at: Ahead, sought: Sought) -> Offer:
+    """The offer as its quote is shown in this currency, line by line; unchanged where there is no rate."""
+    rate = rates.rate(at.currency, currency)
+    if rate is None:
+        return offer
+    made = bill(
+        at.prices,
+        sought.stay,
+        sought.now,
+        sought.fees,
+        guests=sought.guests,
+        pets=sought.pets,
+        taxes=sought.taxes,
+    )
+    return Offer(
+        offer.listing_id,
+        shown_in(quote_lines(made), currency, rate, rates.on).total,
+        converted(offer.nightly, rate, currency),
+        None if offer.was is None else converted(offer.was, rate, currency),
+    )

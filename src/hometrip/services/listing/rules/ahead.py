@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from hometrip.kernel.money import half_up
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.rules.calendar import LONGEST_STAY, Openings, board, refusal
+from hometrip.services.listing.rules.calendar import Openings, board, refusal
 from hometrip.services.listing.rules.price import WEEK, Fees, Prices, bill, extras, lead_bp, length_bp
 from hometrip.services.listing.rules.taxes import Taxes
 
@@ -49,7 +49,7 @@ class Ahead:
     def __init__(self, openings: Openings, prices: Prices, first: date, days: int = DAYS) -> None:
         self.openings, self.prices, self.first, self.days = openings, prices, first.toordinal(), days
         limits, pricing = openings.limits, prices.pricing
-        self.guests, self.longest = openings.guests, min(limits.max_nights, LONGEST_STAY)
+        self.guests, self.longest = openings.guests, openings.longest
         self.notice_days, self.window_days = limits.notice_hours // 24, limits.window_days
         self.weekdays = limits.check_in_days is not None or limits.check_out_days is not None
         made = board(openings, first, days)
@@ -73,6 +73,7 @@ def cost_of_nights(at: Ahead, sought: Sought) -> int | None:
     if (
         1 in at.taken[begin:end]
         or not at.least[begin] <= nights <= at.longest
+        or not (home.one_longest or nights <= home.max_nights(stay.check_in))
         or sought.guests > at.guests
         or (sought.pets and not home.pets)
         or (at.weekdays and not _suits(home, *sought.weekdays))

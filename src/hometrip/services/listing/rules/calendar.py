@@ -1,7 +1,7 @@
 """Whether a stay can be booked: the one function that calendar, quote, booking and search all ask.
 
 A stay is a half-open range of nights. It can be booked when each of its nights can be had and its length,
-its guests and its weekdays suit the home. `refusal` decides; `nearest` finds what would do instead.
+its guests and its weekdays suit the home. `refusal` decides; what would do instead is found in `instead`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, seaso
 BOOKED, BLOCKED, IMPORTED = "booked", "blocked", "imported"
 TAKEN = frozenset({BOOKED, BLOCKED, IMPORTED})
 LONGEST_STAY = 365
-# How far from the stay asked for another one is looked for, in days.
-REACH = 90
 
 
 class Span(Frozen):
@@ -84,6 +82,11 @@ class Openings:
         self.zone = home.time_zone
         self.check_in_from = home.check_in_from
         self.seasons: list[Season] = home.pricing.seasons if home.pricing else []
+        self.least_by_day = _by_day(self.limits.min_nights, self.limits.min_nights_by_day)
+        self.most_by_day = _by_day(self.limits.max_nights, self.limits.max_nights_by_day)
+        most = {*self.most_by_day, *(season.max_nights for season in self.seasons if season.max_nights)}
+        self.longest = min(max(most), LONGEST_STAY)
+        self.one_longest = len(most) == 1
         self.starts = calendar.starts
         self.least = calendar.min_nights
         self._set(calendar.spans)
@@ -100,15 +103,24 @@ class Openings:
         return other
 
     def min_nights(self, check_in: date) -> int:
-        """The most specific rule wins: the day's own, else the season's, else the home's."""
+        """The most specific rule wins: the day's own, else the season's, the weekday's, the home's."""
         if self.least and self.starts is not None:
             at = (check_in - self.starts).days
             if 0 <= at < len(self.least) and self.least[at]:
                 return self.least[at]
-        if not self.seasons:
-            return self.limits.min_nights
-        season = season_of([each for each in self.seasons if each.min_nights], check_in)
-        return season.min_nights or 1 if season else self.limits.min_nights
+        if self.seasons:
+            season = season_of([each for each in self.seasons if each.min_nights], check_in)
+            if season and season.min_nights:
+                return season.min_nights
+        return self.least_by_day[check_in.weekday()]
+
+    def max_nights(self, check_in: date) -> int:
+        """Likewise: the season's, else the weekday's, else the home's; never more than a year."""
+        if self.one_longest:
+            return self.longest
+        season = season_of([each for each in self.seasons if each.max_nights], check_in)
+        most = season.max_nights if season else None
+        return min(most or self.most_by_day[check_in.weekday()], LONGEST_STAY)
 
     def overlapping(self, stay: Stay) -> Iterator[Span]:
         """Taken ranges that share a night with the stay, the earliest first."""
@@ -148,6 +160,11 @@ class Openings:
         return local_date(now, self.zone) + timedelta(days=self.limits.window_days)
 
 
+def _by_day(always: int, own: Sequence[int | None] | None) -> list[int]:
+    """For each weekday its own number, else the one that always holds."""
+    return [one or always for one in own or [None] * 7]
+
+
 class Board(NamedTuple):
     """Days in a row: `taken` has a 1 where the night cannot be had, `min_nights` the least stay from then."""
 
@@ -160,10 +177,10 @@ def board(home: Openings, first: date, count: int) -> Board:
 
     Notice and booking window are left out: they move on with every hour, and the board may be kept.
     """
-    return Board(_taken(home, first, count), least_stays(home, first, count))
+    return Board(taken_nights(home, first, count), least_stays(home, first, count))
 
 
-def _taken(home: Openings, first: date, count: int) -> bytes:
+def taken_nights(home: Openings, first: date, count: int) -> bytes:
     """A 1 for each of the nights that no stay can have: taken ones, and those of preparation beside them."""
     taken = bytearray(count)
 
@@ -216,7 +233,9 @@ def night_refusals(home: Openings, first: date, count: int, now: datetime | None
 
 def least_stays(home: Openings, first: date, count: int) -> list[int]:
     """What `min_nights` says of so many nights from `first` on."""
-    least = [home.limits.min_nights] * count
+    begins = first.weekday()
+    week = home.least_by_day[begins:] + home.least_by_day[:begins]
+    least = (week * (count // 7 + 1))[:count]
     seasons = [season for season in home.seasons if season.min_nights]
     lay_seasons(least, first, seasons, [season.min_nights or 1 for season in seasons])
     if home.starts is not None:
@@ -236,7 +255,7 @@ def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets:
         return Refusal("guests", home.guests)
     if pets and not home.pets:
         return Refusal("pets", False)
-    nights, longest = stay.nights, min(limits.max_nights, LONGEST_STAY)
+    nights, longest = stay.nights, home.max_nights(stay.check_in)
     if nights > longest:
         return Refusal("max_nights", longest)
     if nights < (least := home.min_nights(stay.check_in)):
@@ -268,33 +287,3 @@ def night_refusal(home: Openings, night: date, now: datetime) -> str | None:
     if night > home.last_night(now):
         return "window"
     return "preparation" if home.booked_beside(one) else None
-
-
-def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
-    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
-    found: list[Stay] = []
-    nights = stay.nights
-    taken = _taken(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
-    for days in range(REACH + 1):
-        for shift in (-days, days) if days else (0,):
-            if 1 in taken[REACH + shift : REACH + shift + nights]:
-                continue  # most of those that cannot be had, found out at a hundredth of the cost
-            other = stay.moved(shift)
-            if refusal(home, other, now) is None:
-                found.append(other)
-                if len(found) == most:
-                    return found
-    return found
-
-
-def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime) -> Stay | None:
-    """The closest stay that would do; of the length that the rule demands where that was refused."""
-    if refused.rule in ("guests", "pets"):
-        return None
-    if refused.rule in ("min_nights", "max_nights") and isinstance(refused.value, int):
-        stay = Stay(stay.check_in, stay.check_in + timedelta(days=refused.value))
-    if refused.rule == "notice":
-        stay = stay.moved(max(0, (local_date(now, home.zone) - stay.check_in).days))
-    if refused.rule == "window":
-        stay = stay.moved((home.last_night(now) - stay.check_out).days + 1)
-    return next(iter(nearest(home, stay, now)), None)

@@ -27,6 +27,8 @@ from hometrip.services.listing.rules.home import (
 Line = Annotated[str, Meta(max_length=400)]
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Count = Annotated[int, Meta(ge=0, le=200)]
+Nights = Annotated[int, Meta(ge=1, le=365)]
+ByDay = Annotated[list[Nights | None], Meta(min_length=7, max_length=7)]
 Weekdays = Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(min_length=1, max_length=7)]
 
 
@@ -52,13 +54,15 @@ class RulesEdit(Request):
 
 
 class LimitsEdit(Request):
-    min_nights: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
-    max_nights: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
+    min_nights: Nights | UnsetType = UNSET
+    max_nights: Nights | UnsetType = UNSET
     notice_hours: Annotated[int, Meta(ge=0, le=168)] | UnsetType = UNSET
     preparation_nights: Annotated[int, Meta(ge=0, le=2)] | UnsetType = UNSET
     window_days: Annotated[int, Meta(ge=1, le=730)] | UnsetType = UNSET
     check_in_days: Weekdays | UnsetType | None = UNSET
     check_out_days: Weekdays | UnsetType | None = UNSET
+    min_nights_by_day: ByDay | UnsetType | None = UNSET
+    max_nights_by_day: ByDay | UnsetType | None = UNSET
 
 
 class DemandsEdit(Request):
@@ -233,6 +237,11 @@ def _stay_rules(old: StayLimits, edit: LimitsEdit) -> StayLimits:
     limits = msgspec.structs.replace(old, **_given(edit))
     if limits.min_nights > limits.max_nights:
         raise Invalid.field("stay_rules.max_nights", "less_than_min", "must not be less than min_nights")
+    least, most = (limits.min_nights_by_day or [None] * 7), (limits.max_nights_by_day or [None] * 7)
+    for low, high in zip(least, most, strict=True):
+        if (low or limits.min_nights) > (high or limits.max_nights):
+            detail = "no stay could begin on a weekday whose least stay is longer than its longest"
+            raise Invalid.field("stay_rules.max_nights_by_day", "less_than_min", detail)
     for days in (limits.check_in_days, limits.check_out_days):
         if days is not None and len(set(days)) != len(days):
             raise Invalid.field("stay_rules", "repeated_day", "a weekday is given twice")

@@ -52,7 +52,8 @@ class HouseRules(Frozen):
 
 
 class StayLimits(Frozen):
-    """Which stays the host takes. Weekdays are 0 (Monday) to 6; None allows every day.
+    """Which stays the host takes. Weekdays are 0 (Monday) to 6; None allows every day. What is told by day
+    has seven entries, Monday first, for stays that begin on that weekday; None where it has none of its own.
 
     Nights must end by `window_days` from today on; `notice_hours` lie between booking and check-in;
     `preparation_nights` stay empty before and after each booking.
@@ -65,6 +66,8 @@ class StayLimits(Frozen):
     window_days: int = 730
     check_in_days: list[int] | None = None
     check_out_days: list[int] | None = None
+    min_nights_by_day: list[int | None] | None = None
+    max_nights_by_day: list[int | None] | None = None
 
 
 class InstantDemands(Frozen):
@@ -93,12 +96,13 @@ class Photo(Frozen):
 
 
 class Season(Request):
-    """Nights from `first` to before `until` have this price, and stays that begin then this least length."""
+    """Nights from `first` to before `until` have this price, and stays that begin then these bounds."""
 
     first: date = msgspec.field(name="from")
     until: date = msgspec.field(name="to")
     price: Money
     min_nights: int | None = None
+    max_nights: int | None = None
 
 
 class Early(Request):

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta, timezone, tzinfo
+from datetime import date
 from typing import NamedTuple
 
 from hometrip.kernel.errors import Invalid
-from hometrip.kernel.stay import zone_of
 
 
 class FeedUnreadable(Invalid):
@@ -30,11 +29,19 @@ class Property(NamedTuple):
 Event = dict[str, list[Property]]
 
 
+class ZoneTold(NamedTuple):
+    """A zone as a calendar describes it: its name for it, the usual one, and when which offset begins."""
+
+    name: str
+    usual: str
+    parts: list[dict[str, str]]
+
+
 class Parsed(NamedTuple):
-    """The events as they are written, and the zones that the calendar describes, by its names for them."""
+    """The events as they are written, and the zones that the calendar describes."""
 
     events: list[Event]
-    zones: dict[str, tzinfo]
+    zones: list[ZoneTold]
 
 
 MOST_EVENTS = 20_000
@@ -42,21 +49,22 @@ _FIRST, _LAST = date(1970, 1, 1), date(2199, 12, 31)
 _WANTED = frozenset(
     "UID DTSTART DTEND DURATION RRULE RDATE EXDATE RECURRENCE-ID STATUS TRANSP SEQUENCE".split()
 )
-_OF_ZONES = frozenset("TZID X-LIC-LOCATION TZOFFSETTO".split())
+_OF_ZONES = frozenset("TZID X-LIC-LOCATION TZOFFSETTO DTSTART RRULE".split())
+# When in a zone clocks are changed; nobody describes more of them.
+_TURNS, _MOST_TURNS = frozenset({"STANDARD", "DAYLIGHT"}), 500
 _FOLD = re.compile(rb"(?:\r\n|\n|\r)[ \t]")
 _LINE = re.compile(r"\r\n|\n|\r")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:])*)')
-_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)")
 
 
 def parsed(body: bytes) -> Parsed:
     """`FeedUnreadable` for anything but whole calendars: a web page, a torn file, parts out of order."""
     lines = _lines(body)
     events: list[Event] = []
-    zones: dict[str, tzinfo] = {}
+    zones: list[ZoneTold] = []
     within: list[str] = []
-    described: dict[str, str] = {}
+    described: list[dict[str, str]] = []
     for line in lines:
         found = _NAME.match(line)
         name = found[0].upper() if found else ""
@@ -64,22 +72,29 @@ def parsed(body: bytes) -> Parsed:
             what = line.partition(":")[2].strip().upper()
             if name == "BEGIN":
                 _begin(what, within, events)
-                described = {} if what == "VTIMEZONE" else described
+                if within[1:2] == ["VTIMEZONE"] and len(described) < _MOST_TURNS:
+                    described.append({"BEGIN": what})
             else:
                 if not within or within.pop() != what:
                     raise FeedUnreadable(f"The calendar is out of order at END:{what[:40]}.")
-                if what == "VTIMEZONE":
-                    _describe(described, zones)
+                if what == "VTIMEZONE" and described:
+                    zones.append(_zone_told(*described))
+                    described = []
         elif within == ["VCALENDAR", "VEVENT"]:
             if name in _WANTED:
                 events[-1].setdefault(name, []).append(_property(line, len(name)))
-        elif name in _OF_ZONES and within[1:2] == ["VTIMEZONE"] and within[2:] in ([], ["STANDARD"]):
-            described[name] = _property(line, len(name)).value
+        elif name in _OF_ZONES and within[1:2] == ["VTIMEZONE"] and len(within) < 4:
+            described[-1][name] = _property(line, len(name)).value
         elif not within:
             raise FeedUnreadable("This is not a calendar.")
     if within:
         raise FeedUnreadable("The calendar ends before its end.")
     return Parsed(events, zones)
+
+
+def _zone_told(zone: dict[str, str], *parts: dict[str, str]) -> ZoneTold:
+    turns = [part for part in parts if part["BEGIN"] in _TURNS]
+    return ZoneTold(zone.get("TZID", ""), zone.get("X-LIC-LOCATION", ""), turns)
 
 
 def _begin(what: str, within: list[str], events: list[Event]) -> None:
@@ -114,29 +129,6 @@ def _property(line: str, at: int) -> Property:
     if line[at : at + 1] != ":":
         raise FeedUnreadable(f"A line of the calendar cannot be read: {line[:60]!r}.")
     return Property(params, line[at + 1 :].strip())
-
-
-def _describe(described: dict[str, str], zones: dict[str, tzinfo]) -> None:
-    """What a calendar says of a zone of its own naming: the usual name, or at least the offset in winter."""
-    name = described.get("TZID", "")
-    usual = zone_named(described.get("X-LIC-LOCATION", "")) or zone_named(name)
-    offset = _OFFSET.match(described.get("TZOFFSETTO", ""))
-    if usual is not None:
-        zones[name] = usual
-    elif offset and int(offset[2]) < 24 and int(offset[3]) < 60:
-        east = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
-        zones[name] = timezone(-east if offset[1] == "-" else east)
-
-
-def zone_named(name: str) -> tzinfo | None:
-    """The IANA zone of a name that may have a path of its maker in front ("/example.org/1/Europe/Berlin")."""
-    parts = name.strip("/").split("/") if len(name) < 100 else []
-    for skip in range(len(parts)):
-        try:
-            return zone_of("/".join(parts[skip:]))
-        except Invalid:
-            continue
-    return None
 
 
 def day_of(digits: str) -> date:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, Stay, zone_of
-from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed, zone_named
+from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed
 from hometrip.services.listing.rules.ical_repeats import Rule, Steps, rule_of, starts
+from hometrip.services.listing.rules.ical_zones import zone_named, zones_of
 
 # Nights further ahead than can ever be booked from here are left for a later reading.
 HORIZON = timedelta(days=1_100)
@@ -38,10 +39,12 @@ class Busy(Frozen):
 
 
 class Reading(NamedTuple):
-    """What a calendar says. `empty`: there is no event in it, of any kind."""
+    """What a calendar says. `empty`: there is no event in it, of any kind. `idle` are the UIDs of events that
+    take no nights: cancelled ones, those that leave the time free, those that are over."""
 
     events: list[Busy]
     empty: bool
+    idle: frozenset[str] = frozenset()
 
 
 class Moment(NamedTuple):
@@ -59,16 +62,14 @@ def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
     back. `FeedUnreadable` where any event cannot be understood.
     """
     events, zones = parsed(body)
-    reader = _Reader(home, zones, today)
+    reader = _Reader(home, zones_of(zones), today)
     by_uid: dict[str, list[Event]] = {}
     for event in events:
         by_uid.setdefault(uid_of(event), []).append(event)
-    found = []
     ours = f"@{our_host}.hometrip".lower()
-    for uid, same in by_uid.items():
-        if not uid.lower().endswith(ours) and (stays := reader.stays(same)):
-            found.append(Busy(uid=uid, stays=stays))
-    return Reading(found, empty=not events)
+    read = {uid: reader.stays(same) for uid, same in by_uid.items() if not uid.lower().endswith(ours)}
+    busy = [Busy(uid=uid, stays=stays) for uid, stays in read.items() if stays]
+    return Reading(busy, empty=not events, idle=frozenset(uid for uid, stays in read.items() if not stays))
 
 
 def uid_of(event: Event) -> str:
@@ -100,8 +101,10 @@ class _Reader:
     def stays(self, same: Sequence[Event]) -> list[Stay]:
         """The nights of all events of one UID: the event itself, and single occurrences that were changed."""
         changed: dict[object, Event] = {}
+        others: list[Moment] = []
         for event in sorted((each for each in same if "RECURRENCE-ID" in each), key=_sequence):
-            changed[self.key(self.moment(event["RECURRENCE-ID"][0]))] = event
+            others.append(self.moment(event["RECURRENCE-ID"][0]))
+            changed[self.key(others[-1])] = event
             if "RANGE" in event["RECURRENCE-ID"][0].params:
                 raise FeedUnreadable("An event changes all that follow it, which is not read here.")
         whole = [each for each in same if "RECURRENCE-ID" not in each]
@@ -109,19 +112,17 @@ class _Reader:
         found: list[Stay] = []
         for event in whole:
             if _sequence(event) == newest and _takes_time(event):
-                found += self.occurrences(event, set(changed))
+                found += self.occurrences(event, others)
         for event in changed.values():
             if _takes_time(event):
                 found += self.within(self.one(event))
         return merged_stays(found)
 
-    def occurrences(self, event: Event, changed: set[object]) -> Iterator[Stay]:
+    def occurrences(self, event: Event, changed: Sequence[Moment]) -> Iterator[Stay]:
+        """Without those that were changed, which are told by themselves, and those that are taken out."""
         start, length = self.span(event)
-        if "RRULE" not in event and "RDATE" not in event:
-            if self.key(start) not in changed:
-                yield from self.within(self.nights(start, length))
-            return
-        without = changed | {self.key(each) for each in self.listed(event, "EXDATE")}
+        key = self.whole_day if start.clock is None else self.key
+        without = {key(each) for each in (*changed, *self.listed(event, "EXDATE"))}
         for each in self.beginnings(event, start, length):
             if self.key(each) not in without and each.day not in without:
                 yield from self.within(self.nights(each, length))
@@ -209,6 +210,12 @@ class _Reader:
 
     def instant(self, at: Moment) -> datetime:
         return datetime.combine(at.day, at.clock or time(), at.zone).astimezone(UTC)
+
+    def whole_day(self, at: Moment) -> object:
+        """Which day of a series of whole days is meant: some write its midnight, there or in UTC."""
+        if at.clock is None or at.clock == time():
+            return at.day
+        return self.instant(at).astimezone(self.zone).date()
 
     def key(self, at: Moment) -> object:
         """What tells one occurrence from another, however its time is written."""

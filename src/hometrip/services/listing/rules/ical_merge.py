@@ -16,12 +16,15 @@ GONE_AFTER = 2
 
 def after(known: Sequence[Busy], reading: Reading | None) -> list[Busy]:
     """What is known after a fetch. A failed one (None) or an empty calendar changes nothing; in any other,
-    events are told by their UID: those that moved move, and those that are missing are waited for."""
+    events are told by their UID: those that moved move, those that were cancelled go, and those that are
+    missing are waited for."""
     if reading is None or reading.empty:
         return list(known)
     said = {event.uid for event in reading.events}
     missed = [
-        msgspec.structs.replace(event, missing=event.missing + 1) for event in known if event.uid not in said
+        msgspec.structs.replace(event, missing=event.missing + 1)
+        for event in known
+        if event.uid not in said and event.uid not in reading.idle
     ]
     return [*reading.events, *(event for event in missed if event.missing < GONE_AFTER)]
 

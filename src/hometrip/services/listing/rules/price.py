@@ -11,13 +11,13 @@ from datetime import date, datetime
 
 import msgspec
 
-from hometrip.kernel.money import Money, half_up, total
+from hometrip.kernel.money import Money, converted, half_up, total
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
-from hometrip.services.listing.rules.rates import converted, written
+from hometrip.services.listing.rules.rates import written
 from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, season_of
 from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 

@@ -79,8 +79,12 @@ def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
     for at, season in enumerate(pricing.seasons):
         if season.until <= season.first:
             yield FieldError(f"seasons[{at}].to", "not_after_from", "must be a later day than from")
-        if season.min_nights is not None and not 1 <= season.min_nights <= 365:
-            yield FieldError(f"seasons[{at}].min_nights", "out_of_range", "must be 1 to 365")
+        for name in ("min_nights", "max_nights"):
+            nights = getattr(season, name)
+            if nights is not None and not 1 <= nights <= 365:
+                yield FieldError(f"seasons[{at}].{name}", "out_of_range", "must be 1 to 365")
+        if season.min_nights and season.max_nights and season.min_nights > season.max_nights:
+            yield FieldError(f"seasons[{at}].max_nights", "less_than_min", "must not be less than min_nights")
 
 
 def dated(pricing: Pricing, calendar: Calendar) -> Calendar:

@@ -42,7 +42,9 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
         return datetime.fromtimestamp(self.until, UTC)
 
     def is_for(self, listing_id: UUID, wish: Wish) -> bool:
-        """Is it of this home, stay and party?"""
+        """Is it of this home, stay and party? Who says nothing of guests that taxes spare is believed."""
+        if wish.exempt_guests not in (0, self.exempt):
+            return False
         asked = (listing_id, wish.check_in, wish.check_out, wish.guests, wish.pets, wish.coupon or "")
         return asked == (
             self.listing_id,

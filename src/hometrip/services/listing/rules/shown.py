@@ -110,6 +110,7 @@ class SeasonShown(Answer):
     until: date = msgspec.field(name="to")
     price: Money
     min_nights: int | None = None
+    max_nights: int | None = None
 
 
 class LeadShown(Answer):
@@ -222,5 +223,9 @@ def pricing_shown(pricing: Pricing, guests: int | None) -> PricingShown:
 
 def season_shown(season: Season) -> SeasonShown:
     return SeasonShown(
-        first=season.first, until=season.until, price=season.price, min_nights=season.min_nights
+        first=season.first,
+        until=season.until,
+        price=season.price,
+        min_nights=season.min_nights,
+        max_nights=season.max_nights,
     )

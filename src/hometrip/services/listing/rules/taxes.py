@@ -16,12 +16,12 @@ from uuid import UUID
 from msgspec import Meta
 
 from hometrip.kernel.errors import FieldError, Invalid
-from hometrip.kernel.money import CURRENCIES, Money, half_up
+from hometrip.kernel.money import CURRENCIES, Money, converted, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Request
 from hometrip.ports.documents import Record
-from hometrip.services.listing.rules.rates import NO_RATES, Rates, converted
+from hometrip.services.listing.rules.rates import NO_RATES, Rates
 from hometrip.services.listing.rules.texts import folded
 
 PERCENT, PER_STAY, PER_GUEST = "percent_bp", "per_stay", "per_guest"

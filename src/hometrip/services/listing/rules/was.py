@@ -59,7 +59,9 @@ def asking_of(home: Home, days: Calendar) -> Asking | None:
         base=pricing.base,
         weekend=pricing.weekend,
         weekend_nights=pricing.weekend_nights,
-        seasons=[msgspec.structs.replace(season, min_nights=None) for season in pricing.seasons],
+        seasons=[
+            msgspec.structs.replace(season, min_nights=None, max_nights=None) for season in pricing.seasons
+        ],
     )
     # Least stays begin the calendar's run too: without prices of their own, its start says nothing.
     return Asking(pricing=nights_only, starts=days.starts if days.prices else None, prices=days.prices)

@@ -22,6 +22,7 @@ import numpy as np
 
 from hometrip.kernel.access import STAFF, Caller
 from hometrip.kernel.errors import Invalid
+from hometrip.kernel.money import RATE_PARTS
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
@@ -32,7 +33,14 @@ from hometrip.services.search.contract import Explained, Hit, Results
 from hometrip.services.search.rules import facets, matching, ranking
 from hometrip.services.search.rules.asked import Asked, Wanted, wanted
 from hometrip.services.search.rules.board import Board, Floats
-from hometrip.services.search.rules.cards import HOMES, offered, question_of, stay_in_writing, with_score
+from hometrip.services.search.rules.cards import (
+    HOMES,
+    offered,
+    priced,
+    question_of,
+    stay_in_writing,
+    with_score,
+)
 from hometrip.services.search.rules.matching import Matches
 
 EXACT = 300
@@ -55,7 +63,7 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     now = deps.clock.now()
     wish = wanted(asked, now)
     board = await current(deps)
-    _known_currency(board, wish)
+    wish = await _with_rates(deps, board, wish)
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)
     # The rest follows from the board alone, and from how new homes are, which a minute does not change.
@@ -68,6 +76,7 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
 async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: datetime) -> Results:
     text = await _text(deps, board, wish)
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
+    matched = matching.exchanged(board, matched, wish)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
     if exact:
         matched = await _priced(deps, board, wish, matched)
@@ -92,9 +101,15 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     )
 
 
-def _known_currency(board: Board, wish: Wanted) -> None:
-    if wish.currency is not None and wish.currency not in board.values["currency"].numbers:
-        raise Invalid.field("currency", "unknown_currency", "no home has its price in this currency")
+async def _with_rates(deps: Deps, board: Board, wish: Wanted) -> Wanted:
+    """With what the currencies of homes are in the one asked for; `Invalid` where that is unknown."""
+    if wish.currency is None:
+        return wish
+    known, homes = await deps.listing.rates(wish.currency), board.values["currency"].numbers
+    if not known and wish.currency not in homes:
+        raise Invalid.field("currency", "unknown_currency", "there is no rate for this currency")
+    rates = {name: rate for name, rate in known.items() if name in homes} | {wish.currency: RATE_PARTS}
+    return msgspec.structs.replace(wish, rates=tuple(sorted(rates.items())))
 
 
 async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
@@ -134,16 +149,23 @@ async def _offers(deps: Deps, wish: Wanted, stay: Stay, found: Sequence[Found]) 
         homes.setdefault(each.shift, []).append(each.id)
     moved = [(stay.moved(shift), ids) for shift, ids in homes.items()]
     asking = [
-        deps.listing.offers(ids, one.check_in, one.check_out, wish.guests, wish.pets) for one, ids in moved
+        deps.listing.offers(ids, one.check_in, one.check_out, wish.guests, wish.pets, wish.currency)
+        for one, ids in moved
     ]
     # One question needs no task of its own.
     answers = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
     return {offer.listing_id.int: offer for answer in answers for offer in answer}
 
 
-def _undated(board: Board, matched: Matches, most: int, scores: dict[int, Explained]) -> list[bytes]:
+def _undated(
+    board: Board, wish: Wanted, matched: Matches, most: int, scores: dict[int, Explained]
+) -> list[bytes]:
     """The page as JSON where no dates were asked."""
     rows = matched.rows[:most].tolist()
+    if wish.currency is not None:
+        prices = matched.prices[:most].tolist()
+        hits = [priced(board.told(row), price, wish) for row, price in zip(rows, prices, strict=True)]
+        return [with_score(hit, scores.get(row)) for hit, row in zip(hits, rows, strict=True)]
     if scores:
         return [with_score(board.told(row).whole[:-1], scores[row]) for row in rows]
     return [board.told(row).whole for row in rows]
@@ -154,7 +176,7 @@ async def _checked(
 ) -> tuple[list[bytes], int]:
     """The page as JSON, with the totals of its stays; and how many had to give way."""
     if wish.stay is None:
-        return _undated(board, matched, most, scores), 0
+        return _undated(board, wish, matched, most, scores), 0
     kept: list[tuple[Found, Offer]] = []
     looked, limited = 0, wish.by_price
     while len(kept) < most and looked < len(matched.rows):

@@ -100,7 +100,9 @@ _KINDS = {field.name: field.type for field in msgspec.structs.fields(Asked)}
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for. City and country are folded; `stay` may be moved by up to `flexible` days."""
+    """What is looked for. City and country are folded; `stay` may be moved by up to `flexible` days. Prices
+    are told, and limited, in `currency`: at `rates`, what one of each currency of homes is in it.
+    """
 
     words: str = ""
     city: str = ""
@@ -123,6 +125,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     min_rating: float = 0
     sort: str = "relevance"
     currency: str | None = None
+    rates: tuple[tuple[str, int], ...] = ()
+
+    def rate_of(self, own: str) -> int | None:
+        """What one of a home's own currency is in the one that was asked for, where that is known."""
+        return dict(self.rates).get(own)
 
     @property
     def by_price(self) -> bool:

@@ -58,7 +58,6 @@ def question_of(wanted: Wanted) -> Question:
         "country": [wanted.country] if wanted.country else [],
         "structure": wanted.structures,
         "type": wanted.types,
-        "currency": [wanted.currency] if wanted.currency else [],
     }
     least = {
         "guests": wanted.guests,
@@ -72,7 +71,8 @@ def question_of(wanted: Wanted) -> Question:
     ranges: dict[str, tuple[int | None, int | None]] = {
         name: (number, None) for name, number in least.items() if number
     }
-    if wanted.stay is None and (wanted.min_price, wanted.max_price) != (None, None):
+    own = wanted.stay is None and wanted.currency is None  # the index knows prices of a night as they are set
+    if own and (wanted.min_price, wanted.max_price) != (None, None):
         ranges["nightly"] = (wanted.min_price, wanted.max_price)
     return Question(
         words=wanted.words,
@@ -112,13 +112,22 @@ class Told(NamedTuple):
     whole: bytes
     before: bytes
     after: bytes
+    currency: str
 
 
 def told_of(hit: Hit) -> Told:
     """Within a text quotation marks are escaped, so that what looks like a field is one."""
     whole = msgspec.json.encode(hit)
     before, after = whole.split(b'"nightly":' + msgspec.json.encode(hit.nightly))
-    return Told(whole, before + b'"nightly":{"amount":', after[:-1])
+    return Told(whole, before + b'"nightly":{"amount":', after[:-1], hit.nightly.currency)
+
+
+def priced(told: Told, nightly: int, wanted: Wanted) -> bytes:
+    """The hit as JSON, without its last brace, with this as the price of a night, in the currency asked for
+    where there is a rate."""
+    if wanted.currency is None or wanted.rate_of(told.currency) is None:
+        return told.whole[:-1]
+    return b'%b%d,"currency":"%b"}%b' % (told.before, nightly, wanted.currency.encode(), told.after)
 
 
 def stay_in_writing(stay: Stay) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hometrip.kernel.money import Money, converted
 from hometrip.kernel.stay import Stay, at_local, local_date
 from hometrip.ports.search import Box
 from hometrip.services.search.rules import ranking
@@ -49,6 +50,26 @@ def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = No
     return _staying(board, rows, wanted.stay, wanted.flexible, now)
 
 
+def exchanged(board: Board, found: Matches, wanted: Wanted) -> Matches:
+    """The same homes with their prices in the currency that was asked for. Those of currencies without a rate
+    keep their own, and are left out where prices are compared.
+    """
+    if wanted.currency is None:
+        return found
+    prices, numbers = found.prices.copy(), board.currency[found.rows]
+    kept = np.full(len(numbers), True)
+    for number in np.unique(numbers).tolist():
+        own, these = board.values["currency"].shown[number], numbers == number
+        rate = wanted.rate_of(own)
+        if rate is None:
+            kept &= ~these | (not wanted.by_price)
+            continue
+        amounts, places = np.unique(prices[these], return_inverse=True)
+        told = [converted(Money(amount, own), rate, wanted.currency).amount for amount in amounts.tolist()]
+        prices[these] = np.array(told, np.int64)[places]
+    return Matches(found.rows, prices, found.shifts).only(kept)
+
+
 def within(found: Matches, wanted: Wanted) -> Matches:
     """Those whose price is between the limits."""
     if wanted.min_price is not None:
@@ -75,7 +96,6 @@ def _parts(board: Board, wanted: Wanted) -> Iterator[Any]:
     for name, values in (
         ("city", (wanted.city,)),
         ("country", (wanted.country,)),
-        ("currency", (wanted.currency,)),
         ("structure", wanted.structures),
         ("type", wanted.types),
     ):

@@ -10,11 +10,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
-from hometrip.kernel.money import CURRENCIES, Money, digits_of, half_up
+from hometrip.kernel.money import CURRENCIES, RATE_PARTS, half_up
 
 EURO = "EUR"
-# A rate is kept in ten digits after the point: what is shown of it is what was reckoned with.
-SCALE = 10**10
 
 
 class Rates:
@@ -25,29 +23,28 @@ class Rates:
         self._of_one_euro = {**of_one_euro, EURO: Fraction(1)}
 
     def rate(self, source: str, target: str) -> int | None:
-        """What one of `source` is in `target`, times SCALE, half-up; None where the table lacks one."""
+        """What one of `source` is in `target`, in RATE_PARTS, half-up; None where the table lacks one."""
         from_euro, to_euro = self._of_one_euro.get(target), self._of_one_euro.get(source)
         if source == target:
-            return SCALE
+            return RATE_PARTS
         if from_euro is None or to_euro is None:
             return None
-        exact = from_euro / to_euro * SCALE
+        exact = from_euro / to_euro * RATE_PARTS
         # A rate that rounds to nothing would make everything free.
         return half_up(exact.numerator, exact.denominator) or None
+
+    def into(self, target: str) -> dict[str, int]:
+        """What one of each currency is in this one; without those that have no rate."""
+        found = {source: self.rate(source, target) for source in self._of_one_euro}
+        return {source: rate for source, rate in found.items() if rate is not None}
 
 
 NO_RATES = Rates(date.min, {})
 
 
-def converted(amount: Money, rate: int, currency: str) -> Money:
-    """The amount in another currency at this rate, half-up once."""
-    numerator = amount.amount * rate * 10 ** digits_of(currency)
-    return Money(half_up(numerator, SCALE * 10 ** digits_of(amount.currency)), currency)
-
-
 def written(rate: int) -> str:
     """The rate as people write it."""
-    whole, part = divmod(rate, SCALE)
+    whole, part = divmod(rate, RATE_PARTS)
     return f"{whole}.{part:010d}".rstrip("0").rstrip(".")
 
 

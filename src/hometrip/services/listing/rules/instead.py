@@ -1,0 +1,61 @@
+"""Which stays would do instead of one that is refused; whether a stay will do is decided in `calendar`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
+from hometrip.services.listing.rules.calendar import Openings, Refusal, refusal, taken_nights
+
+# How far from the stay asked for another one is looked for, in days.
+REACH = 90
+# By how many nights the length may differ of what is offered where no stay of the length asked for would do.
+STRETCH = 14
+
+
+def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
+    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
+    found: list[Stay] = []
+    nights = stay.nights
+    taken = taken_nights(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
+    for days in range(REACH + 1):
+        for shift in (-days, days) if days else (0,):
+            if 1 in taken[REACH + shift : REACH + shift + nights]:
+                continue  # most of those that cannot be had, found out at a hundredth of the cost
+            other = stay.moved(shift)
+            if refusal(home, other, now) is None:
+                found.append(other)
+                if len(found) == most:
+                    return found
+    return found
+
+
+def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime) -> Stay | None:
+    """The closest stay that would do; of the length that the rule demands where that was refused.
+
+    Where no stay of that length would do, as in homes that are let from Saturday to Saturday, it is one whose
+    length differs as little as possible.
+    """
+    if refused.rule in ("guests", "pets"):
+        return None
+    if refused.rule in ("min_nights", "max_nights") and isinstance(refused.value, int):
+        stay = Stay(stay.check_in, stay.check_in + timedelta(days=refused.value))
+    for length in _lengths(home, stay.nights):
+        other = _in_reach(home, Stay(stay.check_in, stay.check_in + length * ONE_NIGHT), now)
+        if found := nearest(home, other, now):
+            return found[0]
+    return None
+
+
+def _lengths(home: Openings, nights: int) -> Iterator[int]:
+    """The length itself, then those around it, the longer one of two."""
+    yield nights
+    for more in range(1, STRETCH + 1):
+        yield from (other for other in (nights + more, nights - more) if 1 <= other <= home.longest)
+
+
+def _in_reach(home: Openings, stay: Stay, now: datetime) -> Stay:
+    """Not before today, and not beyond the booking window."""
+    stay = stay.moved(max(0, (local_date(now, home.zone) - stay.check_in).days))
+    return stay.moved(min(0, (home.last_night(now) - stay.check_out).days + 1))
