@@ -19,9 +19,9 @@ from hometrip.services.booking.rules.booking import (
     sum_of,
 )
 from hometrip.services.booking.rules.cancellation import (
-    FEE_REFUNDS_WITHIN,
     POLICIES,
     cancellation,
+    fees_count_from,
     penalty,
     returns_fee,
 )
@@ -96,7 +96,6 @@ from hometrip.services.booking.rules.view import BookingView, StepView, view_of,
 
 __all__ = [
     "CHANGE_MOVES",
-    "FEE_REFUNDS_WITHIN",
     "HOST",
     "LIVE",
     "MOVES",
@@ -152,6 +151,7 @@ __all__ = [
     "coupon_of",
     "disputed",
     "facts_of",
+    "fees_count_from",
     "held_longer",
     "is_agreed",
     "is_open",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.clock import HOUR
 from hometrip.kernel.money import Money, digits_of, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
@@ -21,7 +21,6 @@ GRACE = 24 * HOUR
 GRACE_NOTICE_DAYS = 7
 GRACE_NIGHTS_BELOW = 28
 FEE_REFUNDS = 3
-FEE_REFUNDS_WITHIN = 365 * DAY
 WHOLE_BP = 10_000
 
 # What a host is charged for a confirmed booking that the guest did not cancel, in major units.
@@ -113,6 +112,12 @@ def penalty(booking: Booking, at: datetime) -> Money:
     unit = 10 ** digits_of(currency)
     least, most = (Money(major * unit, currency) for major in (PENALTY_LEAST, PENALTY_MOST))
     return min(max(stay.share(share), least), most)
+
+
+def fees_count_from(at: datetime) -> datetime:
+    """Twelve months before: the same day of the year before, of a leap day the 28th of February."""
+    leap_day = (at.month, at.day) == (2, 29)
+    return at.replace(year=at.year - 1, day=28 if leap_day else at.day)
 
 
 def returns_fee(cancelled: Cancellation) -> bool:
