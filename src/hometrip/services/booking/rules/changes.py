@@ -85,8 +85,10 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
     """The guest of a confirmed booking, before its check-in."""
     if by.role != "guest":
         raise Forbidden
-    if booking.status != "confirmed" or at >= booking.check_in_at:
+    if booking.status != "confirmed":
         raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
+    if at >= booking.check_in_at:
+        raise WrongState("A stay that has begun cannot be changed.", status=booking.status)
 
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
@@ -110,7 +112,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
     """The booking with this change open.
 
     The host has 24 hours to consent, except where the home is booked instantly and the total does not fall:
-    then the guest has 15 minutes to pay. None of it lasts beyond the check-in.
+    then the guest has 15 minutes to pay. None of it lasts beyond the check-in, the old or the new one.
     """
     may_change(booking, by, at)
     price = terms.quote.total
@@ -133,7 +135,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         host_funds_coupon=terms.host_funds_coupon,
         coupon=wish.coupon,
         difference=difference,
-        until=min(at + within, booking.check_in_at),
+        until=min(at + within, booking.check_in_at, terms.check_in_at),
     )
     return with_step(replace(booking, change=change), "change_asked", by, at)
 
@@ -146,7 +148,10 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
     if change is None or change.status not in move.out_of:
         status = change.status if change else "none"
         raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
-    until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
+    if verb == "accept" and change.until is not None and at >= change.until:
+        # Its timer has not come yet, as after a restart.
+        raise WrongState("The time to answer this change is over.", status=EXPIRED)
+    until = min(at + PAY_CHANGE_WITHIN, _begins(booking, change)) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
 
@@ -202,7 +207,7 @@ def can_be_late(booking: Booking, at: datetime) -> bool:
         change is not None
         and change.status == EXPIRED
         and booking.status == "confirmed"
-        and at < booking.check_in_at
+        and at < _begins(booking, change)
     )
 
 
@@ -220,8 +225,13 @@ def change_held_longer(booking: Booking) -> Booking:
     change = booking.change
     if change is None or change.status != AWAITING_PAYMENT or change.extended or change.until is None:
         return booking
-    until = min(change.until + PAY_CHANGE_LONGER_BY, booking.check_in_at)
+    until = min(change.until + PAY_CHANGE_LONGER_BY, _begins(booking, change))
     return replace(booking, change=replace(change, until=until, extended=True))
+
+
+def _begins(booking: Booking, change: Change) -> datetime:
+    """When the stay begins, as it is or as it is to be: nothing is changed any more from then on."""
+    return min(booking.check_in_at, change.check_in_at)
 
 
 def nights_added(booking: Booking) -> list[date]:
