@@ -316,6 +316,8 @@ def test_a_receipt_adds_up_at_every_time() -> None:
         assert shown.total == shown.paid + (shown.balance or Money(0, "USD"))
         assert (shown.refunded, shown.valid_at) == (Money(refunded, "USD"), AFTER)
     assert receipt(half, AFTER).balance_due_at == H - 14 * DAY
+    gone = receipt(replace(half, status="cancelled"), AFTER)
+    assert (gone.paid, gone.balance, gone.balance_due_at) == (half.due_now, None, None)
     with pytest.raises(WrongState):
         receipt(stayed(confirmed_at=None, status="expired"), AFTER)
 

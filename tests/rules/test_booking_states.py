@@ -109,6 +109,7 @@ ALLOWED = {
     ("confirmed", "cancel"): ("cancelled", "guest host staff"),
     ("confirmed", "change"): ("confirmed", "guest system"),
     ("confirmed", "lapse"): ("cancelled", "system"),
+    ("checked_in", "lapse"): ("cancelled", "system"),
     ("checked_in", "complete"): ("completed", "host staff system"),
     ("checked_in", "cancel"): ("cancelled", "guest host staff"),
 }

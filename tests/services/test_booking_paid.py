@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -158,6 +159,42 @@ async def test_a_second_half_that_no_card_pays_cancels_the_booking(
     told = found["cancellation"]
     assert told["refund"]["amount"] + told["kept"]["amount"] == booking["due_now"]["amount"]
     assert await captured(admin, booking["id"]) == told["kept"]["amount"]
+    await all_is_well(house)
+
+
+async def test_a_half_paid_stay_that_moves_near_has_three_days_for_its_second_half(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host, cancellation_policy="firm")
+    booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
+    path = f"/api/bookings/{booking['id']}"
+    now = house.clock.now()
+    moved = ok(await guest.put(path, {"check_in": day(house, 8), "check_out": day(house, 11)}))
+    assert moved["change"]["status"] == "done"
+    assert datetime.fromisoformat(moved["balance_due_at"]) == now
+    for hours in (1, 70):
+        await house.advance((hours * HOUR).total_seconds())
+        assert (await booking_of(guest, booking["id"]))["status"] == "confirmed"
+    await house.advance((2 * HOUR).total_seconds())
+    gone = await booking_of(guest, booking["id"])
+    assert (gone["status"], gone["history"][-1]["by"]) == ("cancelled", "system")
+    assert not {"due_now", "balance", "balance_due_at"} & gone.keys()
+    await all_is_well(house)
+
+
+async def test_a_second_half_that_is_not_paid_by_check_in_ends_a_stay_that_has_begun(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host, cancellation_policy="moderate")
+    booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
+    path = f"/api/bookings/{booking['id']}"
+    ok(await guest.put(path, {"check_in": day(house, 1), "check_out": day(house, 4)}))
+    await house.advance((24 * HOUR).total_seconds())
+    assert ok(await host.post(f"{path}/check-in"))["status"] == "checked_in"
+    await house.advance((11 * HOUR).total_seconds())  # past 15:00 in Albany
+    gone = await booking_of(guest, booking["id"])
+    assert (gone["status"], gone["history"][-1]["by"]) == ("cancelled", "system")
+    assert await captured(admin, booking["id"]) == gone["cancellation"]["kept"]["amount"]
     await all_is_well(house)
 
 

@@ -60,7 +60,7 @@ async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
         if not await tx.first_time(event, "booking.lapse"):
             return
         live = await store.bookings.get(tx, booking_id)
-        if live.status == "confirmed" and live.balance is not None:
+        if live.status in ("confirmed", "checked_in") and live.balance is not None:
             told = f"the second half was not paid: {why}"
             await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), told)
 

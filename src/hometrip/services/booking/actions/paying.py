@@ -12,7 +12,6 @@ from hometrip.services.booking.actions.changing import change_paid
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.contract import BookingConfirmed, BookingUnpayable
 from hometrip.services.booking.rules import (
-    LIVE,
     SYSTEM,
     Booking,
     balance_paid,
@@ -39,7 +38,7 @@ async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuc
 
 async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
     """What comes for a booking that was cancelled meanwhile goes back."""
-    if booking.status in LIVE:
+    if booking.is_live:
         await store.bookings.change(tx, booking, balance_paid(booking, paid.amount, deps.clock.now()))
     else:
         await tell(tx, BookingUnpayable, booking, payment_id=paid.payment_id)

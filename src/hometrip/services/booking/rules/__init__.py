@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.booking.rules.booking import (
     HOST,
+    LIVE,
     PAYMENT,
     TAKEN,
     UNPAID,
@@ -76,7 +77,6 @@ from hometrip.services.booking.rules.parts import (
 )
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
 from hometrip.services.booking.rules.states import (
-    LIVE,
     MOVES,
     NO_ANSWER,
     TooEarly,

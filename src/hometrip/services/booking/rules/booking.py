@@ -24,6 +24,7 @@ PAY_LONGER_BY = 15 * MINUTE  # once, while the guest's bank asks for 3-D Secure
 ANSWER_WITHIN = 24 * HOUR
 PAY_AFTER_ACCEPTANCE_WITHIN = 24 * HOUR
 
+LIVE = ("pending", "confirmed", "checked_in")
 # Payment states that no card backs yet: such a hold makes room for the guest's next one.
 UNPAID = frozenset({"unpaid", "requires_payment_method", "requires_action", "failed", "canceled"})
 # Once money was taken, only the rest of it or its way back changes the payment's state, in this order.
@@ -122,6 +123,10 @@ class Booking(Frozen):
     @property
     def stay(self) -> Stay:
         return Stay(self.check_in, self.check_out)
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
 
     @property
     def due_now(self) -> Money | None:

@@ -14,7 +14,6 @@ from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking, days_before
 from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
 from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
-from hometrip.services.booking.rules.states import LIVE
 from hometrip.services.listing.contract import QuoteLine
 
 GRACE = 24 * HOUR
@@ -87,7 +86,7 @@ def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) ->
     `fees_returned` is how often this guest got the service fee back within the last twelve months.
     Raises `WrongState` for a booking that is over.
     """
-    if booking.status not in LIVE:
+    if not booking.is_live:
         raise WrongState(status=booking.status)
     if booking.confirmed_at is None:
         return _nothing_paid(booking, by, at)

@@ -197,7 +197,7 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
     )
     if booking.balance is None:
         return after
-    return owing(after, booking.balance + min(change.difference, change.difference * 0))
+    return owing(after, booking.balance + min(change.difference, change.difference * 0), at)
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:

@@ -62,7 +62,7 @@ MOVES = {
     # Dates or party are others now.
     "change": Move(out_of=_words("confirmed"), status="confirmed", by=_words("guest system"), told="changed"),
     # The second half of the money never came.
-    "lapse": Move(out_of=_words("confirmed"), status="cancelled", by=_words("system")),
+    "lapse": Move(out_of=_words("confirmed checked_in"), status="cancelled", by=_words("system")),
     "check_in": Move(out_of=_words("confirmed"), status="checked_in", by=_words("host staff")),
     "complete": Move(
         out_of=_words("confirmed checked_in"), status="completed", by=_words("host staff system")
@@ -73,7 +73,6 @@ MOVES = {
         by=_words("guest host staff"),
     ),
 }
-LIVE = ("pending", "confirmed", "checked_in")
 
 
 def state_of(booking: Booking) -> str:
@@ -124,16 +123,17 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
     """The second half came, or as much of it as was asked for before a change."""
     paid = booking.balance or amount
-    return with_step(owing(booking, paid - amount), "balance_paid", SYSTEM, at)
+    return with_step(owing(booking, paid - amount, at), "balance_paid", SYSTEM, at)
 
 
-def owing(booking: Booking, balance: Money) -> Booking:
-    """With so much still to be paid, two weeks before check-in; with nothing it is wholly paid."""
+def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
+    """With so much still to be paid, two weeks before check-in, at once where that day is over; with nothing
+    it is wholly paid."""
     if balance.amount <= 0:
         payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
         return replace(booking, payment=payment, balance=None, balance_due_at=None)
     due = days_before(booking.check_in_at, booking.check_in, booking.time_zone, BALANCE_DUE_DAYS)
-    return replace(booking, balance=balance, balance_due_at=due)
+    return replace(booking, balance=balance, balance_due_at=max(due, at))
 
 
 def held_longer(booking: Booking) -> Booking:
