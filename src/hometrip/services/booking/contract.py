@@ -135,6 +135,18 @@ class BookingChangeEnded(BookingEvent):
     why: str
 
 
+class BookingRefunded(BookingEvent):
+    """The host gave `refund` back to the guest, beyond what went back before; `kept` says whose the rest is
+    then."""
+
+    name = "booking.refunded"
+
+    refund_id: UUID
+    why: str
+    refund: Money
+    kept: Split
+
+
 class DisputeOpened(BookingEvent):
     """Nothing is paid out for the booking until it is resolved. `by` is guest or host."""
 

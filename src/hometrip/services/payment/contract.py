@@ -9,6 +9,7 @@ from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
 from hometrip.ports.peer import command
+from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):
@@ -115,9 +116,12 @@ class PaymentDisputed(PaymentEvent):
 
 
 class RefundInitiated(PaymentEvent):
+    """`kept` only where staff gave it back of their own accord: whose the rest of the money is then."""
+
     name = "refund.initiated"
 
     refund_id: UUID
+    kept: Split | None = None
 
 
 class RefundCompleted(PaymentEvent):

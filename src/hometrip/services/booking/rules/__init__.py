@@ -76,6 +76,7 @@ from hometrip.services.booking.rules.parts import (
     Step,
 )
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
+from hometrip.services.booking.rules.refunds import RefundWish, given_back, granted
 from hometrip.services.booking.rules.states import (
     MOVES,
     NO_ANSWER,
@@ -127,6 +128,7 @@ __all__ = [
     "PaymentNote",
     "PlanRefused",
     "Receipt",
+    "RefundWish",
     "Resolution",
     "Step",
     "StepView",
@@ -152,6 +154,8 @@ __all__ = [
     "disputed",
     "facts_of",
     "fees_count_from",
+    "given_back",
+    "granted",
     "held_longer",
     "is_agreed",
     "is_open",

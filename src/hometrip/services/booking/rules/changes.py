@@ -16,6 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.lines import kept_with
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import Move, moved, owing, with_step
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
@@ -195,9 +196,13 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         host_funds_coupon=change.host_funds_coupon,
         coupon=change.coupon,
     )
-    if booking.balance is None:
-        return after
-    return owing(after, booking.balance + min(change.difference, change.difference * 0), at)
+    if booking.balance is not None:
+        after = owing(after, booking.balance + min(change.difference, change.difference * 0), at)
+    return replace(after, kept=kept_with(after, _paid(after) - _paid(booking)))
+
+
+def _paid(booking: Booking) -> Money:
+    return booking.due_now or booking.total
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:

@@ -22,6 +22,7 @@ from hometrip.services.booking.rules.booking import (
     days_before,
     noted,
 )
+from hometrip.services.booking.rules.lines import kept_with
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
 
 
@@ -123,7 +124,8 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
     """The second half came, or as much of it as was asked for before a change."""
     paid = booking.balance or amount
-    return with_step(owing(booking, paid - amount, at), "balance_paid", SYSTEM, at)
+    kept = kept_with(booking, amount)
+    return with_step(replace(owing(booking, paid - amount, at), kept=kept), "balance_paid", SYSTEM, at)
 
 
 def owing(booking: Booking, balance: Money, at: datetime) -> Booking:

@@ -7,9 +7,11 @@ from uuid import UUID
 from hometrip.kernel.money import total
 from hometrip.ports.database import Tx
 from hometrip.services.booking.contract import (
+    BookingAccepted,
     BookingCancelled,
     BookingChanged,
     BookingFacts,
+    BookingRefunded,
     BookingUnpayable,
     DisputeOpened,
     DisputeResolved,
@@ -22,6 +24,23 @@ from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.plans import keep_plan
 from hometrip.services.payment.actions.refunding import give_back, give_payment_back
+
+
+async def accepted(deps: Deps, tx: Tx, event: BookingAccepted) -> None:
+    """The host said yes: what was authorised is captured."""
+    payment = await store.live_payment(tx, event.booking_id)
+    if payment and payment.status == rules.AUTHORISED:
+        await want(deps, tx, payment.id, "capture")
+
+
+async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """A booking was declined or has expired: nothing may be taken for it any more.
+
+    What was taken already stays: booking hears of it, and either confirms after all or says BookingUnpayable.
+    """
+    payment = await store.live_payment(tx, booking_id)
+    if payment is not None and payment.status != rules.SUCCEEDED:
+        await want(deps, tx, payment.id, "cancel")
 
 
 async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -106,6 +125,8 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     if taken and any((gives.payout, gives.platform, *gives.taxes.values())):
         shares = await store.balances(tx, event.booking_id, without=rules.BESIDES_THE_STAY)
         kept = rules.less(rules.split_of(shares, booking.host_id, booking.total.currency), gives)
+        if rules.total_of(kept).amount < 0:  # more of it went back before than the change leaves
+            kept = rules.nothing_kept(booking.total.currency)
         cause = f"changed:{event.change_id}"
         await give_back(deps, tx, taken, rules.total_of(gives), kept, reason="changed", cause=cause)
     await replan(deps, tx, event.booking_id)
@@ -132,6 +153,16 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
         # Opened for the old rest; the next try opens another.
         await want(deps, tx, payment.id, "cancel")
     return rules.less(gives, off)
+
+
+async def refunded(deps: Deps, tx: Tx, event: BookingRefunded) -> None:
+    """The host gives more back than must be; what was paid out already is owed by the host."""
+    await lock_books(tx, event.booking_id)
+    taken = await _taken(tx, event.booking_id)
+    if taken:
+        cause = f"refund:{event.refund_id}"
+        await give_back(deps, tx, taken, event.refund, event.kept, reason=event.why, cause=cause)
+    await replan(deps, tx, event.booking_id)
 
 
 async def disputed(deps: Deps, tx: Tx, event: DisputeOpened) -> None:

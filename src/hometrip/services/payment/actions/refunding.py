@@ -45,8 +45,10 @@ async def refund(
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
         lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
-        cause = f"{caller.service or caller.id}:{refund_id}"
-        made = await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
+        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        kept = rules.split_after(shares, lines, payment.host_id, back.currency)
+        facts = {"reason": reason, "cause": f"{caller.service or caller.id}:{refund_id}"}
+        made = await _promise(deps, tx, payment, refund_id, back, lines, kept=kept, **facts)
         await _credit(deps, tx, payment, refund_id, back, lines)
         await replan(deps, tx, payment.booking_id)
         answer = refund_of(made)
@@ -114,6 +116,7 @@ async def _promise(
     *,
     reason: str,
     cause: str,
+    kept: Split | None = None,
 ) -> store.Refund:
     now = deps.clock.now()
     made = store.Refund(
@@ -129,7 +132,7 @@ async def _promise(
     await store.add_refund(tx, made)
     entry = rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
     await store.write(tx, entry)
-    await tx.emit(told(RefundInitiated, payment, amount=amount, refund_id=refund_id))
+    await tx.emit(told(RefundInitiated, payment, amount=amount, refund_id=refund_id, kept=kept))
     await tx.emit_later(RefundDue(refund_id=refund_id), now)
     return made
 
