@@ -178,6 +178,7 @@ class Terms(Answer):
     nightly: list[Money]
     host_funds_coupon: bool
     deposit: Money | None = None
+    exempt_guests: int = 0
 
 
 class HomeCard(Answer):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
 from hometrip.ports.database import Tx
@@ -135,7 +137,7 @@ async def _terms(deps: Deps, guest: Caller, booking: Booking, wish: Wish) -> tup
         try:
             quote = await deps.listing.quote(guest, booking.listing_id, wish)
         except CouponRefused:
-            wish = Wish(check_in=wish.check_in, check_out=wish.check_out, guests=wish.guests, pets=wish.pets)
+            wish = msgspec.structs.replace(wish, coupon=None)
             quote = await deps.listing.quote(guest, booking.listing_id, wish)
         return wish, await deps.listing.terms(booking.listing_id, wish, quote.id, guest.id)
     except NotFound as gone:

@@ -35,6 +35,13 @@ HALF_PLAN_FROM = 250
 BALANCE_DUE_DAYS = 14
 
 
+# What a booking takes over from the home's terms as it is.
+AS_IN_TERMS = (
+    "listing_id host_id title time_zone check_in_at check_out_at split nightly host_funds_coupon "
+    "cancellation_policy deposit exempt_guests"
+).split()
+
+
 class OwnHome(Forbidden):
     """A host cannot book the own home."""
 
@@ -81,6 +88,7 @@ class Booking(Frozen):
 
     `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
     once some of it went back; before, that is the `split`. `change` is the last one asked for.
+    `exempt_guests` of the guests are too young for taxes that spare them.
     """
 
     id: UUID
@@ -119,6 +127,7 @@ class Booking(Frozen):
     kept: Split | None = None
     change: Change | None = None
     disputes: list[Dispute] = []
+    exempt_guests: int = 0
 
     @property
     def stay(self) -> Stay:
@@ -147,16 +156,11 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         raise OwnHome
     balance, balance_due_at = _balance(terms, wish, at)
     return Booking(
+        **{name: getattr(terms, name) for name in AS_IN_TERMS},
         id=booking_id,
-        listing_id=terms.listing_id,
         guest_id=guest_id,
-        host_id=terms.host_id,
-        title=terms.title,
-        time_zone=terms.time_zone,
         check_in=wish.check_in,
         check_out=wish.check_out,
-        check_in_at=terms.check_in_at,
-        check_out_at=terms.check_out_at,
         guests=wish.guests,
         pets=wish.pets,
         status="pending",
@@ -165,10 +169,6 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
-        split=terms.split,
-        nightly=terms.nightly,
-        host_funds_coupon=terms.host_funds_coupon,
-        cancellation_policy=terms.cancellation_policy,
         coupon=wish.coupon.upper() if wish.coupon else None,
         message=wish.message,
         payment=PaymentNote(status="unpaid"),
@@ -177,7 +177,6 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         history=[Step(status="pending", at=at, by="guest", account_id=guest_id)],
         version=1,
         created_at=at,
-        deposit=terms.deposit,
         balance=balance,
         balance_due_at=balance_due_at,
     )

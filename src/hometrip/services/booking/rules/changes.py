@@ -52,6 +52,10 @@ CHANGE_MOVES = {
 }
 
 
+# What a guest may ask to be otherwise.
+ASKED = ("check_in", "check_out", "guests", "pets", "exempt_guests")
+
+
 class HomeClosed(Conflict):
     """This home takes no bookings any more; what was agreed on stays as it is."""
 
@@ -59,12 +63,14 @@ class HomeClosed(Conflict):
 
 
 class ChangeWish(Request):
-    """Which dates, or which party, it is to be; what is left out stays as it is."""
+    """Which dates, or which party, it is to be; what is left out stays as it is. `exempt_guests` as of a
+    quote."""
 
     check_in: date | None = None
     check_out: date | None = None
     guests: Annotated[int, Meta(ge=1, le=50)] | None = None
     pets: Annotated[int, Meta(ge=0, le=20)] | None = None
+    exempt_guests: Annotated[int, Meta(ge=0, le=50)] | None = None
 
 
 class ChangeView(Answer):
@@ -94,17 +100,18 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
     """The whole of what the booking is to be; `Invalid` where that is what it is already."""
+    guests = booking.guests if wish.guests is None else wish.guests
+    exempt = min(booking.exempt_guests, guests) if wish.exempt_guests is None else wish.exempt_guests
     asked = Wish(
         check_in=wish.check_in or booking.check_in,
         check_out=wish.check_out or booking.check_out,
-        guests=booking.guests if wish.guests is None else wish.guests,
+        guests=guests,
         pets=booking.pets if wish.pets is None else wish.pets,
         coupon=booking.coupon,
+        exempt_guests=exempt,
     )
     stay_of(asked.check_in, asked.check_out)
-    if all(
-        getattr(asked, name) == getattr(booking, name) for name in ("check_in", "check_out", "guests", "pets")
-    ):
+    if all(getattr(asked, name) == getattr(booking, name) for name in ASKED):
         raise Invalid.field("check_in", "no_change", "this is what the booking is already")
     return asked
 
@@ -129,6 +136,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         check_out_at=terms.check_out_at,
         guests=wish.guests,
         pets=wish.pets,
+        exempt_guests=terms.exempt_guests,
         lines=terms.quote.lines,
         total=price,
         split=terms.split,
@@ -189,6 +197,7 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         check_out_at=change.check_out_at,
         guests=change.guests,
         pets=change.pets,
+        exempt_guests=change.exempt_guests,
         lines=change.lines,
         total=change.total,
         split=change.split,

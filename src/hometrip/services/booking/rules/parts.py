@@ -95,6 +95,7 @@ class Change(Frozen):
     difference: Money
     until: datetime | None
     extended: bool = False
+    exempt_guests: int = 0
 
     @property
     def stay(self) -> Stay:

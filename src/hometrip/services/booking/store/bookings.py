@@ -37,6 +37,7 @@ class _Agreed(Frozen):
     split: Split
     nightly: list[Money]
     deposit: Money | None = None
+    exempt_guests: int = 0
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
@@ -225,9 +226,7 @@ def _position(cursor: str, columns: Sequence[Any]) -> list[Any]:
 
 def _row_of(booking: Booking) -> dict[str, Any]:
     cancelled = booking.cancellation
-    agreed = _Agreed(
-        lines=booking.lines, split=booking.split, nightly=booking.nightly, deposit=booking.deposit
-    )
+    agreed = _Agreed(**{name: getattr(booking, name) for name in _Agreed.__struct_fields__})
     row = {name: getattr(booking, name) for name in _SAME}
     row |= {name: _encoded(getattr(booking, name)) for name in _JSON}
     return row | {
@@ -271,10 +270,7 @@ def booking_of(row: Any, steps: list[Step]) -> Booking:
         **{name: getattr(row, name) for name in _SAME},
         **{"cancellation": None, **told},
         total=Money(row.total, row.currency),
-        lines=agreed.lines,
-        split=agreed.split,
-        nightly=agreed.nightly,
-        deposit=agreed.deposit,
+        **{name: getattr(agreed, name) for name in _Agreed.__struct_fields__},
         balance=None if row.balance is None else Money(row.balance, row.currency),
         payment=PaymentNote(status=row.payment_status, intent_id=row.intent_id),
         history=steps,

@@ -237,15 +237,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):
         raise QuoteMismatch
-    asked = Asked(
-        wish=wish,
-        stay=stay,
-        now=deps.clock.now(),
-        coupon=await _coupon(deps, listing_id, wish, guest_id),
-        taxes=await taxes_now(deps),
-        exempt=promise.exempt,  # what the guest said of the party, and the rate that was promised
-        shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
-    )
+    asked = await _promised(deps, listing_id, wish, promise, guest_id)
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
@@ -267,6 +259,20 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         nightly=[Money(price, made.currency) for price in made.nightly],
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
+        exempt_guests=asked.exempt,
+    )
+
+
+async def _promised(deps: Deps, listing_id: UUID, wish: Wish, promise: Promise, guest_id: UUID) -> Asked:
+    """The wish as it was quoted: with what the guest said of the party, and the rate that was promised."""
+    return Asked(
+        wish=wish,
+        stay=_stay(wish),
+        now=deps.clock.now(),
+        coupon=await _coupon(deps, listing_id, wish, guest_id),
+        taxes=await taxes_now(deps),
+        exempt=promise.exempt,
+        shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
     )
 
 
