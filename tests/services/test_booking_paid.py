@@ -244,6 +244,29 @@ async def test_a_host_who_cancels_owes_the_penalty(
     await all_is_well(house)
 
 
+async def test_the_least_and_the_most_of_a_penalty_are_dollars_for_a_home_in_yen_too(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    """The 50 dollars are 7,863 yen at the bundled rate, 175.68 / 1.1172; a tenth of the stay is 4,000."""
+    home = await open_home(host)
+    yen = {
+        "base": {"amount": 10_000, "currency": "JPY"},
+        "cleaning_fee": {"amount": 10_000, "currency": "JPY"},
+    }
+    ok(await host.put(f"/api/listings/{home['id']}/pricing", yen))
+    booking = await confirmed(house, guest, home, days=40)
+    path = f"/api/bookings/{booking['id']}"
+    shown = ok(await host.get(f"{path}/cancellation"))
+    assert shown["penalty"] == {"amount": 7_863, "currency": "JPY"}
+    gone = ok(await host.post(f"{path}/cancel", {}))
+    assert gone["cancellation"] == shown
+    await house.settle()
+    entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking["id"]}))
+    [penalty] = [entry for entry in entries["items"] if entry["kind"] == "penalty"]
+    assert sorted(posting["amount"]["amount"] for posting in penalty["postings"]) == [-7_863, 7_863]
+    await all_is_well(house)
+
+
 async def test_the_receipt_is_on_paper_too_and_only_for_those_of_the_booking(
     house: TestHouse, host: Person, guest: Person
 ) -> None:

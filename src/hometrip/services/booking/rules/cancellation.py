@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from msgspec.structs import replace
 
 from hometrip.kernel.clock import HOUR
-from hometrip.kernel.money import Money, digits_of, total, zero
+from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
 from hometrip.services.booking.contract import WrongState
@@ -22,7 +23,8 @@ GRACE_NIGHTS_BELOW = 28
 FEE_REFUNDS = 3
 WHOLE_BP = 10_000
 
-# What a host is charged for a confirmed booking that the guest did not cancel, in major units.
+# What a host is charged for a confirmed booking that the guest did not cancel, in whole units of the
+# platform's currency.
 PENALTY_LEAST, PENALTY_MOST = 50, 1_000
 
 
@@ -103,14 +105,21 @@ def penalty(booking: Booking, at: datetime) -> Money:
     """What the host is charged when host or staff cancel a confirmed booking at `at`.
 
     Half of the stay within 48 hours of check-in or later, a quarter within 30 days, a tenth earlier; at least
-    50 and at most 1,000. The stay is its lines before coupon, service fee and taxes.
+    50 and at most 1,000 in the platform's currency, at the rate of the day of booking (in the booking's own
+    where there was none). The stay is its lines before coupon, service fee and taxes.
     """
     currency = booking.total.currency
     stay = total((line.amount for line in booking.lines if line.kind in SUBTOTAL), currency)
     share = next((bp for notice, bp in PENALTIES if at < _deadline(booking, notice)), PENALTY_LATE_BP)
-    unit = 10 ** digits_of(currency)
-    least, most = (Money(major * unit, currency) for major in (PENALTY_LEAST, PENALTY_MOST))
+    least, most = (_of_platform(whole, booking) for whole in (PENALTY_LEAST, PENALTY_MOST))
     return min(max(stay.share(share), least), most)
+
+
+def _of_platform(whole: int, booking: Booking) -> Money:
+    """So many whole units of the platform's currency, in the booking's."""
+    currency = booking.total.currency
+    exact = Fraction(booking.platform_rate or 1) * whole * 10 ** digits_of(currency)
+    return Money(half_up(exact.numerator, exact.denominator), currency)
 
 
 def fees_count_from(at: datetime) -> datetime:

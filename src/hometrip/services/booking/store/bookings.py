@@ -38,6 +38,7 @@ class _Agreed(Frozen):
     nightly: list[Money]
     deposit: Money | None = None
     exempt_guests: int = 0
+    platform_rate: str | None = None
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode

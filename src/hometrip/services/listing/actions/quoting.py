@@ -17,7 +17,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
 from hometrip.services.listing.actions.ready import ready
-from hometrip.services.listing.actions.taxes import rates_now, taxes_now
+from hometrip.services.listing.actions.taxes import platform_rate, rates_now, taxes_now
 from hometrip.services.listing.contract import (
     Offer,
     Quote,
@@ -260,6 +260,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
         exempt_guests=asked.exempt,
+        platform_rate=platform_rate(deps, made.currency),
     )
 
 
