@@ -179,6 +179,8 @@ async def test_a_half_paid_stay_that_moves_near_has_three_days_for_its_second_ha
     gone = await booking_of(guest, booking["id"])
     assert (gone["status"], gone["history"][-1]["by"]) == ("cancelled", "system")
     assert not {"due_now", "balance", "balance_due_at"} & gone.keys()
+    told = {mail["kind"]: mail["text"] for mail in await house.mails("guest@example.com")}
+    assert "The second half of the price was not paid" in told["booking_cancelled"]
     await all_is_well(house)
 
 

@@ -88,7 +88,8 @@ class BookingExpired(BookingEvent):
 
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest; `kept` says whose the rest is. `by` is guest, host or staff.
-    `penalty` is taken from the host's coming payouts."""
+    `penalty` is taken from the host's coming payouts. It `lapsed` where it counts as the guest's, because the
+    second half was not paid."""
 
     name = "booking.cancelled"
 
@@ -97,6 +98,7 @@ class BookingCancelled(BookingEvent):
     refund: Money
     kept: Split
     penalty: Money | None = None
+    lapsed: bool = False
 
 
 class BookingChanged(BookingEvent):

@@ -80,7 +80,14 @@ async def tell_guest_when_expired(deps: Deps, event: booking.BookingExpired) -> 
 
 async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) -> None:
     visit = visit_of(event.booking)
-    facts = Facts(visit=visit, by=event.by, why=event.why, amount=event.refund, kept=event.kept.payout)
+    facts = Facts(
+        visit=visit,
+        by="lapse" if event.lapsed else event.by,
+        why=event.why,
+        amount=event.refund,
+        kept=event.kept.payout,
+        penalty=event.penalty,
+    )
     await tell(deps, event, "booking_cancelled", event.booking.guest_id, facts)
     await tell(deps, event, "booking_cancelled_host", event.booking.host_id, facts)
 

@@ -82,5 +82,5 @@ async def _cancelled(
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
     facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty}
-    await tell(tx, BookingCancelled, booking, by=by, why=why, **facts)
+    await tell(tx, BookingCancelled, booking, by=by, why=why, lapsed=verb == "lapse", **facts)
     return booking

@@ -92,6 +92,8 @@ def _values(telling: Telling) -> dict[str, str]:
     if facts.amount is not None:  # nothing is an amount too
         values["amount"] = how.money(facts.amount)
         values["refunded"] = "yes" if facts.amount.amount else ""
+        values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
+        values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
     if facts.visit:
         values |= _of_visit(facts.visit, telling)
     return values

@@ -35,6 +35,7 @@ class Facts(Frozen, omit_defaults=True):
     visit: Visit | None = None
     amount: Money | None = None
     kept: Money | None = None
+    penalty: Money | None = None
     by: str = ""
     why: str = ""
     device: str = ""
