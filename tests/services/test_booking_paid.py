@@ -246,6 +246,26 @@ async def test_a_host_who_cancels_owes_the_penalty(
     await all_is_well(house)
 
 
+async def test_a_host_is_not_charged_where_staff_cancel_for_another_fault(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    for days, fault in ((20, "guest"), (40, "platform")):
+        booking = await confirmed(house, guest, home, days=days)
+        path = f"/api/bookings/{booking['id']}"
+        assert "penalty" in ok(await admin.get(f"{path}/cancellation"))
+        for person in (host, guest):
+            problem(await person.get(f"{path}/cancellation", params={"fault": fault}), 422, "invalid")
+            problem(await person.post(f"{path}/cancel", {"fault": fault}), 422, "invalid")
+        shown = ok(await admin.get(f"{path}/cancellation", params={"fault": fault}))
+        assert (shown["refund"], "penalty" in shown) == (booking["total"], False)
+        assert ok(await admin.post(f"{path}/cancel", {"fault": fault}))["cancellation"] == shown
+        await house.settle()
+        entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking["id"]}))
+        assert "penalty" not in {entry["kind"] for entry in entries["items"]}
+    await all_is_well(house)
+
+
 async def test_the_least_and_the_most_of_a_penalty_are_dollars_for_a_home_in_yen_too(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:

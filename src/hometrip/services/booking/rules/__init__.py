@@ -21,6 +21,7 @@ from hometrip.services.booking.rules.booking import (
 )
 from hometrip.services.booking.rules.cancellation import (
     POLICIES,
+    at_fault,
     cancellation,
     fees_count_from,
     penalty,
@@ -138,6 +139,7 @@ __all__ = [
     "actor_of",
     "admit",
     "asked",
+    "at_fault",
     "balance_paid",
     "can_be_late",
     "calendar",

@@ -8,6 +8,7 @@ from fractions import Fraction
 from msgspec.structs import replace
 
 from hometrip.kernel.clock import HOUR
+from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
@@ -82,8 +83,10 @@ PENALTIES = ((_days(30), 1_000), (Notice(hours=48), 2_500))
 PENALTY_LATE_BP = 5_000
 
 
-def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) -> Cancellation:
-    """What cancelling at `at` refunds; `by` is guest, host or staff.
+def cancellation(
+    booking: Booking, by: str, at: datetime, fees_returned: int, fault: str = "host"
+) -> Cancellation:
+    """What cancelling at `at` refunds; `by` is guest, host or staff, whose `fault` it is as of `at_fault`.
 
     `fees_returned` is how often this guest got the service fee back within the last twelve months.
     Raises `WrongState` for a booking that is over.
@@ -95,10 +98,18 @@ def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) ->
     if by != "guest":
         whole = _Back(1, 1, cleaning=True, fee=True)
         told = _told(booking, by, f"{by}_cancelled", whole, _valid_for_host(booking, at))
-        return replace(told, penalty=penalty(booking, at))
+        return replace(told, penalty=penalty(booking, at) if fault == "host" else None)
     part = _part(booking, at)
     back = _back(booking, part, at, fees_returned)
     return _told(booking, by, part.rule, back, _valid_until(booking, part, at))
+
+
+def at_fault(fault: str | None, by: str) -> str:
+    """Who is charged where the guest has not cancelled: the host, unless staff say that it was the guest's or
+    the platform's fault."""
+    if fault is not None and by != "staff":
+        raise Invalid.field("fault", "staff_only", "only staff say whose fault it is")
+    return fault or "host"
 
 
 def penalty(booking: Booking, at: datetime) -> Money:
