@@ -156,13 +156,19 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
         raise Forbidden
     if change is None or change.status not in move.out_of:
         status = change.status if change else "none"
-        raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+        raise WrongState(_cannot(status, verb), status=status)
     if verb == "accept" and change.until is not None and at >= change.until:
         # Its timer has not come yet, as after a restart.
         raise WrongState("The time to answer this change is over.", status=EXPIRED)
     until = min(at + PAY_CHANGE_WITHIN, _begins(booking, change)) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
+
+
+def _cannot(status: str, verb: str) -> str:
+    if status == "none":
+        return "No change of this booking was asked for."
+    return f"A change that is {status.replace('_', ' ')} cannot be {verb.removesuffix('e')}ed."
 
 
 def is_open(booking: Booking) -> bool:

@@ -75,6 +75,20 @@ MOVES = {
     ),
 }
 
+# What is done to a booking, in words that follow "cannot be".
+IN_WORDS = {
+    "accept": "accepted",
+    "decline": "declined",
+    "confirm": "confirmed",
+    "expire": "ended",
+    "revive": "confirmed",
+    "change": "changed",
+    "lapse": "cancelled",
+    "check_in": "checked in",
+    "complete": "completed",
+    "cancel": "cancelled",
+}
+
 
 def state_of(booking: Booking) -> str:
     return f"pending/{booking.awaiting}" if booking.status == "pending" else booking.status
@@ -86,7 +100,8 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     if by.role not in move.by:
         raise Forbidden
     if state_of(booking) not in move.out_of:
-        raise WrongState(f"A booking that is {booking.status} cannot {verb}.", status=booking.status)
+        said = f"A booking that is {booking.status.replace('_', ' ')} cannot be {IN_WORDS[verb]}."
+        raise WrongState(said, status=booking.status)
     step = Step(
         status=move.told or move.status,
         at=at,
