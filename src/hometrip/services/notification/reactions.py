@@ -9,7 +9,7 @@ from hometrip.services.notification.actions import delivering
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.actions.telling import remember, tell, visit_told
 from hometrip.services.notification.contract import DeliveryDue
-from hometrip.services.notification.rules.facts import Facts, visit_of
+from hometrip.services.notification.rules.facts import Facts, cancelled, visit_of
 from hometrip.services.payment import contract as payment
 
 # By what an event says of a dispute.
@@ -79,15 +79,7 @@ async def tell_guest_when_expired(deps: Deps, event: booking.BookingExpired) -> 
 
 
 async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) -> None:
-    visit = visit_of(event.booking)
-    facts = Facts(
-        visit=visit,
-        by="lapse" if event.lapsed else event.by,
-        why=event.why,
-        amount=event.refund,
-        kept=event.kept.payout,
-        penalty=event.penalty,
-    )
+    facts = cancelled(event)
     await tell(deps, event, "booking_cancelled", event.booking.guest_id, facts)
     await tell(deps, event, "booking_cancelled_host", event.booking.host_id, facts)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
-from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.booking.contract import BookingCancelled, BookingFacts
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 
 
@@ -76,4 +76,16 @@ def visit_of(booking: BookingFacts) -> Visit:
         payout=booking.split.payout,
         lines=booking.lines,
         hold_until=booking.hold_until,
+    )
+
+
+def cancelled(event: BookingCancelled) -> Facts:
+    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid."""
+    return Facts(
+        visit=visit_of(event.booking),
+        by="lapse" if event.lapsed else event.by,
+        why=event.why,
+        amount=event.refund,
+        kept=event.kept.payout,
+        penalty=event.penalty,
     )
