@@ -22,11 +22,12 @@ def dollars(cents: int) -> dict[str, Any]:
     return {"amount": cents, "currency": "USD"}
 
 
-async def staff_refund(teller: Teller, cents: int, payment: int = 0) -> None:
+async def staff_refund(teller: Teller, cents: int, payment: int = 0, *, wait: bool = True) -> None:
     paid = ok(await teller.guest.get("/api/payments/history"))["items"][payment]
     wish = {"payment_id": paid["id"], "reason": "no heating", "amount": dollars(cents)}
     ok(await teller.admin.post("/api/payments/refund", wish), 201)
-    await teller.house.settle()
+    if wait:
+        await teller.house.settle()
 
 
 async def host_refund(teller: Teller, booking: str, cents: int) -> dict[str, Any]:
@@ -61,6 +62,21 @@ async def test_a_cancellation_shows_and_pays_what_is_left_after_a_refund_by_staf
     mail = (await teller.house.mails("guest@example.com"))[1]
     assert (mail["kind"], "$92.00" in mail["text"]) == ("booking_cancelled", True)
     assert (await teller.look(booking))["payment"]["status"] == "refunded"
+    await teller.end()
+
+
+@pytest.mark.parametrize("by", ["guest", "host"])
+async def test_a_refund_by_staff_at_the_moment_of_a_cancellation_is_on_the_receipt(
+    teller: Teller, by: str
+) -> None:
+    booking = await teller.book(days=25)
+    await teller.pay(booking)
+    await teller.wait(days=22)
+    await staff_refund(teller, 7_000, wait=False)  # booking may not have heard of it when it is cancelled
+    await teller.cancel(booking, getattr(teller, by))
+    left = sum(entry.get("clearing", 0) for _, entry in await teller.journal(booking))
+    shown = await receipt(teller, booking)
+    assert shown["paid"] - shown["refunded"] == left
     await teller.end()
 
 

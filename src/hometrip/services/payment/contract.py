@@ -116,12 +116,14 @@ class PaymentDisputed(PaymentEvent):
 
 
 class RefundInitiated(PaymentEvent):
-    """`kept` only where staff gave it back of their own accord: whose the rest of the money is then."""
+    """`granted`: staff gave it back of their own accord. `kept` only then, and of a cancelled stay: whose the
+    rest of the money is."""
 
     name = "refund.initiated"
 
     refund_id: UUID
     kept: Split | None = None
+    granted: bool = False
 
 
 class RefundCompleted(PaymentEvent):

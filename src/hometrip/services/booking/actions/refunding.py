@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.once import Once
 from hometrip.services.booking import store
@@ -15,6 +17,7 @@ from hometrip.services.booking.rules import (
     actor_of,
     given_back,
     granted,
+    sum_of,
     view_of,
 )
 from hometrip.services.payment.contract import RefundInitiated
@@ -38,10 +41,14 @@ async def give_back(
 
 
 async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
-    """What staff gave back is not there any more to be refunded by a cancellation."""
+    """What staff gave back is not there any more to be refunded by a cancellation; where both were done at
+    once, payment knows what is left."""
     async with deps.db.transaction() as tx:
         if event.kept is None or not await tx.first_time(event, "booking.reckon_with_refund"):
             return
         paid = await store.bookings.get(tx, event.booking_id)
-        if paid.confirmed_at is not None:
-            await store.bookings.change(tx, paid, granted(paid, event.kept, deps.clock.now()))
+        if paid.confirmed_at is None or (sum_of(event.kept) == paid.left and not event.granted):
+            return
+        now = deps.clock.now()
+        after = granted(paid, event.kept, now) if event.granted else replace(paid, kept=event.kept)
+        await store.bookings.change(tx, paid, after)

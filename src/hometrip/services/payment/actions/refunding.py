@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -31,6 +32,15 @@ from hometrip.services.payment.contract import (
 )
 
 
+class _Told(NamedTuple):
+    """Why a refund is made, what made it (each cause makes one), and what booking is told of it."""
+
+    reason: str
+    cause: str
+    kept: Split | None = None
+    granted: bool = False
+
+
 async def refund(
     deps: Deps, caller: Caller, payment_id: UUID, amount: Money | None, reason: str, once: Once = NO_KEY
 ) -> RefundRecord:
@@ -47,8 +57,8 @@ async def refund(
         lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
         shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
         kept = rules.split_after(shares, lines, payment.host_id, back.currency)
-        facts = {"reason": reason, "cause": f"{caller.service or caller.id}:{refund_id}"}
-        made = await _promise(deps, tx, payment, refund_id, back, lines, kept=kept, **facts)
+        told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
+        made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)
         await _credit(deps, tx, payment, refund_id, back, lines)
         await replan(deps, tx, payment.booking_id)
         answer = refund_of(made)
@@ -77,13 +87,15 @@ async def give_back(
         now, entry_id = deps.clock.now(), deps.new_id()
         await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
         return
+    stay = await store.stay_of(tx, booking_id)
+    after = rules.split_after(shares, lines, host_id, currency) if stay and stay.over else None
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
         part = min(rest, payment.left)
         if part:
             refund_id = deps.new_id() if lines == [] else first
             this = cause if lines else f"{cause}:{number}"
-            await _promise(deps, tx, payment, refund_id, part, lines, reason=reason, cause=this)
+            await _promise(deps, tx, payment, refund_id, part, lines, _Told(reason, this, after))
             if lines:
                 await _credit(deps, tx, payment, refund_id, back, lines)
             rest, lines = rest - part, []
@@ -113,18 +125,15 @@ async def _promise(
     refund_id: UUID,
     amount: Money,
     lines: list[rules.Posting],
-    *,
-    reason: str,
-    cause: str,
-    kept: Split | None = None,
+    why: _Told,
 ) -> store.Refund:
     now = deps.clock.now()
     made = store.Refund(
         id=refund_id,
         payment_id=payment.id,
         amount=amount,
-        reason=reason,
-        cause=cause,
+        reason=why.reason,
+        cause=why.cause,
         status="initiated",
         created_at=now,
     )
@@ -132,7 +141,8 @@ async def _promise(
     await store.add_refund(tx, made)
     entry = rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
     await store.write(tx, entry)
-    await tx.emit(told(RefundInitiated, payment, amount=amount, refund_id=refund_id, kept=kept))
+    facts = {"amount": amount, "refund_id": refund_id, "kept": why.kept, "granted": why.granted}
+    await tx.emit(told(RefundInitiated, payment, **facts))
     await tx.emit_later(RefundDue(refund_id=refund_id), now)
     return made
 
