@@ -77,6 +77,9 @@ HEARD: Mapping[str, tuple[str, ...]] = {
     ),
     "notification": (
         "booking.cancelled",
+        "booking.change_ended",
+        "booking.change_pending",
+        "booking.changed",
         "booking.confirmed",
         "booking.created",
         "booking.declined",

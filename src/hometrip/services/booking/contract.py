@@ -115,7 +115,8 @@ class BookingChanged(BookingEvent):
 
 class BookingChangePending(BookingEvent):
     """Another stay is asked for, and its nights are held besides those of the booking `until` then. `status`
-    tells what it awaits: awaiting_host (consent), awaiting_payment (the `difference`)."""
+    tells what it awaits: awaiting_host (consent), awaiting_payment (the `difference`; `consented` by the host
+    or not asked)."""
 
     name = "booking.change_pending"
 
@@ -125,6 +126,8 @@ class BookingChangePending(BookingEvent):
     total: Money
     difference: Money
     until: datetime
+    guests: int = 0
+    consented: bool = False
 
 
 class BookingChangeEnded(BookingEvent):
