@@ -18,6 +18,7 @@ from hometrip.services.booking.rules import (
     change_held_longer,
     confirmed,
     held_longer,
+    hold_can_be_late,
     noted,
     state_of,
 )
@@ -47,7 +48,7 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free.
+    A hold that has ended is confirmed if its nights are still free, the first of them not over.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
@@ -56,7 +57,8 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
         return await _confirm(deps, tx, booking, paid)
-    if booking.status == "expired" and not await store.nights.any_taken(tx, booking.listing_id, booking.stay):
+    late = hold_can_be_late(booking, deps.clock.now())
+    if late and not await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )

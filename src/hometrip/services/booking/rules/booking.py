@@ -12,7 +12,7 @@ from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay, at_local, zone_of
+from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
@@ -156,6 +156,7 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
     if guest_id == terms.host_id:
         raise OwnHome
     balance, balance_due_at = _balance(terms, wish, at)
+    within = PAY_WITHIN if terms.instant_book else ANSWER_WITHIN
     return Booking(
         **{name: getattr(terms, name) for name in AS_IN_TERMS},
         id=booking_id,
@@ -166,7 +167,7 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         pets=wish.pets,
         status="pending",
         awaiting=PAYMENT if terms.instant_book else HOST,
-        hold_until=at + (PAY_WITHIN if terms.instant_book else ANSWER_WITHIN),
+        hold_until=min(at + within, first_night_over(wish.check_in, terms.time_zone)),
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
@@ -181,6 +182,11 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         balance=balance,
         balance_due_at=balance_due_at,
     )
+
+
+def first_night_over(check_in: date, zone: str) -> datetime:
+    """From when on nobody comes to a stay that is not confirmed: the end of its first day at the home."""
+    return at_local(check_in + ONE_NIGHT, "00:00", zone)
 
 
 def price_agreed(wish: BookingWish) -> None:

@@ -20,6 +20,7 @@ from hometrip.services.booking.rules.booking import (
     PAYMENT,
     Booking,
     days_before,
+    first_night_over,
     noted,
 )
 from hometrip.services.booking.rules.lines import kept_with
@@ -125,9 +126,16 @@ def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | N
 
 
 def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
-    """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before."""
+    """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before.
+
+    No yes and no payment is in time once the first night is over.
+    """
     moved_on = moved(booking, "accept", by, at)
-    return replace(moved_on, hold_until=at + PAY_AFTER_ACCEPTANCE_WITHIN)
+    if booking.hold_until is not None and at >= booking.hold_until:
+        # Its timer has not come yet, as after a restart.
+        raise WrongState("The time to answer this request is over.", status=booking.status)
+    until = min(at + PAY_AFTER_ACCEPTANCE_WITHIN, first_night_over(booking.check_in, booking.time_zone))
+    return replace(moved_on, hold_until=until)
 
 
 def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
@@ -151,6 +159,11 @@ def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
         return replace(booking, payment=payment, balance=None, balance_due_at=None)
     due = days_before(booking.check_in_at, booking.check_in, booking.time_zone, BALANCE_DUE_DAYS)
     return replace(booking, balance=balance, balance_due_at=max(due, at))
+
+
+def hold_can_be_late(booking: Booking, at: datetime) -> bool:
+    """May a hold that expired be paid after all, if its nights are still free?"""
+    return booking.status == "expired" and at < first_night_over(booking.check_in, booking.time_zone)
 
 
 def held_longer(booking: Booking) -> Booking:
