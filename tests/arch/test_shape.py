@@ -30,11 +30,12 @@ BUDGETS = {
     "reactions": 150,
     "service": 40,
 }
-# A contract is a list of records; the two that everybody talks to may be longer than the rest.
+# A contract is a list of records, a service one of reactions; those that much is told to may be longer.
 LONGER = {
-    ("listing", "contract"): 300,
-    ("booking", "contract"): 280,
+    ("listing", "contract"): 320,
+    ("booking", "contract"): 300,
     ("payment", "contract"): 200,
+    ("payment", "service"): 45,
     ("auth", "contract"): 180,
 }
 # What several adapters of one port have in common; each of them is held to the port's suite.

@@ -203,17 +203,25 @@ def test_a_host_is_charged_the_more_the_later(notice: timedelta, basis_points: i
 
 
 def test_a_penalty_has_a_least_and_a_most() -> None:
-    def charged(nightly: Money, notice: timedelta) -> Money | None:
+    def charged(nightly: Money, notice: timedelta, rate: str | None = None) -> Money | None:
         lines = [QuoteLine(kind="nights", label="nights", amount=nightly * 5)]
         booking = stayed(nightly=[nightly] * 5, lines=[])
         booking = replace(booking, lines=lines, total=nightly * 5)
         booking = replace(booking, split=Split(payout=nightly * 5, platform=nightly * 0, taxes={}))
+        booking = replace(booking, platform_rate=rate)
         return cancellation(booking, "host", H - notice, 0).penalty
 
     assert charged(Money(1_000, "USD"), 40 * DAY) == Money(5_000, "USD")
     assert charged(Money(100_000, "USD"), HOUR) == Money(100_000, "USD")
     assert charged(Money(10, "JPY"), 40 * DAY) == Money(50, "JPY")
     assert charged(Money(900_000, "KWD"), HOUR) == Money(1_000_000, "KWD")
+    # 50 and 1,000 of the platform's currency where its rate was known when it was booked.
+    yen, dinar = {"rate": "157.2502685285"}, {"rate": "0.3067"}
+    assert charged(Money(10, "JPY"), 40 * DAY, **yen) == Money(7_863, "JPY")
+    assert charged(Money(20_000, "JPY"), HOUR, **yen) == Money(50_000, "JPY")
+    assert charged(Money(900_000, "JPY"), HOUR, **yen) == Money(157_250, "JPY")
+    assert charged(Money(100, "KWD"), 40 * DAY, **dinar) == Money(15_335, "KWD")
+    assert charged(Money(900_000, "KWD"), HOUR, **dinar) == Money(306_700, "KWD")
 
 
 def test_no_penalty_for_a_guest_who_cancels_or_for_a_stay_that_was_never_paid() -> None:
@@ -316,6 +324,8 @@ def test_a_receipt_adds_up_at_every_time() -> None:
         assert shown.total == shown.paid + (shown.balance or Money(0, "USD"))
         assert (shown.refunded, shown.valid_at) == (Money(refunded, "USD"), AFTER)
     assert receipt(half, AFTER).balance_due_at == H - 14 * DAY
+    gone = receipt(replace(half, status="cancelled"), AFTER)
+    assert (gone.paid, gone.balance, gone.balance_due_at) == (half.due_now, None, None)
     with pytest.raises(WrongState):
         receipt(stayed(confirmed_at=None, status="expired"), AFTER)
 

@@ -36,6 +36,7 @@ from hometrip.services.booking.rules import (
     state_of,
     timed_out,
 )
+from hometrip.services.booking.rules.states import IN_WORDS
 from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
 
 NOW = utc(2027, 4, 14, 9)
@@ -109,6 +110,7 @@ ALLOWED = {
     ("confirmed", "cancel"): ("cancelled", "guest host staff"),
     ("confirmed", "change"): ("confirmed", "guest system"),
     ("confirmed", "lapse"): ("cancelled", "system"),
+    ("checked_in", "lapse"): ("cancelled", "system"),
     ("checked_in", "complete"): ("completed", "host staff system"),
     ("checked_in", "cancel"): ("cancelled", "guest host staff"),
 }
@@ -133,6 +135,14 @@ def test_every_move_from_every_state_by_every_role(state: str, verb: str, role: 
             assert isinstance(refusal.value, Forbidden)
         else:
             assert refusal.value.facts["status"] == before.status
+
+
+def test_what_cannot_be_done_is_said_in_words() -> None:
+    assert set(IN_WORDS) == set(MOVES)
+    with pytest.raises(WrongState, match=r"^A booking that is completed cannot be checked in\.$"):
+        moved(in_state("completed"), "check_in", Actor(role="host"), NOW)
+    with pytest.raises(WrongState, match=r"^A booking that is checked in cannot be changed\.$"):
+        moved(in_state("checked_in"), "change", Actor(role="guest"), NOW)
 
 
 def test_an_instant_home_is_held_a_quarter_of_an_hour_and_a_request_a_day() -> None:

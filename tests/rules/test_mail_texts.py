@@ -324,3 +324,41 @@ def test_the_first_letters_may_be_written_at_the_same_time() -> None:
     """Without the types laid out beforehand, one process in six ends here with a segmentation fault."""
     started = [subprocess.Popen([sys.executable, "-c", FIRST_LETTERS]) for _ in range(8)]
     assert [process.wait(60) for process in started] == [0] * 8
+
+
+# what a cancellation says
+
+
+def cancelled(by: str, refund: int, kept: int, penalty: int | None = None) -> Facts:
+    charged = None if penalty is None else Money(penalty, "EUR")
+    money = {"amount": Money(refund, "EUR"), "kept": Money(kept, "EUR"), "penalty": charged}
+    return Facts(visit=VISIT, by=by, why="", **money)
+
+
+def test_a_host_who_cancels_is_told_what_that_costs_and_that_the_nights_stay_blocked() -> None:
+    blocked = {"en": "stay blocked", "de": "gesperrt", "fr": "restent bloquées", "es": "siguen bloqueadas"}
+    for locale, words in blocked.items():
+        told = rendered("booking_cancelled_host", cancelled("host", 45_058, 0, 17_500), locale).text
+        assert words in told
+        assert "175" in told
+        assert words in headline("booking_cancelled_host", cancelled("host", 1, 0), locale, "UTC")[1]
+        spared = rendered("booking_cancelled_host", cancelled("staff", 45_058, 0), locale).text
+        assert words in spared
+        assert "175" not in spared
+        for free in (cancelled("guest", 45_058, 0), cancelled("host", 0, 0)):
+            assert words not in rendered("booking_cancelled_host", free, locale).text
+            assert words not in headline("booking_cancelled_host", free, locale, "UTC")[1]
+
+
+def test_a_stay_that_lapsed_is_not_told_as_if_the_guest_had_cancelled() -> None:
+    lapsed = cancelled("lapse", 400, 14_550)
+    guest, host = (rendered(kind, lapsed).text for kind in ("booking_cancelled", "booking_cancelled_host"))
+    assert "The second half of the price was not paid" in guest
+    assert "You have cancelled" not in guest
+    assert "Ann has not paid the second half" in host
+    assert "has cancelled" not in host
+
+
+def test_a_guest_who_never_paid_is_not_told_of_a_policy_that_keeps_the_money() -> None:
+    assert "You have not been charged" in rendered("booking_cancelled", cancelled("guest", 0, 0)).text
+    assert "nothing is refunded" in rendered("booking_cancelled", cancelled("guest", 0, 33_950)).text

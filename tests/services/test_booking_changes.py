@@ -218,6 +218,32 @@ async def test_a_host_who_does_not_answer_lets_the_change_expire(asking: Scene) 
     assert await asking.nights(before.id) == old
 
 
+async def test_a_change_to_an_earlier_day_does_not_last_beyond_the_check_in_of_that_day(
+    asking: Scene,
+) -> None:
+    before = await confirmed(asking)
+    asked = await asking.change(before, first=0, end=3)
+    today = change_of(asked).until
+    assert today - asking.house.clock.now() == 10 * HOUR  # 15:00 in Albany
+    await asking.house.advance((10 * HOUR + SECOND).total_seconds())
+    with pytest.raises(WrongState):
+        await actions.accept_change(asking.deps, host_of(asking), before.id)
+    found = await asking.look(before.id)
+    assert (change_of(found).status, found.check_in) == ("expired", before.check_in)
+    assert len(await asking.nights(before.id)) == 3
+
+
+async def test_a_yes_that_comes_late_is_none_even_before_the_timer(asking: Scene) -> None:
+    before = await confirmed(asking)
+    asked = await asking.stored((await asking.change(before, end=36)).id)
+    host = Actor(role="host", account_id=asking.host.id)
+    until = change_of(await asking.look(before.id)).until
+    assert change_moved(asked, "accept", host, until - SECOND).change is not None
+    with pytest.raises(WrongState) as refusal:
+        change_moved(asked, "accept", host, until)
+    assert refusal.value.facts["status"] == "expired"
+
+
 async def test_a_cheaper_change_needs_the_host_even_of_an_instant_home_and_is_done_at_the_yes(
     scene: Scene,
 ) -> None:

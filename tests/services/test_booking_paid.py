@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -161,6 +162,44 @@ async def test_a_second_half_that_no_card_pays_cancels_the_booking(
     await all_is_well(house)
 
 
+async def test_a_half_paid_stay_that_moves_near_has_three_days_for_its_second_half(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host, cancellation_policy="firm")
+    booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
+    path = f"/api/bookings/{booking['id']}"
+    now = house.clock.now()
+    moved = ok(await guest.put(path, {"check_in": day(house, 8), "check_out": day(house, 11)}))
+    assert moved["change"]["status"] == "done"
+    assert datetime.fromisoformat(moved["balance_due_at"]) == now
+    for hours in (1, 70):
+        await house.advance((hours * HOUR).total_seconds())
+        assert (await booking_of(guest, booking["id"]))["status"] == "confirmed"
+    await house.advance((2 * HOUR).total_seconds())
+    gone = await booking_of(guest, booking["id"])
+    assert (gone["status"], gone["history"][-1]["by"]) == ("cancelled", "system")
+    assert not {"due_now", "balance", "balance_due_at"} & gone.keys()
+    told = {mail["kind"]: mail["text"] for mail in await house.mails("guest@example.com")}
+    assert "The second half of the price was not paid" in told["booking_cancelled"]
+    await all_is_well(house)
+
+
+async def test_a_second_half_that_is_not_paid_by_check_in_ends_a_stay_that_has_begun(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host, cancellation_policy="moderate")
+    booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
+    path = f"/api/bookings/{booking['id']}"
+    ok(await guest.put(path, {"check_in": day(house, 1), "check_out": day(house, 4)}))
+    await house.advance((24 * HOUR).total_seconds())
+    assert ok(await host.post(f"{path}/check-in"))["status"] == "checked_in"
+    await house.advance((11 * HOUR).total_seconds())  # past 15:00 in Albany
+    gone = await booking_of(guest, booking["id"])
+    assert (gone["status"], gone["history"][-1]["by"]) == ("cancelled", "system")
+    assert await captured(admin, booking["id"]) == gone["cancellation"]["kept"]["amount"]
+    await all_is_well(house)
+
+
 async def test_a_half_paid_guest_gets_what_was_paid_and_no_more(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:
@@ -204,6 +243,49 @@ async def test_a_host_who_cancels_owes_the_penalty(
     assert sorted(posting["amount"]["amount"] for posting in penalty["postings"]) == [-8_750, 8_750]
     assert UUID(penalty["booking_id"]) == UUID(booking["id"])
     problem(await guest.put(f"/api/bookings/{booking['id']}", {"guests": 3}), 409, "wrong_state")
+    await all_is_well(house)
+
+
+async def test_a_host_is_not_charged_where_staff_cancel_for_another_fault(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    home = await open_home(host)
+    for days, fault in ((20, "guest"), (40, "platform")):
+        booking = await confirmed(house, guest, home, days=days)
+        path = f"/api/bookings/{booking['id']}"
+        assert "penalty" in ok(await admin.get(f"{path}/cancellation"))
+        for person in (host, guest):
+            problem(await person.get(f"{path}/cancellation", params={"fault": fault}), 422, "invalid")
+            problem(await person.post(f"{path}/cancel", {"fault": fault}), 422, "invalid")
+        shown = ok(await admin.get(f"{path}/cancellation", params={"fault": fault}))
+        assert (shown["refund"], "penalty" in shown) == (booking["total"], False)
+        assert ok(await admin.post(f"{path}/cancel", {"fault": fault}))["cancellation"] == shown
+        await house.settle()
+        entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking["id"]}))
+        assert "penalty" not in {entry["kind"] for entry in entries["items"]}
+    await all_is_well(house)
+
+
+async def test_the_least_and_the_most_of_a_penalty_are_dollars_for_a_home_in_yen_too(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    """The 50 dollars are 7,863 yen at the bundled rate, 175.68 / 1.1172; a tenth of the stay is 4,000."""
+    home = await open_home(host)
+    yen = {
+        "base": {"amount": 10_000, "currency": "JPY"},
+        "cleaning_fee": {"amount": 10_000, "currency": "JPY"},
+    }
+    ok(await host.put(f"/api/listings/{home['id']}/pricing", yen))
+    booking = await confirmed(house, guest, home, days=40)
+    path = f"/api/bookings/{booking['id']}"
+    shown = ok(await host.get(f"{path}/cancellation"))
+    assert shown["penalty"] == {"amount": 7_863, "currency": "JPY"}
+    gone = ok(await host.post(f"{path}/cancel", {}))
+    assert gone["cancellation"] == shown
+    await house.settle()
+    entries = ok(await admin.get("/api/payments/ledger", params={"booking_id": booking["id"]}))
+    [penalty] = [entry for entry in entries["items"] if entry["kind"] == "penalty"]
+    assert sorted(posting["amount"]["amount"] for posting in penalty["postings"]) == [-7_863, 7_863]
     await all_is_well(house)
 
 

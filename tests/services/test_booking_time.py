@@ -9,12 +9,13 @@ from sqlalchemy import update
 
 from harness import TestHouse
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY, MINUTE, SECOND
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.once import NO_KEY
-from hometrip.services.booking import actions, reactions, store
+from hometrip.kernel.stay import at_local
+from hometrip.services.booking import actions, reactions, rules, store
 from hometrip.services.booking.actions import questions
-from hometrip.services.booking.contract import BookingCancelled, DatesTaken
+from hometrip.services.booking.contract import BookingCancelled, DatesTaken, WrongState
 from hometrip.services.booking.store.tables import bookings
 from hometrip.services.payment.contract import PaymentRefunded
 from journeys.steps import ok
@@ -69,6 +70,36 @@ async def test_a_payment_after_the_holds_end_does_not_use_a_coupon_once_more(sce
     await scene.house.advance(PAST_HOLD)
     await reactions.confirm_when_paid(scene.deps, scene.succeeded(again))
     assert (await scene.look(again.id)).status == "confirmed"
+
+
+async def test_a_payment_after_the_first_night_goes_back_though_the_nights_are_free(scene: Scene) -> None:
+    in_time, late = await scene.book(somebody(), ahead=2), await scene.book(somebody(), ahead=10)
+    await scene.house.advance((2 * DAY + 18 * HOUR).total_seconds())  # 23:00 in Albany
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(in_time))
+    assert (await scene.look(in_time.id)).status == "confirmed"
+    await scene.house.advance((8 * DAY + HOUR).total_seconds())
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(late))
+    assert (await scene.look(late.id)).status == "expired"
+    assert (await scene.told(late.id))[-1] == "booking.unpayable"
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_request_for_today_can_be_answered_and_paid_until_the_first_night_is_over(
+    house: TestHouse,
+) -> None:
+    scene = await scene_in(house, instant_book=False)
+    host = Caller(account_id=scene.host.id)
+    midnight = at_local(scene.day(1), "00:00", "America/New_York")
+    accepted, ignored = await scene.book(somebody(), ahead=0), await scene.book(somebody(), ahead=3)
+    assert accepted.hold_until == midnight
+    assert ignored.hold_until == house.clock.now() + DAY
+    await actions.accept(scene.deps, host, accepted.id)
+    assert (await scene.look(accepted.id)).hold_until == midnight
+    await house.advance((midnight - house.clock.now()).total_seconds())
+    assert (await scene.look(accepted.id)).status == "expired"
+    stale = await scene.stored(ignored.id)
+    with pytest.raises(WrongState):
+        rules.accepted(stale, rules.Actor(role="host"), ignored.hold_until or midnight)
 
 
 async def test_news_of_a_payment_that_was_cancelled_meanwhile_sends_nothing_back_twice(scene: Scene) -> None:
@@ -129,7 +160,10 @@ async def test_the_fee_comes_back_three_times_in_twelve_months(scene: Scene) -> 
         return fee.refunded.amount
 
     assert [await cancelled_early() > 0 for _ in range(4)] == [True, True, True, False]
-    await scene.house.advance((366 * DAY).total_seconds())
+    # The 14th of April comes after 366 days: there is a 29th of February between.
+    await scene.house.advance((365 * DAY + HOUR).total_seconds())
+    assert await cancelled_early() == 0
+    await scene.house.advance(DAY.total_seconds())
     assert await cancelled_early() > 0
 
 

@@ -104,6 +104,29 @@ async def test_a_tax_changed_between_quote_and_booking_is_a_changed_price(
     assert found["quote"]["total"]["amount"] == quoted["total"]["amount"] + 1_500
 
 
+async def test_guests_whom_a_tax_spares_are_spared_when_the_stay_is_changed(
+    house: TestHouse, staff: Person, home: str
+) -> None:
+    ok(await staff.post("/api/listings/taxes", LEVY | {"exempt_below_age": 12}), 201)
+    guest, when = await house.sign_up(), stay(house)
+    quoted = ok(await guest.post(f"/api/listings/{home}/quote", when | {"guests": 3, "exempt_guests": 1}))
+    assert taxes_of(quoted) == [("US/New York/Albany", 1_500)]
+    wish = when | {"listing_id": home, "guests": 3, "quote_id": quoted["id"]}
+    booked = ok(await guest.post("/api/bookings", wish, headers={"Idempotency-Key": str(uuid4())}), 201)
+    await pay(guest, booked["id"])
+    await house.settle()
+    path = f"/api/bookings/{booked['id']}"
+    moved = ok(await guest.put(path, stay(house, days=31)))
+    assert (moved["change"]["status"], taxes_of(moved)) == ("done", [("US/New York/Albany", 1_500)])
+    for party, tax in (
+        ({"guests": 4}, 2_250),
+        ({"guests": 4, "exempt_guests": 0}, 3_000),
+        ({"exempt_guests": 0}, 2_250),
+    ):
+        assert taxes_of(ok(await guest.put(path, party))["change"]) == [("US/New York/Albany", tax)]
+    problem(await guest.put(path, {"guests": 1, "exempt_guests": 2}), 422, "invalid")
+
+
 async def test_taxes_are_paid_held_for_their_area_and_come_back_with_the_nights(
     house: TestHouse, staff: Person, home: str
 ) -> None:
@@ -150,7 +173,7 @@ async def test_a_homes_deposit_is_held_under_its_bookings_terms(house: TestHouse
     assert booked["total"]["amount"] == 39_200
 
 
-async def test_guests_whom_a_tax_spares_are_spared_when_the_stay_is_changed(
+async def test_guests_who_are_spared_without_a_quote_are_spared_in_changes_too(
     house: TestHouse, staff: Person, home: str
 ) -> None:
     ok(await staff.post("/api/listings/taxes", LEVY | {"exempt_below_age": 12}), 201)

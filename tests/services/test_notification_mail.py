@@ -237,7 +237,7 @@ async def test_money_is_told_with_the_stay_as_it_was_changed(town: Town) -> None
     await town.hear(reactions.remember_visit_when_created, created)
     before = {"before_total": facts.total, "before": facts.split}
     changed = booking.BookingChanged(booking_id=facts.booking_id, booking=longer, change_id=uuid4(), **before)
-    await town.hear(reactions.remember_visit_when_changed, changed)
+    await town.hear(reactions.tell_both_when_changed, changed)
     out = payment.PaymentRefunded(
         payment_id=uuid4(),
         booking_id=facts.booking_id,
@@ -246,8 +246,9 @@ async def test_money_is_told_with_the_stay_as_it_was_changed(town: Town) -> None
         all=False,
     )
     await town.hear(reactions.tell_guest_when_refunded, out)
-    [mail] = await town.mails(town.guest)
-    assert "Stay: 4 nights" in mail["text"]
+    mails = await town.mails(town.guest)
+    assert [mail["kind"] for mail in mails] == ["payment_refunded", "booking_changed"]
+    assert all("Stay: 4 nights" in mail["text"] for mail in mails)
 
 
 async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended(town: Town) -> None:

@@ -42,6 +42,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.intent.created",
         "payment.refunded",
         "payment.succeeded",
+        "refund.initiated",
     ),
     "payment": (
         "booking.accepted",
@@ -50,6 +51,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "booking.confirmed",
         "booking.declined",
         "booking.expired",
+        "booking.refunded",
         "booking.unpayable",
         "dispute.opened",
         "dispute.resolved",
@@ -75,6 +77,8 @@ HEARD: Mapping[str, tuple[str, ...]] = {
     ),
     "notification": (
         "booking.cancelled",
+        "booking.change_ended",
+        "booking.change_pending",
         "booking.changed",
         "booking.confirmed",
         "booking.created",

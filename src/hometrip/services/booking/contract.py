@@ -88,7 +88,8 @@ class BookingExpired(BookingEvent):
 
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest, `lines` tell of which lines of the price; `kept` says whose the rest
-    is. `by` is guest, host or staff. `penalty` is taken from the host's coming payouts."""
+    is. `by` is guest, host or staff. `penalty` is taken from the host's coming payouts. It `lapsed` where it
+    counts as the guest's, because the second half was not paid."""
 
     name = "booking.cancelled"
 
@@ -98,6 +99,7 @@ class BookingCancelled(BookingEvent):
     kept: Split
     penalty: Money | None = None
     lines: list[QuoteLine] = []
+    lapsed: bool = False
 
 
 class BookingChanged(BookingEvent):
@@ -114,7 +116,8 @@ class BookingChanged(BookingEvent):
 
 class BookingChangePending(BookingEvent):
     """Another stay is asked for, and its nights are held besides those of the booking `until` then. `status`
-    tells what it awaits: awaiting_host (consent), awaiting_payment (the `difference`)."""
+    tells what it awaits: awaiting_host (consent), awaiting_payment (the `difference`; `consented` by the host
+    or not asked)."""
 
     name = "booking.change_pending"
 
@@ -124,6 +127,8 @@ class BookingChangePending(BookingEvent):
     total: Money
     difference: Money
     until: datetime
+    guests: int = 0
+    consented: bool = False
 
 
 class BookingChangeEnded(BookingEvent):
@@ -134,6 +139,18 @@ class BookingChangeEnded(BookingEvent):
     change_id: UUID
     status: str
     why: str
+
+
+class BookingRefunded(BookingEvent):
+    """The host gave `refund` back to the guest, beyond what went back before; `kept` says whose the rest is
+    then."""
+
+    name = "booking.refunded"
+
+    refund_id: UUID
+    why: str
+    refund: Money
+    kept: Split
 
 
 class DisputeOpened(BookingEvent):

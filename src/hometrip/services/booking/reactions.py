@@ -13,6 +13,7 @@ from hometrip.services.payment.contract import (
     PaymentIntentCreated,
     PaymentRefunded,
     PaymentSucceeded,
+    RefundInitiated,
 )
 
 
@@ -57,6 +58,10 @@ async def note_when_refunded(deps: Deps, event: PaymentRefunded) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.note_when_refunded"):
             await actions.note_refund(tx, event.booking_id, event.payment_id, whole=event.all)
+
+
+async def reckon_when_refund_initiated(deps: Deps, event: RefundInitiated) -> None:
+    await actions.reckon_with_refund(deps, event)
 
 
 async def note_when_payment_canceled(deps: Deps, event: PaymentCanceled) -> None:

@@ -165,7 +165,11 @@ class Quote(Answer):
 
 
 class Terms(Answer):
-    """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions."""
+    """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions.
+
+    `platform_rate` is what one of the platform's currency is in the home's, as a decimal number: only where
+    the two are not the same and there is a rate.
+    """
 
     listing_id: UUID
     host_id: UUID
@@ -183,6 +187,7 @@ class Terms(Answer):
     deposit: Money | None = None
     exempt_guests: int = 0
     preparation_nights: int = 0
+    platform_rate: str | None = None
 
 
 class HomeCard(Answer):

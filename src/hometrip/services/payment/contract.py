@@ -9,6 +9,7 @@ from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
 from hometrip.ports.peer import command
+from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):
@@ -115,9 +116,14 @@ class PaymentDisputed(PaymentEvent):
 
 
 class RefundInitiated(PaymentEvent):
+    """`granted`: staff gave it back of their own accord. `kept` only then, and of a cancelled stay: whose the
+    rest of the money is."""
+
     name = "refund.initiated"
 
     refund_id: UUID
+    kept: Split | None = None
+    granted: bool = False
 
 
 class RefundCompleted(PaymentEvent):

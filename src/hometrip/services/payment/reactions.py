@@ -12,11 +12,12 @@ from hometrip.services.booking.contract import (
     BookingConfirmed,
     BookingDeclined,
     BookingExpired,
+    BookingRefunded,
     BookingUnpayable,
     DisputeOpened,
     DisputeResolved,
 )
-from hometrip.services.payment import actions, rules, store
+from hometrip.services.payment import actions
 from hometrip.services.payment.actions import (
     AccountLookDue,
     BalanceDue,
@@ -37,9 +38,7 @@ from hometrip.services.payment.actions import (
 async def capture_when_accepted(deps: Deps, event: BookingAccepted) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "payment.capture_when_accepted"):
-            payment = await store.live_payment(tx, event.booking_id)
-            if payment and payment.status == rules.AUTHORISED:
-                await actions.want(deps, tx, payment.id, "capture")
+            await actions.accepted(deps, tx, event)
 
 
 async def release_when_declined(deps: Deps, event: BookingDeclined) -> None:
@@ -66,6 +65,12 @@ async def settle_when_changed(deps: Deps, event: BookingChanged) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "payment.settle_when_changed"):
             await actions.changed(deps, tx, event)
+
+
+async def settle_when_refunded(deps: Deps, event: BookingRefunded) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "payment.settle_when_refunded"):
+            await actions.refunded(deps, tx, event)
 
 
 async def hold_payouts_when_disputed(deps: Deps, event: DisputeOpened) -> None:
@@ -135,13 +140,6 @@ async def look_at_account_when_due(deps: Deps, event: AccountLookDue) -> None:
 
 
 async def _let_go(deps: Deps, event: Event, booking_id: UUID, effect: str) -> None:
-    """The booking is not to be: nothing may be taken for it any more.
-
-    What was taken already stays: booking hears of it, and either confirms after all or says BookingUnpayable.
-    """
     async with deps.db.transaction() as tx:
-        if not await tx.first_time(event, effect):
-            return
-        payment = await store.live_payment(tx, booking_id)
-        if payment is not None and payment.status != rules.SUCCEEDED:
-            await actions.want(deps, tx, payment.id, "cancel")
+        if await tx.first_time(event, effect):
+            await actions.not_to_be(deps, tx, booking_id)

@@ -18,6 +18,7 @@ SERVICE = Service(
             reactions.refund_when_unpayable,
             reactions.refund_when_cancelled,
             reactions.settle_when_changed,
+            reactions.settle_when_refunded,
             reactions.hold_payouts_when_disputed,
             reactions.settle_when_resolved,
             reactions.plan_when_confirmed,

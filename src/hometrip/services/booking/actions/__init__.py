@@ -33,6 +33,7 @@ from hometrip.services.booking.actions.reading import (
     receipt_pdf,
     verify,
 )
+from hometrip.services.booking.actions.refunding import give_back, reckon_with_refund
 
 __all__ = [
     "Availability",
@@ -59,6 +60,7 @@ __all__ = [
     "end_change_in_time",
     "end_hold",
     "end_stay",
+    "give_back",
     "hear_of_payment",
     "hold_longer",
     "lapse",
@@ -68,6 +70,7 @@ __all__ = [
     "questions",
     "receipt",
     "receipt_pdf",
+    "reckon_with_refund",
     "refuse_payment",
     "resolve",
     "settle",

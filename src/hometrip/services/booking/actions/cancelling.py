@@ -22,6 +22,7 @@ from hometrip.services.booking.rules import (
     BookingView,
     Cancellation,
     actor_of,
+    at_fault,
     cancellation,
     kept_split,
     lines_back,
@@ -30,7 +31,9 @@ from hometrip.services.booking.rules import (
 )
 
 
-async def preview_cancellation(deps: Deps, caller: Caller, booking_id: UUID) -> Cancellation:
+async def preview_cancellation(
+    deps: Deps, caller: Caller, booking_id: UUID, fault: str | None = None
+) -> Cancellation:
     """What a cancellation by the caller now would refund; of a cancelled booking, what it did refund."""
     now = deps.clock.now()
     async with deps.db.read() as db:
@@ -39,17 +42,20 @@ async def preview_cancellation(deps: Deps, caller: Caller, booking_id: UUID) -> 
         if booking.cancellation is not None:
             return booking.cancellation
         fees = await store.bookings.fees_returned(db, booking.guest_id, now)
-    return cancellation(booking, by.role, now, fees)
+    return cancellation(booking, by.role, now, fees, at_fault(fault, by.role))
 
 
-async def cancel(deps: Deps, caller: Caller, booking_id: UUID, why: str, once: Once) -> BookingView:
+async def cancel(
+    deps: Deps, caller: Caller, booking_id: UUID, why: str, once: Once, fault: str | None = None
+) -> BookingView:
     """Cancelled by guest, host or staff. The nights are free again, but a host's stay blocked."""
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         await tx.once(once)
         live = await store.bookings.get(tx, booking_id)
         by = actor_of(caller, live)
-        view = view_of(await _cancelled(tx, live, "cancel", by, by.role, now, why))
+        told = {"why": why, "fault": at_fault(fault, by.role)}
+        view = view_of(await _cancelled(tx, live, "cancel", by, by.role, now, **told))
         await tx.answer(once, view)
     return view
 
@@ -61,19 +67,20 @@ async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
         if not await tx.first_time(event, "booking.lapse"):
             return
         live = await store.bookings.get(tx, booking_id)
-        if live.status == "confirmed" and live.balance is not None:
+        if live.status in ("confirmed", "checked_in") and live.balance is not None:
             told = f"the second half was not paid: {why}"
-            await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), told)
+            await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), why=told)
 
 
 async def _cancelled(
-    tx: Tx, live: Booking, verb: str, mover: Actor, by: str, now: datetime, why: str
+    tx: Tx, live: Booking, verb: str, mover: Actor, by: str, now: datetime, *, why: str, fault: str = "host"
 ) -> Booking:
     """`mover` is who the history names, `by` whose cancellation it counts as."""
     free = await end_change(tx, live, now, "the booking was cancelled")
     moved_on = moved(free, verb, mover, now, why or None)
     await tx.lock(f"fees/{live.guest_id}")  # they are counted, over all bookings of the guest
-    told = cancellation(live, by, now, await store.bookings.fees_returned(tx, live.guest_id, now))
+    fees = await store.bookings.fees_returned(tx, live.guest_id, now)
+    told = cancellation(live, by, now, fees, fault)
     kept = kept_split(live, told)
     # What was not paid by now is due no more.
     after = replace(
@@ -86,5 +93,5 @@ async def _cancelled(
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
     facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
-    await tell(tx, BookingCancelled, booking, by=by, why=why, **facts)
+    await tell(tx, BookingCancelled, booking, by=by, why=why, lapsed=verb == "lapse", **facts)
     return booking

@@ -165,6 +165,8 @@ async def _go_on(tx: Tx, before: Booking, open_now: Booking, by: Actor, at: date
         total=change.total,
         difference=change.difference,
         until=change.until,
+        guests=change.guests,
+        consented=after.history[-1].status == "change_accepted",
     )
     return after
 

@@ -13,11 +13,11 @@ from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.contract import BookingUnpayable
 from hometrip.services.booking.rules import (
-    LIVE,
     Booking,
     balance_paid,
     change_held_longer,
     held_longer,
+    hold_can_be_late,
     is_left,
     noted,
     state_of,
@@ -39,7 +39,7 @@ async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuc
 
 async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
     """What comes for a booking that was cancelled meanwhile goes back."""
-    if booking.status in LIVE:
+    if booking.is_live:
         await store.bookings.change(tx, booking, balance_paid(booking, paid.amount, deps.clock.now()))
     else:
         await tell(tx, BookingUnpayable, booking, payment_id=paid.payment_id)
@@ -48,7 +48,8 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free and its coupon was not used by another.
+    A hold that has ended is confirmed if its nights are still free, the first of them not over, and its
+    coupon was not used by another.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
@@ -57,7 +58,8 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
         return await confirm(deps, tx, booking, paid)
-    if booking.status == "expired" and await _can_be_revived(tx, booking):
+    late = hold_can_be_late(booking, deps.clock.now())
+    if late and await _can_be_revived(tx, booking):
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )

@@ -27,6 +27,7 @@ PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
 When = Literal["upcoming", "current", "past", "cancelled"]
 Status = Literal["pending", "confirmed", "checked_in", "completed", "declined", "expired", "cancelled"]
+Fault = Literal["host", "guest", "platform"]
 Guests = Annotated[int, Meta(ge=1, le=50)]
 Pets = Annotated[int, Meta(ge=0, le=20)]
 Word = Annotated[str, Meta(min_length=1, max_length=40)]
@@ -53,9 +54,14 @@ class Refusal(Request):
 
 
 class Farewell(Request):
-    """Why it is cancelled; may be left out."""
+    """Why it is cancelled; may be left out. `fault` only by staff: where it is not the host's, the host is
+    not charged."""
 
     reason: Annotated[str, Meta(max_length=500)] = ""
+    fault: Fault | None = None
+
+
+NOTHING_SAID = Farewell()
 
 
 @post(
@@ -201,9 +207,12 @@ async def complete(
 
 @get("/bookings/{booking_id:uuid}/cancellation", access=USER, summary="What cancelling now would refund")
 async def cancellation(
-    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+    booking_id: FromPath[UUID],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    fault: FromQuery[Fault | None] = None,
 ) -> Cancellation:
-    return await actions.preview_cancellation(deps, caller, booking_id)
+    return await actions.preview_cancellation(deps, caller, booking_id, fault)
 
 
 @post(
@@ -220,7 +229,8 @@ async def cancel(
     once: NamedDependency[Once],
     data: JSONBody[Farewell | None] = None,
 ) -> BookingView:
-    return await actions.cancel(deps, caller, booking_id, data.reason if data else "", once)
+    said = data or NOTHING_SAID
+    return await actions.cancel(deps, caller, booking_id, said.reason, once, said.fault)
 
 
 @get("/bookings/{booking_id:uuid}/receipt", access=USER, summary="What was paid and given back")

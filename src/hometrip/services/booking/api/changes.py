@@ -1,4 +1,4 @@
-"""The routes of changes and disputes: what comes after a booking is confirmed."""
+"""The routes of changes, refunds and disputes: what comes after a booking is confirmed."""
 
 from uuid import UUID
 
@@ -7,10 +7,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from hometrip.kernel.access import STAFF, USER, Caller
+from hometrip.kernel.once import Once
 from hometrip.services.booking import actions
 from hometrip.services.booking.actions import Deps
 from hometrip.services.booking.api.bookings import Refusal
-from hometrip.services.booking.rules import BookingView, ChangeWish, DisputeWish, Resolution
+from hometrip.services.booking.rules import BookingView, ChangeWish, DisputeWish, RefundWish, Resolution
 
 
 @put("/bookings/{booking_id:uuid}", access=USER, summary="Change dates or guests")
@@ -45,6 +46,22 @@ async def decline_change(
     return await actions.decline_change(deps, caller, booking_id, data.reason)
 
 
+@post(
+    "/bookings/{booking_id:uuid}/refund",
+    access=USER,
+    idempotent=True,
+    summary="Give money back out of the host's share",
+)
+async def give_back(
+    booking_id: FromPath[UUID],
+    data: JSONBody[RefundWish],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
+) -> BookingView:
+    return await actions.give_back(deps, caller, booking_id, data, once)
+
+
 @post("/bookings/{booking_id:uuid}/disputes", access=USER, summary="Dispute a stay")
 async def dispute(
     booking_id: FromPath[UUID],
@@ -71,4 +88,4 @@ async def resolve(
     return await actions.resolve(deps, caller, booking_id, dispute_id, data)
 
 
-ROUTES = [change, accept_change, decline_change, dispute, resolve]
+ROUTES = [change, accept_change, decline_change, give_back, dispute, resolve]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.booking.rules.booking import (
     HOST,
+    LIVE,
     PAYMENT,
     TAKEN,
     UNPAID,
@@ -19,9 +20,10 @@ from hometrip.services.booking.rules.booking import (
     sum_of,
 )
 from hometrip.services.booking.rules.cancellation import (
-    FEE_REFUNDS_WITHIN,
     POLICIES,
+    at_fault,
     cancellation,
+    fees_count_from,
     penalty,
     returns_fee,
 )
@@ -76,8 +78,8 @@ from hometrip.services.booking.rules.parts import (
     Step,
 )
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
+from hometrip.services.booking.rules.refunds import RefundWish, given_back, granted
 from hometrip.services.booking.rules.states import (
-    LIVE,
     MOVES,
     NO_ANSWER,
     TooEarly,
@@ -88,6 +90,7 @@ from hometrip.services.booking.rules.states import (
     completed,
     confirmed,
     held_longer,
+    hold_can_be_late,
     moved,
     state_of,
     timed_out,
@@ -97,7 +100,6 @@ from hometrip.services.booking.rules.view import BookingView, StepView, view_of,
 
 __all__ = [
     "CHANGE_MOVES",
-    "FEE_REFUNDS_WITHIN",
     "HOST",
     "LIVE",
     "MOVES",
@@ -129,6 +131,7 @@ __all__ = [
     "PaymentNote",
     "PlanRefused",
     "Receipt",
+    "RefundWish",
     "Resolution",
     "Step",
     "StepView",
@@ -138,6 +141,7 @@ __all__ = [
     "actor_of",
     "admit",
     "asked",
+    "at_fault",
     "balance_paid",
     "can_be_late",
     "calendar",
@@ -153,7 +157,11 @@ __all__ = [
     "coupon_of",
     "disputed",
     "facts_of",
+    "fees_count_from",
+    "given_back",
+    "granted",
     "held_longer",
+    "hold_can_be_late",
     "is_agreed",
     "is_left",
     "is_open",

@@ -12,7 +12,7 @@ from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay, at_local, zone_of
+from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
@@ -24,6 +24,7 @@ PAY_LONGER_BY = 15 * MINUTE  # once, while the guest's bank asks for 3-D Secure
 ANSWER_WITHIN = 24 * HOUR
 PAY_AFTER_ACCEPTANCE_WITHIN = 24 * HOUR
 
+LIVE = ("pending", "confirmed", "checked_in")
 # Payment states that no card backs yet: such a hold makes room for the guest's next one.
 UNPAID = frozenset({"unpaid", "requires_payment_method", "requires_action", "failed", "canceled"})
 # Once money was taken, only the rest of it or its way back changes the payment's state, in this order.
@@ -32,6 +33,13 @@ TAKEN = ("partially_paid", "succeeded", "partially_refunded", "refunded")
 # Half now, the rest so many days before check-in: for totals of so many major units and more.
 HALF_PLAN_FROM = 250
 BALANCE_DUE_DAYS = 14
+
+
+# What a booking takes over from the home's terms as it is.
+AS_IN_TERMS = (
+    "listing_id host_id title time_zone check_in_at check_out_at split nightly host_funds_coupon "
+    "cancellation_policy deposit exempt_guests platform_rate"
+).split()
 
 
 class OwnHome(Forbidden):
@@ -81,9 +89,9 @@ class BookingWish(Request):
 class Booking(Frozen):
     """A booking with all that it was agreed on: later changes of the home do not touch it.
 
-    `exempt_guests` of the guests are too young for taxes. `balance` is the second half, due at
-    `balance_due_at`, until it is paid. `kept` says whose the money is once some of it went back; before, that
-    is the `split`. `change` is the last one asked for.
+    `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
+    once some of it went back; before, that is the `split`. `change` is the last one asked for.
+    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms.
     """
 
     id: UUID
@@ -120,13 +128,18 @@ class Booking(Frozen):
     balance: Money | None = None
     balance_due_at: datetime | None = None
     kept: Split | None = None
-    exempt_guests: int = 0
     change: Change | None = None
     disputes: list[Dispute] = []
+    exempt_guests: int = 0
+    platform_rate: str | None = None
 
     @property
     def stay(self) -> Stay:
         return Stay(self.check_in, self.check_out)
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
 
     @property
     def due_now(self) -> Money | None:
@@ -146,28 +159,21 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
     if guest_id == terms.host_id:
         raise OwnHome
     balance, balance_due_at = _balance(terms, wish, at)
+    within = PAY_WITHIN if terms.instant_book else ANSWER_WITHIN
     return Booking(
+        **{name: getattr(terms, name) for name in AS_IN_TERMS},
         id=booking_id,
-        listing_id=terms.listing_id,
         guest_id=guest_id,
-        host_id=terms.host_id,
-        title=terms.title,
-        time_zone=terms.time_zone,
         check_in=wish.check_in,
         check_out=wish.check_out,
-        check_in_at=terms.check_in_at,
-        check_out_at=terms.check_out_at,
         guests=wish.guests,
         pets=wish.pets,
         status="pending",
         awaiting=PAYMENT if terms.instant_book else HOST,
-        hold_until=at + (PAY_WITHIN if terms.instant_book else ANSWER_WITHIN),
+        hold_until=min(at + within, first_night_over(wish.check_in, terms.time_zone)),
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
-        **{name: getattr(terms, name) for name in ("split", "nightly", "deposit", "exempt_guests")},
-        host_funds_coupon=terms.host_funds_coupon,
-        cancellation_policy=terms.cancellation_policy,
         coupon=wish.coupon.upper() if wish.coupon else None,
         message=wish.message,
         payment=PaymentNote(status="unpaid"),
@@ -179,6 +185,11 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         balance=balance,
         balance_due_at=balance_due_at,
     )
+
+
+def first_night_over(check_in: date, zone: str) -> datetime:
+    """From when on nobody comes to a stay that is not confirmed: the end of its first day at the home."""
+    return at_local(check_in + ONE_NIGHT, "00:00", zone)
 
 
 def price_agreed(wish: BookingWish) -> None:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from msgspec.structs import replace
 
-from hometrip.kernel.clock import DAY, HOUR
-from hometrip.kernel.money import Money, digits_of, total, zero
+from hometrip.kernel.clock import HOUR
+from hometrip.kernel.errors import Invalid
+from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking, days_before
 from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
 from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
-from hometrip.services.booking.rules.states import LIVE
 from hometrip.services.listing.contract import QuoteLine
 
 GRACE = 24 * HOUR
 GRACE_NOTICE_DAYS = 7
 GRACE_NIGHTS_BELOW = 28
 FEE_REFUNDS = 3
-FEE_REFUNDS_WITHIN = 365 * DAY
 WHOLE_BP = 10_000
 
-# What a host is charged for a confirmed booking that the guest did not cancel, in major units.
+# What a host is charged for a confirmed booking that the guest did not cancel, in whole units of the
+# platform's currency.
 PENALTY_LEAST, PENALTY_MOST = 50, 1_000
 
 
@@ -82,37 +83,60 @@ PENALTIES = ((_days(30), 1_000), (Notice(hours=48), 2_500))
 PENALTY_LATE_BP = 5_000
 
 
-def cancellation(booking: Booking, by: str, at: datetime, fees_returned: int) -> Cancellation:
-    """What cancelling at `at` refunds; `by` is guest, host or staff.
+def cancellation(
+    booking: Booking, by: str, at: datetime, fees_returned: int, fault: str = "host"
+) -> Cancellation:
+    """What cancelling at `at` refunds; `by` is guest, host or staff, whose `fault` it is as of `at_fault`.
 
     `fees_returned` is how often this guest got the service fee back within the last twelve months.
     Raises `WrongState` for a booking that is over.
     """
-    if booking.status not in LIVE:
+    if not booking.is_live:
         raise WrongState(status=booking.status)
     if booking.confirmed_at is None:
         return _nothing_paid(booking, by, at)
     if by != "guest":
         whole = _Back(1, 1, cleaning=True, fee=True)
         told = _told(booking, by, f"{by}_cancelled", whole, _valid_for_host(booking, at))
-        return replace(told, penalty=penalty(booking, at))
+        return replace(told, penalty=penalty(booking, at) if fault == "host" else None)
     part = _part(booking, at)
     back = _back(booking, part, at, fees_returned)
     return _told(booking, by, part.rule, back, _valid_until(booking, part, at))
+
+
+def at_fault(fault: str | None, by: str) -> str:
+    """Who is charged where the guest has not cancelled: the host, unless staff say that it was the guest's or
+    the platform's fault."""
+    if fault is not None and by != "staff":
+        raise Invalid.field("fault", "staff_only", "only staff say whose fault it is")
+    return fault or "host"
 
 
 def penalty(booking: Booking, at: datetime) -> Money:
     """What the host is charged when host or staff cancel a confirmed booking at `at`.
 
     Half of the stay within 48 hours of check-in or later, a quarter within 30 days, a tenth earlier; at least
-    50 and at most 1,000. The stay is its lines before coupon, service fee and taxes.
+    50 and at most 1,000 in the platform's currency, at the rate of the day of booking (in the booking's own
+    where there was none). The stay is its lines before coupon, service fee and taxes.
     """
     currency = booking.total.currency
     stay = total((line.amount for line in booking.lines if line.kind in SUBTOTAL), currency)
     share = next((bp for notice, bp in PENALTIES if at < _deadline(booking, notice)), PENALTY_LATE_BP)
-    unit = 10 ** digits_of(currency)
-    least, most = (Money(major * unit, currency) for major in (PENALTY_LEAST, PENALTY_MOST))
+    least, most = (_of_platform(whole, booking) for whole in (PENALTY_LEAST, PENALTY_MOST))
     return min(max(stay.share(share), least), most)
+
+
+def _of_platform(whole: int, booking: Booking) -> Money:
+    """So many whole units of the platform's currency, in the booking's."""
+    currency = booking.total.currency
+    exact = Fraction(booking.platform_rate or 1) * whole * 10 ** digits_of(currency)
+    return Money(half_up(exact.numerator, exact.denominator), currency)
+
+
+def fees_count_from(at: datetime) -> datetime:
+    """Twelve months before: the same day of the year before, of a leap day the 28th of February."""
+    leap_day = (at.month, at.day) == (2, 29)
+    return at.replace(year=at.year - 1, day=28 if leap_day else at.day)
 
 
 def returns_fee(cancelled: Cancellation) -> bool:

@@ -16,6 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.lines import kept_with
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import Move, moved, owing, with_step
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
@@ -49,6 +50,10 @@ CHANGE_MOVES = {
         out_of=frozenset({AWAITING_PAYMENT, EXPIRED}), status=DONE, by=frozenset({"guest", "system"})
     ),
 }
+
+
+# What a guest may ask to be otherwise.
+ASKED = ("check_in", "check_out", "guests", "pets", "exempt_guests")
 
 
 class HomeClosed(Conflict):
@@ -87,28 +92,27 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
     """The guest of a confirmed booking, before its check-in."""
     if by.role != "guest":
         raise Forbidden
-    if booking.status != "confirmed" or at >= booking.check_in_at:
+    if booking.status != "confirmed":
         raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
-
-
-_CHANGEABLE = ("check_in", "check_out", "guests", "pets", "exempt_guests")
+    if at >= booking.check_in_at:
+        raise WrongState("A stay that has begun cannot be changed.", status=booking.status)
 
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
     """The whole of what the booking is to be; `Invalid` where that is what it is already."""
+    guests = booking.guests if wish.guests is None else wish.guests
+    exempt = min(booking.exempt_guests, guests) if wish.exempt_guests is None else wish.exempt_guests
     asked = Wish(
         check_in=wish.check_in or booking.check_in,
         check_out=wish.check_out or booking.check_out,
-        guests=booking.guests if wish.guests is None else wish.guests,
+        guests=guests,
         pets=booking.pets if wish.pets is None else wish.pets,
         coupon=booking.coupon,
-        exempt_guests=booking.exempt_guests if wish.exempt_guests is None else wish.exempt_guests,
+        exempt_guests=exempt,
         changing=booking.id,
     )
-    if wish.exempt_guests is None:  # of a smaller party no more than all
-        asked = replace(asked, exempt_guests=min(asked.exempt_guests, asked.guests))
     stay_of(asked.check_in, asked.check_out)
-    if all(getattr(asked, name) == getattr(booking, name) for name in _CHANGEABLE):
+    if all(getattr(asked, name) == getattr(booking, name) for name in ASKED):
         raise Invalid.field("check_in", "no_change", "this is what the booking is already")
     return asked
 
@@ -117,7 +121,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
     """The booking with this change open.
 
     The host has 24 hours to consent, except where the home is booked instantly and the total does not fall:
-    then the guest has 15 minutes to pay. None of it lasts beyond the check-in.
+    then the guest has 15 minutes to pay. None of it lasts beyond the check-in, the old or the new one.
     """
     may_change(booking, by, at)
     price = terms.quote.total
@@ -133,6 +137,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         check_out_at=terms.check_out_at,
         guests=wish.guests,
         pets=wish.pets,
+        exempt_guests=terms.exempt_guests,
         lines=terms.quote.lines,
         total=price,
         split=terms.split,
@@ -140,8 +145,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         host_funds_coupon=terms.host_funds_coupon,
         coupon=wish.coupon,
         difference=difference,
-        until=min(at + within, booking.check_in_at),
-        exempt_guests=terms.exempt_guests,
+        until=min(at + within, booking.check_in_at, terms.check_in_at),
     )
     return with_step(replace(booking, change=change), "change_asked", by, at)
 
@@ -153,12 +157,19 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
         raise Forbidden
     if change is None or change.status not in move.out_of:
         status = change.status if change else "none"
-        raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+        raise WrongState(_cannot(status, verb), status=status)
     if verb == "accept" and change.until is not None and at >= change.until:
-        raise WrongState("The time to answer this change is over.", status=change.status)
-    until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
+        # Its timer has not come yet, as after a restart.
+        raise WrongState("The time to answer this change is over.", status=EXPIRED)
+    until = min(at + PAY_CHANGE_WITHIN, _begins(booking, change)) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
+
+
+def _cannot(status: str, verb: str) -> str:
+    if status == "none":
+        return "No change of this booking was asked for."
+    return f"A change that is {status.replace('_', ' ')} cannot be {verb.removesuffix('e')}ed."
 
 
 def is_open(booking: Booking) -> bool:
@@ -193,17 +204,21 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         check_out_at=change.check_out_at,
         guests=change.guests,
         pets=change.pets,
+        exempt_guests=change.exempt_guests,
         lines=change.lines,
         total=change.total,
         split=change.split,
         nightly=change.nightly,
         host_funds_coupon=change.host_funds_coupon,
         coupon=change.coupon,
-        exempt_guests=change.exempt_guests,
     )
-    if booking.balance is None:
-        return after
-    return owing(after, booking.balance + min(change.difference, change.difference * 0))
+    if booking.balance is not None:
+        after = owing(after, booking.balance + min(change.difference, change.difference * 0), at)
+    return replace(after, kept=kept_with(after, _paid(after) - _paid(booking)))
+
+
+def _paid(booking: Booking) -> Money:
+    return booking.due_now or booking.total
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:
@@ -213,7 +228,7 @@ def can_be_late(booking: Booking, at: datetime) -> bool:
         change is not None
         and change.status == EXPIRED
         and booking.status == "confirmed"
-        and at < booking.check_in_at
+        and at < _begins(booking, change)
     )
 
 
@@ -231,8 +246,13 @@ def change_held_longer(booking: Booking) -> Booking:
     change = booking.change
     if change is None or change.status != AWAITING_PAYMENT or change.extended or change.until is None:
         return booking
-    until = min(change.until + PAY_CHANGE_LONGER_BY, booking.check_in_at)
+    until = min(change.until + PAY_CHANGE_LONGER_BY, _begins(booking, change))
     return replace(booking, change=replace(change, until=until, extended=True))
+
+
+def _begins(booking: Booking, change: Change) -> datetime:
+    """When the stay begins, as it is or as it is to be: nothing is changed any more from then on."""
+    return min(booking.check_in_at, change.check_in_at)
 
 
 def nights_added(booking: Booking) -> list[date]:

@@ -14,6 +14,7 @@ from hometrip.kernel.money import Money, zero
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking, days_before
+from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step
 from hometrip.services.listing.contract import Split
@@ -94,7 +95,7 @@ def resolved(booking: Booking, dispute_id: UUID, how: Resolution, by: Actor, at:
     return replace(
         told,
         disputes=[done if found.id == dispute_id else found for found in booking.disputes],
-        kept=less(booking.kept or booking.split, how.refund, from_platform=how.from_platform),
+        kept=less(shares_now(booking), how.refund, from_platform=how.from_platform),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from hometrip.kernel.money import Money, half_up, total, zero
-from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.booking import Booking, sum_of
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, Split
 
@@ -50,6 +50,27 @@ def lines_back(booking: Booking, cancelled: Cancellation) -> list[QuoteLine]:
         for line, money in back
         if money
     ]
+
+
+def shares_now(booking: Booking) -> Split:
+    """Whose the money is that is here of a confirmed booking: paid, and not given back."""
+    if booking.kept is not None:
+        return booking.kept
+    return booking.split if booking.balance is None else part_of(booking.split, booking.left)
+
+
+def kept_with(booking: Booking, more: Money) -> Split | None:
+    """Whose the rest is of a booking of which some went back, and for which so much more was paid (below
+    zero: less) on its terms as they are now."""
+    if booking.kept is None:
+        return None
+    return part_of(booking.split, max(sum_of(booking.kept) + more, more * 0))
+
+
+def part_of(split: Split, money: Money) -> Split:
+    """So much of it, each share in proportion, exact in sum."""
+    payout, platform, *taxes = spread(money, [split.payout, split.platform, *split.taxes.values()])
+    return Split(payout=payout, platform=platform, taxes=dict(zip(split.taxes, taxes, strict=True)))
 
 
 def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:

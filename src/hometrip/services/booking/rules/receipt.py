@@ -23,9 +23,9 @@ LINE_OCTETS = 75
 
 
 class Receipt(Answer):
-    """What was agreed on, paid and given back: `total` = `paid` + `balance`; of `paid`, `refunded` went back.
-    The `balance` of a cancelled stay was never paid, and is due no more: it has no `balance_due_at`.
+    """What was agreed on, paid and given back: of `paid`, `refunded` went back.
 
+    `balance` is what is still to be paid of `total`; nothing is of a booking that was cancelled.
     `taxes` are those of `total`, by area. `valid_at` is the moment that it describes.
     """
 
@@ -58,7 +58,7 @@ def receipt(booking: Booking, at: datetime) -> Receipt:
     paid = booking.due_now or booking.total
     same = (
         "listing_id guest_id host_id title check_in check_out guests status confirmed_at lines total "
-        "balance balance_due_at cancellation"
+        "cancellation"
     )
     return Receipt(
         **{name: getattr(booking, name) for name in same.split()},
@@ -66,6 +66,8 @@ def receipt(booking: Booking, at: datetime) -> Receipt:
         nights=booking.stay.nights,
         valid_at=at,
         taxes=booking.split.taxes,
+        balance=booking.balance if booking.is_live else None,
+        balance_due_at=booking.balance_due_at if booking.is_live else None,
         paid=paid,
         refunded=paid - booking.left,
     )

@@ -20,8 +20,10 @@ from hometrip.services.booking.rules.booking import (
     PAYMENT,
     Booking,
     days_before,
+    first_night_over,
     noted,
 )
+from hometrip.services.booking.rules.lines import kept_with
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
 
 
@@ -62,7 +64,7 @@ MOVES = {
     # Dates or party are others now.
     "change": Move(out_of=_words("confirmed"), status="confirmed", by=_words("guest system"), told="changed"),
     # The second half of the money never came.
-    "lapse": Move(out_of=_words("confirmed"), status="cancelled", by=_words("system")),
+    "lapse": Move(out_of=_words("confirmed checked_in"), status="cancelled", by=_words("system")),
     "check_in": Move(out_of=_words("confirmed"), status="checked_in", by=_words("host staff")),
     "complete": Move(
         out_of=_words("confirmed checked_in"), status="completed", by=_words("host staff system")
@@ -73,7 +75,20 @@ MOVES = {
         by=_words("guest host staff"),
     ),
 }
-LIVE = ("pending", "confirmed", "checked_in")
+
+# What is done to a booking, in words that follow "cannot be".
+IN_WORDS = {
+    "accept": "accepted",
+    "decline": "declined",
+    "confirm": "confirmed",
+    "expire": "ended",
+    "revive": "confirmed",
+    "change": "changed",
+    "lapse": "cancelled",
+    "check_in": "checked in",
+    "complete": "completed",
+    "cancel": "cancelled",
+}
 
 
 def state_of(booking: Booking) -> str:
@@ -86,7 +101,8 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     if by.role not in move.by:
         raise Forbidden
     if state_of(booking) not in move.out_of:
-        raise WrongState(f"A booking that is {booking.status} cannot {verb}.", status=booking.status)
+        said = f"A booking that is {booking.status.replace('_', ' ')} cannot be {IN_WORDS[verb]}."
+        raise WrongState(said, status=booking.status)
     step = Step(
         status=move.told or move.status,
         at=at,
@@ -112,12 +128,14 @@ def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | N
 def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
     """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before.
 
-    `WrongState` once the host's own time is over, also where nobody has declined the request for it yet.
+    No yes and no payment is in time once the first night is over.
     """
     moved_on = moved(booking, "accept", by, at)
     if booking.hold_until is not None and at >= booking.hold_until:
+        # Its timer has not come yet, as after a restart.
         raise WrongState("The time to answer this request is over.", status=booking.status)
-    return replace(moved_on, hold_until=at + PAY_AFTER_ACCEPTANCE_WITHIN)
+    until = min(at + PAY_AFTER_ACCEPTANCE_WITHIN, first_night_over(booking.check_in, booking.time_zone))
+    return replace(moved_on, hold_until=until)
 
 
 def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
@@ -129,16 +147,23 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
     """The second half came, or as much of it as was asked for before a change."""
     paid = booking.balance or amount
-    return with_step(owing(booking, paid - amount), "balance_paid", SYSTEM, at)
+    kept = kept_with(booking, amount)
+    return with_step(replace(owing(booking, paid - amount, at), kept=kept), "balance_paid", SYSTEM, at)
 
 
-def owing(booking: Booking, balance: Money) -> Booking:
-    """With so much still to be paid, two weeks before check-in; with nothing it is wholly paid."""
+def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
+    """With so much still to be paid, two weeks before check-in, at once where that day is over; with nothing
+    it is wholly paid."""
     if balance.amount <= 0:
         payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
         return replace(booking, payment=payment, balance=None, balance_due_at=None)
     due = days_before(booking.check_in_at, booking.check_in, booking.time_zone, BALANCE_DUE_DAYS)
-    return replace(booking, balance=balance, balance_due_at=due)
+    return replace(booking, balance=balance, balance_due_at=max(due, at))
+
+
+def hold_can_be_late(booking: Booking, at: datetime) -> bool:
+    """May a hold that expired be paid after all, if its nights are still free?"""
+    return booking.status == "expired" and at < first_night_over(booking.check_in, booking.time_zone)
 
 
 def held_longer(booking: Booking) -> Booking:

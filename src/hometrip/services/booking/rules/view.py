@@ -25,8 +25,7 @@ class StepView(Answer):
 
 class BookingView(Answer):
     """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending; `due_now`, `balance`
-    and `balance_due_at` only while its second half is not paid (once it is cancelled, that is due no more:
-    no `balance_due_at`); `change` is the last one asked for.
+    and `balance_due_at` only while its second half is still to be paid; `change` is the last one asked for.
     """
 
     id: UUID
@@ -65,7 +64,7 @@ class BookingView(Answer):
     disputes: list[Dispute] | None = None
 
 
-_OTHER = ("nights", "host_payout", "history", "change", "disputes")
+_OTHER = ("nights", "host_payout", "history", "change", "disputes", "due_now", "balance", "balance_due_at")
 _SAME = tuple(field for field in BookingView.__struct_fields__ if field not in _OTHER)
 
 
@@ -74,6 +73,9 @@ def view_of(booking: Booking) -> BookingView:
         **{field: getattr(booking, field) for field in _SAME},
         nights=booking.stay.nights,
         host_payout=booking.split.payout,
+        due_now=booking.due_now if booking.is_live else None,
+        balance=booking.balance if booking.is_live else None,
+        balance_due_at=booking.balance_due_at if booking.is_live else None,
         history=[
             StepView(status=step.status, at=step.at, by=step.by, why=step.why) for step in booking.history
         ],

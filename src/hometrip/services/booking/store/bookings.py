@@ -16,7 +16,6 @@ from hometrip.kernel.page import Page, cursor_of, position_of
 from hometrip.kernel.record import Frozen
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.rules import (
-    FEE_REFUNDS_WITHIN,
     LIVE,
     Booking,
     Cancellation,
@@ -24,6 +23,7 @@ from hometrip.services.booking.rules import (
     Dispute,
     PaymentNote,
     Step,
+    fees_count_from,
     returns_fee,
 )
 from hometrip.services.booking.store.tables import bookings, history, unpaid_holds_of
@@ -38,6 +38,7 @@ class _Agreed(Frozen):
     nightly: list[Money]
     deposit: Money | None = None
     exempt_guests: int = 0
+    platform_rate: str | None = None
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
@@ -132,7 +133,7 @@ async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
 async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
     """How often the guest got the service fee back within twelve months."""
     statement = select(func.count()).where(
-        bookings.c.guest_id == guest_id, bookings.c.fee_returned_at > at - FEE_REFUNDS_WITHIN
+        bookings.c.guest_id == guest_id, bookings.c.fee_returned_at > fees_count_from(at)
     )
     return int(await db.value(statement))
 

@@ -54,7 +54,7 @@ bookings = Table(
     Column("hold_extended", Boolean, nullable=False),
     Column("total", BigInteger, nullable=False),  # minor units of `currency`
     Column("currency", String(3), nullable=False),
-    Column("agreed", Text, nullable=False),  # lines, split, nightly prices, deposit as JSON: read whole
+    Column("agreed", Text, nullable=False),  # `_Agreed` as JSON: lines, split, …
     Column("host_funds_coupon", Boolean, nullable=False),
     Column("cancellation_policy", String(20), nullable=False),
     Column("coupon", String(40)),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Annotated
 from uuid import UUID
+
+from msgspec import Meta
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
@@ -31,7 +34,8 @@ MOST_SHOWN = 4_096
 
 class ListingSettings(Settings, frozen=True):
     """Shares are basis points; `places_limit` is how many places a search by name answers. `exchange_rates`
-    is the path of a table of rates, in the form of the bundled one, that takes its place."""
+    is the path of a table of rates, in the form of the bundled one, that takes its place.
+    `platform_currency` is that of amounts which the platform sets, whatever a home's currency."""
 
     guest_fee_bp: int = 1_200
     host_fee_bp: int = 300
@@ -39,6 +43,7 @@ class ListingSettings(Settings, frozen=True):
     places_limit: int = 10
     public_url: str = ""
     exchange_rates: str = ""
+    platform_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
 
 
 @dataclass(frozen=True)

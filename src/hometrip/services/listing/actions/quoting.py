@@ -17,7 +17,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
 from hometrip.services.listing.actions.ready import ready
-from hometrip.services.listing.actions.taxes import rates_now, taxes_now
+from hometrip.services.listing.actions.taxes import platform_rate, rates_now, taxes_now
 from hometrip.services.listing.contract import (
     Offer,
     Quote,
@@ -237,15 +237,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     promise = opened(quote_id, deps.secrets.secret("quotes"))
     if not promise.is_for(listing_id, wish):
         raise QuoteMismatch
-    asked = Asked(
-        wish=wish,
-        stay=stay,
-        now=deps.clock.now(),
-        coupon=await _coupon(deps, listing_id, wish, guest_id),
-        taxes=await taxes_now(deps),
-        exempt=promise.exempt,  # what the guest said of the party, and the rate that was promised
-        shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
-    )
+    asked = await _promised(deps, listing_id, wish, promise, guest_id)
     at = ready(home, days)
     await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
@@ -267,8 +259,22 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         nightly=[Money(price, made.currency) for price in made.nightly],
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,
         deposit=home.pricing.deposit if home.pricing and home.pricing.deposit else None,
-        exempt_guests=promise.exempt,
+        exempt_guests=asked.exempt,
+        platform_rate=platform_rate(deps, made.currency),
         preparation_nights=home.stay_rules.preparation_nights,
+    )
+
+
+async def _promised(deps: Deps, listing_id: UUID, wish: Wish, promise: Promise, guest_id: UUID) -> Asked:
+    """The wish as it was quoted: with what the guest said of the party, and the rate that was promised."""
+    return Asked(
+        wish=wish,
+        stay=_stay(wish),
+        now=deps.clock.now(),
+        coupon=await _coupon(deps, listing_id, wish, guest_id),
+        taxes=await taxes_now(deps),
+        exempt=promise.exempt,
+        shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
@@ -57,6 +58,16 @@ def rates_now(deps: Deps) -> Rates:
         if path not in _good:
             raise Unavailable("The table of exchange rates cannot be read.") from unreadable
     return _good[path]
+
+
+def platform_rate(deps: Deps, currency: str) -> str | None:
+    """What one of the platform's currency is in another, where that is known; nobody waits for it."""
+    if currency == deps.settings.platform_currency:
+        return None
+    with suppress(Unavailable):
+        rate = rates_now(deps).rate(deps.settings.platform_currency, currency)
+        return None if rate is None else rates.written(rate)
+    return None
 
 
 @lru_cache(maxsize=4)

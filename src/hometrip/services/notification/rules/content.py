@@ -88,10 +88,13 @@ def _values(telling: Telling) -> dict[str, str]:
         "why": _reason(telling),
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
+        "before": how.days(facts.before.check_in, facts.before.check_out) if facts.before else "",
     }
     if facts.amount is not None:  # nothing is an amount too
         values["amount"] = how.money(facts.amount)
         values["refunded"] = "yes" if facts.amount.amount else ""
+        values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
+        values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
     if facts.visit:
         values |= _of_visit(facts.visit, telling)
     return values

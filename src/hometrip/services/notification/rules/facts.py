@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
-from hometrip.services.booking.contract import BookingFacts
+from hometrip.kernel.stay import Stay
+from hometrip.services.booking.contract import BookingCancelled, BookingChangePending, BookingFacts
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 
 
@@ -35,6 +38,8 @@ class Facts(Frozen, omit_defaults=True):
     visit: Visit | None = None
     amount: Money | None = None
     kept: Money | None = None
+    penalty: Money | None = None
+    before: Stay | None = None
     by: str = ""
     why: str = ""
     device: str = ""
@@ -75,4 +80,36 @@ def visit_of(booking: BookingFacts) -> Visit:
         payout=booking.split.payout,
         lines=booking.lines,
         hold_until=booking.hold_until,
+    )
+
+
+# Why a change has ended that nobody has ended.
+TIMED_OUT = ("the host did not answer in time", "not paid in time")
+
+
+def asked_for(event: BookingChangePending) -> Facts:
+    """The stay as it is to be, held until then; `before` are its dates as they are, where those change."""
+    booking = event.booking
+    before = Stay(booking.check_in, booking.check_out)
+    visit = replace(
+        visit_of(booking),
+        check_in=event.stay.check_in,
+        check_out=event.stay.check_out,
+        nights=event.stay.nights,
+        guests=event.guests or booking.guests,
+        total=event.total,
+        hold_until=event.until,
+    )
+    return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)
+
+
+def cancelled(event: BookingCancelled) -> Facts:
+    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid."""
+    return Facts(
+        visit=visit_of(event.booking),
+        by="lapse" if event.lapsed else event.by,
+        why=event.why,
+        amount=event.refund,
+        kept=event.kept.payout,
+        penalty=event.penalty,
     )

@@ -14,10 +14,13 @@ from hometrip.services.payment.actions.accounts import (
 )
 from hometrip.services.payment.actions.answers import Intent
 from hometrip.services.payment.actions.changing import (
+    accepted,
     cancelled,
     changed,
     confirmed,
     disputed,
+    not_to_be,
+    refunded,
     resolved,
     unpayable,
 )
@@ -119,6 +122,7 @@ __all__ = [
     "RefundDue",
     "Sheet",
     "TransferDue",
+    "accepted",
     "account",
     "account_link",
     "answer_claim",
@@ -145,6 +149,7 @@ __all__ = [
     "look",
     "look_again",
     "methods",
+    "not_to_be",
     "open_account",
     "open_intent",
     "pass_to_staff",
@@ -158,6 +163,7 @@ __all__ = [
     "refund",
     "refunds",
     "replan",
+    "refunded",
     "resolved",
     "send_back",
     "settle",

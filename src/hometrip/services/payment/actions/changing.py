@@ -6,9 +6,11 @@ from uuid import UUID
 
 from hometrip.ports.database import Tx
 from hometrip.services.booking.contract import (
+    BookingAccepted,
     BookingCancelled,
     BookingChanged,
     BookingFacts,
+    BookingRefunded,
     BookingUnpayable,
     DisputeOpened,
     DisputeResolved,
@@ -21,6 +23,23 @@ from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.plans import keep_plan
 from hometrip.services.payment.actions.settling import give_or_wait, taken_for
+
+
+async def accepted(deps: Deps, tx: Tx, event: BookingAccepted) -> None:
+    """The host said yes: what was authorised is captured."""
+    payment = await store.live_payment(tx, event.booking_id)
+    if payment and payment.status == rules.AUTHORISED:
+        await want(deps, tx, payment.id, "capture")
+
+
+async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """A booking was declined or has expired: nothing may be taken for it any more.
+
+    What was taken already stays: booking hears of it, and either confirms after all or says BookingUnpayable.
+    """
+    payment = await store.live_payment(tx, booking_id)
+    if payment is not None and payment.status != rules.SUCCEEDED:
+        await want(deps, tx, payment.id, "cancel")
 
 
 async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -135,6 +154,14 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
         # Opened for the old rest; the next try opens another.
         await want(deps, tx, payment.id, "cancel")
     return rules.less(gives, off)
+
+
+async def refunded(deps: Deps, tx: Tx, event: BookingRefunded) -> None:
+    """The host gives more back than must be; what was paid out already is owed by the host."""
+    await lock_books(tx, event.booking_id)
+    why = {"reason": event.why, "cause": f"refund:{event.refund_id}"}
+    await give_or_wait(deps, tx, event.booking_id, event.refund, event.kept, keeps=True, **why)
+    await replan(deps, tx, event.booking_id)
 
 
 async def disputed(deps: Deps, tx: Tx, event: DisputeOpened) -> None:

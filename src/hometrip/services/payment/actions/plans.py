@@ -34,7 +34,8 @@ async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None) 
 async def charge_balance(deps: Deps, due: BalanceDue) -> None:
     """What the timer does: the card that paid the first half is charged, its owner absent.
 
-    Declined three times over 72 hours, the plan has failed: booking hears of it, and the payment is closed.
+    Declined three times over 72 hours, or by the check-in where that comes earlier, the plan has failed:
+    booking hears of it, and the payment is closed.
     """
     async with deps.db.read() as db:
         plan = await store.plan_of(db, due.booking_id)
@@ -72,6 +73,9 @@ async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: s
     at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, plan.due_at)
     async with deps.db.transaction() as tx:
         await lock_books(tx, plan.booking_id)
+        stay = await store.stay_of(tx, plan.booking_id)
+        if at is not None and stay is not None:
+            at = min(at, stay.facts.check_in_at)
         status = "failed" if at is None else "waiting"
         if not await store.move_plan(tx, plan, tries=plan.tries + 1, status=status):
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -35,6 +36,15 @@ from hometrip.services.payment.contract import (
 HELD_BY_BANK = "charge_disputed"
 
 
+class _Told(NamedTuple):
+    """Why a refund is made, what made it (each cause makes one), and what booking is told of it."""
+
+    reason: str
+    cause: str
+    kept: Split | None = None
+    granted: bool = False
+
+
 async def refund(
     deps: Deps, caller: Caller, payment_id: UUID, amount: Money | None, reason: str, once: Once = NO_KEY
 ) -> RefundRecord:
@@ -49,8 +59,10 @@ async def refund(
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
         lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
-        cause = f"{caller.service or caller.id}:{refund_id}"
-        made = await _promise(deps, tx, payment, refund_id, back, lines, reason=reason, cause=cause)
+        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        kept = rules.split_after(shares, lines, payment.host_id, back.currency)
+        told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
+        made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)
         await _credit(deps, tx, payment, refund_id, back, lines)
         await replan(deps, tx, payment.booking_id)
         answer = refund_of(made)
@@ -79,13 +91,15 @@ async def give_back(
     if not back:
         await share_anew(deps, tx, booking_id, lines)
         return
+    stay = await store.stay_of(tx, booking_id)
+    after = rules.split_after(shares, lines, host_id, currency) if stay and stay.over else None
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
         part = min(rest, payment.left)
         if part:
             refund_id = deps.new_id() if lines == [] else first
             this = cause if lines else f"{cause}:{number}"
-            await _promise(deps, tx, payment, refund_id, part, lines, reason=reason, cause=this)
+            await _promise(deps, tx, payment, refund_id, part, lines, _Told(reason, this, after))
             if lines:
                 await _credit(deps, tx, payment, refund_id, back, lines, price)
             rest, lines = rest - part, []
@@ -127,17 +141,15 @@ async def _promise(
     refund_id: UUID,
     amount: Money,
     lines: list[rules.Posting],
-    *,
-    reason: str,
-    cause: str,
+    why: _Told,
 ) -> store.Refund:
     now = deps.clock.now()
     made = store.Refund(
         id=refund_id,
         payment_id=payment.id,
         amount=amount,
-        reason=reason,
-        cause=cause,
+        reason=why.reason,
+        cause=why.cause,
         status="initiated",
         created_at=now,
     )
@@ -145,7 +157,8 @@ async def _promise(
     await store.add_refund(tx, made)
     entry = rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
     await store.write(tx, entry)
-    await tx.emit(told(RefundInitiated, payment, amount=amount, refund_id=refund_id))
+    facts = {"amount": amount, "refund_id": refund_id, "kept": why.kept, "granted": why.granted}
+    await tx.emit(told(RefundInitiated, payment, **facts))
     await tx.emit_later(RefundDue(refund_id=refund_id), now)
     return made
 

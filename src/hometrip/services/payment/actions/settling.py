@@ -63,7 +63,11 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         kept = rules.at_most(kept, has) if lost else kept
     else:
         back = min(back, left)
-        kept = rules.less(has, rules.split_for(back, this.split))
+        gives = rules.split_for(back, this.split)
+        kept = rules.less(has, gives)
+        if rules.owes(kept) and not rules.owes(has):
+            # Who gave more before than this leaves has no more to give: the others give the rest.
+            kept = rules.within(rules.less(has, rules.at_most(gives, has)), rules.total_of(has) - back)
     if not taken:  # the stay costs nothing
         await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from hometrip.kernel.money import Money, total, zero
 from hometrip.services.listing.contract import Split
-from hometrip.services.payment.rules.journal import REVENUE, host_payable
+from hometrip.services.payment.rules.journal import REVENUE, Posting, host_payable
 
 TAX = "tax_payable:"
 
@@ -63,9 +64,22 @@ def at_most(split: Split, has: Split) -> Split:
     )
 
 
+def owes(split: Split) -> bool:
+    """Is one of the shares below nothing?"""
+    return min(share.amount for share in (split.payout, split.platform, *split.taxes.values())) < 0
+
+
 def split_for(due: Money, split: Split) -> Split:
     """Whose `due` is: all of the split, or of each share its part."""
     return split if total_of(split) == due else part_of(split, due)
+
+
+def split_after(shares: Mapping[str, int], lines: Iterable[Posting], host_id: UUID, currency: str) -> Split:
+    """The shares once these lines are written."""
+    after = Counter(shares)
+    for line in lines:
+        after[line.account] += line.amount.amount
+    return split_of(after, host_id, currency)
 
 
 def split_of(shares: Mapping[str, int], host_id: UUID, currency: str) -> Split:

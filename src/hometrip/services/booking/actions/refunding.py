@@ -1,0 +1,54 @@
+"""To give back more than must be: by the host, and to hear that staff did."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.once import Once
+from hometrip.services.booking import store
+from hometrip.services.booking.actions.deps import Deps, tell
+from hometrip.services.booking.contract import BookingRefunded
+from hometrip.services.booking.rules import (
+    BookingView,
+    RefundWish,
+    actor_of,
+    given_back,
+    granted,
+    sum_of,
+    view_of,
+)
+from hometrip.services.payment.contract import RefundInitiated
+
+
+async def give_back(
+    deps: Deps, caller: Caller, booking_id: UUID, wish: RefundWish, once: Once
+) -> BookingView:
+    """By the host, out of what the stay brings the host."""
+    refund_id = deps.new_id()
+    async with deps.db.transaction() as tx:
+        await tx.once(once)
+        paid = await store.bookings.get(tx, booking_id)
+        booking = given_back(paid, wish, actor_of(caller, paid), deps.clock.now())
+        booking = await store.bookings.change(tx, paid, booking)
+        facts = {"refund": wish.amount, "kept": booking.kept, "why": wish.reason}
+        await tell(tx, BookingRefunded, booking, refund_id=refund_id, **facts)
+        view = view_of(booking)
+        await tx.answer(once, view)
+    return view
+
+
+async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
+    """What staff gave back is not there any more to be refunded by a cancellation; where both were done at
+    once, payment knows what is left."""
+    async with deps.db.transaction() as tx:
+        if event.kept is None or not await tx.first_time(event, "booking.reckon_with_refund"):
+            return
+        paid = await store.bookings.get(tx, event.booking_id)
+        if paid.confirmed_at is None or (sum_of(event.kept) == paid.left and not event.granted):
+            return
+        now = deps.clock.now()
+        after = granted(paid, event.kept, now) if event.granted else replace(paid, kept=event.kept)
+        await store.bookings.change(tx, paid, after)

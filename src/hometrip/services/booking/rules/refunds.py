@@ -1,0 +1,49 @@
+"""Money that goes back beyond what was agreed on: a host may always give more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from hometrip.kernel.errors import Forbidden, Invalid
+from hometrip.kernel.money import Money
+from hometrip.kernel.wire import Request
+from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.lines import shares_now
+from hometrip.services.booking.rules.parts import Actor
+from hometrip.services.booking.rules.states import with_step
+from hometrip.services.listing.contract import Split
+
+
+class RefundWish(Request):
+    """What the host gives back out of the own payout, and why."""
+
+    amount: Money
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> Booking:
+    """With the host's share less by what the host gives back; `Invalid` for more than that share.
+
+    Of every booking that was paid, also one that is over or was cancelled.
+    """
+    if by.role != "host":
+        raise Forbidden
+    if booking.confirmed_at is None:
+        raise WrongState("Nothing was paid for this booking.", status=booking.status)
+    kept, amount = shares_now(booking), wish.amount
+    if amount.currency != booking.total.currency:
+        raise Invalid.field("amount", "other_currency", f"this booking was paid in {booking.total.currency}")
+    if not 0 < amount.amount <= kept.payout.amount:
+        raise Invalid.field("amount", "more_than_kept", f"your share of this booking is {kept.payout}")
+    given = with_step(booking, "refunded", by, at, wish.reason)
+    return replace(given, kept=replace(kept, payout=kept.payout - amount))
+
+
+def granted(booking: Booking, kept: Split, at: datetime) -> Booking:
+    """Staff gave some of it back: `kept` says whose the rest is."""
+    return replace(with_step(booking, "refunded", Actor(role="staff"), at), kept=kept)

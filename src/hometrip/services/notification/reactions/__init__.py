@@ -1,0 +1,67 @@
+"""What happened elsewhere, and who is told of it; and the timer of deliveries."""
+
+from __future__ import annotations
+
+from hometrip.kernel.service import unhurried
+from hometrip.services.notification.actions import delivering
+from hometrip.services.notification.actions.deps import Deps
+from hometrip.services.notification.contract import DeliveryDue
+from hometrip.services.notification.reactions.accounts import (
+    ask_to_verify_when_created,
+    ask_to_verify_when_requested,
+    send_link_when_reset_requested,
+    tell_owner_when_new_device,
+    tell_owner_when_password_changed,
+    tell_owner_when_signup_repeated,
+)
+from hometrip.services.notification.reactions.bookings import (
+    remember_visit_when_created,
+    tell_both_when_cancelled,
+    tell_both_when_changed,
+    tell_both_when_confirmed,
+    tell_both_when_requested,
+    tell_guest_when_change_ended,
+    tell_guest_when_declined,
+    tell_guest_when_expired,
+    tell_when_change_pending,
+)
+from hometrip.services.notification.reactions.money import (
+    send_receipt_when_paid,
+    tell_guest_when_payment_failed,
+    tell_guest_when_refunded,
+    tell_host_when_account_updated,
+    tell_host_when_disputed,
+    tell_host_when_paid_out,
+)
+
+
+async def deliver_when_due(deps: Deps, event: DeliveryDue) -> None:
+    await delivering.deliver(deps, event)
+
+
+REACTIONS = (
+    deliver_when_due,
+    *unhurried(
+        ask_to_verify_when_created,
+        ask_to_verify_when_requested,
+        tell_owner_when_signup_repeated,
+        send_link_when_reset_requested,
+        tell_owner_when_password_changed,
+        tell_owner_when_new_device,
+        remember_visit_when_created,
+        tell_both_when_requested,
+        tell_both_when_confirmed,
+        tell_guest_when_declined,
+        tell_guest_when_expired,
+        tell_both_when_cancelled,
+        tell_when_change_pending,
+        tell_both_when_changed,
+        tell_guest_when_change_ended,
+        send_receipt_when_paid,
+        tell_guest_when_payment_failed,
+        tell_guest_when_refunded,
+        tell_host_when_paid_out,
+        tell_host_when_disputed,
+        tell_host_when_account_updated,
+    ),
+)

@@ -1,0 +1,45 @@
+"""What happens to money, told to whose it is."""
+
+from __future__ import annotations
+
+from hometrip.services.notification.actions.deps import Deps
+from hometrip.services.notification.actions.telling import tell, visit_told
+from hometrip.services.notification.rules.facts import Facts
+from hometrip.services.payment import contract as payment
+
+# By what an event says of a dispute.
+DISPUTES = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_lost"}
+
+
+async def send_receipt_when_paid(deps: Deps, event: payment.PaymentSucceeded) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    await tell(deps, event, "payment_succeeded", event.guest_id, Facts(visit=visit, amount=event.amount))
+
+
+async def tell_guest_when_payment_failed(deps: Deps, event: payment.PaymentFailed) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount, why=event.why)
+    await tell(deps, event, "payment_failed", event.guest_id, facts)
+
+
+async def tell_guest_when_refunded(deps: Deps, event: payment.PaymentRefunded) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    await tell(deps, event, "payment_refunded", event.guest_id, Facts(visit=visit, amount=event.amount))
+
+
+async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    await tell(deps, event, "payout_sent", event.host_id, Facts(visit=visit, amount=event.amount))
+
+
+async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) -> None:
+    """That it is open, and how it ended. Guests are told by their bank."""
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount)
+    await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)
+
+
+async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountUpdated) -> None:
+    """What exactly is missing the provider says, where the host fills it in."""
+    kind = "payouts_ready" if event.can_be_paid else "payouts_stopped"
+    await tell(deps, event, kind, event.host_id, Facts())

@@ -1,0 +1,185 @@
+"""Money that goes back beyond what must: by the host, by staff; and what a later cancellation then shows and
+pays."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from harness import TestHouse
+from journeys.steps import ok, problem
+from stories.teller import Teller, balance, teller_in
+
+
+@pytest.fixture
+async def teller(house: TestHouse) -> Teller:
+    return await teller_in(house, cancellation_policy="moderate")
+
+
+def dollars(cents: int) -> dict[str, Any]:
+    return {"amount": cents, "currency": "USD"}
+
+
+async def staff_refund(teller: Teller, cents: int, payment: int = 0, *, wait: bool = True) -> None:
+    paid = ok(await teller.guest.get("/api/payments/history"))["items"][payment]
+    wish = {"payment_id": paid["id"], "reason": "no heating", "amount": dollars(cents)}
+    ok(await teller.admin.post("/api/payments/refund", wish), 201)
+    if wait:
+        await teller.house.settle()
+
+
+async def host_refund(teller: Teller, booking: str, cents: int) -> dict[str, Any]:
+    wish = {"amount": dollars(cents), "reason": "The pool was closed."}
+    given: dict[str, Any] = ok(await teller.host.post(f"/api/bookings/{booking}/refund", wish), 201)
+    await teller.house.settle()
+    return given
+
+
+async def sent_back(teller: Teller, booking: str) -> int:
+    """What the provider has given back to the guest."""
+    return sum(-entry["clearing"] for kind, entry in await teller.journal(booking) if kind == "refund")
+
+
+async def receipt(teller: Teller, booking: str) -> dict[str, int]:
+    shown = ok(await teller.guest.get(f"/api/bookings/{booking}/receipt"))
+    return {name: shown[name]["amount"] for name in ("total", "paid", "refunded")}
+
+
+@pytest.mark.parametrize("by", ["guest", "host", "admin"])
+async def test_a_cancellation_shows_and_pays_what_is_left_after_a_refund_by_staff(
+    teller: Teller, by: str
+) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    await staff_refund(teller, 30_000)
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 30_000}
+    gone = await teller.cancel(booking, getattr(teller, by))
+    assert (gone["refund"]["amount"], gone["kept"]["amount"]) == (9_200, 0)
+    assert await sent_back(teller, booking) == 39_200
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 39_200}
+    mail = (await teller.house.mails("guest@example.com"))[1]
+    assert (mail["kind"], "$92.00" in mail["text"]) == ("booking_cancelled", True)
+    assert (await teller.look(booking))["payment"]["status"] == "refunded"
+    await teller.end()
+
+
+@pytest.mark.parametrize("by", ["guest", "host"])
+async def test_a_refund_by_staff_at_the_moment_of_a_cancellation_is_on_the_receipt(
+    teller: Teller, by: str
+) -> None:
+    booking = await teller.book(days=25)
+    await teller.pay(booking)
+    await teller.wait(days=22)
+    await staff_refund(teller, 7_000, wait=False)  # booking may not have heard of it when it is cancelled
+    await teller.cancel(booking, getattr(teller, by))
+    left = sum(entry.get("clearing", 0) for _, entry in await teller.journal(booking))
+    shown = await receipt(teller, booking)
+    assert shown["paid"] - shown["refunded"] == left
+    await teller.end()
+
+
+async def test_a_refund_by_staff_after_the_stay_is_on_its_receipt(teller: Teller) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    await teller.pay(await teller.book(days=50))  # so that there is money to give back
+    await teller.wait(days=40)
+    await staff_refund(teller, 5_000, payment=1)
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 5_000}
+    assert (await teller.history(booking))[-1] == "refunded by staff"
+    await teller.end()
+
+
+async def test_a_host_gives_back_more_than_the_policy_until_nothing_of_the_share_is_left(
+    teller: Teller,
+) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    await teller.wait(days=28)
+    gone = await teller.cancel(booking, teller.guest)
+    assert gone["refund"]["amount"] == 15_000  # 242.00 are kept: 194.00 of the host, 48.00 of the platform
+    path = f"/api/bookings/{booking}/refund"
+    too_much = {"amount": dollars(19_401), "reason": "Get well."}
+    problem(await teller.host.post(path, too_much), 422, "invalid")
+    await host_refund(teller, booking, 10_000)
+    assert (await teller.history(booking))[-1] == "refunded by host"
+    assert (await receipt(teller, booking))["refunded"] == 25_000
+    problem(await teller.host.post(path, {"amount": dollars(9_401), "reason": "more"}), 422, "invalid")
+    await host_refund(teller, booking, 9_400)
+    problem(await teller.host.post(path, {"amount": dollars(1), "reason": "more"}), 422, "invalid")
+    assert await sent_back(teller, booking) == 34_400
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 34_400}
+    # What was shown when it was cancelled stays as it was.
+    assert (await teller.look(booking))["cancellation"]["refund"]["amount"] == 15_000
+    await teller.wait(days=10)
+    assert balance(await teller.journal(booking)) == {"clearing": 4_800, "revenue": -4_800}
+    await teller.end()
+
+
+async def test_what_a_host_gives_back_after_the_pay_out_is_taken_from_the_next(teller: Teller) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    following = await teller.book(days=50)
+    await teller.pay(following)
+    await teller.wait(days=40)
+    await host_refund(teller, booking, 10_000)
+    assert await sent_back(teller, booking) == 10_000
+    await teller.wait(days=15)
+    assert ("payout", {"host": 23_950, "clearing": -23_950}) in await teller.journal(following)
+    await teller.end()
+
+
+async def test_only_the_host_gives_back_once_a_key_and_only_of_what_was_paid(teller: Teller) -> None:
+    booking = await teller.book()
+    path = f"/api/bookings/{booking}/refund"
+    wish, key = {"amount": dollars(1_000), "reason": "sorry"}, {"Idempotency-Key": str(uuid4())}
+    problem(await teller.host.post(path, wish), 409, "wrong_state")
+    await teller.pay(booking)
+    problem(await teller.guest.post(path, wish), 403, "forbidden")
+    problem(await teller.admin.post(path, wish), 403, "forbidden")
+    other = await teller.house.sign_up("other@example.com", "Otto Other")
+    problem(await other.post(path, wish), 404, "not_found")
+    for cents, currency in ((0, "USD"), (-1, "USD"), (1_000, "EUR")):
+        bad = {"amount": {"amount": cents, "currency": currency}, "reason": "sorry"}
+        problem(await teller.host.post(path, bad), 422, "invalid")
+    first = ok(await teller.host.post(path, wish, headers=key), 201)
+    again = ok(await teller.host.post(path, wish, headers=key), 201)
+    assert first == again
+    await teller.house.settle()
+    assert await sent_back(teller, booking) == 1_000
+    await teller.end()
+
+
+async def test_a_half_paid_stay_of_which_some_went_back_is_paid_and_cancelled_exactly(teller: Teller) -> None:
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await host_refund(teller, booking, 5_000)
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 19_600, "refunded": 5_000}
+    await teller.wait(days=17)
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 5_000}
+    shown = await teller.cancel(booking, teller.guest)
+    assert shown["refund"]["amount"] == 34_200
+    assert await sent_back(teller, booking) == 39_200
+    assert balance(await teller.journal(booking)) == {}
+    await teller.end()
+
+
+@pytest.mark.parametrize(("given", "left"), [(5_000, 23_000), (33_950, 0)])
+async def test_a_cheaper_change_after_a_refund_leaves_what_is_left_to_a_cancellation(
+    teller: Teller, given: int, left: int
+) -> None:
+    """Two nights instead of three save 112.00; of 392.00 no more than that can go back."""
+    booking = await teller.book()
+    await teller.pay(booking)
+    await host_refund(teller, booking, given)
+    shorter = {"check_out": (await teller.look(booking))["check_out"].replace("-17", "-16")}
+    ok(await teller.guest.put(f"/api/bookings/{booking}", shorter))
+    ok(await teller.host.post(f"/api/bookings/{booking}/change/accept"))
+    await teller.house.settle()
+    assert await sent_back(teller, booking) == min(39_200, given + 11_200)
+    shown = await teller.cancel(booking, teller.guest)
+    assert shown["refund"]["amount"] == left
+    assert await sent_back(teller, booking) == 39_200
+    assert balance(await teller.journal(booking)) == {}
+    await teller.end()
