@@ -107,9 +107,12 @@ async def test_a_missing_field_is_named(scene: Scene) -> None:
     ("field", "value"),
     [
         ("guests", "two"),
+        ("guests", "2"),
         ("guests", 2.5),
+        ("guests", True),
         ("guests", None),
         ("check_in", "tomorrow"),
+        ("check_in", "2027-02-29"),
         ("check_in", 20270501),
         ("listing_id", "not-an-id"),
         ("quote_id", 7),
@@ -120,6 +123,52 @@ async def test_a_wrong_type_is_refused_by_name(scene: Scene, field: str, value: 
     found = problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
     assert {name for name, _ in fields(found)} == {field}
     await scene.nothing_is_booked()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("", {"instant_book": "true"}, "instant_book"),
+        ("", {"instant_book": 1}, "instant_book"),
+        ("", {"guests": "null"}, "guests"),
+        ("", {"location": {"lat": "42.6", "lng": -73.7}}, "location.lat"),
+        ("/pricing", {"base": {"amount": "9000", "currency": "USD"}}, "base.amount"),
+        ("/pricing", {"base": {"amount": 9000, "currency": "USD"}, "dates": {"soon": {}}}, "dates"),
+    ],
+)
+async def test_a_body_is_taken_to_the_letter(
+    scene: Scene, path: str, body: dict[str, Any], field: str
+) -> None:
+    address = f"/api/listings/{scene.home['id']}"
+    before = ok(await scene.host.get(address))
+    write = scene.host.put if path else scene.host.patch
+    found = problem(await write(f"{address}{path}", body), 422, "invalid")
+    assert {name for name, _ in fields(found)} == {field}
+    assert ok(await scene.host.get(address)) == before
+
+
+async def test_a_number_is_no_time(scene: Scene) -> None:
+    coupon = {"code": "SUN-10", "percent_bp": 1000, "host_funded": True, "listing_ids": [scene.home["id"]]}
+    found = problem(
+        await scene.host.post("/api/coupons", coupon | {"ends_at": 1_900_000_000}), 422, "invalid"
+    )
+    assert fields(found) == {("ends_at", "wrong_type")}
+    assert ok(await scene.host.get("/api/coupons"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff", b'{"guests": "\xff"}', b'{"\xff": 1}', b'{"guests": "two", "check', b'{"guests": "two"} x'],
+)
+async def test_what_is_no_json_in_utf_8_is_malformed_and_no_more(scene: Scene, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    problem(await scene.house.client.post(scene.quote_path, content=body, headers=headers), 400, "malformed")
+
+
+async def test_a_body_that_is_missing_is_named_as_such(scene: Scene) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await scene.house.client.post(scene.quote_path, content=b"", headers=headers)
+    assert fields(problem(answer, 422, "invalid")) == {("body", "required")}
 
 
 async def test_check_out_before_check_in_is_refused(scene: Scene) -> None:

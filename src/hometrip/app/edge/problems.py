@@ -96,8 +96,8 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "internal", "something went wrong here; it has been noted", {})
 
 
-# msgspec: "Expected `int`, got `str` - at `$.guests`"
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+# msgspec: "Expected `int`, got `str` - at `$.guests`", "Invalid RFC3339 encoded date - at `key` in `$.dates`"
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?$", re.DOTALL)
 
 
 def _validation(error: ValidationException) -> Problem:
@@ -131,6 +131,8 @@ def field_error(message: str) -> errors.FieldError:
         return errors.FieldError(name, "unknown_field", "there is no such field")
     if found := re.match(r"Object missing required field `(.+)`", what):
         name = f"{path}.{found[1]}" if path else found[1]
+        if name == "data":
+            return errors.FieldError("body", "required", "this request needs a body")
         return errors.FieldError(name, "required", "this field is needed")
     code = "wrong_type" if what.startswith("Expected") and ", got" in what else "invalid_value"
     return errors.FieldError(path or "body", code, what)
