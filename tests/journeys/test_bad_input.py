@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from harness import Person, TestHouse
-from journeys.steps import book, ok, open_home, problem, stay
+from journeys.steps import book, ok, open_home, pay, problem, stay
 
 
 class Scene:
@@ -334,6 +334,25 @@ async def test_a_stale_version_is_refused_and_the_tag_of_a_record_saves_its_body
     stale = await scene.host.patch(path, {"title": "Second"}, headers={"If-Match": tag})
     problem(stale, 412, "version_mismatch")
     assert ok(await scene.host.get(path))["title"] == "First"
+
+
+async def test_a_tag_from_before_the_booking_does_not_keep_the_address_from_its_guest(scene: Scene) -> None:
+    path = f"/api/listings/{scene.home['id']}"
+    before = await scene.guest.get(path)
+    assert "line1" not in ok(before)["address"]
+    known = {"If-None-Match": before.headers["etag"]}
+    assert (await scene.guest.get(path, headers=known)).status_code == 304
+    await pay(scene.guest, ok(await book(scene.guest, scene.home["id"], scene.when), 201)["id"])
+    await scene.house.settle()
+    after = await scene.guest.get(path, headers=known)
+    assert ok(after)["address"]["line1"] == "1 Creek Road"
+    assert after.headers["etag"] != before.headers["etag"]
+    assert after.json()["version"] == before.json()["version"]
+    # Either of them names the version that a write is based on.
+    staff = await scene.house.staff()
+    ok(await staff.patch(path, {"title": "First"}, headers={"If-Match": before.headers["etag"]}))
+    stale = await staff.patch(path, {"title": "Second"}, headers={"If-Match": before.headers["etag"]})
+    problem(stale, 412, "version_mismatch")
 
 
 async def test_an_address_that_does_not_exist_and_a_method_it_does_not_take(scene: Scene) -> None:
