@@ -117,7 +117,11 @@ def shown_again(deps: Deps, home: Home, *, exact: bool) -> Listing:
 
 def stay_asked(check_in: date, check_out: date) -> Stay:
     """A stay in times for which calendars are kept; anything else is `Invalid`, naming the field."""
-    for name, day in (("check_in", check_in), ("check_out", check_out)):
-        if not 2000 <= day.year < 2200:
-            raise Invalid.field(name, "out_of_range", "must be a day of the years 2000 to 2199")
-    return stay_of(check_in, check_out)
+    return stay_of(day_asked("check_in", check_in), day_asked("check_out", check_out))
+
+
+def day_asked(name: str, day: date) -> date:
+    """The same day, where calendars are kept of its year."""
+    if not 2000 <= day.year < 2200:
+        raise Invalid.field(name, "out_of_range", "must be a day of the years 2000 to 2199")
+    return day
