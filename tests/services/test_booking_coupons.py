@@ -112,6 +112,8 @@ async def test_a_coupon_that_makes_no_sense_is_refused(house: TestHouse) -> None
         {"fixed": {"amount": 5, "currency": "XXX"}},
         {"fixed": dollars, "minimum": {"amount": 5, "currency": "EUR"}},
         {"percent_bp": 10_001},
+        {"fixed": dollars | {"amount": 10**19}},
+        {"percent_bp": 1, "minimum": dollars | {"amount": 10**19}},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00Z", "ends_at": "2027-05-02T00:00:00Z"},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00"},
         {"percent_bp": 1, "total_limit": 0},

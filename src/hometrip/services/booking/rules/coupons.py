@@ -14,6 +14,7 @@ from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
 
 Code = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,39}$")]
+HIGHEST = 10**12
 Uses = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
@@ -115,8 +116,8 @@ def checked(wish: CouponWish) -> None:
         raise Invalid.field("percent_bp", "one_of_two", "give either percent_bp or fixed")
     amounts = {"fixed": wish.fixed, "minimum": wish.minimum}
     for name, money in amounts.items():
-        if money is not None and (money.currency not in CURRENCIES or money.amount <= 0):
-            raise Invalid.field(name, "bad_amount", "an amount over zero, of an ISO 4217 currency")
+        if money is not None and (money.currency not in CURRENCIES or not 0 < money.amount <= HIGHEST):
+            raise Invalid.field(name, "bad_amount", f"an amount of 1 to {HIGHEST}, of an ISO 4217 currency")
     if wish.fixed and wish.minimum and wish.fixed.currency != wish.minimum.currency:
         raise Invalid.field("minimum", "other_currency", "minimum must be in the currency of fixed")
     for name, instant in {"starts_at": wish.starts_at, "ends_at": wish.ends_at}.items():
