@@ -64,6 +64,13 @@ async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHo
         "refund_too_large",
     )
     assert too_much["left"]["amount"] == payment["amount"]["amount"] - 100
+    for amount, code in (
+        (part | {"amount": 0}, "out_of_range"),
+        (part | {"amount": -1}, "out_of_range"),
+        (part | {"currency": "JPY"}, "other_currency"),
+    ):
+        found = problem(await support.post("/api/payments/refund", wish | {"amount": amount}), 422, "invalid")
+        assert [(error["field"], error["code"]) for error in found["errors"]] == [("amount", code)]
     found = ok(await admin.get("/api/payments/reconciliation"))
     assert (found["compared"], found["in_flight"], found["differences"]) == (1, 0, [])
     ledger = ok(await admin.get("/api/payments/ledger"))
