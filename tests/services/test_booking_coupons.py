@@ -116,6 +116,8 @@ async def test_a_coupon_that_makes_no_sense_is_refused(house: TestHouse) -> None
         {"percent_bp": 1, "minimum": dollars | {"amount": 10**19}},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00Z", "ends_at": "2027-05-02T00:00:00Z"},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00"},
+        {"percent_bp": 1, "starts_at": "0001-01-01T00:00:00+14:00"},
+        {"percent_bp": 1, "ends_at": "9999-12-31T23:59:59-14:00"},
         {"percent_bp": 1, "total_limit": 0},
     ):
         problem(await admin.post("/api/coupons", {"code": "WRONG"} | wrong), 422, "invalid")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from hometrip.kernel.clock import is_instant
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
 from hometrip.kernel.wire import Answer, Request
@@ -123,5 +124,7 @@ def checked(wish: CouponWish) -> None:
     for name, instant in {"starts_at": wish.starts_at, "ends_at": wish.ends_at}.items():
         if instant is not None and instant.tzinfo is None:
             raise Invalid.field(name, "no_time_zone", "an instant needs its time zone, such as Z")
+        if instant is not None and not is_instant(instant):
+            raise Invalid.field(name, "out_of_range", "must be in one of the years 1 to 9999 of UTC")
     if wish.starts_at and wish.ends_at and wish.ends_at <= wish.starts_at:
         raise Invalid.field("ends_at", "not_after_start", "ends_at must be later than starts_at")

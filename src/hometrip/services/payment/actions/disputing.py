@@ -9,7 +9,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import total, zero
 from hometrip.kernel.once import NO_KEY, Once
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefused
 from hometrip.services.payment import rules, store
@@ -24,9 +24,8 @@ from hometrip.services.payment.contract import PaymentDisputed
 
 async def disputes(deps: Deps, status: str | None, limit: int, cursor: str | None) -> Page[DisputeRecord]:
     """The newest first."""
-    before = UUID(str(position_of(cursor)[0])) if cursor else None
     async with deps.db.read() as db:
-        found = await store.chargebacks_page(db, status, limit + 1, before)
+        found = await store.chargebacks_page(db, status, limit + 1, behind(cursor, UUID))
     items = [dispute_of(one) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
