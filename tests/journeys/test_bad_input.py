@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from harness import Person, TestHouse
+from hometrip.kernel.page import cursor_of
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
 
@@ -163,6 +164,42 @@ async def test_a_number_is_no_time(scene: Scene) -> None:
 async def test_what_is_no_json_in_utf_8_is_malformed_and_no_more(scene: Scene, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     problem(await scene.house.client.post(scene.quote_path, content=body, headers=headers), 400, "malformed")
+
+
+async def test_a_text_with_a_character_that_no_text_has_is_refused_by_name(scene: Scene) -> None:
+    nul, where = "\0", {"booking_id": str(uuid4())}
+    for person, path, body, field in (
+        (scene.guest, "/api/bookings", await scene.wish(message=f"a{nul}b"), "message"),
+        (scene.guest, scene.quote_path, scene.when | {"guests": 2, "coupon": nul}, "coupon"),
+        (scene.guest, "/api/payments/intent", where | {nul: 1}, "body"),
+        (scene.host, "/api/listings", {"title": "A", "amenities": ["wifi", nul]}, "amenities[1]"),
+        (scene.host, "/api/listings", {"title": "A", "address": {"city": nul}}, "address.city"),
+    ):
+        assert fields(problem(await person.post(path, body), 422, "invalid")) == {(field, "bad_text")}
+    for path in ("/api/coupons/a%00b", "/api/payments/invoices/%00"):
+        problem(await scene.host.get(path), 404, "not_found")
+    await scene.nothing_is_booked()
+    # A backslash before it makes it six letters.
+    ok(await scene.host.post("/api/listings", {"title": "\\u0000"}), 201)
+
+
+async def test_a_cursor_of_no_list_is_refused_by_name(scene: Scene) -> None:
+    staff = await scene.house.staff()
+    for path in (
+        "bookings bookings/user bookings/host coupons payments/history payments/ledger payments/invoices "
+        "payments/disputes stripe-connect/payouts listings listings/my-listings notifications"
+    ).split():
+        for position in (
+            [],
+            ["a\0"],
+            [1],
+            [None],
+            [str(uuid4()), 1],
+            [float("nan"), str(uuid4())],
+            ["0001-01-01T00:00:00+14:00", str(uuid4())],
+        ):
+            found = await staff.get(f"/api/{path}", params={"cursor": cursor_of(position)})
+            assert fields(problem(found, 422, "invalid")) == {("cursor", "bad_cursor")}, (path, position)
 
 
 async def test_a_body_that_is_missing_is_named_as_such(scene: Scene) -> None:

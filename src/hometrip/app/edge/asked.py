@@ -15,6 +15,9 @@ from hometrip.kernel.errors import HomeTripError, Invalid, Malformed
 
 Read = Callable[[bytes], Any]
 
+# U+0000 as JSON writes it.
+_NUL = rb"\u0000"
+
 
 @cache
 def reader_of(handler: BaseRouteHandler) -> Read:
@@ -23,7 +26,14 @@ def reader_of(handler: BaseRouteHandler) -> Read:
     """
     field = handler.parsed_data_field
     assert field is not None
-    return msgspec.json.Decoder(field.annotation).decode
+    decode = msgspec.json.Decoder(field.annotation).decode
+
+    def read(body: bytes) -> Any:
+        if _NUL in body:
+            _must_be_text(msgspec.json.decode(body))
+        return decode(body)
+
+    return read
 
 
 class Asked(Request[Any, Any, Any]):
@@ -47,3 +57,17 @@ def _refusal(body: bytes, wrong: Exception) -> HomeTripError:
         return Malformed("the body is not well-formed JSON")
     found = field_error(str(wrong))
     return Invalid(f"{found.field}: {found.detail}", errors=[found])
+
+
+def _must_be_text(body: Any) -> None:
+    """`Invalid` for a text with U+0000 in it: JSON has it, and PostgreSQL's text has not."""
+    left = [("", body)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(path, name) for name in value]
+            left += [(f"{path}.{name}".lstrip("."), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{path}[{at}]", each) for at, each in enumerate(value)]
+        elif isinstance(value, str) and "\0" in value:
+            raise Invalid.field(path or "body", "bad_text", "a text cannot have the character U+0000")

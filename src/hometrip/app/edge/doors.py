@@ -17,7 +17,7 @@ from litestar.types import Scope
 
 from hometrip.app import metrics
 from hometrip.kernel.access import PUBLIC, Access, Caller
-from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated, UnsupportedMedia
+from hometrip.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated, UnsupportedMedia
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.wire import strangers
 from hometrip.ports.cache import Cache
@@ -37,6 +37,8 @@ async def admit(request: Request[Any, Any, Any]) -> None:
     if scope["method"] == "OPTIONS":
         return  # which methods an address takes, is no secret
     let_in(scope, handler)
+    if "\0" in scope["path"]:
+        raise NotFound  # no text that is kept has it, and PostgreSQL cannot even be asked for it
     await count(scope, handler)
     _must_fit(request.headers.get("content-type", ""), handler)
     if scope["query_string"]:
