@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +13,8 @@ import pytest
 from harness import TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import AlreadyAnswered, Invalid, KeyReused, NotFound
+from hometrip.kernel.once import Once, answer_of
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.rules import NotClaimable
 from journeys.steps import problem
@@ -178,6 +180,23 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
         await actions.decide_claim(till.deps, host_of_staff, booking_id, made.id, eur(100))
     with pytest.raises(NotFound):
         await actions.deposit(till.deps, STRANGER, booking_id)
+
+
+async def test_a_claim_is_answered_and_decided_once_a_key(till: Till) -> None:
+    booking_id = await left(till)
+    made = await actions.claim(till.deps, HOST, booking_id, eur(100), "a cup")
+    for scope, ask in (
+        ("answer", partial(actions.answer_claim, till.deps, GUEST, booking_id, made.id, accept=False)),
+        ("decide", partial(actions.decide_claim, till.deps, SUPPORT, booking_id, made.id, eur(60))),
+    ):
+        once = Once(key="k", scope=scope, fingerprint="one")
+        first = await ask(once=once)
+        with pytest.raises(AlreadyAnswered) as again:
+            await ask(once=once)
+        assert again.value.answer == answer_of(first)
+        with pytest.raises(KeyReused):
+            await ask(once=Once(key="k", scope=scope, fingerprint="other"))
+    assert (first.status, first.granted) == ("granted", eur(60))
 
 
 async def test_after_14_days_nothing_can_be_claimed(till: Till) -> None:

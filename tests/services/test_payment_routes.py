@@ -8,6 +8,7 @@ from uuid import uuid4
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.ports.payments import Payments
+from hometrip.services.payment.api import ROUTES
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
 
@@ -75,6 +76,17 @@ async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHo
     assert (found["compared"], found["in_flight"], found["differences"]) == (1, 0, [])
     ledger = ok(await admin.get("/api/payments/ledger"))
     assert ledger["balance"] == {payment["amount"]["currency"]: 0}
+
+
+def test_every_write_of_money_takes_a_key() -> None:
+    writes = {
+        path: handler.opt.get("idempotent", False)
+        for handler in ROUTES
+        for path in handler.paths
+        if "POST" in handler.http_methods and path.startswith(("/payments/", "/stripe-connect/payout"))
+    }
+    assert len(writes) > 6
+    assert [path for path, takes_one in writes.items() if not takes_one] == []
 
 
 async def test_wrong_requests_are_named(house: TestHouse) -> None:

@@ -197,20 +197,21 @@ async def claim(
 
 
 async def answer_claim(
-    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, *, accept: bool
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, *, accept: bool, once: Once = NO_KEY
 ) -> ClaimRecord:
     """By the guest, within 24 hours: accepted, it is paid; otherwise staff decide."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
         if held.guest_id != caller.id:
             raise NotFound
+        await tx.once(once)
         if made.status != "open":
             raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
             await store.move_claim(tx, claim_id, "open", status="with_staff")
-        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+        return await _answered(tx, booking_id, claim_id, once)
 
 
 async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
@@ -220,18 +221,25 @@ async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
 
 
 async def decide_claim(
-    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, amount: Money
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, amount: Money, once: Once = NO_KEY
 ) -> ClaimRecord:
     """By staff (not about a stay of their own): all of the claim, part of it, or nothing."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
         if caller.account_id in (held.guest_id, held.host_id):
             raise NotFound
+        await tx.once(once)
         if made.status != "with_staff":
             raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
-        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+        return await _answered(tx, booking_id, claim_id, once)
+
+
+async def _answered(tx: Tx, booking_id: UUID, claim_id: UUID, once: Once) -> ClaimRecord:
+    answer = claim_of((await _claimed(tx, booking_id, claim_id))[1])
+    await tx.answer(once, answer)
+    return answer
 
 
 async def _grant(deps: Deps, tx: Tx, made: store.Claim, amount: Money) -> None:
