@@ -87,6 +87,9 @@ async def test_a_host_gives_away_only_the_own_money_for_the_own_homes(house: Tes
     path = "/api/coupons/spring-10"
     for verb in (other.get(path), other.delete(path)):
         problem(await verb, 404, "not_found")
+    support = await house.staff("support", "support@example.com")
+    ok(await support.get(path))
+    problem(await support.delete(path), 403, "forbidden")
     changed = {key: value for key, value in mine.items() if key != "code"} | {"percent_bp": 2_000}
     stale = {"If-Match": '"7"'}
     problem(await host.put(path, changed, headers=stale), 412, "version_mismatch")

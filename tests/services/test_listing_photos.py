@@ -192,7 +192,7 @@ async def test_a_home_has_ten_photos_at_most_however_they_come(scene: Scene) -> 
     ok(await scene.upload(*[picture(size=(4, 4))] * 2), 201)
     assert len(await scene.photos()) == 10
     eve = await scene.house.sign_up("eve@example.com", "Eve")
-    problem(await scene.upload(picture(), who=eve), 404, "not_found")
+    problem(await scene.upload(picture(), who=eve), 403, "forbidden")
 
 
 async def test_pictures_of_which_it_is_not_known_whether_they_were_kept_stay(

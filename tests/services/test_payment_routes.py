@@ -34,11 +34,10 @@ async def test_a_payment_is_shown_to_its_guest_and_to_staff_and_to_nobody_else(h
         problem(await stranger.get(path), 404, "not_found")
         problem(await stranger.get(f"{path}/refunds"), 404, "not_found")
         problem(await stranger.post(f"{path}/confirm", {"payment_method": "pm_card_visa"}), 404, "not_found")
-        problem(
-            await stranger.post("/api/payments/intent", {"booking_id": payment["booking_id"]}),
-            404,
-            "not_found",
-        )
+        # A host sees the booking, and does not pay for it.
+        refusal = (403, "forbidden") if stranger is host else (404, "not_found")
+        answer = await stranger.post("/api/payments/intent", {"booking_id": payment["booking_id"]})
+        problem(answer, *refusal)
         assert ok(await stranger.get("/api/payments/history"))["items"] == []
     problem(await house.client.get(path), 401, "unauthenticated")
     [own] = ok(await guest.get("/api/payments/history"))["items"]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import Invalid, Unavailable, VersionMismatch
+from hometrip.kernel.errors import Forbidden, Invalid, Unavailable, VersionMismatch
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Settings
 from hometrip.kernel.stay import Stay, stay_of
@@ -68,6 +68,15 @@ class Deps:
 async def own_home(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
     """The home, if it is the caller's or the caller is staff; `NotFound` to strangers."""
     home = await store.home(reader, listing_id)
+    caller.must_be_one_of(home.host_id)
+    return home
+
+
+async def home_to_change(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
+    """The same; `Forbidden` to strangers where they see the home, which they do once it is published."""
+    home = await store.home(reader, listing_id)
+    if home.status == PUBLISHED and not caller.one_of(home.host_id):
+        raise Forbidden
     caller.must_be_one_of(home.host_id)
     return home
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
@@ -172,8 +172,9 @@ async def claim(
         held = await store.deposit_of(tx, booking_id)
         stay = await store.stay_of(tx, booking_id)
         payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
-        if held is None or stay is None or held.host_id != caller.id:
+        if held is None or stay is None:
             raise NotFound
+        caller.must_be(held.host_id, held.guest_id)
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
         if held.status != "held" or payment is None or not in_time:
@@ -202,8 +203,7 @@ async def answer_claim(
     """By the guest, within 24 hours: accepted, it is paid; otherwise staff decide."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
-        if held.guest_id != caller.id:
-            raise NotFound
+        caller.must_be(held.guest_id, held.host_id)
         await tx.once(once)
         if made.status != "open":
             raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
@@ -227,7 +227,7 @@ async def decide_claim(
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
         if caller.account_id in (held.guest_id, held.host_id):
-            raise NotFound
+            raise Forbidden
         await tx.once(once)
         if made.status != "with_staff":
             raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)

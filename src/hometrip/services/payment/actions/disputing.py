@@ -6,7 +6,7 @@ import hashlib
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.money import total, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
@@ -141,7 +141,7 @@ async def answer_dispute(
         payment = await store.payment(tx, known.payment_id)
         stay = await store.stay_of(tx, known.booking_id)
         if caller.account_id in (payment.guest_id, payment.host_id):
-            raise NotFound
+            raise Forbidden
         await tx.once(once)
     if known.status != "needs_response":
         raise rules.DisputeAnswered(f"the dispute is {known.status}", status=known.status)

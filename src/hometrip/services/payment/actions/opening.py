@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.payments import ProviderIntent
@@ -41,8 +40,7 @@ async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once =
     """What the booking awaits now as one open payment, made if there is none; `NotPayable` where nothing is
     awaited."""
     payable = await deps.booking.payable(booking_id)
-    if payable.guest_id != caller.id:
-        raise NotFound
+    caller.must_be(payable.guest_id, payable.host_id)
     async with deps.db.read() as db:
         plan = await store.plan_of(db, booking_id)
         wanted = _wanted(payable, plan)
