@@ -20,7 +20,7 @@ class HomeTripError(Exception):
 
     def __init__(self, detail: str = "", /, **facts: Any) -> None:
         """`detail` is a sentence for a person; `facts` are JSON-like values that help a program go on."""
-        self.detail = detail or (type(self).__doc__ or "").strip().split("\n")[0]
+        self.detail = detail or " ".join((type(self).__doc__ or "").split())
         self.facts: dict[str, Any] = msgspec.to_builtins(facts)
         super().__init__(self.detail)
 

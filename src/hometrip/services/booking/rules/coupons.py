@@ -19,6 +19,15 @@ HIGHEST = 10**12
 Uses = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+REFUSALS = {
+    "not_yet": "This coupon cannot be used yet.",
+    "over": "The time of this coupon is over.",
+    "other_home": "This coupon is for other homes.",
+    "used_up": "This coupon has been used as often as it can be.",
+    "used_by_you": "You have used this coupon as often as you can.",
+}
+
+
 class CouponTaken(Conflict):
     """There is a coupon of this code already."""
 
@@ -97,7 +106,7 @@ def coupon_of(
 def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetime) -> CouponTerms:
     """What the coupon takes off; `CouponRefused` with the `reason` where it cannot be used here and now."""
     if coupon is None:
-        raise CouponRefused(reason="unknown")
+        raise CouponRefused("There is no such coupon.", reason="unknown")
     refusals = {
         "not_yet": coupon.starts_at is not None and at < coupon.starts_at,
         "over": coupon.ends_at is not None and at >= coupon.ends_at,
@@ -107,7 +116,7 @@ def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetim
     }
     for reason, refused in refusals.items():
         if refused:
-            raise CouponRefused(reason=reason)
+            raise CouponRefused(REFUSALS[reason], reason=reason)
     return coupon.terms
 
 
