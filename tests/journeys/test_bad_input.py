@@ -76,6 +76,17 @@ async def test_an_unknown_parameter_is_refused_by_name(scene: Scene, address: st
     assert fields(found) == {(unknown, "unknown_field")}
 
 
+async def test_a_parameter_that_is_missing_is_named(scene: Scene) -> None:
+    for address, missing in (
+        (f"/api/bookings/availability?listing_id={scene.home['id']}&check_in=2027-05-01", "check_out"),
+        ("/api/payments/tax-report", "year"),
+        ("/api/listings/geocode", "q"),
+    ):
+        found = problem(await scene.guest.get(address), 422, "invalid")
+        assert fields(found) == {(missing, "required")}
+        assert address not in found["detail"]
+
+
 async def test_the_parameter_that_was_meant_is_named(scene: Scene) -> None:
     found = problem(await scene.guest.get("/api/search?instant_book=true"), 422, "invalid")
     assert found["errors"][0]["detail"] == "there is no such parameter; did you mean instant?"
