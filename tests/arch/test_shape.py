@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import TestHouse
+from hometrip.app.edge.problems import STANDARD
 from hometrip.app.edge.routes import every_handler, litestar_of
 from hometrip.app.listeners import HEARD
 from hometrip.app.rooms import service_of
@@ -89,17 +90,32 @@ def long_functions(root: Path) -> list[str]:
     return found
 
 
+def hidden_facts(root: Path) -> list[str]:
+    """Facts of errors whose name every problem document has already: nobody would be told them."""
+    errors = {name for name, _ in coded(SOURCE)} - {"AlreadyAnswered"}
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)) if name in errors:
+                    hidden = [fact.arg for fact in node.keywords if fact.arg in STANDARD]
+                    found += [f"{file.relative_to(root)}:{node.lineno} {name}: {fact}" for fact in hidden]
+    return found
+
+
 def error_codes(root: Path) -> Counter[str]:
-    """Every `code = "…"` in a class that derives from an error."""
-    codes: Counter[str] = Counter()
+    return Counter(code for _, code in coded(root))
+
+
+def coded(root: Path) -> Iterator[tuple[str, str]]:
+    """Every class that derives from an error and has a `code = "…"`, with that."""
     for file in root.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ClassDef) and node.bases:
                 for statement in node.body:
                     match statement:
                         case ast.Assign(targets=[ast.Name("code")], value=ast.Constant(str(code))):
-                            codes[code] += 1
-    return codes
+                            yield node.name, code
 
 
 def test_a_service_has_its_seven_files_and_no_other() -> None:
@@ -141,6 +157,15 @@ def test_a_code_used_twice_is_found(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.py").write_text("class Gone(NotFound):\n    code = 'gone'\n")
     assert error_codes(tmp_path)["gone"] == 2
+
+
+def test_no_fact_of_an_error_has_the_name_of_a_standard_member() -> None:
+    assert hidden_facts(SOURCE) == []
+
+
+def test_a_fact_that_the_standard_member_hides_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("raise rules.WrongState('no', status='gone', left=1)\nStep(status='x')\n")
+    assert hidden_facts(tmp_path) == ["a.py:1 WrongState: status"]
 
 
 def test_event_names_are_unique_and_spell_their_subject() -> None:

@@ -274,6 +274,31 @@ async def test_somebody_elses_booking_is_not_found(scene: Scene) -> None:
     assert ok(await scene.guest.get(path))["status"] == "pending"
 
 
+async def test_a_state_that_does_not_allow_it_is_named_beside_the_status(scene: Scene) -> None:
+    booking = ok(await book(scene.guest, scene.home["id"], scene.when), 201)
+    path = f"/api/bookings/{booking['id']}"
+    found = problem(await scene.host.post(f"{path}/accept"), 409, "wrong_state")
+    assert (found["status"], found["state"]) == (409, "pending")
+    assert found["detail"] == "A booking that is pending and awaits the payment cannot be accepted."
+    found = problem(await scene.host.post(f"{path}/change/accept"), 409, "wrong_state")
+    assert found["detail"] == "No change of this booking was asked for."
+    await scene.house.advance(16 * 60)
+    for answer, detail in (
+        (await scene.guest.post(f"{path}/cancel", {}), "A booking that is expired cannot be cancelled."),
+        (await scene.guest.get(f"{path}/cancellation"), "A booking that is expired cannot be cancelled."),
+        (await scene.guest.put(path, {"guests": 1}), "A booking that is expired cannot be changed."),
+    ):
+        found = problem(answer, 409, "wrong_state")
+        assert (found["status"], found["state"], found["detail"]) == (409, "expired", detail)
+    found = problem(
+        await scene.guest.post("/api/payments/intent", {"booking_id": booking["id"]}), 409, "not_payable"
+    )
+    assert (found["status"], found["state"]) == (409, "expired")
+    draft = ok(await scene.host.post("/api/listings", {"title": "Draft"}), 201)
+    answer = await scene.host.patch(f"/api/listings/{draft['id']}/toggle-active")
+    assert problem(answer, 409, "listing_not_published")["state"] == "draft"
+
+
 async def test_an_expired_quote_is_refused_with_a_new_one(scene: Scene) -> None:
     wish = await scene.wish()
     await scene.house.advance(16 * 60)

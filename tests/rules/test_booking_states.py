@@ -132,7 +132,7 @@ def test_every_move_from_every_state_by_every_role(state: str, verb: str, role: 
         if becomes is not None or role not in MOVES[verb].by:
             assert isinstance(refusal.value, Forbidden)
         else:
-            assert refusal.value.facts["status"] == before.status
+            assert refusal.value.facts["state"] == before.status
 
 
 def test_an_instant_home_is_held_a_quarter_of_an_hour_and_a_request_a_day() -> None:

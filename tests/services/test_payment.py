@@ -106,7 +106,7 @@ async def test_staff_see_a_payment_without_its_secret(till: Till) -> None:
 async def test_a_booking_that_awaits_nothing_is_not_payable(till: Till, status: str) -> None:
     with pytest.raises(NotPayable) as refusal:
         await actions.open_intent(till.deps, GUEST, till.desk.add(status=status))
-    assert refusal.value.facts == {"status": status}
+    assert refusal.value.facts == {"state": status}
 
 
 async def test_a_hold_that_has_ended_is_not_payable(till: Till) -> None:

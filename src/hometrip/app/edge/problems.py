@@ -47,6 +47,9 @@ OWN_CODES = (
 PROBLEM = "application/problem+json"
 DOCS = "/api/docs/errors#"
 
+# The members of every document: they hide facts of the same name.
+STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id"})
+
 
 class Problem(msgspec.Struct, frozen=True):
     """What is sent: `facts` are members of the document beside the standard ones."""

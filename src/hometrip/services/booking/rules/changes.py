@@ -17,7 +17,7 @@ from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
-from hometrip.services.booking.rules.states import Move, moved, owing, with_step
+from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
@@ -85,8 +85,10 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
     """The guest of a confirmed booking, before its check-in."""
     if by.role != "guest":
         raise Forbidden
-    if booking.status != "confirmed" or at >= booking.check_in_at:
-        raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
+    if booking.status != "confirmed":
+        raise wrong_state(booking, "change")
+    if at >= booking.check_in_at:
+        raise WrongState("A stay that has begun cannot be changed.", state=booking.status)
 
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
@@ -144,8 +146,10 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
     if by.role not in move.by:
         raise Forbidden
     if change is None or change.status not in move.out_of:
-        status = change.status if change else "none"
-        raise WrongState(f"The change is {status}: it cannot {verb}.", status=status)
+        if change is None:
+            raise WrongState("No change of this booking was asked for.", state="none")
+        status = change.status.replace("_", " ")
+        raise WrongState(f"A change that is {status} cannot {CANNOT.get(verb, verb)}.", state=change.status)
     until = min(at + PAY_CHANGE_WITHIN, booking.check_in_at) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on

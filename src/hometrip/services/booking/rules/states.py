@@ -73,11 +73,28 @@ MOVES = {
         by=_words("guest host staff"),
     ),
 }
+# What a booking or a change cannot, in a sentence; of other moves nobody is told.
+CANNOT = {
+    "accept": "be accepted",
+    "decline": "be declined",
+    "change": "be changed",
+    "check_in": "be checked in",
+    "complete": "be completed",
+    "cancel": "be cancelled",
+}
 LIVE = ("pending", "confirmed", "checked_in")
 
 
 def state_of(booking: Booking) -> str:
     return f"pending/{booking.awaiting}" if booking.status == "pending" else booking.status
+
+
+def wrong_state(booking: Booking, verb: str) -> WrongState:
+    status = booking.status.replace("_", " ")
+    awaits = f" and awaits the {booking.awaiting}" if booking.awaiting else ""
+    return WrongState(
+        f"A booking that is {status}{awaits} cannot {CANNOT.get(verb, verb)}.", state=booking.status
+    )
 
 
 def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
@@ -86,7 +103,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     if by.role not in move.by:
         raise Forbidden
     if state_of(booking) not in move.out_of:
-        raise WrongState(f"A booking that is {booking.status} cannot {verb}.", status=booking.status)
+        raise wrong_state(booking, verb)
     step = Step(
         status=move.told or move.status,
         at=at,

@@ -50,7 +50,7 @@ class ListingSuspended(Conflict):
 
 
 class NotPublished(Conflict):
-    """Only a home that was published can be paused or taken up again; `status` is its state."""
+    """Only a home that was published can be paused or taken up again; `state` is the one that it is in."""
 
     code = "listing_not_published"
 
@@ -147,7 +147,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         if home.status == SUSPENDED:
             raise ListingSuspended
         if home.status not in moves:
-            raise NotPublished(status=home.status)
+            raise NotPublished(state=home.status)
         status, says = moves[home.status]
         if status == PUBLISHED:
             must_be_complete(home)

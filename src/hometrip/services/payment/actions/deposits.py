@@ -178,7 +178,7 @@ async def claim(
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
         if held.status != "held" or payment is None or not in_time:
-            raise rules.NotClaimable(status=held.status, until=held.release_at)
+            raise rules.NotClaimable(state=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(
             id=deps.new_id(),
@@ -206,7 +206,7 @@ async def answer_claim(
         caller.must_be(held.guest_id, held.host_id)
         await tx.once(once)
         if made.status != "open":
-            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
@@ -230,7 +230,7 @@ async def decide_claim(
             raise Forbidden
         await tx.once(once)
         if made.status != "with_staff":
-            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
         return await _answered(tx, booking_id, claim_id, once)

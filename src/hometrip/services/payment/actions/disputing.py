@@ -144,7 +144,7 @@ async def answer_dispute(
             raise Forbidden
         await tx.once(once)
     if known.status != "needs_response":
-        raise rules.DisputeAnswered(f"the dispute is {known.status}", status=known.status)
+        raise rules.DisputeAnswered(f"the dispute is {known.status}", state=known.status)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     try:
         dispute = await deps.payments.send_evidence(
@@ -155,7 +155,7 @@ async def answer_dispute(
         now = await settle_dispute(deps, payment.id, await deps.payments.get_dispute(known.provider_id))
         if now.status == "needs_response":
             raise
-        raise rules.DisputeAnswered(f"the dispute is {now.status}", status=now.status) from refusal
+        raise rules.DisputeAnswered(f"the dispute is {now.status}", state=now.status) from refusal
     await settle_dispute(deps, payment.id, dispute)
     async with deps.db.transaction() as tx:
         await tx.once(once)

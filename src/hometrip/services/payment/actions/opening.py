@@ -96,7 +96,7 @@ def _must_be_awaited(deps: Deps, payable: Payable, wanted: Wanted) -> None:
         awaited = status == "pending"
     if not awaited or late:
         told_as = "expired" if late and awaited else status
-        raise NotPayable(f"the booking is {told_as}", status=told_as)
+        raise NotPayable(f"the booking is {told_as}", state=told_as)
 
 
 async def opened(deps: Deps, wanted: Wanted) -> store.Payment:

@@ -82,7 +82,7 @@ async def _marked(deps: Deps, caller: Caller, payment_id: UUID, once: Once) -> s
         caller.must_be(payment.guest_id)
         await tx.once(once)
         if payment.status == rules.CANCELED or payment.wanted == "cancel":
-            raise NotPayable("this payment was cancelled", status=rules.CANCELED)
+            raise NotPayable("this payment was cancelled", state=rules.CANCELED)
         if payment.status in rules.OPEN:
             await look_later(deps, tx, payment.id)
     return payment

@@ -35,13 +35,13 @@ class NotRefundable(Conflict):
 
 
 class NotClaimable(Conflict):
-    """The deposit is not held, or its time or that of the claim is over; `status` is its state."""
+    """The deposit is not held, or its time or that of the claim is over; `state` is the one that it is in."""
 
     code = "not_claimable"
 
 
 class DisputeAnswered(Conflict):
-    """This dispute takes no evidence any more; `status` is its state."""
+    """This dispute takes no evidence any more; `state` is the one that it is in."""
 
     code = "dispute_answered"
 
