@@ -171,7 +171,7 @@ async def test_what_a_handler_refuses_is_told_the_same(scene: Scene) -> None:
         ("GET", "/api/bookings", "staff", 200, {}),
         ("POST", f"{home}/quote", "", 409, {"json": taken}),
         ("POST", f"{home}/quote", "", 422, {"json": taken | {"check_out": taken["check_in"]}}),
-        ("PATCH", home, "guest", 404, {"json": {"title": "Mine"}, "headers": {"If-Match": '"1"'}}),
+        ("PATCH", home, "guest", 403, {"json": {"title": "Mine"}, "headers": {"If-Match": '"1"'}}),
         ("PATCH", home, "host", 412, {"json": {"title": "Ours"}, "headers": {"If-Match": '"999"'}}),
         ("POST", "/api/payments/intent", "guest", 404, {"json": {"booking_id": str(uuid4())}}),
     ):

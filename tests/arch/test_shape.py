@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import TestHouse
+from hometrip.app.edge.problems import STANDARD
 from hometrip.app.edge.routes import every_handler, litestar_of
 from hometrip.app.listeners import HEARD
 from hometrip.app.rooms import service_of
@@ -92,17 +93,32 @@ def long_functions(root: Path) -> list[str]:
     return found
 
 
+def hidden_facts(root: Path) -> list[str]:
+    """Facts of errors whose name every problem document has already: nobody would be told them."""
+    errors = {name for name, _ in coded(SOURCE)} - {"AlreadyAnswered"}
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)) if name in errors:
+                    hidden = [fact.arg for fact in node.keywords if fact.arg in STANDARD]
+                    found += [f"{file.relative_to(root)}:{node.lineno} {name}: {fact}" for fact in hidden]
+    return found
+
+
 def error_codes(root: Path) -> Counter[str]:
-    """Every `code = "…"` in a class that derives from an error."""
-    codes: Counter[str] = Counter()
+    return Counter(code for _, code in coded(root))
+
+
+def coded(root: Path) -> Iterator[tuple[str, str]]:
+    """Every class that derives from an error and has a `code = "…"`, with that."""
     for file in root.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ClassDef) and node.bases:
                 for statement in node.body:
                     match statement:
                         case ast.Assign(targets=[ast.Name("code")], value=ast.Constant(str(code))):
-                            codes[code] += 1
-    return codes
+                            yield node.name, code
 
 
 def test_a_service_has_its_seven_files_and_no_other() -> None:
@@ -151,6 +167,15 @@ def test_what_an_error_tells_a_person_is_whole_sentences() -> None:
         service_of(name)
     assert [kind for kind in HomeTripError.by_code.values() if not kind.meaning.endswith(".")] == []
     assert StayRefused().detail == "A rule of the home refuses this stay."
+
+
+def test_no_fact_of_an_error_has_the_name_of_a_standard_member() -> None:
+    assert hidden_facts(SOURCE) == []
+
+
+def test_a_fact_that_the_standard_member_hides_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("raise rules.WrongState('no', status='gone', left=1)\nStep(status='x')\n")
+    assert hidden_facts(tmp_path) == ["a.py:1 WrongState: status"]
 
 
 def test_event_names_are_unique_and_spell_their_subject() -> None:

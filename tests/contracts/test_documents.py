@@ -10,6 +10,7 @@ import random
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound, Unavailable, VersionMismatch
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
+from hometrip.kernel.page import cursor_of
 from hometrip.ports.documents import (
     EVERY,
     Change,
@@ -699,6 +701,21 @@ async def test_a_cursor_of_another_order_or_made_elsewhere_is_invalid(documents:
     for wrong in (cursor, "", "x", "gA", "wA", "kA"):
         with pytest.raises(Invalid):
             await documents.find(HOMES, sort=["-title"], cursor=wrong)
+
+
+async def test_a_cursor_that_was_changed_is_invalid_or_leads_to_another_place(documents: Any) -> None:
+    await insert(documents, HOMES, *(home() for _ in range(3)))
+    for sort, values in (
+        ("-title", ["a", "a\0b", "\ue000", 1, 2**64 - 1, 1e308, float("inf"), True]),
+        ("-ends", ["2026-11-29T16:20:35.933525", "then", "a\0b", -(2**63)]),
+        ("-version", ["1", "-1", 1, "NaN", "sNaN", "Infinity", "1e999999", "two", float("nan"), 2**64 - 1]),
+    ):
+        for value in values:
+            with suppress(Invalid):
+                await documents.find(HOMES, sort=[sort], cursor=cursor_of([sort, value, str(uuid4())]))
+            for no_id in ("x", "", 1, 2**64 - 1, None, True, float("nan")):
+                with pytest.raises(Invalid):
+                    await documents.find(HOMES, sort=[sort], cursor=cursor_of([sort, value, no_id]))
 
 
 # -- expiry

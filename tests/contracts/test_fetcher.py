@@ -201,7 +201,7 @@ async def test_another_status_than_200_is_told(fetcher: Fetcher, server: WebServ
     server.pages["/feed"] = answer
     with pytest.raises(FetchStatus) as refused:
         await fetcher.get(server.url("/feed"))
-    assert refused.value.facts == {"status": status}
+    assert refused.value.facts == {"answered": status}
 
 
 async def test_whoever_does_not_answer_in_http_is_unreachable(fetcher: Fetcher) -> None:

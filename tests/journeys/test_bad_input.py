@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from harness import Person, TestHouse
-from journeys.steps import book, ok, open_home, problem, stay
+from hometrip.kernel.page import cursor_of
+from journeys.steps import book, ok, open_home, pay, problem, stay
 
 
 class Scene:
@@ -75,6 +76,17 @@ async def test_an_unknown_parameter_is_refused_by_name(scene: Scene, address: st
     assert fields(found) == {(unknown, "unknown_field")}
 
 
+async def test_a_parameter_that_is_missing_is_named(scene: Scene) -> None:
+    for address, missing in (
+        (f"/api/bookings/availability?listing_id={scene.home['id']}&check_in=2027-05-01", "check_out"),
+        ("/api/payments/tax-report", "year"),
+        ("/api/listings/geocode", "q"),
+    ):
+        found = problem(await scene.guest.get(address), 422, "invalid")
+        assert fields(found) == {(missing, "required")}
+        assert address not in found["detail"]
+
+
 async def test_the_parameter_that_was_meant_is_named(scene: Scene) -> None:
     found = problem(await scene.guest.get("/api/search?instant_book=true"), 422, "invalid")
     assert found["errors"][0]["detail"] == "there is no such parameter; did you mean instant?"
@@ -107,9 +119,12 @@ async def test_a_missing_field_is_named(scene: Scene) -> None:
     ("field", "value"),
     [
         ("guests", "two"),
+        ("guests", "2"),
         ("guests", 2.5),
+        ("guests", True),
         ("guests", None),
         ("check_in", "tomorrow"),
+        ("check_in", "2027-02-29"),
         ("check_in", 20270501),
         ("listing_id", "not-an-id"),
         ("quote_id", 7),
@@ -120,6 +135,88 @@ async def test_a_wrong_type_is_refused_by_name(scene: Scene, field: str, value: 
     found = problem(await scene.guest.post("/api/bookings", wish), 422, "invalid")
     assert {name for name, _ in fields(found)} == {field}
     await scene.nothing_is_booked()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("", {"instant_book": "true"}, "instant_book"),
+        ("", {"instant_book": 1}, "instant_book"),
+        ("", {"guests": "null"}, "guests"),
+        ("", {"location": {"lat": "42.6", "lng": -73.7}}, "location.lat"),
+        ("/pricing", {"base": {"amount": "9000", "currency": "USD"}}, "base.amount"),
+        ("/pricing", {"base": {"amount": 9000, "currency": "USD"}, "dates": {"soon": {}}}, "dates"),
+    ],
+)
+async def test_a_body_is_taken_to_the_letter(
+    scene: Scene, path: str, body: dict[str, Any], field: str
+) -> None:
+    address = f"/api/listings/{scene.home['id']}"
+    before = ok(await scene.host.get(address))
+    write = scene.host.put if path else scene.host.patch
+    found = problem(await write(f"{address}{path}", body), 422, "invalid")
+    assert {name for name, _ in fields(found)} == {field}
+    assert ok(await scene.host.get(address)) == before
+
+
+async def test_a_number_is_no_time(scene: Scene) -> None:
+    coupon = {"code": "SUN-10", "percent_bp": 1000, "host_funded": True, "listing_ids": [scene.home["id"]]}
+    found = problem(
+        await scene.host.post("/api/coupons", coupon | {"ends_at": 1_900_000_000}), 422, "invalid"
+    )
+    assert fields(found) == {("ends_at", "wrong_type")}
+    assert ok(await scene.host.get("/api/coupons"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff", b'{"guests": "\xff"}', b'{"\xff": 1}', b'{"guests": "two", "check', b'{"guests": "two"} x'],
+)
+async def test_what_is_no_json_in_utf_8_is_malformed_and_no_more(scene: Scene, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    problem(await scene.house.client.post(scene.quote_path, content=body, headers=headers), 400, "malformed")
+
+
+async def test_a_text_with_a_character_that_no_text_has_is_refused_by_name(scene: Scene) -> None:
+    nul, where = "\0", {"booking_id": str(uuid4())}
+    for person, path, body, field in (
+        (scene.guest, "/api/bookings", await scene.wish(message=f"a{nul}b"), "message"),
+        (scene.guest, scene.quote_path, scene.when | {"guests": 2, "coupon": nul}, "coupon"),
+        (scene.guest, "/api/payments/intent", where | {nul: 1}, "body"),
+        (scene.host, "/api/listings", {"title": "A", "amenities": ["wifi", nul]}, "amenities[1]"),
+        (scene.host, "/api/listings", {"title": "A", "address": {"city": nul}}, "address.city"),
+    ):
+        assert fields(problem(await person.post(path, body), 422, "invalid")) == {(field, "bad_text")}
+    for path in ("/api/coupons/a%00b", "/api/payments/invoices/%00"):
+        problem(await scene.host.get(path), 404, "not_found")
+    await scene.nothing_is_booked()
+    # A backslash before it makes it six letters.
+    ok(await scene.host.post("/api/listings", {"title": "\\u0000"}), 201)
+
+
+async def test_a_cursor_of_no_list_is_refused_by_name(scene: Scene) -> None:
+    staff = await scene.house.staff()
+    for path in (
+        "bookings bookings/user bookings/host coupons payments/history payments/ledger payments/invoices "
+        "payments/disputes stripe-connect/payouts listings listings/my-listings notifications"
+    ).split():
+        for position in (
+            [],
+            ["a\0"],
+            [1],
+            [None],
+            [str(uuid4()), 1],
+            [float("nan"), str(uuid4())],
+            ["0001-01-01T00:00:00+14:00", str(uuid4())],
+        ):
+            found = await staff.get(f"/api/{path}", params={"cursor": cursor_of(position)})
+            assert fields(problem(found, 422, "invalid")) == {("cursor", "bad_cursor")}, (path, position)
+
+
+async def test_a_body_that_is_missing_is_named_as_such(scene: Scene) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await scene.house.client.post(scene.quote_path, content=b"", headers=headers)
+    assert fields(problem(answer, 422, "invalid")) == {("body", "required")}
 
 
 async def test_check_out_before_check_in_is_refused(scene: Scene) -> None:
@@ -175,6 +272,31 @@ async def test_somebody_elses_booking_is_not_found(scene: Scene) -> None:
     problem(await stranger.post(f"{path}/accept"), 404, "not_found")
     problem(await stranger.post("/api/payments/intent", {"booking_id": booking["id"]}), 404, "not_found")
     assert ok(await scene.guest.get(path))["status"] == "pending"
+
+
+async def test_a_state_that_does_not_allow_it_is_named_beside_the_status(scene: Scene) -> None:
+    booking = ok(await book(scene.guest, scene.home["id"], scene.when), 201)
+    path = f"/api/bookings/{booking['id']}"
+    found = problem(await scene.host.post(f"{path}/accept"), 409, "wrong_state")
+    assert (found["status"], found["state"]) == (409, "pending")
+    assert found["detail"] == "A booking that is pending and awaits the payment cannot be accepted."
+    found = problem(await scene.host.post(f"{path}/change/accept"), 409, "wrong_state")
+    assert found["detail"] == "No change of this booking was asked for."
+    await scene.house.advance(16 * 60)
+    for answer, detail in (
+        (await scene.guest.post(f"{path}/cancel", {}), "A booking that is expired cannot be cancelled."),
+        (await scene.guest.get(f"{path}/cancellation"), "A booking that is expired cannot be cancelled."),
+        (await scene.guest.put(path, {"guests": 1}), "A booking that is expired cannot be changed."),
+    ):
+        found = problem(answer, 409, "wrong_state")
+        assert (found["status"], found["state"], found["detail"]) == (409, "expired", detail)
+    found = problem(
+        await scene.guest.post("/api/payments/intent", {"booking_id": booking["id"]}), 409, "not_payable"
+    )
+    assert (found["status"], found["state"]) == (409, "expired")
+    draft = ok(await scene.host.post("/api/listings", {"title": "Draft"}), 201)
+    answer = await scene.host.patch(f"/api/listings/{draft['id']}/toggle-active")
+    assert problem(answer, 409, "listing_not_published")["state"] == "draft"
 
 
 async def test_an_expired_quote_is_refused_with_a_new_one(scene: Scene) -> None:
@@ -285,6 +407,25 @@ async def test_a_stale_version_is_refused_and_the_tag_of_a_record_saves_its_body
     stale = await scene.host.patch(path, {"title": "Second"}, headers={"If-Match": tag})
     problem(stale, 412, "version_mismatch")
     assert ok(await scene.host.get(path))["title"] == "First"
+
+
+async def test_a_tag_from_before_the_booking_does_not_keep_the_address_from_its_guest(scene: Scene) -> None:
+    path = f"/api/listings/{scene.home['id']}"
+    before = await scene.guest.get(path)
+    assert "line1" not in ok(before)["address"]
+    known = {"If-None-Match": before.headers["etag"]}
+    assert (await scene.guest.get(path, headers=known)).status_code == 304
+    await pay(scene.guest, ok(await book(scene.guest, scene.home["id"], scene.when), 201)["id"])
+    await scene.house.settle()
+    after = await scene.guest.get(path, headers=known)
+    assert ok(after)["address"]["line1"] == "1 Creek Road"
+    assert after.headers["etag"] != before.headers["etag"]
+    assert after.json()["version"] == before.json()["version"]
+    # Either of them names the version that a write is based on.
+    staff = await scene.house.staff()
+    ok(await staff.patch(path, {"title": "First"}, headers={"If-Match": before.headers["etag"]}))
+    stale = await staff.patch(path, {"title": "Second"}, headers={"If-Match": before.headers["etag"]})
+    problem(stale, 412, "version_mismatch")
 
 
 async def test_an_address_that_does_not_exist_and_a_method_it_does_not_take(scene: Scene) -> None:

@@ -134,7 +134,7 @@ def test_every_move_from_every_state_by_every_role(state: str, verb: str, role: 
         if becomes is not None or role not in MOVES[verb].by:
             assert isinstance(refusal.value, Forbidden)
         else:
-            assert refusal.value.facts["status"] == before.status
+            assert refusal.value.facts["state"] == before.status
 
 
 def test_what_cannot_be_done_is_said_in_words() -> None:

@@ -102,6 +102,9 @@ async def test_a_host_gives_away_only_the_own_money_for_the_own_homes(house: Tes
     path = "/api/coupons/spring-10"
     for verb in (other.get(path), other.delete(path)):
         problem(await verb, 404, "not_found")
+    support = await house.staff("support", "support@example.com")
+    ok(await support.get(path))
+    problem(await support.delete(path), 403, "forbidden")
     changed = {key: value for key, value in mine.items() if key != "code"} | {"percent_bp": 2_000}
     stale = {"If-Match": '"7"'}
     problem(await host.put(path, changed, headers=stale), 412, "version_mismatch")
@@ -127,8 +130,12 @@ async def test_a_coupon_that_makes_no_sense_is_refused(house: TestHouse) -> None
         {"fixed": {"amount": 5, "currency": "XXX"}},
         {"fixed": dollars, "minimum": {"amount": 5, "currency": "EUR"}},
         {"percent_bp": 10_001},
+        {"fixed": dollars | {"amount": 10**19}},
+        {"percent_bp": 1, "minimum": dollars | {"amount": 10**19}},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00Z", "ends_at": "2027-05-02T00:00:00Z"},
         {"percent_bp": 1, "starts_at": "2027-05-02T00:00:00"},
+        {"percent_bp": 1, "starts_at": "0001-01-01T00:00:00+14:00"},
+        {"percent_bp": 1, "ends_at": "9999-12-31T23:59:59-14:00"},
         {"percent_bp": 1, "total_limit": 0},
     ):
         problem(await admin.post("/api/coupons", {"code": "WRONG"} | wrong), 422, "invalid")

@@ -246,6 +246,29 @@ async def test_strangers_learn_nothing_of_a_draft(house: TestHouse, host: Person
     assert ok(await (await house.staff("support")).get(path))["status"] == "draft"
 
 
+async def test_a_stranger_sees_a_published_home_and_may_not_change_it(house: TestHouse, host: Person) -> None:
+    path = f"/api/listings/{(await open_home(host))['id']}"
+    stranger = await house.sign_up("eve@example.com", "Eve")
+    before = ok(await stranger.get(path))
+    for answer in (
+        await stranger.patch(path, {"beds": 1}),
+        await stranger.put(path, {"title": "Mine"}),
+        await stranger.post(f"{path}/publish"),
+        await stranger.patch(f"{path}/toggle-active"),
+        await stranger.delete(path),
+    ):
+        problem(answer, 403, "forbidden")
+    # What is its host's alone is nothing that a stranger sees.
+    for answer in (
+        await stranger.get(f"{path}/pricing"),
+        await stranger.put(f"{path}/pricing", PRICING),
+        await stranger.get(f"{path}/block-dates"),
+        await stranger.post(f"{path}/block-dates", {"from": "2027-05-01", "to": "2027-05-02"}),
+    ):
+        problem(answer, 404, "not_found")
+    assert ok(await stranger.get(path)) == before
+
+
 async def test_strangers_see_a_point_within_500_m_and_no_street(house: TestHouse, host: Person) -> None:
     home = await open_home(host)
     path = f"/api/listings/{home['id']}"

@@ -279,6 +279,32 @@ async def test_what_is_no_stay_at_all_is_refused_by_field(scene: Scene) -> None:
     ok(await scene.quote(currency="USD"))
 
 
+@pytest.mark.parametrize("path", ["availability", "calendars"])
+async def test_a_look_at_days_of_no_calendar_is_refused_by_field(scene: Scene, path: str) -> None:
+    address = f"{scene.path}/{path}" if path == "availability" else f"/api/listings/{path}"
+    for asked, field in (
+        ({"from": "9999-12-31"}, "from"),
+        ({"from": "1999-12-31"}, "from"),
+        ({"to": "9999-12-31"}, "to"),
+        ({"from": scene.day(3), "to": scene.day(3)}, "to"),
+    ):
+        found = problem(await scene.host.get(address, params=asked), 422, "invalid")
+        assert [error["field"] for error in found["errors"]] == [field]
+
+
+async def test_a_block_of_no_days_is_refused_by_field(scene: Scene) -> None:
+    path = f"{scene.path}/block-dates"
+    for asked, field in (
+        ({"from": "0001-01-01", "to": scene.day(3)}, "from"),
+        ({"from": scene.day(3), "to": "9999-12-31"}, "to"),
+        ({"from": scene.day(3), "to": scene.day(3)}, "to"),
+        ({"from": scene.day(3), "to": scene.day(800)}, "to"),
+    ):
+        found = problem(await scene.host.post(path, asked), 422, "invalid")
+        assert [error["field"] for error in found["errors"]] == [field]
+    assert ok(await scene.host.get(path))["items"] == []
+
+
 async def test_an_unknown_coupon_is_refused(scene: Scene) -> None:
     assert problem(await scene.quote(coupon="NOSUCH"), 409, "coupon_refused")["reason"] == "unknown"
 

@@ -186,13 +186,27 @@ async def test_of_several_photos_all_are_taken_or_none(scene: Scene) -> None:
     assert not list((scene.house.house.settings.data / "files").rglob("*~"))
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"text/plain", b"text/plain; charset=none-such", b"text/plain; charset=ascii", b"application/json"],
+)
+async def test_a_part_of_a_form_in_no_charset_is_malformed(scene: Scene, head: bytes) -> None:
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\nContent-Type: %b\r\n\r\n\xff\r\n--x--\r\n' % head
+    )
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await scene.host._send("POST", f"{scene.path}/photos", content=form, headers=kind)
+    problem(answer, 400, "malformed")
+    assert await scene.photos() == []
+
+
 async def test_a_home_has_ten_photos_at_most_however_they_come(scene: Scene) -> None:
     ok(await scene.upload(*[picture(size=(4, 4))] * 8), 201)
     problem(await scene.upload(*[picture(size=(4, 4))] * 3), 422, "invalid")
     ok(await scene.upload(*[picture(size=(4, 4))] * 2), 201)
     assert len(await scene.photos()) == 10
     eve = await scene.house.sign_up("eve@example.com", "Eve")
-    problem(await scene.upload(picture(), who=eve), 404, "not_found")
+    problem(await scene.upload(picture(), who=eve), 403, "forbidden")
 
 
 async def test_pictures_of_which_it_is_not_known_whether_they_were_kept_stay(

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from hometrip.adapters.payments.sandbox import Webhook
 from hometrip.adapters.payments.sandbox.signature import sign
 from hometrip.kernel.clock import DAY, MINUTE
-from hometrip.kernel.errors import AlreadyAnswered, Invalid, KeyReused, NotFound
+from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReused, NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import BadSignature, Card, ProviderDown, ProviderRefused
@@ -76,14 +76,23 @@ async def test_a_stranger_does_not_learn_of_a_booking_or_its_payment(till: Till)
     intent = await till.open()
     for refused in (
         actions.open_intent(till.deps, STRANGER, intent.booking_id),
-        actions.open_intent(till.deps, HOST, intent.booking_id),
         actions.open_intent(till.deps, GUEST, uuid4()),
         actions.confirm(till.deps, STRANGER, intent.id, method="pm_card_visa"),
-        actions.confirm(till.deps, SUPPORT, intent.id, method="pm_card_visa"),
         actions.payment(till.deps, STRANGER, intent.id),
         actions.refunds(till.deps, HOST, intent.id),
     ):
         with pytest.raises(NotFound):
+            await refused
+
+
+async def test_who_sees_a_booking_and_is_not_its_guest_does_not_pay_for_it(till: Till) -> None:
+    intent = await till.open()
+    for refused in (
+        actions.open_intent(till.deps, HOST, intent.booking_id),
+        actions.open_intent(till.deps, SUPPORT, intent.booking_id),
+        actions.confirm(till.deps, SUPPORT, intent.id, method="pm_card_visa"),
+    ):
+        with pytest.raises(Forbidden):
             await refused
 
 
@@ -97,7 +106,7 @@ async def test_staff_see_a_payment_without_its_secret(till: Till) -> None:
 async def test_a_booking_that_awaits_nothing_is_not_payable(till: Till, status: str) -> None:
     with pytest.raises(NotPayable) as refusal:
         await actions.open_intent(till.deps, GUEST, till.desk.add(status=status))
-    assert refusal.value.facts == {"status": status}
+    assert refusal.value.facts == {"state": status}
 
 
 async def test_a_hold_that_has_ended_is_not_payable(till: Till) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +13,8 @@ import pytest
 from harness import TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReused, NotFound
+from hometrip.kernel.once import Once, answer_of
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.rules import NotClaimable
 from journeys.steps import problem
@@ -160,8 +162,8 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
     with pytest.raises(NotClaimable):
         await actions.claim(till.deps, HOST, booking_id, eur(1), "too early")
     await till.advance(CHECK_OUT_AT - START)
-    for caller in (GUEST, STRANGER, SUPPORT):
-        with pytest.raises(NotFound):
+    for caller, refusal in ((GUEST, Forbidden), (SUPPORT, Forbidden), (STRANGER, NotFound)):
+        with pytest.raises(refusal):
             await actions.claim(till.deps, caller, booking_id, eur(1), "not the host")
     for amount in (eur(0), eur(-1), eur(20_001), DEPOSIT.__class__(1, "USD")):
         with pytest.raises(Invalid):
@@ -169,15 +171,32 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
     made = await actions.claim(till.deps, HOST, booking_id, eur(100), "a cup")
     with pytest.raises(store.AlreadyClaimed):
         await actions.claim(till.deps, HOST, booking_id, eur(100), "another cup")
-    for caller in (HOST, STRANGER):
-        with pytest.raises(NotFound):
+    for caller, refusal in ((HOST, Forbidden), (SUPPORT, Forbidden), (STRANGER, NotFound)):
+        with pytest.raises(refusal):
             await actions.answer_claim(till.deps, caller, booking_id, made.id, accept=True)
     host_of_staff = Caller(account_id=HOST.account_id, roles=frozenset({"support"}))
     await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
-    with pytest.raises(NotFound):
+    with pytest.raises(Forbidden):
         await actions.decide_claim(till.deps, host_of_staff, booking_id, made.id, eur(100))
     with pytest.raises(NotFound):
         await actions.deposit(till.deps, STRANGER, booking_id)
+
+
+async def test_a_claim_is_answered_and_decided_once_a_key(till: Till) -> None:
+    booking_id = await left(till)
+    made = await actions.claim(till.deps, HOST, booking_id, eur(100), "a cup")
+    for scope, ask in (
+        ("answer", partial(actions.answer_claim, till.deps, GUEST, booking_id, made.id, accept=False)),
+        ("decide", partial(actions.decide_claim, till.deps, SUPPORT, booking_id, made.id, eur(60))),
+    ):
+        once = Once(key="k", scope=scope, fingerprint="one")
+        first = await ask(once=once)
+        with pytest.raises(AlreadyAnswered) as again:
+            await ask(once=once)
+        assert again.value.answer == answer_of(first)
+        with pytest.raises(KeyReused):
+            await ask(once=Once(key="k", scope=scope, fingerprint="other"))
+    assert (first.status, first.granted) == ("granted", eur(60))
 
 
 async def test_after_14_days_nothing_can_be_claimed(till: Till) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.kernel.clock import DAY, MINUTE
-from hometrip.kernel.errors import AlreadyAnswered, NotFound
+from hometrip.kernel.errors import AlreadyAnswered, Forbidden, NotFound
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import Payments, ProviderDown
 from hometrip.services.booking.contract import BookingChanged, BookingUnpayable
@@ -287,9 +287,9 @@ async def test_evidence_tells_of_the_stay_in_plain_english(till: Till) -> None:
 
 async def test_evidence_is_sent_once_by_staff_who_have_no_part_in_the_stay(till: Till) -> None:
     paid, dispute = await disputed(till)
-    for stranger in (GUEST, HOST):
-        with pytest.raises(NotFound):
-            await actions.answer_dispute(till.deps, stranger, dispute.id, "winning_evidence")
+    for party in (GUEST, HOST):
+        with pytest.raises(Forbidden):
+            await actions.answer_dispute(till.deps, party, dispute.id, "winning_evidence")
     with pytest.raises(NotFound):
         await actions.answer_dispute(till.deps, SUPPORT, uuid4(), "winning_evidence")
     key = Once(key="k", scope="evidence", fingerprint="a")

@@ -8,6 +8,7 @@ from uuid import uuid4
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.ports.payments import Payments
+from hometrip.services.payment.api import ROUTES
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
 
@@ -33,11 +34,10 @@ async def test_a_payment_is_shown_to_its_guest_and_to_staff_and_to_nobody_else(h
         problem(await stranger.get(path), 404, "not_found")
         problem(await stranger.get(f"{path}/refunds"), 404, "not_found")
         problem(await stranger.post(f"{path}/confirm", {"payment_method": "pm_card_visa"}), 404, "not_found")
-        problem(
-            await stranger.post("/api/payments/intent", {"booking_id": payment["booking_id"]}),
-            404,
-            "not_found",
-        )
+        # A host sees the booking, and does not pay for it.
+        refusal = (403, "forbidden") if stranger is host else (404, "not_found")
+        answer = await stranger.post("/api/payments/intent", {"booking_id": payment["booking_id"]})
+        problem(answer, *refusal)
         assert ok(await stranger.get("/api/payments/history"))["items"] == []
     problem(await house.client.get(path), 401, "unauthenticated")
     [own] = ok(await guest.get("/api/payments/history"))["items"]
@@ -64,10 +64,28 @@ async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHo
         "refund_too_large",
     )
     assert too_much["left"]["amount"] == payment["amount"]["amount"] - 100
+    for amount, code in (
+        (part | {"amount": 0}, "out_of_range"),
+        (part | {"amount": -1}, "out_of_range"),
+        (part | {"currency": "JPY"}, "other_currency"),
+    ):
+        found = problem(await support.post("/api/payments/refund", wish | {"amount": amount}), 422, "invalid")
+        assert [(error["field"], error["code"]) for error in found["errors"]] == [("amount", code)]
     found = ok(await admin.get("/api/payments/reconciliation"))
     assert (found["compared"], found["in_flight"], found["differences"]) == (1, 0, [])
     ledger = ok(await admin.get("/api/payments/ledger"))
     assert ledger["balance"] == {payment["amount"]["currency"]: 0}
+
+
+def test_every_write_of_money_takes_a_key() -> None:
+    writes = {
+        path: handler.opt.get("idempotent", False)
+        for handler in ROUTES
+        for path in handler.paths
+        if "POST" in handler.http_methods and path.startswith(("/payments/", "/stripe-connect/payout"))
+    }
+    assert len(writes) > 6
+    assert [path for path, takes_one in writes.items() if not takes_one] == []
 
 
 async def test_wrong_requests_are_named(house: TestHouse) -> None:

@@ -66,6 +66,12 @@ class Caller(msgspec.Struct, frozen=True):
         if not self.one_of(*accounts):
             raise NotFound
 
+    def must_be(self, account: UUID, *seen_by: UUID) -> None:
+        """Nobody else may do this: `Forbidden` to those who see it (staff too), `NotFound` to strangers."""
+        if self.account_id != account:
+            self.must_be_one_of(*seen_by)
+            raise Forbidden
+
     def admit(self, access: Access) -> None:
         """`Unauthenticated` or `Forbidden` where the route's demand is not met."""
         if access is PUBLIC:

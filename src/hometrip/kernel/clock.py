@@ -25,3 +25,13 @@ class Clock(Protocol):
 
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+
+
+def is_instant(at: datetime) -> bool:
+    """Has it a time zone, and is there such a time in UTC? Of the first and the last hours of all years there
+    may be none.
+    """
+    try:
+        return at.tzinfo is not None and bool(at.astimezone(UTC))
+    except OverflowError:
+        return False

@@ -34,7 +34,7 @@ class FetchTooLarge(Unavailable):
 
 
 class FetchStatus(Unavailable):
-    """The answer is not the thing asked for; `status` is its HTTP status."""
+    """The answer is not the thing asked for; `answered` is its HTTP status."""
 
     code = "fetch_status"
 

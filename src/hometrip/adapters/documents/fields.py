@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from msgspec import inspect
@@ -17,6 +18,7 @@ from msgspec import inspect
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.page import cursor_of, position_of
 
+LARGEST = 2**63
 _STEP = re.compile(r"[A-Za-z0-9_-]+")
 # A time in JSON that is not followed by the Z of UTC; or else a text that looks like one.
 _NOT_UTC = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d{6})?(?:[+-]\d\d:\d\d)?"')
@@ -162,10 +164,23 @@ def cursor_at(sort: Sequence[str], values: Sequence[Any]) -> str:
 def place_of(sort: Sequence[str], steps: Sequence[Step], cursor: str) -> list[Any]:
     """The values that the cursor stands behind; one of another order is `Invalid`."""
     sorted_by, *values = position_of(cursor) or [None]
-    plain = all(value is None or isinstance(value, (str, int, float)) for value in values)
+    plain = all(_is_plain(value) for value in values)
     if sorted_by != ",".join(sort) or len(values) != len(steps) or not plain:
         raise bad_cursor()
+    try:
+        UUID(values[-1])  # an order ends with the id
+    except (ValueError, AttributeError, TypeError) as reason:
+        raise bad_cursor() from reason
     return values
+
+
+def _is_plain(value: Any) -> bool:
+    """May an engine be asked for it? An integer has 64 bits there."""
+    return (
+        value is None
+        or (isinstance(value, int) and -LARGEST <= value < LARGEST)
+        or type(value) in (str, float)
+    )
 
 
 def bad_cursor() -> Invalid:

@@ -63,16 +63,27 @@ class Fields(SqlFields):
         raise ValueError(f"{path} holds no {type(value).__name__}")
 
     def placed(self, path: str, value: Any) -> Any:
-        """The reverse of `shown`."""
+        """The reverse of `shown`. What PostgreSQL could not even be asked for was never shown."""
         holds = self.kind_of(path).holds
         try:
-            if value is None or holds in ("list", "any", "text", "instant"):
-                return None if value is None else str(value)
-            if holds == "truth":
-                return bool(value)
-            return int(value) if path == "version" else Decimal(value)
+            if value is None or holds == "truth":
+                return None if value is None else bool(value)
+            if holds == "number":
+                number = _number(value, most_digits=18 if path == "version" else 400)
+                return int(number) if path == "version" else number
+            if "\0" in str(value):
+                raise bad_cursor()
+            return str(value)
         except (ValueError, InvalidOperation) as reason:
             raise bad_cursor() from reason
+
+
+def _number(value: Any, most_digits: int) -> Decimal:
+    """With no more digits before the point, or zeros behind it, than the field's numbers can have."""
+    number = Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) >= most_digits:
+        raise bad_cursor()
+    return number
 
 
 def shown(value: Any) -> Any:

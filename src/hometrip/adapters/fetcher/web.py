@@ -108,7 +108,7 @@ class WebFetcher:
             if answer.status == 304 and known != Mark():
                 return Fetched(None, known)
             if answer.status != 200:
-                raise FetchStatus(f"The answer is {answer.status}.", status=answer.status)
+                raise FetchStatus(f"The answer is {answer.status}.", answered=answer.status)
             return Fetched(await _read(answer, limits.size), mark)
 
     def _connector(self) -> aiohttp.TCPConnector:

@@ -17,7 +17,7 @@ from litestar.types import Scope
 
 from hometrip.app import metrics
 from hometrip.kernel.access import PUBLIC, Access, Caller
-from hometrip.kernel.errors import Invalid, TooMany, Unauthenticated, UnsupportedMedia
+from hometrip.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated, UnsupportedMedia
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.wire import strangers
 from hometrip.ports.cache import Cache
@@ -37,6 +37,8 @@ async def admit(request: Request[Any, Any, Any]) -> None:
     if scope["method"] == "OPTIONS":
         return  # which methods an address takes, is no secret
     let_in(scope, handler)
+    if "\0" in scope["path"]:
+        raise NotFound  # no text that is kept has it, and PostgreSQL cannot even be asked for it
     await count(scope, handler)
     _must_fit(request.headers.get("content-type", ""), handler)
     if scope["query_string"]:
@@ -155,7 +157,7 @@ def once_of(key: str, handler: BaseRouteHandler, caller: Caller, place: str, bod
     )
 
 
-_ETAG = re.compile(r'(?:W/)?"(\d+)"')
+_ETAG = re.compile(r'(?:W/)?"(\d+)(?:-[a-z0-9-]*)?"')
 
 
 def provide_if_match(request: Request[Any, Any, Any], deps: NamedDependency[Any]) -> int | None:
@@ -173,9 +175,13 @@ def version_in(if_match: str) -> int | None:
 
 
 def tag_of(record: Any) -> str | None:
-    """The ETag of a record with a version."""
-    version = getattr(record, "version", None)
-    return f'"{version}"' if isinstance(version, int) else None
+    """The ETag of a record with a version. One that is not shown the same to everybody and always tells in
+    `aspect` which way this is: else a 304 would keep from a caller what there is for that one to see.
+    """
+    version, aspect = getattr(record, "version", None), getattr(record, "aspect", "")
+    if not isinstance(version, int):
+        return None
+    return f'"{version}-{aspect}"' if aspect else f'"{version}"'
 
 
 async def tag_version(response: Response[Any]) -> Response[Any]:

@@ -63,7 +63,7 @@ class HandlerLane:
         if not line.has_all:
             return False
         found = self._straight.find(scope)
-        if found is None or (found.way.takes_body and not is_short_json(scope["named"])):
+        if found is None or (found.way.read is not None and not is_short_json(scope["named"])):
             return False
         exchange = self._ring.open(scope, line.send)
         if not self._answers_at_once(line, exchange, found):

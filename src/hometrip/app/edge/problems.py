@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from traceback import walk_tb
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ OWN_CODES = (
 )
 PROBLEM = "application/problem+json"
 DOCS = "/api/docs/errors#"
+
+# The members of every document: they hide facts of the same name.
+STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id"})
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -90,14 +94,24 @@ def problem_of(error: Exception) -> Problem:
             return Problem(405, "method_not_allowed", "this address does not take that method", {})
         case HTTPException() if error.status_code == 413:
             return Problem(413, "too_large", errors.TooLarge.__doc__ or "", {})
+        case UnicodeDecodeError() | LookupError() if _is_of_a_form(error):
+            return Problem(400, "malformed", "a part of the form is not in the charset that it says", {})
         case ClientException():
             return Problem(error.status_code, "malformed", "the request cannot be read", {})
     log.error("unforeseen error", exc_info=error)
     return Problem(500, "internal", "something went wrong here; it has been noted", {})
 
 
-# msgspec: "Expected `int`, got `str` - at `$.guests`"
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+def _is_of_a_form(error: Exception) -> bool:
+    """Did Litestar raise it while it read a form? It decodes the parts as their heads tell it to."""
+    frames = walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == "litestar._multipart" for frame, _ in frames)
+
+
+# msgspec: "Expected `int`, got `str` - at `$.guests`", "Invalid RFC3339 encoded date - at `key` in `$.dates`"
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?$", re.DOTALL)
+# Litestar: "Missing required query parameter 'year' for path /api/payments/tax-report"
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 
 def _validation(error: ValidationException) -> Problem:
@@ -106,6 +120,8 @@ def _validation(error: ValidationException) -> Problem:
         found = [field_error(str(cause))]
     elif isinstance(cause, (msgspec.DecodeError, SerializationException)):
         return Problem(400, "malformed", "the body is not well-formed JSON", {})
+    elif missing := _MISSING.match(error.detail):
+        found = [errors.FieldError(missing[1], "required", "this parameter is needed")]
     else:
         extra = error.extra if isinstance(error.extra, list) else []
         found = [_from_extra(part) for part in extra] or [field_error(error.detail)]
@@ -131,6 +147,8 @@ def field_error(message: str) -> errors.FieldError:
         return errors.FieldError(name, "unknown_field", "there is no such field")
     if found := re.match(r"Object missing required field `(.+)`", what):
         name = f"{path}.{found[1]}" if path else found[1]
+        if name == "data":
+            return errors.FieldError("body", "required", "this request needs a body")
         return errors.FieldError(name, "required", "this field is needed")
     code = "wrong_type" if what.startswith("Expected") and ", got" in what else "invalid_value"
     return errors.FieldError(path or "body", code, what)

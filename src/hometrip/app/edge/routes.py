@@ -18,6 +18,7 @@ from litestar.types import Scope
 
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.edge.answers import Answer
+from hometrip.app.edge.asked import Asked
 from hometrip.app.edge.document import openapi_document
 from hometrip.app.edge.doors import (
     admit,
@@ -125,6 +126,7 @@ def routes_for(services: tuple[str, ...], *, door: bool, sandbox: bool) -> Lites
         route_handlers=[*routers, Router("/", route_handlers=handlers, dependencies=own)],
         # Not a guard: for those Litestar copies the handler with each request.
         before_request=admit,
+        request_class=Asked,
         response_class=Answer,
         dependencies={
             "caller": Provide(provide_caller, sync_to_thread=False),

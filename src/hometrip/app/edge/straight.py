@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-import msgspec
 from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from hometrip.app.edge.again import Kept
 from hometrip.app.edge.answers import json_of
+from hometrip.app.edge.asked import Read, reader_of
 from hometrip.app.edge.doors import (
     admit,
     allow_keeping,
@@ -47,7 +47,6 @@ _JSON = frozenset({b"", b"application/json"})
 # A longer body is not kept for Litestar to read it again.
 _SHORT = 65_536
 _MOST_KNOWN, _SHORT_ADDRESS = 4096, 512
-_decode = msgspec.json.Decoder().decode
 
 
 class Call(NamedTuple):
@@ -77,7 +76,8 @@ class Way(NamedTuple):
     path: tuple[tuple[str, type], ...]
     query: dict[str, str]
     provided: tuple[tuple[str, Give], ...]
-    takes_body: bool
+    # What reads the body, where there is one.
+    read: Read | None
     # What the signature is told of the connection; it asks for more only where something is wrong.
     connection: Any
     # Answers as the handler would, where that needs no waiting.
@@ -196,14 +196,14 @@ class Straight:
             if found.given is not None:
                 return found.given | provided
             values: dict[str, Any] = _of_path(way, found.texts) | found.words | provided
-            if way.takes_body:
-                values["data"] = _decode(body)
+            if way.read is not None:
+                values["data"] = way.read(body)
             model = way.handler.signature_model
             given: dict[str, Any] = model.parse_values_from_connection_kwargs(way.connection, values)
         except Exception:
             # Whatever is wrong with it, Litestar finds it again, and has the words for it.
             return None
-        if not way.takes_body:
+        if way.read is None:
             own = {name: value for name, value in given.items() if name not in provided}
             address = scope["method"], scope["raw_path"], scope["query_string"]
             if address in self._known:
@@ -278,7 +278,7 @@ def _words(way: Way, query: bytes) -> dict[str, str] | None:
 
 async def _body(way: Way, scope: Scope, kept: Kept) -> bytes | None:
     """None where it is to be read by Litestar, or the client is gone before its end."""
-    if not way.takes_body:
+    if way.read is None:
         return b""
     return await _whole(kept.replay()) if is_short_json(scope["named"]) else None
 
@@ -329,7 +329,8 @@ def way_to(route: HTTPRoute, method: str) -> Way | None:
     if len(provided) < len(wanted.keys() & provides.keys()):
         return None
     at_hand = handler.opt.get("at_hand")
-    return Way(handler, route.path_format, path, query, provided, takes_body, _Connection(handler), at_hand)
+    read = reader_of(handler) if takes_body else None
+    return Way(handler, route.path_format, path, query, provided, read, _Connection(handler), at_hand)
 
 
 def _answers_json(handler: HTTPRouteHandler) -> bool:

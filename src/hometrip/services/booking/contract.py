@@ -203,7 +203,7 @@ class PriceChanged(Conflict):
 
 
 class WrongState(Conflict):
-    """The booking is in a state from which this cannot be done; `status` names it."""
+    """The booking is in a state from which this cannot be done; `state` names it."""
 
     code = "wrong_state"
 

@@ -176,7 +176,7 @@ class HostAccountUpdated(Event):
 
 
 class NotPayable(Conflict):
-    """This booking does not await a payment; `status` is its state."""
+    """This booking does not await a payment; `state` is the one that it is in."""
 
     code = "not_payable"
 

@@ -55,7 +55,7 @@ async def remove_coupon(deps: Deps, caller: Caller, code: str) -> None:
 
 def _own(caller: Caller, coupon: Coupon) -> Coupon:
     if coupon.host_id != caller.id and not caller.is_admin:
-        raise NotFound
+        raise Forbidden if caller.is_staff else NotFound
     return coupon
 
 

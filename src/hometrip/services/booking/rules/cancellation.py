@@ -12,10 +12,10 @@ from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
-from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking, days_before
 from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
 from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
+from hometrip.services.booking.rules.states import wrong_state
 from hometrip.services.listing.contract import QuoteLine
 
 GRACE = 24 * HOUR
@@ -92,7 +92,7 @@ def cancellation(
     Raises `WrongState` for a booking that is over.
     """
     if not booking.is_live:
-        raise WrongState(status=booking.status)
+        raise wrong_state(booking, "cancel")
     if booking.confirmed_at is None:
         return _nothing_paid(booking, by, at)
     if by != "guest":

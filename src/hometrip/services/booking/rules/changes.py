@@ -18,7 +18,7 @@ from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import kept_with
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
-from hometrip.services.booking.rules.states import Move, moved, owing, with_step
+from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
@@ -93,9 +93,9 @@ def may_change(booking: Booking, by: Actor, at: datetime) -> None:
     if by.role != "guest":
         raise Forbidden
     if booking.status != "confirmed":
-        raise WrongState(f"A booking that is {booking.status} cannot be changed.", status=booking.status)
+        raise wrong_state(booking, "change")
     if at >= booking.check_in_at:
-        raise WrongState("A stay that has begun cannot be changed.", status=booking.status)
+        raise WrongState("A stay that has begun cannot be changed.", state=booking.status)
 
 
 def wished(booking: Booking, wish: ChangeWish) -> Wish:
@@ -156,20 +156,16 @@ def change_moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str 
     if by.role not in move.by:
         raise Forbidden
     if change is None or change.status not in move.out_of:
-        status = change.status if change else "none"
-        raise WrongState(_cannot(status, verb), status=status)
+        if change is None:
+            raise WrongState("No change of this booking was asked for.", state="none")
+        status = change.status.replace("_", " ")
+        raise WrongState(f"A change that is {status} cannot {CANNOT.get(verb, verb)}.", state=change.status)
     if verb == "accept" and change.until is not None and at >= change.until:
         # Its timer has not come yet, as after a restart.
-        raise WrongState("The time to answer this change is over.", status=EXPIRED)
+        raise WrongState("The time to answer this change is over.", state=EXPIRED)
     until = min(at + PAY_CHANGE_WITHIN, _begins(booking, change)) if verb == "accept" else None
     moved_on = replace(booking, change=replace(change, status=move.status, until=until))
     return with_step(moved_on, move.told, by, at, why) if move.told else moved_on
-
-
-def _cannot(status: str, verb: str) -> str:
-    if status == "none":
-        return "No change of this booking was asked for."
-    return f"A change that is {status.replace('_', ' ')} cannot be {verb.removesuffix('e')}ed."
 
 
 def is_open(booking: Booking) -> bool:

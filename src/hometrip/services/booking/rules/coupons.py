@@ -8,13 +8,24 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from hometrip.kernel.clock import is_instant
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
 
 Code = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,39}$")]
+HIGHEST = 10**12
 Uses = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+REFUSALS = {
+    "not_yet": "This coupon cannot be used yet.",
+    "over": "The time of this coupon is over.",
+    "other_home": "This coupon is for other homes.",
+    "used_up": "This coupon has been used as often as it can be.",
+    "used_by_you": "You have used this coupon as often as you can.",
+}
 
 
 class CouponTaken(Conflict):
@@ -107,7 +118,7 @@ def _used(coupon: Coupon, uses: CouponUses) -> dict[str, bool]:
 def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetime) -> CouponTerms:
     """What the coupon takes off; `CouponRefused` with the `reason` where it cannot be used here and now."""
     if coupon is None:
-        raise CouponRefused(reason="unknown")
+        raise CouponRefused("There is no such coupon.", reason="unknown")
     refusals = {
         "not_yet": coupon.starts_at is not None and at < coupon.starts_at,
         "over": coupon.ends_at is not None and at >= coupon.ends_at,
@@ -116,7 +127,7 @@ def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetim
     }
     for reason, refused in refusals.items():
         if refused:
-            raise CouponRefused(reason=reason)
+            raise CouponRefused(REFUSALS[reason], reason=reason)
     return coupon.terms
 
 
@@ -126,12 +137,14 @@ def checked(wish: CouponWish) -> None:
         raise Invalid.field("percent_bp", "one_of_two", "give either percent_bp or fixed")
     amounts = {"fixed": wish.fixed, "minimum": wish.minimum}
     for name, money in amounts.items():
-        if money is not None and (money.currency not in CURRENCIES or money.amount <= 0):
-            raise Invalid.field(name, "bad_amount", "an amount over zero, of an ISO 4217 currency")
+        if money is not None and (money.currency not in CURRENCIES or not 0 < money.amount <= HIGHEST):
+            raise Invalid.field(name, "bad_amount", f"an amount of 1 to {HIGHEST}, of an ISO 4217 currency")
     if wish.fixed and wish.minimum and wish.fixed.currency != wish.minimum.currency:
         raise Invalid.field("minimum", "other_currency", "minimum must be in the currency of fixed")
     for name, instant in {"starts_at": wish.starts_at, "ends_at": wish.ends_at}.items():
         if instant is not None and instant.tzinfo is None:
             raise Invalid.field(name, "no_time_zone", "an instant needs its time zone, such as Z")
+        if instant is not None and not is_instant(instant):
+            raise Invalid.field(name, "out_of_range", "must be in one of the years 1 to 9999 of UTC")
     if wish.starts_at and wish.ends_at and wish.ends_at <= wish.starts_at:
         raise Invalid.field("ends_at", "not_after_start", "ends_at must be later than starts_at")

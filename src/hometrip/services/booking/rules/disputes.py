@@ -55,7 +55,7 @@ def disputed(booking: Booking, dispute_id: UUID, wish: DisputeWish, by: Actor, a
     if by.role not in ("guest", "host"):
         raise Forbidden
     if booking.confirmed_at is None:
-        raise WrongState(status=booking.status)
+        raise WrongState("A stay can be disputed once it is paid.", state=booking.status)
     if at < booking.check_in_at and booking.status != "checked_in":
         raise TooEarly(not_before=booking.check_in_at)
     until = days_before(booking.check_out_at, booking.check_out, booking.time_zone, -DISPUTE_DAYS)
@@ -81,7 +81,7 @@ def resolved(booking: Booking, dispute_id: UUID, how: Resolution, by: Actor, at:
     if dispute is None:
         raise NotFound
     if dispute.status != "open":
-        raise WrongState("This dispute is resolved.", status=dispute.status)
+        raise WrongState("This dispute is resolved.", state=dispute.status)
     _refundable(booking, how.refund)
     done = replace(
         dispute,

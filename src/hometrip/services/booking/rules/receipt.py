@@ -54,7 +54,7 @@ class Receipt(Answer):
 def receipt(booking: Booking, at: datetime) -> Receipt:
     """`WrongState` for a booking that was never paid."""
     if booking.confirmed_at is None:
-        raise WrongState("There is a receipt once the booking is paid.", status=booking.status)
+        raise WrongState("There is a receipt once the booking is paid.", state=booking.status)
     paid = booking.due_now or booking.total
     same = (
         "listing_id guest_id host_id title check_in check_out guests status confirmed_at lines total "

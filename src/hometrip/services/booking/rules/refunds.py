@@ -34,7 +34,7 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
     if by.role != "host":
         raise Forbidden
     if booking.confirmed_at is None:
-        raise WrongState("Nothing was paid for this booking.", status=booking.status)
+        raise WrongState("Nothing was paid for this booking.", state=booking.status)
     kept, amount = shares_now(booking), wish.amount
     if amount.currency != booking.total.currency:
         raise Invalid.field("amount", "other_currency", f"this booking was paid in {booking.total.currency}")

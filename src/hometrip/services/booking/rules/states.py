@@ -76,23 +76,27 @@ MOVES = {
     ),
 }
 
-# What is done to a booking, in words that follow "cannot be".
-IN_WORDS = {
-    "accept": "accepted",
-    "decline": "declined",
-    "confirm": "confirmed",
-    "expire": "ended",
-    "revive": "confirmed",
-    "change": "changed",
-    "lapse": "cancelled",
-    "check_in": "checked in",
-    "complete": "completed",
-    "cancel": "cancelled",
+# What a booking or a change cannot, in a sentence; of other moves nobody is told.
+CANNOT = {
+    "accept": "be accepted",
+    "decline": "be declined",
+    "change": "be changed",
+    "check_in": "be checked in",
+    "complete": "be completed",
+    "cancel": "be cancelled",
 }
 
 
 def state_of(booking: Booking) -> str:
     return f"pending/{booking.awaiting}" if booking.status == "pending" else booking.status
+
+
+def wrong_state(booking: Booking, verb: str) -> WrongState:
+    status = booking.status.replace("_", " ")
+    awaits = f" and awaits the {booking.awaiting}" if booking.awaiting else ""
+    return WrongState(
+        f"A booking that is {status}{awaits} cannot {CANNOT.get(verb, verb)}.", state=booking.status
+    )
 
 
 def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
@@ -101,8 +105,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     if by.role not in move.by:
         raise Forbidden
     if state_of(booking) not in move.out_of:
-        said = f"A booking that is {booking.status.replace('_', ' ')} cannot be {IN_WORDS[verb]}."
-        raise WrongState(said, status=booking.status)
+        raise wrong_state(booking, verb)
     step = Step(
         status=move.told or move.status,
         at=at,
@@ -133,7 +136,7 @@ def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
     moved_on = moved(booking, "accept", by, at)
     if booking.hold_until is not None and at >= booking.hold_until:
         # Its timer has not come yet, as after a restart.
-        raise WrongState("The time to answer this request is over.", status=booking.status)
+        raise WrongState("The time to answer this request is over.", state=booking.status)
     until = min(at + PAY_AFTER_ACCEPTANCE_WITHIN, first_night_over(booking.check_in, booking.time_zone))
     return replace(moved_on, hold_until=until)
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select, and_, bindparam, func, insert, literal, or_, select, tuple_, update
 
-from hometrip.kernel.errors import Invalid, NotFound, Unavailable
+from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.money import Money
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, cursor_of, values_of
 from hometrip.kernel.record import Frozen
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.rules import (
@@ -213,13 +213,8 @@ def _from(statement: Select[Any], order: Order, cursor: str | None) -> Select[An
 
 
 def _position(cursor: str, columns: Sequence[Any]) -> list[Any]:
-    try:
-        return [
-            literal(msgspec.convert(value, column.type.python_type), column.type)
-            for value, column in zip(position_of(cursor), columns, strict=True)
-        ]
-    except ValueError as reason:  # also msgspec's ValidationError
-        raise Invalid.field("cursor", "bad_cursor", "this cursor was not made here") from reason
+    values = values_of(cursor, [column.type.python_type for column in columns])
+    return [literal(value, column.type) for value, column in zip(values, columns, strict=True)]
 
 
 # Rows

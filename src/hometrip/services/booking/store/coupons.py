@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hometrip.kernel.errors import Invalid, NotFound, VersionMismatch
+from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.kernel.money import Money
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.booking.rules import Coupon, CouponTaken, CouponUses
 from hometrip.services.booking.store.tables import bookings, could_have_of, coupons
@@ -60,8 +60,8 @@ async def page(db: Reader, host_id: UUID | None, limit: int, cursor: str | None)
     statement = select(coupons)
     if host_id is not None:
         statement = statement.where(coupons.c.host_id == host_id)
-    if cursor is not None:
-        statement = statement.where(coupons.c.code > _code_of(cursor))
+    if (code := behind(cursor, str)) is not None:
+        statement = statement.where(coupons.c.code > code)
     rows = await db.rows(statement.order_by(coupons.c.code).limit(limit + 1))
     items = [_coupon_of(row) for row in rows[:limit]]
     return Page(items=items, next_cursor=cursor_of([items[-1].code]) if len(rows) > limit else None)
@@ -82,13 +82,6 @@ async def change(tx: Tx, coupon: Coupon, read_version: int) -> None:
 
 async def remove(tx: Tx, code: str) -> None:
     await tx.execute(delete(coupons).where(coupons.c.code == code.upper()))
-
-
-def _code_of(cursor: str) -> str:
-    match position_of(cursor):
-        case [str(code)]:
-            return code
-    raise Invalid.field("cursor", "bad_cursor", "this cursor was not made here")
 
 
 def _row_of(coupon: Coupon) -> dict[str, Any]:

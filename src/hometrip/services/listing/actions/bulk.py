@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID, uuid5
 
 import msgspec
@@ -17,7 +17,7 @@ from hometrip.kernel.wire import Answer, written
 from hometrip.ports.documents import DocumentReader, DocumentTx, one_of
 from hometrip.services.booking.contract import BlockEdit, DatesTaken, NightsTaken
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.days import SETTLE_AFTER, stay_between
+from hometrip.services.listing.actions.days import SETTLE_AFTER, days_between
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.ready import days_in_writing
 from hometrip.services.listing.rules.bulk import (
@@ -68,8 +68,7 @@ async def calendars(
 ) -> Page[HomeDays]:
     """The caller's homes, the newest first, night by night from `first` (today) on; 90 days at most."""
     now = deps.clock.now()
-    first = first or now.date()
-    span = stay_between(first, until or first + timedelta(days=LONGEST_LOOK))
+    span = days_between(first or now.date(), until, LONGEST_LOOK)
     if span.nights > LONGEST_LOOK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
     page = await store.of_host(deps.docs, caller.id, limit, cursor)

@@ -16,7 +16,7 @@ from hometrip.kernel.wire import Answer, written
 from hometrip.ports.documents import Change, DocumentTx, eq
 from hometrip.services.booking.contract import BookingEvent, DatesTaken
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, own_home, seen_home, stay_asked
+from hometrip.services.listing.actions.deps import Deps, day_asked, own_home, seen_home
 from hometrip.services.listing.actions.ready import days_in_writing, told_before
 from hometrip.services.listing.contract import CalendarBlocked, CalendarUnblocked
 from hometrip.services.listing.rules import texts
@@ -63,8 +63,7 @@ async def availability(
     if home.status != PUBLISHED:
         await seen_home(deps, caller, listing_id)
     now = deps.clock.now()
-    first = first or local_date(now, home.time_zone)
-    span = stay_between(first, until or first + timedelta(days=90))
+    span = days_between(first or local_date(now, home.time_zone), until, 90)
     if span.nights > LONGEST_LOOK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
     days = await store.calendar(deps.docs, listing_id)
@@ -83,11 +82,13 @@ def days_at_hand(
     return None if text is None else Availability(days=written(text, list[Day]))
 
 
-def stay_between(first: date, until: date) -> Stay:
-    """As `stay_asked`, with the field names of a range."""
+def days_between(first: date, until: date | None, days: int) -> Stay:
+    """As `stay_asked`, with the field names of a range; without an end it is so many `days`."""
+    first = day_asked("from", first)
+    until = first + timedelta(days=days) if until is None else day_asked("to", until)
     if until <= first:
         raise Invalid.field("to", "not_after_from", "must be a later day than from")
-    return stay_asked(first, until)
+    return Stay(first, until)
 
 
 async def block(
@@ -98,7 +99,7 @@ async def block(
     Booking owns the nights. The block is written down first, so that it is settled later, whatever happens
     on the way.
     """
-    stay = stay_between(first, until)
+    stay = days_between(first, until, LONGEST_BLOCK)
     if stay.nights > LONGEST_BLOCK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_BLOCK} days after from")
     home = await own_home(deps.docs, caller, listing_id)

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import Clock
-from hometrip.kernel.errors import Invalid, Unavailable, VersionMismatch
+from hometrip.kernel.errors import Forbidden, Invalid, Unavailable, VersionMismatch
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.service import Settings
 from hometrip.kernel.stay import Stay, stay_of
@@ -77,6 +77,15 @@ async def own_home(reader: DocumentReader, caller: Caller, listing_id: UUID) -> 
     return home
 
 
+async def home_to_change(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
+    """The same; `Forbidden` to strangers where they see the home, which they do once it is published."""
+    home = await store.home(reader, listing_id)
+    if home.status == PUBLISHED and not caller.one_of(home.host_id):
+        raise Forbidden
+    caller.must_be_one_of(home.host_id)
+    return home
+
+
 def must_be_version(home: Home, if_match: int | None) -> None:
     """`VersionMismatch` where a write is based on another version than the one that is here."""
     if if_match is not None and if_match != home.version:
@@ -122,7 +131,11 @@ def shown_again(deps: Deps, home: Home, *, exact: bool) -> Listing:
 
 def stay_asked(check_in: date, check_out: date) -> Stay:
     """A stay in times for which calendars are kept; anything else is `Invalid`, naming the field."""
-    for name, day in (("check_in", check_in), ("check_out", check_out)):
-        if not 2000 <= day.year < 2200:
-            raise Invalid.field(name, "out_of_range", "must be a day of the years 2000 to 2199")
-    return stay_of(check_in, check_out)
+    return stay_of(day_asked("check_in", check_in), day_asked("check_out", check_out))
+
+
+def day_asked(name: str, day: date) -> date:
+    """The same day, where calendars are kept of its year."""
+    if not 2000 <= day.year < 2200:
+        raise Invalid.field(name, "out_of_range", "must be a day of the years 2000 to 2199")
+    return day

@@ -15,8 +15,8 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import (
     Deps,
     as_shown,
+    home_to_change,
     must_be_version,
-    own_home,
     seen_home,
     shown_again,
 )
@@ -50,7 +50,7 @@ class ListingSuspended(Conflict):
 
 
 class NotPublished(Conflict):
-    """Only a home that was published can be paused or taken up again; `status` is its state."""
+    """Only a home that was published can be paused or taken up again; `state` is the one that it is in."""
 
     code = "listing_not_published"
 
@@ -72,7 +72,7 @@ async def change(
     """Write the fields that are given; nothing happens where nothing becomes different."""
     edit = await _located(deps, edit)
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
         write = rewritten if isinstance(edit, WholeHome) else edited
         changed = write(home, edit, deps.clock.now())  # type: ignore[arg-type]
@@ -105,10 +105,10 @@ async def _country_code(deps: Deps, name: str) -> str:
 
 async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     """`NotComplete` names everything that is missing; a home without a point gets that of its city."""
-    home = await own_home(deps.docs, caller, listing_id)
+    home = await home_to_change(deps.docs, caller, listing_id)
     found = await _city_point(deps, home) if home.location is None else None
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         if home.status == SUSPENDED:
             raise ListingSuspended
         if found and home.location is None:
@@ -142,12 +142,12 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         PAUSED: (PUBLISHED, ListingPublished),
     }
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
         if home.status == SUSPENDED:
             raise ListingSuspended
         if home.status not in moves:
-            raise NotPublished(status=home.status)
+            raise NotPublished(state=home.status)
         status, says = moves[home.status]
         if status == PUBLISHED:
             must_be_complete(home)
@@ -159,11 +159,11 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
     """The home, its calendar, blocks, feeds and pictures; `BookingsAhead` while somebody is to come."""
-    await own_home(deps.docs, caller, listing_id)
+    await home_to_change(deps.docs, caller, listing_id)
     if await deps.booking.has_open(listing_id):
         raise BookingsAhead
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
         days = await store.calendar(tx, listing_id)
         await tx.delete(store.HOMES, listing_id)

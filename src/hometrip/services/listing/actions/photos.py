@@ -14,7 +14,7 @@ from hometrip.kernel.errors import HomeTripError, Invalid, NotFound, TooLarge, U
 from hometrip.kernel.wire import Answer
 from hometrip.ports.documents import DocumentTx, ne
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, own_home
+from hometrip.services.listing.actions.deps import Deps, home_to_change
 from hometrip.services.listing.actions.files import delete_files, drop_files, keys_of
 from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.home import Home, Photo, Size
@@ -32,7 +32,7 @@ class Photos(Answer):
 
 async def add_photos(deps: Deps, caller: Caller, listing_id: UUID, contents: Sequence[bytes]) -> Photos:
     """Put them behind those that are there: all of them, or none where one is refused."""
-    home = await own_home(deps.docs, caller, listing_id)
+    home = await home_to_change(deps.docs, caller, listing_id)
     if not contents:
         raise Invalid.field("photos", "missing", "at least one file is needed")
     _room_for(home, len(contents))
@@ -43,7 +43,7 @@ async def add_photos(deps: Deps, caller: Caller, listing_id: UUID, contents: Seq
     photos = [await _kept(deps, listing_id, picture) for picture in pictures]
     try:
         async with deps.docs.transaction() as tx:
-            home = await own_home(tx, caller, listing_id)
+            home = await home_to_change(tx, caller, listing_id)
             _room_for(home, len(photos))
             home = await _keep(deps, tx, home, [*home.photos, *photos])
     except BaseException as error:
@@ -91,7 +91,7 @@ async def _keep(deps: Deps, tx: DocumentTx, home: Home, photos: list[Photo]) -> 
 async def order_photos(deps: Deps, caller: Caller, listing_id: UUID, ids: list[UUID]) -> Photos:
     """Every photo of the home must be named once."""
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         known = {photo.id: photo for photo in home.photos}
         if len(ids) != len(known) or set(ids) != set(known):
             raise Invalid.field("ids", "not_the_photos", "must name every photo of the home once")
@@ -111,7 +111,7 @@ async def change_photo(
 ) -> PhotoShown:
     """Give it a caption, or the first place."""
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         photo = _photo(home, photo_id)
         if caption is not UNSET:
             photo = msgspec.structs.replace(photo, caption=texts.one_line(caption)[:300])
@@ -125,7 +125,7 @@ async def change_photo(
 
 async def remove_photo(deps: Deps, caller: Caller, listing_id: UUID, photo_id: UUID) -> None:
     async with deps.docs.transaction() as tx:
-        home = await own_home(tx, caller, listing_id)
+        home = await home_to_change(tx, caller, listing_id)
         photo = _photo(home, photo_id)
         await _keep(deps, tx, home, [other for other in home.photos if other.id != photo_id])
         await drop_files(tx, home.id, keys_of([photo]))

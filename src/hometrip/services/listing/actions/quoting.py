@@ -44,6 +44,7 @@ from hometrip.services.listing.rules.instead import nearest, nearest_instead
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.rates import Rates
+from hometrip.services.listing.rules.saying import said
 from hometrip.services.listing.rules.taxes import Taxes
 from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
 
@@ -174,7 +175,7 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
         return DatesTaken(rule=refused.rule, free_instead=nearest(openings, stay, now, most=3))
     instead = nearest_instead(openings, stay, refused, now)
     facts = {} if instead is None else {"nearest": instead}
-    return StayRefused(rule=refused.rule, value=refused.value, **facts)
+    return StayRefused(said(refused), rule=refused.rule, value=refused.value, **facts)
 
 
 def _quote(

@@ -227,7 +227,9 @@ def _coupon(coupon: CouponTerms, subtotal: int, currency: str) -> int:
     """What it takes off: never more than there is."""
     for amount in (coupon.fixed, coupon.minimum):
         if amount is not None and amount.currency != currency:
-            raise CouponRefused("This coupon is in another currency.", reason="other_home", code=coupon.code)
+            raise CouponRefused(
+                "This coupon is in another currency.", reason="other_home", coupon=coupon.code
+            )
     if coupon.minimum is not None and subtotal < coupon.minimum.amount:
         raise CouponRefused(
             f"This coupon needs a price of {coupon.minimum} before fees.",

@@ -104,6 +104,13 @@ class Listing(Answer):
     nightly: Money | None = None
     was: Money | None = None
 
+    @property
+    def aspect(self) -> str:
+        """What may be otherwise in the same version: who has booked sees where it is, and `was` comes and
+        goes with the days."""
+        parts = ["near"] * (not self.exact) + ([f"was-{self.was.amount}"] if self.was else [])
+        return "-".join(parts)
+
 
 class SeasonShown(Answer):
     first: date = msgspec.field(name="from")

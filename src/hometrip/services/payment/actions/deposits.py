@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
@@ -172,12 +172,13 @@ async def claim(
         held = await store.deposit_of(tx, booking_id)
         stay = await store.stay_of(tx, booking_id)
         payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
-        if held is None or stay is None or held.host_id != caller.id:
+        if held is None or stay is None:
             raise NotFound
+        caller.must_be(held.host_id, held.guest_id)
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
         if held.status != "held" or payment is None or not in_time:
-            raise rules.NotClaimable(status=held.status, until=held.release_at)
+            raise rules.NotClaimable(state=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(
             id=deps.new_id(),
@@ -197,20 +198,20 @@ async def claim(
 
 
 async def answer_claim(
-    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, *, accept: bool
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, *, accept: bool, once: Once = NO_KEY
 ) -> ClaimRecord:
     """By the guest, within 24 hours: accepted, it is paid; otherwise staff decide."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
-        if held.guest_id != caller.id:
-            raise NotFound
+        caller.must_be(held.guest_id, held.host_id)
+        await tx.once(once)
         if made.status != "open":
-            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
             await store.move_claim(tx, claim_id, "open", status="with_staff")
-        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+        return await _answered(tx, booking_id, claim_id, once)
 
 
 async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
@@ -220,18 +221,25 @@ async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
 
 
 async def decide_claim(
-    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, amount: Money
+    deps: Deps, caller: Caller, booking_id: UUID, claim_id: UUID, amount: Money, once: Once = NO_KEY
 ) -> ClaimRecord:
     """By staff (not about a stay of their own): all of the claim, part of it, or nothing."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
         if caller.account_id in (held.guest_id, held.host_id):
-            raise NotFound
+            raise Forbidden
+        await tx.once(once)
         if made.status != "with_staff":
-            raise rules.NotClaimable(f"the claim is {made.status}", status=made.status)
+            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
-        return claim_of((await _claimed(tx, booking_id, claim_id))[1])
+        return await _answered(tx, booking_id, claim_id, once)
+
+
+async def _answered(tx: Tx, booking_id: UUID, claim_id: UUID, once: Once) -> ClaimRecord:
+    answer = claim_of((await _claimed(tx, booking_id, claim_id))[1])
+    await tx.answer(once, answer)
+    return answer
 
 
 async def _grant(deps: Deps, tx: Tx, made: store.Claim, amount: Money) -> None:

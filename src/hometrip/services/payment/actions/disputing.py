@@ -6,10 +6,10 @@ import hashlib
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.money import total, zero
 from hometrip.kernel.once import NO_KEY, Once
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefused
 from hometrip.services.payment import rules, store
@@ -24,9 +24,8 @@ from hometrip.services.payment.contract import PaymentDisputed
 
 async def disputes(deps: Deps, status: str | None, limit: int, cursor: str | None) -> Page[DisputeRecord]:
     """The newest first."""
-    before = UUID(str(position_of(cursor)[0])) if cursor else None
     async with deps.db.read() as db:
-        found = await store.chargebacks_page(db, status, limit + 1, before)
+        found = await store.chargebacks_page(db, status, limit + 1, behind(cursor, UUID))
     items = [dispute_of(one) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
@@ -142,10 +141,10 @@ async def answer_dispute(
         payment = await store.payment(tx, known.payment_id)
         stay = await store.stay_of(tx, known.booking_id)
         if caller.account_id in (payment.guest_id, payment.host_id):
-            raise NotFound
+            raise Forbidden
         await tx.once(once)
     if known.status != "needs_response":
-        raise rules.DisputeAnswered(f"the dispute is {known.status}", status=known.status)
+        raise rules.DisputeAnswered(f"the dispute is {known.status}", state=known.status)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     try:
         dispute = await deps.payments.send_evidence(
@@ -156,7 +155,7 @@ async def answer_dispute(
         now = await settle_dispute(deps, payment.id, await deps.payments.get_dispute(known.provider_id))
         if now.status == "needs_response":
             raise
-        raise rules.DisputeAnswered(f"the dispute is {now.status}", status=now.status) from refusal
+        raise rules.DisputeAnswered(f"the dispute is {now.status}", state=now.status) from refusal
     await settle_dispute(deps, payment.id, dispute)
     async with deps.db.transaction() as tx:
         await tx.once(once)

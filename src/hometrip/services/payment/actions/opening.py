@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.payments import ProviderIntent
@@ -41,8 +40,7 @@ async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once =
     """What the booking awaits now as one open payment, made if there is none; `NotPayable` where nothing is
     awaited."""
     payable = await deps.booking.payable(booking_id)
-    if payable.guest_id != caller.id:
-        raise NotFound
+    caller.must_be(payable.guest_id, payable.host_id)
     async with deps.db.read() as db:
         plan = await store.plan_of(db, booking_id)
         wanted = _wanted(payable, plan)
@@ -98,7 +96,7 @@ def _must_be_awaited(deps: Deps, payable: Payable, wanted: Wanted) -> None:
         awaited = status == "pending"
     if not awaited or late:
         told_as = "expired" if late and awaited else status
-        raise NotPayable(f"the booking is {told_as}", status=told_as)
+        raise NotPayable(f"the booking is {told_as}", state=told_as)
 
 
 async def opened(deps: Deps, wanted: Wanted) -> store.Payment:

@@ -13,7 +13,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
@@ -34,9 +34,8 @@ TAX_COLUMNS = "booking_id listing check_in check_out area currency collected ref
 
 async def invoices(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[InvoiceRecord]:
     """The caller's own, as a guest and as a host, the newest first."""
-    before = str(position_of(cursor)[0]) if cursor else None
     async with deps.db.read() as db:
-        found = await store.invoices_of(db, caller.id, limit + 1, before)
+        found = await store.invoices_of(db, caller.id, limit + 1, behind(cursor, str))
         notes = await store.corrections(db, [one for one in found if one.kind == CREDIT_NOTE])
     items = [_shown(one, notes.get(one.number)) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].number]) if len(found) > limit else None)

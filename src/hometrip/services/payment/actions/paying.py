@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import Invalid
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
@@ -79,11 +79,10 @@ async def _marked(deps: Deps, caller: Caller, payment_id: UUID, once: Once) -> s
     """Before the provider is asked: remember that it was, so that a lost answer is looked for."""
     async with deps.db.transaction() as tx:
         payment = await store.payment(tx, payment_id)
-        if payment.guest_id != caller.id:
-            raise NotFound
+        caller.must_be(payment.guest_id)
         await tx.once(once)
         if payment.status == rules.CANCELED or payment.wanted == "cancel":
-            raise NotPayable("this payment was cancelled", status=rules.CANCELED)
+            raise NotPayable("this payment was cancelled", state=rules.CANCELED)
         if payment.status in rules.OPEN:
             await look_later(deps, tx, payment.id)
     return payment

@@ -7,7 +7,7 @@ from itertools import groupby
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.page import Page, cursor_of, position_of
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.payments import ProviderIntent
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import (
@@ -40,7 +40,7 @@ async def payment(deps: Deps, caller: Caller, payment_id: UUID) -> Intent:
 async def history(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Intent]:
     """The caller's own payments, the newest first."""
     async with deps.db.read() as db:
-        found = await store.payments_of_guest(db, caller.id, limit + 1, _after(cursor))
+        found = await store.payments_of_guest(db, caller.id, limit + 1, behind(cursor, UUID))
     items = [intent_of(one, secret=False) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
@@ -56,7 +56,7 @@ async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
 async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[PayoutRecord]:
     """What the caller was paid and will be paid as a host, the newest booking first."""
     async with deps.db.read() as db:
-        found = await store.payouts_of_host(db, caller.id, limit + 1, _after(cursor))
+        found = await store.payouts_of_host(db, caller.id, limit + 1, behind(cursor, UUID))
     items = [payout_of(one) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
@@ -75,7 +75,7 @@ async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
 async def ledger(deps: Deps, booking_id: UUID | None, limit: int, cursor: str | None) -> Ledger:
     """The journal in order, of one booking or of all, with its trial balance."""
     async with deps.db.read() as db:
-        found = await store.entries_of(db, booking_id, limit=limit + 1, after=_after(cursor))
+        found = await store.entries_of(db, booking_id, limit=limit + 1, after=behind(cursor, UUID))
         accounts = await store.trial_balance(db, booking_id)
     shown = found[:limit]
     return Ledger(
@@ -93,10 +93,6 @@ async def ledger(deps: Deps, booking_id: UUID | None, limit: int, cursor: str | 
 
 def _shown(postings: list[rules.Posting]) -> list[PostingRecord]:
     return [PostingRecord(account=one.account, amount=one.amount) for one in postings]
-
-
-def _after(cursor: str | None) -> UUID | None:
-    return UUID(str(position_of(cursor)[0])) if cursor else None
 
 
 async def reconciliation(deps: Deps) -> Reconciliation:

@@ -60,6 +60,7 @@ async def claim(
 @post(
     "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/answer",
     access=USER,
+    idempotent=True,
     status_code=200,
     summary="Accept a claim, or leave it to staff",
 )
@@ -69,13 +70,15 @@ async def answer_claim(
     data: JSONBody[ClaimAnswer],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
 ) -> ClaimRecord:
-    return await actions.answer_claim(deps, caller, booking_id, claim_id, accept=data.accept)
+    return await actions.answer_claim(deps, caller, booking_id, claim_id, accept=data.accept, once=once)
 
 
 @post(
     "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/decide",
     access=STAFF,
+    idempotent=True,
     status_code=200,
     summary="Decide a claim",
 )
@@ -85,8 +88,9 @@ async def decide_claim(
     data: JSONBody[ClaimDecision],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
 ) -> ClaimRecord:
-    return await actions.decide_claim(deps, caller, booking_id, claim_id, data.amount)
+    return await actions.decide_claim(deps, caller, booking_id, claim_id, data.amount, once)
 
 
 ROUTES: list[Any] = [deposit, claim, answer_claim, decide_claim]

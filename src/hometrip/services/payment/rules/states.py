@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from hometrip.kernel.clock import HOUR, MINUTE
-from hometrip.kernel.errors import Conflict
+from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import IntentError, ProviderIntent
 
@@ -35,13 +35,13 @@ class NotRefundable(Conflict):
 
 
 class NotClaimable(Conflict):
-    """The deposit is not held, or its time or that of the claim is over; `status` is its state."""
+    """The deposit is not held, or its time or that of the claim is over; `state` is the one that it is in."""
 
     code = "not_claimable"
 
 
 class DisputeAnswered(Conflict):
-    """This dispute takes no evidence any more; `status` is its state."""
+    """This dispute takes no evidence any more; `state` is the one that it is in."""
 
     code = "dispute_answered"
 
@@ -74,9 +74,14 @@ class Known(Protocol):
 
 
 def refund_within(asked: Money | None, left: Money) -> Money:
-    """All that is left, or the part that was asked for; `RefundTooLarge` over that."""
+    """All that is left, or the part that was asked for; `RefundTooLarge` over that, `Invalid` for no amount
+    that could ever go back."""
+    if asked is not None and asked.currency != left.currency:
+        raise Invalid.field("amount", "other_currency", f"this was paid in {left.currency}")
+    if asked is not None and asked.amount <= 0:
+        raise Invalid.field("amount", "out_of_range", "must be more than nothing")
     amount = left if asked is None else asked
-    if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
+    if not 0 < amount.amount <= left.amount:
         raise RefundTooLarge(f"{left} can be refunded", left=left)
     return amount
 

@@ -1,0 +1,73 @@
+"""JSON bodies, read as what their handlers take: to the letter, and with the words for what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.handlers import BaseRouteHandler
+
+from hometrip.app.edge.problems import field_error
+from hometrip.kernel.errors import HomeTripError, Invalid, Malformed
+
+Read = Callable[[bytes], Any]
+
+# U+0000 as JSON writes it.
+_NUL = rb"\u0000"
+
+
+@cache
+def reader_of(handler: BaseRouteHandler) -> Read:
+    """Litestar would take "2" for a number and 1700000000 for a time, as in an address, where all is text. A
+    body has kinds of its own: another one is a mistake of the client's, which it is told.
+    """
+    field = handler.parsed_data_field
+    assert field is not None
+    decode = msgspec.json.Decoder(field.annotation).decode
+
+    def read(body: bytes) -> Any:
+        if _NUL in body:
+            _must_be_text(msgspec.json.decode(body))
+        return decode(body)
+
+    return read
+
+
+class Asked(Request[Any, Any, Any]):
+    """A request whose JSON is what its handler takes; `Malformed` or `Invalid` otherwise."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            return reader_of(self.route_handler)(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            raise _refusal(body, wrong) from wrong
+
+
+def _refusal(body: bytes, wrong: Exception) -> HomeTripError:
+    """What is no JSON is told that, whatever else is wrong with its beginning."""
+    try:
+        msgspec.json.decode(body)
+    except RecursionError:
+        return Malformed("the body is nested too deeply")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Malformed("the body is not well-formed JSON")
+    found = field_error(str(wrong))
+    return Invalid(f"{found.field}: {found.detail}", errors=[found])
+
+
+def _must_be_text(body: Any) -> None:
+    """`Invalid` for a text with U+0000 in it: JSON has it, and PostgreSQL's text has not."""
+    left = [("", body)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(path, name) for name in value]
+            left += [(f"{path}.{name}".lstrip("."), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{path}[{at}]", each) for at, each in enumerate(value)]
+        elif isinstance(value, str) and "\0" in value:
+            raise Invalid.field(path or "body", "bad_text", "a text cannot have the character U+0000")
