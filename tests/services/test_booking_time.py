@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from harness import TestHouse
@@ -74,6 +75,26 @@ async def test_what_goes_back_is_noted_on_the_booking(scene: Scene) -> None:
     )
     await reactions.note_when_refunded(scene.deps, part)
     assert (await scene.look(booking.id)).payment.status == "partially_refunded"
+
+
+async def test_a_second_half_that_a_change_saved_while_it_was_paid_leaves_the_first_as_it_was(
+    scene: Scene,
+) -> None:
+    """Payment gives it back once it hears of the change: all of it, and nothing of the first half."""
+    booking = await scene.paid(somebody(), plan="half")
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    saved = scene.succeeded(booking)
+    await reactions.confirm_when_paid(scene.deps, saved)
+    back = PaymentRefunded(
+        event_id=uuid4(),
+        payment_id=saved.payment_id,
+        booking_id=booking.id,
+        guest_id=booking.guest_id,
+        amount=booking.total,
+        all=True,
+    )
+    await reactions.note_when_refunded(scene.deps, back)
+    assert (await scene.look(booking.id)).payment == replace(booking.payment, status="succeeded")
 
 
 async def test_a_newer_hold_of_the_guest_takes_the_place_of_the_earlier(scene: Scene) -> None:

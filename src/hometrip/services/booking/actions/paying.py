@@ -47,10 +47,12 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free.
+    A hold that has ended is confirmed if its nights are still free. Of a confirmed booking the payment that
+    confirmed it stays known: another is its second half, of which a change has saved the whole meanwhile.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
-    payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
+    known = booking.payment.intent_id
+    payment = noted(booking.payment, status, (booking.confirmed_at and known) or payment_id or known)
     paid = replace(booking, payment=payment)
     if booking.confirmed_at is not None:
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)

@@ -116,16 +116,16 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
 
 async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split) -> Split:
     """The second half is less by what the change saves, and due on its new day; what it does not cover is
-    answered."""
+    answered. One that no card has paid is due no more, but nothing of it can go back either."""
     plan = await store.plan_of(tx, booking.booking_id)
-    if plan is None or plan.status != "waiting":
+    if plan is None or plan.status not in ("waiting", "failed"):
         return gives
     saved = rules.total_of(gives)
     whole = saved <= plan.amount
     off = gives if whole else plan.split
     left, due_at = plan.amount - rules.total_of(off), booking.balance_due_at or plan.due_at
     fields = {"amount": left.amount, "split": rules.less(plan.split, off), "due_at": due_at}
-    await store.move_plan(tx, plan, **fields, status="waiting" if left else "paid")
+    await store.move_plan(tx, plan, was=plan.status, **fields, status=plan.status if left else "paid")
     if left and plan.tries == 0:
         await tx.emit_later(BalanceDue(booking_id=plan.booking_id), max(due_at, deps.clock.now()))
     elif not left:

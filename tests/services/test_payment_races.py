@@ -1,0 +1,108 @@
+"""Two things about one booking's money at the same time, made to meet at the moment at which it matters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.money import Money
+from hometrip.ports.payments import ProviderDown
+from hometrip.services.booking.contract import BookingChanged
+from hometrip.services.listing.contract import Split
+from hometrip.services.payment import actions, rules
+from services.payment_scene import CHECK_IN_AT, GUEST, SPLIT, START, TOTAL, Till, eur, till_in
+
+DUE_AT = CHECK_IN_AT - 14 * DAY
+HALF = eur(34_250)
+HALF_PLAN: dict[str, Any] = {"due_now": HALF, "balance_due_at": DUE_AT}
+PAYS_ONCE = "pm_card_chargeCustomerFail"
+SMALLER = Split(payout=eur(40_000), platform=eur(6_000), taxes={"berlin": eur(5_000)})
+HALF_OF_IT = Split(payout=eur(26_675), platform=eur(4_125), taxes={"berlin": eur(3_450)})
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Till]:
+    async with till_in(tmp_path) as opened:
+        yield opened
+        assert await actions.verify(opened.deps) == []
+
+
+async def half_paid(till: Till, method: str = "pm_card_visa") -> actions.Intent:
+    paid = await till.pay(method=method, **HALF_PLAN)
+    await till.confirmed(paid.booking_id)
+    return paid
+
+
+async def changed(till: Till, booking_id: UUID, total: Money, split: Split) -> None:
+    facts = till.facts(booking_id, total=total, split=split)
+    await till.hear(
+        BookingChanged(
+            booking_id=booking_id, booking=facts, change_id=uuid4(), before_total=TOTAL, before=SPLIT
+        )
+    )
+
+
+def shares(split: Split) -> dict[str, int]:
+    return {
+        "provider_clearing": rules.total_of(split).amount,
+        "host_payable:host": -split.payout.amount,
+        "platform_revenue": -split.platform.amount,
+        "tax_payable:berlin": -split.taxes["berlin"].amount,
+    }
+
+
+# The second half and a cheaper change
+
+
+async def test_a_rest_that_the_guest_was_paying_while_a_change_made_it_less_gives_back_the_difference(
+    till: Till,
+) -> None:
+    paid = await half_paid(till)
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    await changed(till, paid.booking_id, eur(51_000), SMALLER)
+    await till.advance(20 * DAY)
+    assert await till.balances(paid.booking_id) == shares(SMALLER)
+    assert [event.amount for event in till.told if event.name == "payment.refunded"] == [eur(17_500)]
+
+
+async def test_a_rest_that_was_being_charged_while_a_change_made_it_less_gives_back_the_difference(
+    till: Till,
+) -> None:
+    paid, charge = await half_paid(till), till.provider.charge_again
+
+    async def slowly(*args: Any, **more: Any) -> Any:
+        done = await charge(*args, **more)
+        facts = till.facts(paid.booking_id, total=eur(51_000), split=SMALLER)
+        event = BookingChanged(
+            booking_id=paid.booking_id, booking=facts, change_id=uuid4(), before_total=TOTAL, before=SPLIT
+        )
+        async with till.deps.db.transaction() as tx:
+            await actions.changed(till.deps, tx, event)
+        return done
+
+    till.provider.charge_again = slowly  # type: ignore[method-assign]
+    await till.advance(DUE_AT - START)
+    till.provider.charge_again = charge  # type: ignore[method-assign]
+    await till.advance(4 * DAY)
+    assert await till.balances(paid.booking_id) == shares(SMALLER)
+    assert [event.amount for event in till.told if event.name == "payment.refunded"] == [eur(17_500)]
+
+
+async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(till: Till) -> None:
+    """Its last try was declined just before a change made the stay as cheap as what was paid."""
+    paid = await half_paid(till, PAYS_ONCE)
+    await till.advance(DUE_AT - START + 73 * HOUR)
+    assert "payment.balance_failed" in till.names()
+    await changed(till, paid.booking_id, HALF, HALF_OF_IT)
+    await till.advance(DAY)
+    assert "payment.refunded" not in till.names()
+    assert await till.balances(paid.booking_id) == shares(HALF_OF_IT)
