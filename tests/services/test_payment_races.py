@@ -11,8 +11,8 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderDown
-from hometrip.services.booking.contract import BookingChanged
+from hometrip.ports.payments import ProviderDown, ProviderTransfer
+from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
 from services.payment_scene import CHECK_IN_AT, GUEST, SPLIT, START, TOTAL, Till, eur, till_in
@@ -106,3 +106,36 @@ async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(
     await till.advance(DAY)
     assert "payment.refunded" not in till.names()
     assert await till.balances(paid.booking_id) == shares(HALF_OF_IT)
+
+
+# Pay-outs and disputes
+
+
+@pytest.mark.parametrize(
+    ("back", "kept"), [(TOTAL, rules.nothing_kept("EUR")), (eur(0), SPLIT)], ids=["guest", "host"]
+)
+async def test_a_payout_that_was_put_off_is_taken_back_and_waits_for_the_end_of_a_dispute(
+    till: Till, back: Money, kept: Split
+) -> None:
+    send, has_settled = till.provider.transfer, False
+
+    async def once_settled(amount: Money, **more: Any) -> ProviderTransfer:
+        if has_settled:
+            return await send(amount, **more)
+        return ProviderTransfer(id="", amount=amount, status="waits")
+
+    till.provider.transfer = once_settled  # type: ignore[method-assign]
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await till.advance(CHECK_IN_AT + DAY + HOUR - START)
+    assert "host.payout.initiated" in till.names()
+    has_settled, dispute_id, facts = True, uuid4(), till.facts(paid.booking_id)
+    about = {"booking_id": paid.booking_id, "booking": facts, "dispute_id": dispute_id}
+    await till.hear(DisputeOpened(**about, by="guest", why="mould"))
+    await till.advance(5 * DAY)
+    assert "host.payout.completed" not in till.names()
+    await till.hear(DisputeResolved(**about, refund=back, kept=kept))
+    await till.advance(5 * DAY)
+    out = [event.amount for event in till.told if event.name == "host.payout.completed"]
+    assert out == ([] if back else [SPLIT.payout])
+    assert (await till.balances(paid.booking_id)).get("host_payable:host", 0) == 0

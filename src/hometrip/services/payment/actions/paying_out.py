@@ -175,10 +175,14 @@ async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> 
 
 
 async def transfer(deps: Deps, due: TransferDue) -> None:
-    """What the timer does: the provider sends it; when it is down, again after a while."""
+    """What the timer does: the provider sends it; when it is down, again after a while. What it has put off
+    is taken back during a dispute."""
     async with deps.db.read() as db:
         payout = await store.payout(db, due.payout_id)
     if payout.status != "initiated" or payout.attempt != due.attempt:
+        return
+    if due.put_off:
+        await _go_on_or_back(deps, payout, due)
         return
     try:
         sent = await deps.payments.transfer(
@@ -206,7 +210,22 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
 async def _put_off(deps: Deps, due: TransferDue) -> None:
     async with deps.db.transaction() as tx:
         if await store.put_off(tx, due.payout_id, due.attempt):
-            await again(deps, tx, msgspec.structs.replace(due, attempt=due.attempt + 1, tries=due.tries + 1))
+            counted = {"attempt": due.attempt + 1, "tries": due.tries + 1}
+            await again(deps, tx, msgspec.structs.replace(due, **counted, put_off=True))
+
+
+async def _go_on_or_back(deps: Deps, payout: store.Payout, due: TransferDue) -> None:
+    """Decided once, before the provider is asked again: afterwards nobody can be sure that it was not
+    sent."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(due, "payment.go_on_with_transfer"):
+            return
+        await lock_books(tx, payout.booking_id)
+        if await is_held(tx, payout.booking_id):
+            await _owed_again(deps, tx, payout, "disputed", "initiated")
+            await replan(deps, tx, payout.booking_id)
+        else:
+            await tx.emit_later(msgspec.structs.replace(due, put_off=False), deps.clock.now())
 
 
 async def look_at_transfer(deps: Deps, due: TransferLookDue) -> None:
@@ -236,11 +255,15 @@ async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initia
     an admin says so."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
-        if await store.move_payout(tx, payout.id, was, status="failed", why=why):
-            now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
-            entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
-            await store.write(tx, entry)
-            await tx.emit(_told(PayoutFailed, payout, payout.amount, why=why))
+        await _owed_again(deps, tx, payout, why, was)
+
+
+async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: str) -> None:
+    if await store.move_payout(tx, payout.id, was, status="failed", why=why):
+        now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
+        entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
+        await store.write(tx, entry)
+        await tx.emit(_told(PayoutFailed, payout, payout.amount, why=why))
 
 
 def _told(kind: type[Any], payout: store.Payout, amount: Money, **more: Any) -> Event:
