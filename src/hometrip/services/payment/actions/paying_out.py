@@ -131,16 +131,19 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
     """On its day: what the host is owed for the booking by then is taken from the journal and sent."""
     now = deps.clock.now()
     async with deps.db.read() as db:
-        booking_id = (await store.payout(db, payout_id)).booking_id
+        known = await store.payout(db, payout_id)
+        account = rules.host_payable(known.host_id)
+        debtors = {one for one, _ in await store.debts(db, account, known.amount.currency)}
     async with deps.db.transaction() as tx:
-        await lock_books(tx, booking_id)
+        for booking_id in sorted({known.booking_id, *debtors}):  # of two at once, one waits for the other
+            await lock_books(tx, booking_id)
         payout = await store.payout(tx, payout_id)
         stay = await store.stay_of(tx, payout.booking_id)
         if payout.status != "due" or payout.due_at > now or stay is None:
             return
         earned, owed = await _earned_and_owed(tx, stay)
         part = rules.earned_until(earned, payout.until, payout.nights) - (earned - owed)
-        amount = await _less_debts(deps, tx, payout, min(part, owed))
+        amount = await _less_debts(deps, tx, payout, min(part, owed), debtors)
         if amount.amount <= 0:
             await store.move_payout(tx, payout_id, "due", status="void", amount=0)
             return
@@ -154,16 +157,17 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
         await tx.emit_later(TransferDue(payout_id=payout_id), now)
 
 
-async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> Money:
+async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money, debtors: set[UUID]) -> Money:
     """What a host was paid for other bookings and had to give back is taken from this pay-out.
 
-    The money stays at the provider; it only moves from this booking's story to those others'.
+    The money stays at the provider; it only moves from this booking's story to those others', whose books
+    are locked as well. A debt of this very moment is taken from the next pay-out.
     """
     await tx.lock(f"debts/{payout.host_id}")  # of two pay-outs at once, one takes a debt
     left, now, account = owed, deps.clock.now(), rules.host_payable(payout.host_id)
     for booking_id, debt in await store.debts(tx, account, owed.currency):
         taken = min(debt, left)
-        if taken.amount > 0:
+        if taken.amount > 0 and booking_id in debtors:
             lines = rules.returned(taken, payout.host_id)
             entry = rules.entry(deps.new_id(), now, "offset_taken", booking_id, payout.id, lines)
             await store.write(tx, entry)
