@@ -76,9 +76,10 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
         first = await store.live_payment(db, due.booking_id)
     if deposit is None or deposit.status != "planned" or deposit.tries != due.attempt:
         return
-    if first is None:  # the stay costs nothing: there is no card
+    over = deps.clock.now() >= deposit.release_at  # the house was down for all of the stay
+    if first is None or over:  # without a payment the stay costs nothing: there is no card
         async with deps.db.transaction() as tx:
-            await store.move_deposit(tx, due.booking_id, "planned", status="failed")
+            await store.move_deposit(tx, due.booking_id, "planned", status="void" if over else "failed")
         return
     try:
         payment = await opened(deps, _wanted(deposit))
@@ -121,7 +122,7 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 
 async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, why: str) -> None:
     tried = deposit.tries + 1
-    at = rules.next_try(rules.DEPOSIT_TRIES, tried, deposit.hold_at)
+    at = rules.next_try(rules.DEPOSIT_TRIES, tried, deps.clock.now())
     async with deps.db.transaction() as tx:
         await lock_books(tx, deposit.booking_id)
         status = "failed" if at is None else "planned"
@@ -132,7 +133,7 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
             await want(deps, tx, payment.id, "cancel")
         else:
             later = DepositDue(booking_id=deposit.booking_id, attempt=tried)
-            await tx.emit_later(later, max(at, deps.clock.now()))
+            await tx.emit_later(later, at)
 
 
 async def end_deposit(deps: Deps, booking_id: UUID) -> None:

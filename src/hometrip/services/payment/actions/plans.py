@@ -69,7 +69,7 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 
 
 async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:
-    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, plan.due_at)
+    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, deps.clock.now())
     async with deps.db.transaction() as tx:
         await lock_books(tx, plan.booking_id)
         status = "failed" if at is None else "waiting"
@@ -81,4 +81,4 @@ async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: s
             await want(deps, tx, payment.id, "cancel")
         else:
             later = BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1)
-            await tx.emit_later(later, max(at, deps.clock.now()))
+            await tx.emit_later(later, at)
