@@ -16,6 +16,7 @@ from hometrip.kernel.once import NO_KEY
 from hometrip.services.booking import actions, reactions, store
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import BookingCancelled, DatesTaken
+from hometrip.services.booking.rules import NewCoupon
 from hometrip.services.booking.store.tables import bookings
 from hometrip.services.payment.contract import PaymentRefunded
 from services.booking_scene import Scene, scene_in, somebody
@@ -53,6 +54,48 @@ async def test_a_payment_after_the_holds_end_goes_back_where_they_are_not(scene:
     assert (await scene.look(booking.id)).status == "expired"
     assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.unpayable"]
     assert await actions.verify(scene.deps) == []
+
+
+@pytest.mark.parametrize("timer_first", [True, False])
+async def test_a_payment_that_is_heard_of_after_the_first_night_goes_back(
+    scene: Scene, timer_first: bool
+) -> None:
+    """The house was down for a week: the guest, whom nobody has confirmed anything, is elsewhere by now."""
+    booking = await scene.book(somebody(), ahead=5)
+    scene.house.clock.move_to(scene.house.clock.now() + 7 * DAY)
+    if timer_first:
+        await scene.house.settle()
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    await scene.house.settle()
+    assert (await scene.look(booking.id)).status == "expired"
+    assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.unpayable"]
+    assert await questions.taken(scene.deps, scene.home_id) == []
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_goes_back_where_the_coupons_last_use_is_anothers(scene: Scene) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    last = NewCoupon(code="LAST", percent_bp=1_000, total_limit=1)
+    await actions.coupons.add_coupon(scene.deps, admin, last)
+    first = await scene.book(somebody(), ahead=30, coupon="LAST")
+    await scene.house.advance(PAST_HOLD)
+    second = await scene.book(somebody(), ahead=40, coupon="LAST")
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(second))
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(first))
+    assert (await scene.look(first.id)).status == "expired"
+    assert (await scene.told(first.id))[-1] == "booking.unpayable"
+    assert await questions.taken(scene.deps, scene.home_id) == [scene.stay(40, 43)]
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_has_the_coupon_that_nobody_else_has_used(scene: Scene) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    last = NewCoupon(code="LAST", percent_bp=1_000, total_limit=1, account_limit=1)
+    await actions.coupons.add_coupon(scene.deps, admin, last)
+    booking = await scene.book(somebody(), coupon="LAST")
+    await scene.house.advance(PAST_HOLD)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    assert (await scene.look(booking.id)).status == "confirmed"
 
 
 async def test_news_of_a_payment_that_was_cancelled_meanwhile_sends_nothing_back_twice(scene: Scene) -> None:

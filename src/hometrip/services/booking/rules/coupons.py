@@ -109,6 +109,14 @@ def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetim
     return coupon.terms
 
 
+def has_use_left(coupon: Coupon, uses: CouponUses) -> bool:
+    """May a booking have the use again that it gave back when it expired? Only the limits decide."""
+    return not (
+        (coupon.total_limit is not None and uses.total >= coupon.total_limit)
+        or (coupon.account_limit is not None and uses.by_account >= coupon.account_limit)
+    )
+
+
 def checked(wish: CouponWish) -> None:
     """`Invalid` for a coupon that makes no sense."""
     if (wish.percent_bp is None) == (wish.fixed is None):

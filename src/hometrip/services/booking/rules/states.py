@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -149,10 +149,16 @@ def timed_out(booking: Booking, at: datetime) -> Booking | None:
         return None
     if booking.awaiting == HOST:
         return moved(booking, "decline", SYSTEM, at, NO_ANSWER)
-    return moved(booking, "expire", SYSTEM, at, "not paid in time")
+    return moved(booking, "expire", SYSTEM, at, NOT_PAID)
 
 
-NO_ANSWER = "the host did not answer within 24 hours"
+NO_ANSWER, NOT_PAID = "the host did not answer within 24 hours", "not paid in time"
+
+
+def is_past(booking: Booking, at: datetime) -> bool:
+    """Is its hold over, and its first night as well? Then no payment can confirm it any more."""
+    held = booking.hold_until is not None and at < booking.hold_until
+    return not held and at >= at_local(booking.check_in + timedelta(days=1), "00:00", booking.time_zone)
 
 
 def checked_in(booking: Booking, by: Actor, at: datetime) -> Booking:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import Invalid, NotFound, VersionMismatch
@@ -45,12 +45,19 @@ async def uses(
     For a quote its confirmed stays there do not count either: who changes one of them keeps the coupon.
     """
     besides = could_have_of if quoting else unpaid_holds_of
+    return await _count(db, code, account_id, bookings.c.id.not_in(besides(account_id, listing_id)))
+
+
+async def all_uses(db: Reader, code: str, account_id: UUID) -> CouponUses:
+    """By every booking that is or may yet be."""
+    return await _count(db, code, account_id)
+
+
+async def _count(db: Reader, code: str, account_id: UUID | None, *only: ColumnElement[bool]) -> CouponUses:
     mine = func.coalesce(func.sum(case((bookings.c.guest_id == account_id, 1), else_=0)), 0)
     row = await db.row(
         select(func.count().label("total"), mine.label("mine")).where(
-            bookings.c.coupon == code.upper(),
-            bookings.c.status.in_(_SPENT),
-            bookings.c.id.not_in(besides(account_id, listing_id)),
+            bookings.c.coupon == code.upper(), bookings.c.status.in_(_SPENT), *only
         )
     )
     assert row is not None  # an aggregate has one row
