@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import ProviderDown, ProviderTransfer
 from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
-from services.payment_scene import CHECK_IN_AT, GUEST, SPLIT, START, TOTAL, Till, eur, till_in
+from services.payment_scene import CHECK_IN_AT, GUEST, HOST, SPLIT, START, TOTAL, Till, eur, till_in
 
 DUE_AT = CHECK_IN_AT - 14 * DAY
 HALF = eur(34_250)
@@ -97,6 +97,20 @@ async def test_a_rest_that_was_being_charged_while_a_change_made_it_less_gives_b
     assert [event.amount for event in till.told if event.name == "payment.refunded"] == [eur(17_500)]
 
 
+async def test_the_rest_is_not_charged_by_the_payment_of_an_old_one_that_is_still_to_be_closed(
+    till: Till,
+) -> None:
+    paid = await half_paid(till)
+    await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    await till.advance(DUE_AT - START - MINUTE)
+    till.provider.weather = "down"
+    await changed(till, paid.booking_id, eur(51_000), SMALLER)
+    till.provider.weather = "fine"
+    await till.advance(DAY)
+    assert await till.balances(paid.booking_id) == shares(SMALLER)
+    assert "payment.refunded" not in till.names()
+
+
 async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(till: Till) -> None:
     """Its last try was declined just before a change made the stay as cheap as what was paid."""
     paid = await half_paid(till, PAYS_ONCE)
@@ -106,6 +120,38 @@ async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(
     await till.advance(DAY)
     assert "payment.refunded" not in till.names()
     assert await till.balances(paid.booking_id) == shares(HALF_OF_IT)
+
+
+# What is let go is not taken
+
+
+async def test_a_card_that_is_to_be_released_is_not_charged_for_a_yes_before_the_cancellation(
+    till: Till,
+) -> None:
+    """The guest cancels at the moment at which the host says yes; the provider does not answer just then."""
+    asked = await till.pay(capture="manual")
+    till.provider.weather = "down"
+    await till.cancelled(asked.booking_id, eur(0), rules.nothing_kept("EUR"))
+    till.provider.weather = "fine"
+    assert await actions.capture(till.deps, asked.booking_id) == "nothing_authorised"
+    await till.advance(DAY)
+    assert (await till.row(asked.id)).status == "canceled"
+    assert await till.balances(asked.booking_id) == {}
+
+
+async def test_a_deposit_that_is_to_be_released_cannot_be_claimed(till: Till) -> None:
+    """The stay was cancelled before it began; the provider does not answer until after the check-in."""
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id, deposit=eur(20_000))
+    await till.advance(CHECK_IN_AT - HOUR - START)
+    till.provider.weather = "down"
+    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
+    await till.advance(2 * HOUR)
+    with pytest.raises(rules.NotClaimable):
+        await actions.claim(till.deps, HOST, paid.booking_id, eur(5_000), "a chair")
+    till.provider.weather = "fine"
+    await till.advance(2 * DAY)
+    assert (await actions.deposit(till.deps, HOST, paid.booking_id)).status == "released"
 
 
 # Pay-outs and disputes

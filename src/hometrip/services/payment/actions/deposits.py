@@ -177,7 +177,8 @@ async def claim(
             raise NotFound
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
-        if held.status != "held" or payment is None or not in_time:
+        let_go = payment is None or payment.wanted == "cancel"
+        if held.status != "held" or payment is None or let_go or not in_time:
             raise rules.NotClaimable(status=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(

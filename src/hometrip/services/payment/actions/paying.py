@@ -252,9 +252,10 @@ async def capture(deps: Deps, booking_id: UUID) -> str:
     """The question of the same name: "captured", "nothing_authorised" or "failed"."""
     async with deps.db.transaction() as tx:
         payment = await store.live_payment(tx, booking_id)
-        if payment is not None and payment.status == rules.AUTHORISED:
+        let_go = payment is not None and payment.wanted == "cancel"  # cancelled since the host's yes
+        if payment is not None and payment.status == rules.AUTHORISED and not let_go:
             await look_later(deps, tx, payment.id, wanted="capture")
-    if payment is None or payment.status in rules.OPEN:
+    if payment is None or payment.status in rules.OPEN or let_go:
         return "nothing_authorised"
     if payment.status == rules.AUTHORISED:
         payment = await look(deps, payment.id)

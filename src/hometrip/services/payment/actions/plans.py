@@ -6,7 +6,7 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import BalanceDue, Deps, again, lock_books, told
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
@@ -43,13 +43,14 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
         return
     try:
         payment = await opened(deps, balance_of(first, plan))
+        if payment.amount != plan.amount:  # of the old rest: the provider has not closed it yet
+            await later(deps, due)
+            return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
         intent = await _charged(deps, payment, first.method, plan.tries)
     except ProviderDown:
-        async with deps.db.transaction() as tx:
-            later = BalanceDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
-            await again(deps, tx, later)
+        await later(deps, due)
         return
     settled = await settle(deps, payment.id, intent, quiet=True)
     if settled.status != rules.SUCCEEDED:
@@ -80,5 +81,4 @@ async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: s
             await tx.emit(told(PaymentBalanceFailed, payment, why=why))
             await want(deps, tx, payment.id, "cancel")
         else:
-            later = BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1)
-            await tx.emit_later(later, at)
+            await tx.emit_later(BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1), at)
