@@ -202,7 +202,7 @@ async def test_a_deposit_whose_whole_time_the_house_was_down_is_not_held(till: T
     await till.settle()
     await till.advance(DAY)
     assert (await actions.deposit(till.deps, HOST, booking_id)).status == "void"
-    assert "payment.deposit.held" not in till.names()
+    assert "payment.deposit_held" not in till.names()
     assert len(await till.provider.intents_since(START)) == 1
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
@@ -120,6 +122,66 @@ async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(
     await till.advance(DAY)
     assert "payment.refunded" not in till.names()
     assert await till.balances(paid.booking_id) == shares(HALF_OF_IT)
+
+
+# A stay that is moved to later
+
+
+MONTHS_LATER = 60 * DAY
+
+
+async def moved(till: Till, booking_id: UUID, **more: Any) -> None:
+    """To two months later, at the same price."""
+    facts = till.facts(booking_id, **more)
+    later = msgspec.structs.replace(
+        facts,
+        check_in_at=facts.check_in_at + MONTHS_LATER,
+        check_out_at=facts.check_out_at + MONTHS_LATER,
+        balance_due_at=DUE_AT + MONTHS_LATER if facts.balance_due_at else None,
+    )
+    await till.hear(
+        BookingChanged(
+            booking_id=booking_id, booking=later, change_id=uuid4(), before_total=TOTAL, before=SPLIT
+        )
+    )
+
+
+async def test_a_rest_that_was_declined_before_its_day_was_moved_is_tried_on_the_new_one(till: Till) -> None:
+    paid = await half_paid(till, PAYS_ONCE)
+    await till.advance(DUE_AT - START + HOUR)
+    assert till.names().count("payment.failed") == 1
+    await moved(till, paid.booking_id)
+    await till.advance(MONTHS_LATER - 2 * HOUR)
+    assert till.names().count("payment.failed") == 1
+    await till.advance(3 * HOUR)
+    assert till.names().count("payment.failed") == 2
+    await till.advance(72 * HOUR)
+    assert till.names().count("payment.failed") == 4
+    assert till.names().count("payment.balance_failed") == 1
+
+
+@pytest.mark.parametrize("method", ["pm_card_visa", PAYS_ONCE])
+@pytest.mark.parametrize("before", [40 * HOUR, HOUR])
+async def test_a_deposit_is_held_for_the_days_to_which_the_stay_was_moved(
+    till: Till, method: str, before: timedelta
+) -> None:
+    """It is held already, or was declined once or three times, when the stay is moved."""
+    paid, good = await till.pay(method=method), method == "pm_card_visa"
+    await till.confirmed(paid.booking_id, deposit=eur(20_000))
+    await till.advance(CHECK_IN_AT - before - START)
+    await moved(till, paid.booking_id, deposit=eur(20_000))
+    await till.advance(before + DAY)
+    assert (await actions.deposit(till.deps, HOST, paid.booking_id)).status == "planned"
+    assert till.names().count("payment.deposit_released") == (1 if good else 0)
+    failed = till.names().count("payment.deposit_failed")
+    await till.advance(MONTHS_LATER - 2 * DAY)
+    deposit = await actions.deposit(till.deps, HOST, paid.booking_id)
+    assert (deposit.status, till.names().count("payment.deposit_failed") - failed) == (
+        ("held", 0) if good else ("planned", 0)
+    )
+    await till.advance(20 * DAY)
+    ends = till.names().count("payment.deposit_released" if good else "payment.deposit_failed")
+    assert ends == (2 if good else failed + 1)
 
 
 # What is let go is not taken

@@ -5,6 +5,7 @@ A hold is no money that came in: the journal tells of it once a part is captured
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -21,13 +22,13 @@ from hometrip.services.payment.actions.deps import (
     DepositDue,
     DepositEnds,
     Deps,
-    again,
+    later,
     lock_books,
     told,
 )
 from hometrip.services.payment.actions.opening import Wanted, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
-from hometrip.services.payment.contract import DepositClaimed, DepositFailed
+from hometrip.services.payment.contract import DepositClaimed, DepositFailed, DepositReleased
 
 
 async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -35,28 +36,45 @@ async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     moved, on its new days."""
     if not booking.deposit:
         return
-    hold_at = max(deps.clock.now(), booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
+    now, booking_id = deps.clock.now(), booking.booking_id
+    hold_at = max(now, booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
     days = {"hold_at": hold_at, "release_at": booking.check_out_at + rules.DEPOSIT_AFTER_CHECK_OUT}
-    known = await store.deposit_of(tx, booking.booking_id)
+    known = await store.deposit_of(tx, booking_id)
     if known is None:
-        await store.add_deposit(
-            tx,
-            store.Deposit(
-                booking_id=booking.booking_id,
-                guest_id=booking.guest_id,
-                host_id=booking.host_id,
-                amount=booking.deposit,
-                status="planned",
-                hold_at=hold_at,
-                release_at=days["release_at"],
-            ),
+        made = store.Deposit(
+            booking_id=booking_id,
+            guest_id=booking.guest_id,
+            host_id=booking.host_id,
+            amount=booking.deposit,
+            status="planned",
+            hold_at=hold_at,
+            release_at=days["release_at"],
         )
-    elif await store.move_deposit(tx, booking.booking_id, "held", release_at=days["release_at"]):
-        await tx.emit_later(DepositEnds(booking_id=booking.booking_id), days["release_at"])
+        await store.add_deposit(tx, made)
+    elif known.status not in ("planned", "held", "failed"):
         return
-    elif known.tries or not await store.move_deposit(tx, booking.booking_id, "planned", **days):
-        return
-    await tx.emit_later(DepositDue(booking_id=booking.booking_id), hold_at)
+    elif hold_at > now:
+        await _plan_anew(deps, tx, known, days)
+    else:
+        await store.move_deposit(tx, booking_id, known.status, release_at=days["release_at"])
+        if known.status == "held":
+            await tx.emit_later(DepositEnds(booking_id=booking_id), days["release_at"])
+        if known.status != "planned" or known.tries:
+            return
+        await store.move_deposit(tx, booking_id, "planned", hold_at=hold_at)
+    await tx.emit_later(DepositDue(booking_id=booking_id), hold_at)
+
+
+async def _plan_anew(deps: Deps, tx: Tx, known: store.Deposit, days: dict[str, datetime]) -> None:
+    """The stay was moved to where nothing is to be held yet: what was held or tried for the old days is let
+    go."""
+    await store.move_deposit(tx, known.booking_id, known.status, status="planned", tries=0, **days)
+    await tx.withdraw(f"{DepositEnds.name}:booking/{known.booking_id}")
+    payment = await store.live_payment(tx, known.booking_id, rules.DEPOSIT)
+    if payment is not None:
+        await want(deps, tx, payment.id, "cancel")
+        if known.status == "held":
+            await tx.emit(told(DepositReleased, payment))
 
 
 async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -83,13 +101,14 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
         return
     try:
         payment = await opened(deps, _wanted(deposit))
+        if payment.wanted == "cancel":  # of the old days: the provider has not closed it yet
+            await later(deps, due)
+            return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
         intent = await _charged(deps, payment, first.method, deposit.tries)
     except ProviderDown:
-        async with deps.db.transaction() as tx:
-            later = DepositDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
-            await again(deps, tx, later)
+        await later(deps, due)
         return
     settled = await settle(deps, payment.id, intent)
     if settled.status in rules.OPEN:
@@ -132,8 +151,7 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
             await tx.emit(told(DepositFailed, payment, why=why))
             await want(deps, tx, payment.id, "cancel")
         else:
-            later = DepositDue(booking_id=deposit.booking_id, attempt=tried)
-            await tx.emit_later(later, at)
+            await tx.emit_later(DepositDue(booking_id=deposit.booking_id, attempt=tried), at)
 
 
 async def end_deposit(deps: Deps, booking_id: UUID) -> None:

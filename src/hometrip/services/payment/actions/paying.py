@@ -200,7 +200,8 @@ async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: Prov
     """A damage deposit is held, released, or a part of it captured, which is the host's at once."""
     booking_id, now = before.booking_id, deps.clock.now()
     if intent.status == rules.AUTHORISED:
-        if await store.move_deposit(tx, booking_id, "planned", status="held"):
+        let_go = before.wanted == "cancel"
+        if not let_go and await store.move_deposit(tx, booking_id, "planned", status="held"):
             held = await store.deposit_of(tx, booking_id)
             await tx.emit(told(DepositHeld, before))
             await tx.emit_later(DepositEnds(booking_id=booking_id), held.release_at if held else now)

@@ -43,7 +43,7 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
         return
     try:
         payment = await opened(deps, balance_of(first, plan))
-        if payment.amount != plan.amount:  # of the old rest: the provider has not closed it yet
+        if payment.wanted == "cancel":  # of an old rest, or an old day: the provider has not closed it yet
             await later(deps, due)
             return
         async with deps.db.transaction() as tx:
