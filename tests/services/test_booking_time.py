@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
@@ -27,6 +28,31 @@ PAST_HOLD = (15 * MINUTE + SECOND).total_seconds()
 @pytest.fixture
 async def scene(house: TestHouse) -> Scene:
     return await scene_in(house, cancellation_policy="moderate")
+
+
+async def test_a_timer_that_a_machine_whose_clock_is_ahead_has_fired_comes_again(scene: Scene) -> None:
+    held, clock = await scene.book(somebody(), ahead=50), scene.house.clock
+    stayed = await scene.paid(somebody(), ahead=1, nights=1)
+    changing = await scene.change(await scene.paid(somebody(), ahead=30), first=30, end=35)
+
+    async def too_early(at: datetime | None) -> None:
+        assert at is not None
+        clock.move_to(at - 2 * SECOND)
+        await scene.deps.db.fire_due(at)
+        await scene.house.settle()
+
+    assert changing.change is not None
+    await too_early(held.hold_until)
+    await too_early(changing.change.until)
+    await scene.house.advance(30)
+    assert (await scene.look(held.id)).status == "expired"
+    change = (await scene.look(changing.id)).change
+    assert change is not None
+    assert change.status == "expired"
+    await too_early((await scene.stored(stayed.id)).check_out_at)
+    assert (await scene.look(stayed.id)).status == "confirmed"
+    await scene.house.advance(30)
+    assert (await scene.look(stayed.id)).status == "completed"
 
 
 async def test_a_payment_after_the_holds_end_confirms_where_the_nights_are_free(scene: Scene) -> None:

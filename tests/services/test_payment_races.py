@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import ProviderDown, ProviderTransfer
 from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
@@ -247,3 +247,15 @@ async def test_a_payout_that_was_put_off_is_taken_back_and_waits_for_the_end_of_
     out = [event.amount for event in till.told if event.name == "host.payout.completed"]
     assert out == ([] if back else [SPLIT.payout])
     assert (await till.balances(paid.booking_id)).get("host_payable:host", 0) == 0
+
+
+async def test_a_payout_whose_timer_was_fired_by_a_clock_that_is_ahead_is_made(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    due_at = CHECK_IN_AT + DAY
+    till.clock.move_to(due_at - 2 * SECOND)
+    await till.deps.db.fire_due(due_at)
+    await till.settle()
+    assert "host.payout.initiated" not in till.names()
+    await till.advance(MINUTE)
+    assert till.names().count("host.payout.completed") == 1

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.clock import SKEW
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
@@ -139,7 +140,10 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
             await lock_books(tx, booking_id)
         payout = await store.payout(tx, payout_id)
         stay = await store.stay_of(tx, payout.booking_id)
-        if payout.status != "due" or payout.due_at > now or stay is None:
+        if payout.status != "due" or stay is None:
+            return
+        if payout.due_at > now:  # put off meanwhile, or the clock of the machine that fired it is ahead
+            await tx.emit_later(PayoutDue(payout_id=payout_id), max(payout.due_at, now + SKEW))
             return
         earned, owed = await _earned_and_owed(tx, stay)
         part = rules.earned_until(earned, payout.until, payout.nights) - (earned - owed)
