@@ -130,7 +130,7 @@ async def test_what_a_change_saves_of_a_rest_that_no_card_paid_is_not_paid_back(
 MONTHS_LATER = 60 * DAY
 
 
-async def moved(till: Till, booking_id: UUID, **more: Any) -> None:
+def moved_event(till: Till, booking_id: UUID, **more: Any) -> BookingChanged:
     """To two months later, at the same price."""
     facts = till.facts(booking_id, **more)
     later = msgspec.structs.replace(
@@ -139,11 +139,32 @@ async def moved(till: Till, booking_id: UUID, **more: Any) -> None:
         check_out_at=facts.check_out_at + MONTHS_LATER,
         balance_due_at=DUE_AT + MONTHS_LATER if facts.balance_due_at else None,
     )
-    await till.hear(
-        BookingChanged(
-            booking_id=booking_id, booking=later, change_id=uuid4(), before_total=TOTAL, before=SPLIT
-        )
+    return BookingChanged(
+        booking_id=booking_id, booking=later, change_id=uuid4(), before_total=TOTAL, before=SPLIT
     )
+
+
+async def moved(till: Till, booking_id: UUID, **more: Any) -> None:
+    await till.hear(moved_event(till, booking_id, **more))
+
+
+@pytest.mark.parametrize("of", ["rest", "deposit"])
+async def test_a_timer_of_the_old_day_that_is_on_its_way_when_the_stay_is_moved_does_nothing(
+    till: Till, of: str
+) -> None:
+    paid, more = await till.pay(**HALF_PLAN), {} if of == "rest" else {"deposit": eur(20_000)}
+    await till.confirmed(paid.booking_id, **more)
+    day = DUE_AT if of == "rest" else CHECK_IN_AT - 2 * DAY
+    await till.advance(day - MINUTE - START)
+    till.clock.move_to(day)
+    await till.deps.db.fire_due(day)
+    before = till.names()
+    async with till.deps.db.transaction() as tx:
+        await actions.changed(till.deps, tx, moved_event(till, paid.booking_id, **more))
+    await till.settle()
+    assert till.names() == before
+    await till.advance(MONTHS_LATER)
+    assert till.names() == [*before, "payment.succeeded" if of == "rest" else "payment.deposit_held"]
 
 
 async def test_a_rest_that_was_declined_before_its_day_was_moved_is_tried_on_the_new_one(till: Till) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import SKEW
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -94,6 +95,8 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
         first = await store.live_payment(db, due.booking_id)
     if deposit is None or deposit.status != "planned" or deposit.tries != due.attempt:
         return
+    if deposit.hold_at > deps.clock.now() + SKEW:
+        return  # it was on its way when the stay was moved to later; the new day has a timer of its own
     over = deps.clock.now() >= deposit.release_at  # the house was down for all of the stay
     if first is None or over:  # without a payment the stay costs nothing: there is no card
         async with deps.db.transaction() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.clock import SKEW
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
@@ -41,6 +42,8 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
         first = await store.live_payment(db, due.booking_id)
     if plan is None or first is None or plan.status != "waiting" or plan.tries != due.attempt:
         return
+    if plan.due_at > deps.clock.now() + SKEW:
+        return  # it was on its way when the stay was moved to later; the new day has a timer of its own
     try:
         payment = await opened(deps, balance_of(first, plan))
         if payment.wanted == "cancel":  # of an old rest, or an old day: the provider has not closed it yet
