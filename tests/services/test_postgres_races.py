@@ -28,7 +28,7 @@ from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app.migrations import scripts_of
 from hometrip.app.rooms import service_of
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY
+from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.ids import ids
 from hometrip.kernel.once import NO_KEY
@@ -145,6 +145,24 @@ async def test_a_coupon_is_spent_no_more_often_than_it_may_be(scene: Spread) -> 
         *(actions.book(scene.deps, who, wish, NO_KEY) for who, wish in zip(guests, wishes, strict=True))
     )
     assert kinds(outcomes) == {"BookingView": 3, "CouponRefused": 9}
+
+
+async def test_of_late_payments_one_has_the_use_that_expired_holds_gave_back(scene: Spread) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    held = []
+    once = NewCoupon(code="ONCE", percent_bp=1_000, total_limit=1)
+    for deps in (scene.deps, Scene.deps.fget(scene)):  # type: ignore[attr-defined]
+        await actions.coupons.add_coupon(deps, admin, once)
+    for number in range(6):
+        booking = await scene.book(somebody(), ahead=20 + 4 * number, coupon="ONCE")
+        scene.house.clock.move_to(scene.house.clock.now() + HOUR)
+        ended = actions.HoldEnded(event_id=uuid4(), booking_id=booking.id)
+        await reactions.end_hold_when_due(scene.deps, ended)
+        held.append(booking)
+    await at_once(*(reactions.confirm_when_paid(scene.deps, scene.succeeded(one)) for one in held))
+    found = Counter([(await scene.look(one.id)).status for one in held])
+    assert found == {"confirmed": 1, "expired": 5}
+    assert await actions.verify(scene.deps) == []
 
 
 async def test_a_guest_has_one_hold_of_a_home_however_many_are_asked_for_at_once(scene: Spread) -> None:
