@@ -36,7 +36,6 @@ from hometrip.services.booking.rules import (
     state_of,
     timed_out,
 )
-from hometrip.services.booking.rules.states import IN_WORDS
 from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
 
 NOW = utc(2027, 4, 14, 9)
@@ -138,7 +137,6 @@ def test_every_move_from_every_state_by_every_role(state: str, verb: str, role: 
 
 
 def test_what_cannot_be_done_is_said_in_words() -> None:
-    assert set(IN_WORDS) == set(MOVES)
     with pytest.raises(WrongState, match=r"^A booking that is completed cannot be checked in\.$"):
         moved(in_state("completed"), "check_in", Actor(role="host"), NOW)
     with pytest.raises(WrongState, match=r"^A booking that is checked in cannot be changed\.$"):

@@ -241,7 +241,7 @@ async def test_a_yes_that_comes_late_is_none_even_before_the_timer(asking: Scene
     assert change_moved(asked, "accept", host, until - SECOND).change is not None
     with pytest.raises(WrongState) as refusal:
         change_moved(asked, "accept", host, until)
-    assert refusal.value.facts["status"] == "expired"
+    assert refusal.value.facts["state"] == "expired"
 
 
 async def test_a_cheaper_change_needs_the_host_even_of_an_instant_home_and_is_done_at_the_yes(

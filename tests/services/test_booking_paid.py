@@ -145,6 +145,24 @@ async def test_the_second_half_is_charged_two_weeks_before(
     await all_is_well(house)
 
 
+async def test_a_second_half_that_is_charged_after_the_stay_is_paid(
+    house: TestHouse, host: Person, guest: Person, admin: Person
+) -> None:
+    """The house was down for all of it: by the time it charges the half, the stay is completed."""
+    booking = await confirmed(house, guest, await open_home(host), plan="half")
+    house.clock.move_to(house.clock.now() + 40 * DAY)
+    await house.settle()
+    found = await booking_of(guest, booking["id"])
+    assert (found["status"], found["payment"]["status"], "balance" in found) == (
+        "completed",
+        "succeeded",
+        False,
+    )
+    assert await captured(admin, booking["id"]) == booking["total"]["amount"]
+    assert ok(await guest.get(f"/api/bookings/{booking['id']}/receipt"))["paid"] == booking["total"]
+    await all_is_well(house)
+
+
 async def test_a_second_half_that_no_card_pays_cancels_the_booking(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:

@@ -6,15 +6,16 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
 from harness import TestHouse
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.errors import AlreadyAnswered, HomeTripError, KeyReused
 from hometrip.kernel.once import NO_KEY, Once, answer_of
 from hometrip.kernel.stay import Stay
@@ -134,6 +135,37 @@ async def test_a_block_against_bookings_leaves_one_of_them(scene: Scene) -> None
         winners = [block is None, isinstance(booking, BookingView), clashes == []]
         assert sum(winners) == 1, outcomes
     assert await actions.verify(scene.deps) == []
+
+
+async def test_a_home_that_goes_while_it_is_booked_is_booked_by_nobody(scene: Scene) -> None:
+    """It is deleted after the home was asked for its terms, and before the booking is written."""
+    guest, path, asked = somebody(), f"/api/listings/{scene.home_id}", scene.deps.listing
+    wish = await scene.wish(guest)
+
+    class GoingHome:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asked, name)
+
+        async def terms(self, *wanted: Any) -> Any:
+            found = await asked.terms(*wanted)
+            assert (await scene.host.delete(path)).status_code == 204
+            return found
+
+    with pytest.raises(DatesTaken):
+        await actions.book(replace(scene.deps, listing=cast(Any, GoingHome())), guest, wish, NO_KEY)
+    assert not await questions.has_open(scene.deps, scene.home_id)
+    await scene.house.advance((2 * DAY).total_seconds())
+    assert await questions.taken(scene.deps, scene.home_id) == []
+
+
+async def test_a_home_whose_end_was_refused_can_be_booked_as_before(scene: Scene) -> None:
+    path = f"/api/listings/{scene.home_id}"
+    refused = await scene.host.delete(path, headers={"If-Match": '"1000"'})
+    assert refused.status_code == 412
+    await scene.book(somebody(), ahead=30)
+    assert (await scene.host.delete(path)).status_code == 409
+    await scene.book(somebody(), ahead=40)
+    assert await questions.taken(scene.deps, scene.home_id) == [scene.stay(30, 33), scene.stay(40, 43)]
 
 
 async def test_accept_against_cancel_ends_in_one_story(house: TestHouse) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from harness import TestHouse
@@ -16,6 +18,7 @@ from hometrip.kernel.stay import at_local
 from hometrip.services.booking import actions, reactions, rules, store
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import BookingCancelled, DatesTaken, WrongState
+from hometrip.services.booking.rules import NewCoupon
 from hometrip.services.booking.store.tables import bookings
 from hometrip.services.payment.contract import PaymentRefunded
 from journeys.steps import ok
@@ -27,6 +30,31 @@ PAST_HOLD = (15 * MINUTE + SECOND).total_seconds()
 @pytest.fixture
 async def scene(house: TestHouse) -> Scene:
     return await scene_in(house, cancellation_policy="moderate")
+
+
+async def test_a_timer_that_a_machine_whose_clock_is_ahead_has_fired_comes_again(scene: Scene) -> None:
+    held, clock = await scene.book(somebody(), ahead=50), scene.house.clock
+    stayed = await scene.paid(somebody(), ahead=1, nights=1)
+    changing = await scene.change(await scene.paid(somebody(), ahead=30), first=30, end=35)
+
+    async def too_early(at: datetime | None) -> None:
+        assert at is not None
+        clock.move_to(at - 2 * SECOND)
+        await scene.deps.db.fire_due(at)
+        await scene.house.settle()
+
+    assert changing.change is not None
+    await too_early(held.hold_until)
+    await too_early(changing.change.until)
+    await scene.house.advance(30)
+    assert (await scene.look(held.id)).status == "expired"
+    change = (await scene.look(changing.id)).change
+    assert change is not None
+    assert change.status == "expired"
+    await too_early((await scene.stored(stayed.id)).check_out_at)
+    assert (await scene.look(stayed.id)).status == "confirmed"
+    await scene.house.advance(30)
+    assert (await scene.look(stayed.id)).status == "completed"
 
 
 async def test_a_payment_after_the_holds_end_confirms_where_the_nights_are_free(scene: Scene) -> None:
@@ -102,6 +130,48 @@ async def test_a_request_for_today_can_be_answered_and_paid_until_the_first_nigh
         rules.accepted(stale, rules.Actor(role="host"), ignored.hold_until or midnight)
 
 
+@pytest.mark.parametrize("timer_first", [True, False])
+async def test_a_payment_that_is_heard_of_after_the_first_night_goes_back(
+    scene: Scene, timer_first: bool
+) -> None:
+    """The house was down for a week: the guest, whom nobody has confirmed anything, is elsewhere by now."""
+    booking = await scene.book(somebody(), ahead=5)
+    scene.house.clock.move_to(scene.house.clock.now() + 7 * DAY)
+    if timer_first:
+        await scene.house.settle()
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    await scene.house.settle()
+    assert (await scene.look(booking.id)).status == "expired"
+    assert await scene.told(booking.id) == ["booking.created", "booking.expired", "booking.unpayable"]
+    assert await questions.taken(scene.deps, scene.home_id) == []
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_goes_back_where_the_coupons_last_use_is_anothers(scene: Scene) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    last = NewCoupon(code="LAST", percent_bp=1_000, total_limit=1)
+    await actions.coupons.add_coupon(scene.deps, admin, last)
+    first = await scene.book(somebody(), ahead=30, coupon="LAST")
+    await scene.house.advance(PAST_HOLD)
+    second = await scene.book(somebody(), ahead=40, coupon="LAST")
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(second))
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(first))
+    assert (await scene.look(first.id)).status == "expired"
+    assert (await scene.told(first.id))[-1] == "booking.unpayable"
+    assert await questions.taken(scene.deps, scene.home_id) == [scene.stay(40, 43)]
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_has_the_coupon_that_nobody_else_has_used(scene: Scene) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    last = NewCoupon(code="LAST", percent_bp=1_000, total_limit=1, account_limit=1)
+    await actions.coupons.add_coupon(scene.deps, admin, last)
+    booking = await scene.book(somebody(), coupon="LAST")
+    await scene.house.advance(PAST_HOLD)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    assert (await scene.look(booking.id)).status == "confirmed"
+
+
 async def test_news_of_a_payment_that_was_cancelled_meanwhile_sends_nothing_back_twice(scene: Scene) -> None:
     guest = somebody()
     booking = await scene.paid(guest)
@@ -122,6 +192,26 @@ async def test_what_goes_back_is_noted_on_the_booking(scene: Scene) -> None:
     )
     await reactions.note_when_refunded(scene.deps, part)
     assert (await scene.look(booking.id)).payment.status == "partially_refunded"
+
+
+async def test_a_second_half_that_a_change_saved_while_it_was_paid_leaves_the_first_as_it_was(
+    scene: Scene,
+) -> None:
+    """Payment gives it back once it hears of the change: all of it, and nothing of the first half."""
+    booking = await scene.paid(somebody(), plan="half")
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
+    saved = scene.succeeded(booking)
+    await reactions.confirm_when_paid(scene.deps, saved)
+    back = PaymentRefunded(
+        event_id=uuid4(),
+        payment_id=saved.payment_id,
+        booking_id=booking.id,
+        guest_id=booking.guest_id,
+        amount=booking.total,
+        all=True,
+    )
+    await reactions.note_when_refunded(scene.deps, back)
+    assert (await scene.look(booking.id)).payment == replace(booking.payment, status="succeeded")
 
 
 async def test_a_newer_hold_of_the_guest_takes_the_place_of_the_earlier(scene: Scene) -> None:

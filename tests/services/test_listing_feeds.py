@@ -183,6 +183,41 @@ async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_sce
     assert (await scene.health())["conflicts"] == []
 
 
+@pytest.mark.parametrize("in_bulk", [False, True])
+async def test_nights_that_the_host_opens_again_are_those_of_the_other_site_at_once(
+    scene: Scene, in_bulk: bool
+) -> None:
+    days = {"from": scene.day(10).isoformat(), "to": scene.day(12).isoformat(), "reason": "paint"}
+    block = ok(await scene.host.post(f"{scene.path}/block-dates", days), 201)
+    scene.publish(("a", 9, 12))
+    await scene.add()
+    assert await scene.taken() == [9]
+    if in_bulk:
+        edit = days | {"listing_ids": [scene.id], "block": False}
+        edit.pop("reason")
+        ok(await scene.host.post("/api/listings/calendars", edit))
+    else:
+        ok(await scene.host.delete(f"{scene.path}/block-dates/{block['id']}"), 204)
+    assert await scene.taken() == [9, 10, 11]
+
+
+async def test_nights_of_a_change_that_comes_to_nothing_are_those_of_the_other_site_at_once(
+    scene: Scene,
+) -> None:
+    booking = ok(await book(scene.guest, scene.id, stay(scene.house, 10, 3)), 201)
+    await pay(scene.guest, booking["id"])
+    await scene.house.settle()
+    path = f"/api/bookings/{booking['id']}"
+    ok(await scene.guest.put(path, stay(scene.house, 20, 2)))
+    await scene.house.settle()
+    scene.publish(("a", 19, 22))
+    await scene.add()
+    assert await scene.taken() == [19]
+    ok(await scene.host.post(f"{path}/change/decline", {"reason": "no"}))
+    await scene.house.settle()
+    assert await scene.taken() == [19, 20, 21]
+
+
 async def test_two_sites_that_know_of_the_same_nights_are_no_conflict(scene: Scene) -> None:
     scene.publish(("a", 10, 12))
     scene.publish(("z", 11, 13), path="/other")
@@ -213,7 +248,7 @@ async def test_a_home_that_is_deleted_gives_back_what_its_calendars_took(scene: 
     scene.publish(("a", 10, 12))
     await scene.add()
     ok(await scene.host.delete(scene.path), 204)
-    await scene.house.advance(QUARTER)
+    await scene.house.advance(25 * 60 * 60)
     assert await scene.house.deps("listing").booking.taken(UUID(scene.id), None, None) == []
 
 

@@ -215,6 +215,16 @@ async def test_a_card_that_declines_is_tried_again_and_then_told(till: Till) -> 
     assert "payment.failed" not in till.names()
 
 
+async def test_a_deposit_whose_whole_time_the_house_was_down_is_not_held(till: Till) -> None:
+    booking_id = await booked(till)
+    till.clock.move_to(RELEASE_AT)
+    await till.settle()
+    await till.advance(DAY)
+    assert (await actions.deposit(till.deps, HOST, booking_id)).status == "void"
+    assert "payment.deposit_held" not in till.names()
+    assert len(await till.provider.intents_since(START)) == 1
+
+
 @pytest.mark.parametrize("days", [10, 25])
 async def test_a_cancellation_before_check_in_holds_nothing_any_more(till: Till, days: int) -> None:
     booking_id = await booked(till)

@@ -269,6 +269,33 @@ async def test_what_was_refunded_before_is_not_taken_from_the_shares_again(till:
     assert (await till.row(paid.id)).left == eur(0)
 
 
+@pytest.mark.parametrize("days", [0, 3])
+@pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_pendingRefund"])
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_a_refund_that_was_sent_before_the_bank_took_the_whole_is_never_owed_again(
+    till: Till, method: str, evidence: str, days: int
+) -> None:
+    """Its answer was lost, or it is still on its way, when the webhook of the dispute comes; the bank decides
+    before it is there or after."""
+    paid = await till.pay(method=method)
+    await till.confirmed(paid.booking_id)
+    till.provider.weather = "answers_lost" if method == "pm_card_visa" else "fine"
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(8_500), "noise")
+    await till.settle()
+    till.provider.weather = "fine"
+    provider_id = (await till.row(paid.id)).provider_id
+    till.provider._dispute(await till.provider.get_intent(provider_id), _card("pm_card_createDispute"))
+    await drain(till)
+    await till.advance(days * DAY)
+    assert (await till.balances(paid.booking_id))["platform_revenue"] == 8_500
+    [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
+    await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
+    await till.advance(3 * DAY)
+    await drain(till)
+    assert "guest" not in await till.balances(paid.booking_id)
+    assert till.names().count("refund.completed") == 1
+
+
 def _card(token: str) -> Any:
     from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 

@@ -103,6 +103,19 @@ async def test_a_declined_rest_is_tried_three_times_over_72_hours_and_then_told(
     assert [event.amount for event in till.told if event.name == "host.payout.completed"] == [eur(20_000)]
 
 
+async def test_a_rest_that_is_tried_late_is_tried_for_72_hours_all_the_same(till: Till) -> None:
+    """The house was down for five days from its day on; its guest has time for another card."""
+    await half_paid(till, PAYS_ONCE)
+    till.clock.move_to(DUE_AT + 5 * DAY)
+    await till.settle()
+    assert till.names().count("payment.failed") == 1
+    await till.advance(71 * HOUR)
+    assert till.names().count("payment.failed") == 2
+    assert "payment.balance_failed" not in till.names()
+    await till.advance(HOUR)
+    assert till.names().count("payment.balance_failed") == 1
+
+
 async def test_a_guest_may_pay_the_rest_with_another_card_after_a_decline(till: Till) -> None:
     paid = await half_paid(till, PAYS_ONCE)
     await till.advance(DUE_AT - START + HOUR)

@@ -28,6 +28,7 @@ from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app.migrations import scripts_of
 from hometrip.app.rooms import service_of
 from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.ids import ids
 from hometrip.kernel.once import NO_KEY
@@ -36,12 +37,15 @@ from hometrip.services.auth import actions as auth
 from hometrip.services.auth.contract import AuthQuestions
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import Deps
+from hometrip.services.booking.contract import DisputeResolved
 from hometrip.services.booking.rules import BookingView, NewCoupon
+from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions as payments
+from hometrip.services.payment import rules as payment_rules
 from hometrip.services.payment import store as payment_store
 from hometrip.services.payment.actions import Deps as PaymentDeps
 from services.booking_scene import Scene, scene_in, somebody
-from services.payment_scene import GUEST, START, SUPPORT, Desk, People, Till, eur
+from services.payment_scene import CHECK_IN_AT, GUEST, START, SUPPORT, TOTAL, Desk, People, Till, eur
 
 
 class Four:
@@ -141,6 +145,24 @@ async def test_a_coupon_is_spent_no_more_often_than_it_may_be(scene: Spread) -> 
         *(actions.book(scene.deps, who, wish, NO_KEY) for who, wish in zip(guests, wishes, strict=True))
     )
     assert kinds(outcomes) == {"BookingView": 3, "CouponRefused": 9}
+
+
+async def test_of_late_payments_one_has_the_use_that_expired_holds_gave_back(scene: Spread) -> None:
+    admin = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
+    held = []
+    once = NewCoupon(code="ONCE", percent_bp=1_000, total_limit=1)
+    for deps in (scene.deps, Scene.deps.fget(scene)):  # type: ignore[attr-defined]
+        await actions.coupons.add_coupon(deps, admin, once)
+    for number in range(6):
+        booking = await scene.book(somebody(), ahead=20 + 4 * number, coupon="ONCE")
+        scene.house.clock.move_to(scene.house.clock.now() + HOUR)
+        ended = actions.HoldEnded(event_id=uuid4(), booking_id=booking.id)
+        await reactions.end_hold_when_due(scene.deps, ended)
+        held.append(booking)
+    await at_once(*(reactions.confirm_when_paid(scene.deps, scene.succeeded(one)) for one in held))
+    found = Counter([(await scene.look(one.id)).status for one in held])
+    assert found == {"confirmed": 1, "expired": 5}
+    assert await actions.verify(scene.deps) == []
 
 
 async def test_a_guest_has_one_hold_of_a_home_however_many_are_asked_for_at_once(scene: Spread) -> None:
@@ -250,6 +272,36 @@ async def test_no_more_goes_back_than_came_and_hosts_are_paid_what_is_left(tills
     assert (await till.row(intent.id)).promised_back == eur(66_000)
     assert till.names().count("payout.initiated") <= 1
     await till.settle()
+    assert await payments.verify(till.deps) == []
+
+
+async def test_a_debt_that_is_forgiven_while_it_is_taken_from_a_payout_is_paid_out_after_all(
+    tills: list[Till],
+) -> None:
+    """Of two stays of a host one was paid out and then refunded; staff decide that the host may keep it, and
+    have not committed when the pay-out of the other is decided."""
+    till, other, host = tills[0], tills[1], Split(payout=eur(53_350), platform=eur(8_250), taxes={})
+    refunded = await till.pay()
+    await till.confirmed(refunded.booking_id)
+    await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    facts = till.facts(refunded.booking_id)
+    about: dict[str, Any] = {"booking_id": refunded.booking_id, "booking": facts}
+    nothing = payment_rules.nothing_kept("EUR")
+    await till.hear(DisputeResolved(**about, dispute_id=uuid4(), refund=TOTAL, kept=nothing))
+    later = await till.pay(check_in_at=CHECK_IN_AT + 30 * DAY, hold_until=None)
+    await till.confirmed(later.booking_id)
+    async with till.deps.db.read() as db:
+        [due] = await payment_store.payouts_of(db, later.booking_id)
+    till.clock.move_to(due.due_at)
+    async with other.deps.db.transaction() as tx:
+        forgiven = DisputeResolved(**about, dispute_id=uuid4(), refund=eur(0), kept=host)
+        await payments.resolved(other.deps, tx, forgiven)
+        decided = asyncio.ensure_future(payments.pay_out(till.deps, due.id))
+        await asyncio.wait([decided], timeout=0.5)
+    await decided
+    await till.advance(DAY)
+    out = [event.amount for event in till.told if event.name == "host.payout.completed"]
+    assert out == [eur(53_350), eur(53_350)]
     assert await payments.verify(till.deps) == []
 
 

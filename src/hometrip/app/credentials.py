@@ -28,7 +28,7 @@ from joserfc.jwk import OKPKey
 
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.secrets.files import FileSecrets
-from hometrip.kernel.clock import SECOND, Clock
+from hometrip.kernel.clock import SECOND, SKEW, Clock
 from hometrip.kernel.errors import Unauthenticated
 from hometrip.ports.engine import Unfit
 from hometrip.ports.secrets import Secrets
@@ -38,8 +38,6 @@ from hometrip.services.auth.rules.access_tokens import OneAlgorithm, public_jwk
 log = logging.getLogger("hometrip.credentials")
 
 LIFE = timedelta(seconds=60)
-# Clocks of two machines may be so far apart.
-SKEW = timedelta(seconds=5)
 LONGEST = 1024
 REMEMBERED = 1000
 LOOK_SECONDS = 1.0

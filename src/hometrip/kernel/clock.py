@@ -9,6 +9,8 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+# Clocks of two machines may be so far apart.
+SKEW = 5 * SECOND
 
 
 class Clock(Protocol):

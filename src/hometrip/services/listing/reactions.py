@@ -100,6 +100,10 @@ async def retake_nights_when_cancelled(deps: Deps, event: BookingCancelled) -> N
     await retake(deps, event.booking.listing_id)
 
 
+async def retake_nights_when_change_ends(deps: Deps, event: BookingChangeEnded) -> None:
+    await retake(deps, event.booking.listing_id)
+
+
 async def refresh_feed_when_due(deps: Deps, event: FeedDue) -> None:
     await refresh_when_due(deps, event)
 
@@ -136,6 +140,7 @@ REACTIONS = (
     retake_nights_when_declined,
     retake_nights_when_expired,
     retake_nights_when_cancelled,
+    retake_nights_when_change_ends,
     refresh_feed_when_due,
     release_nights_when_removed,
     delete_files_when_dropped,

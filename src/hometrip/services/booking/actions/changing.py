@@ -16,7 +16,7 @@ from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, tell
+from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
 from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
 from hometrip.services.booking.contract import (
     BookingChanged,
@@ -103,10 +103,12 @@ async def end_change_in_time(deps: Deps, event: ChangeEnded) -> None:
     async with deps.db.transaction() as tx:
         if not await tx.first_time(event, "booking.end_change"):
             return
-        booking = await store.bookings.get(tx, event.booking_id)
-        ended = change_timed_out(booking, deps.clock.now())
+        booking, now = await store.bookings.get(tx, event.booking_id), deps.clock.now()
+        ended = change_timed_out(booking, now)
         if ended is not None:
             await _without(tx, booking, ended)
+        else:
+            await remind_again(tx, booking, now)
 
 
 async def end_change(tx: Tx, booking: Booking, at: datetime, why: str) -> Booking:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hometrip.kernel.clock import Clock
+from hometrip.kernel.clock import SKEW, Clock
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Database, Tx
 from hometrip.services.booking.actions.crowd import Crowd
 from hometrip.services.booking.contract import BookingEvent
-from hometrip.services.booking.rules import Booking, Change, facts_of
+from hometrip.services.booking.rules import Booking, facts_of
 from hometrip.services.listing.contract import ListingQuestions
 from hometrip.services.payment.contract import PaymentQuestions
 
@@ -63,21 +64,26 @@ async def remind_of_hold(tx: Tx, booking: Booking) -> None:
         await tx.emit_later(HoldEnded(booking_id=booking.id), booking.hold_until, key=f"hold:{booking.id}")
 
 
-async def remind(tx: Tx, booking: Booking) -> None:
+async def remind(tx: Tx, booking: Booking, not_before: datetime | None = None) -> None:
     """Set the timers that the booking's state needs, and take back those it does not need any more."""
-    await remind_of_hold(tx, booking)
-    if booking.hold_until is None:
-        await tx.withdraw(f"hold:{booking.id}")
-    if booking.status in ("confirmed", "checked_in"):
-        await tx.emit_later(StayEnded(booking_id=booking.id), booking.check_out_at, key=f"stay:{booking.id}")
-    else:
-        await tx.withdraw(f"stay:{booking.id}")
+    await _remind(tx, HoldEnded(booking_id=booking.id), "hold", booking.hold_until, not_before)
+    awaits_end = booking.status in ("confirmed", "checked_in")
+    ends_at = booking.check_out_at if awaits_end else None
+    await _remind(tx, StayEnded(booking_id=booking.id), "stay", ends_at, not_before)
     if booking.change is not None:  # most bookings never have one
-        await _remind_of_change(tx, booking, booking.change)
+        await _remind(tx, ChangeEnded(booking_id=booking.id), "change", booking.change.until, not_before)
 
 
-async def _remind_of_change(tx: Tx, booking: Booking, change: Change) -> None:
-    if change.until is not None:
-        await tx.emit_later(ChangeEnded(booking_id=booking.id), change.until, key=f"change:{booking.id}")
+async def remind_again(tx: Tx, booking: Booking, now: datetime) -> None:
+    """A timer came for what is not over yet: replaced meanwhile, or fired by a clock that is ahead."""
+    await remind(tx, booking, now + SKEW)
+
+
+async def _remind(
+    tx: Tx, timer: BookingTimer, of: str, at: datetime | None, not_before: datetime | None
+) -> None:
+    key = f"{of}:{timer.booking_id}"
+    if at is None:
+        await tx.withdraw(key)
     else:
-        await tx.withdraw(f"change:{booking.id}")
+        await tx.emit_later(timer, max(at, not_before or at), key=key)

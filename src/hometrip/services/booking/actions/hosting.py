@@ -9,7 +9,7 @@ from hometrip.kernel.errors import Unavailable
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.confirming import confirm_if_free
-from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, tell
+from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
 from hometrip.services.booking.actions.paying import settle
 from hometrip.services.booking.contract import (
     BookingAccepted,
@@ -94,9 +94,10 @@ async def end_hold(deps: Deps, event: HoldEnded) -> None:
     async with deps.db.transaction() as tx:
         if not await tx.first_time(event, "booking.end_hold"):
             return
-        pending = await store.bookings.get(tx, event.booking_id)
-        booking = timed_out(pending, deps.clock.now())
+        pending, now = await store.bookings.get(tx, event.booking_id), deps.clock.now()
+        booking = timed_out(pending, now)
         if booking is None:
+            await remind_again(tx, pending, now)
             return
         booking = await store.bookings.change(tx, pending, booking)
         await store.nights.release(tx, booking.id)
@@ -113,8 +114,8 @@ async def end_stay(deps: Deps, event: StayEnded) -> None:
             return
         stayed = await store.bookings.get(tx, event.booking_id)
         now = deps.clock.now()
-        # A timer that a change of dates has replaced may be on its way all the same.
         if stayed.status not in ("confirmed", "checked_in") or now < stayed.check_out_at:
+            await remind_again(tx, stayed, now)
             return
         free = await end_change(tx, stayed, now, "the stay is over")
         booking = await store.bookings.change(tx, stayed, completed(free, SYSTEM, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -11,14 +12,17 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import change_paid
 from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, remind, tell
-from hometrip.services.booking.contract import BookingUnpayable
+from hometrip.services.booking.contract import BookingExpired, BookingUnpayable
 from hometrip.services.booking.rules import (
+    NOT_PAID,
+    SYSTEM,
     Booking,
     balance_paid,
     change_held_longer,
     held_longer,
-    hold_can_be_late,
     is_left,
+    is_past,
+    moved,
     noted,
     state_of,
 )
@@ -39,7 +43,7 @@ async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuc
 
 async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
     """What comes for a booking that was cancelled meanwhile goes back."""
-    if booking.is_live:
+    if booking.status != "cancelled":
         await store.bookings.change(tx, booking, balance_paid(booking, paid.amount, deps.clock.now()))
     else:
         await tell(tx, BookingUnpayable, booking, payment_id=paid.payment_id)
@@ -48,35 +52,50 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free, the first of them not over, and its
-    coupon was not used by another.
+    A hold that has ended is confirmed if its nights, the first of them not over, and the use of its coupon
+    are still free. Of a confirmed booking the payment that confirmed it stays known: another is its second
+    half, of which a change has saved the whole meanwhile.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
-    payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
+    known = booking.payment.intent_id
+    payment = noted(booking.payment, status, (booking.confirmed_at and known) or payment_id or known)
     paid = replace(booking, payment=payment)
     if booking.confirmed_at is not None:
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
+    now = deps.clock.now()
     if state_of(booking) == "pending/payment":
+        if is_past(booking, now):
+            return await _expire_paid(tx, booking, paid, now)
         return await confirm(deps, tx, booking, paid)
-    late = hold_can_be_late(booking, deps.clock.now())
-    if late and await _can_be_revived(tx, booking):
-        await store.nights.take_nights(
-            tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
-        )
+    if booking.status == "expired" and not is_past(booking, now) and await _had_again(tx, booking):
         return await confirm(deps, tx, booking, paid)
     if booking.status != "pending":
         await tell(tx, BookingUnpayable, booking)
     return await store.bookings.change(tx, booking, paid)
 
 
-async def _can_be_revived(tx: Tx, booking: Booking) -> bool:
+async def _had_again(tx: Tx, booking: Booking) -> bool:
+    """Take what an expired booking gave back, its nights and the use of its coupon, if nobody else has it."""
     if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         return False
+    await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
     if booking.coupon is None:
         return True
     coupon = await store.coupons.find(tx, booking.coupon)
-    uses = await store.coupons.uses(tx, booking.coupon, booking.guest_id, booking.listing_id)
-    return is_left(coupon, uses)
+    can = is_left(coupon, await store.coupons.all_uses(tx, booking.coupon, booking.guest_id))
+    if not can:
+        await store.nights.release(tx, booking.id)
+    return can
+
+
+async def _expire_paid(tx: Tx, booking: Booking, paid: Booking, at: datetime) -> Booking:
+    """Its time is over for long; only the timer that says so has not come yet."""
+    ended = await store.bookings.change(tx, booking, moved(paid, "expire", SYSTEM, at, NOT_PAID))
+    await store.nights.release(tx, booking.id)
+    await remind(tx, ended)
+    await tell(tx, BookingExpired, ended)
+    await tell(tx, BookingUnpayable, ended)
+    return ended
 
 
 async def note(tx: Tx, booking_id: UUID, payment_id: UUID, status: str) -> Booking:

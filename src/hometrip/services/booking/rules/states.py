@@ -164,11 +164,6 @@ def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
     return replace(booking, balance=balance, balance_due_at=max(due, at))
 
 
-def hold_can_be_late(booking: Booking, at: datetime) -> bool:
-    """May a hold that expired be paid after all, if its nights are still free?"""
-    return booking.status == "expired" and at < first_night_over(booking.check_in, booking.time_zone)
-
-
 def held_longer(booking: Booking) -> Booking:
     """A hold lasts once 15 minutes longer while the guest's bank asks; any other booking stays as it is."""
     if booking.hold_until is None or booking.awaiting != PAYMENT or booking.hold_extended:
@@ -182,10 +177,16 @@ def timed_out(booking: Booking, at: datetime) -> Booking | None:
         return None
     if booking.awaiting == HOST:
         return moved(booking, "decline", SYSTEM, at, NO_ANSWER)
-    return moved(booking, "expire", SYSTEM, at, "not paid in time")
+    return moved(booking, "expire", SYSTEM, at, NOT_PAID)
 
 
-NO_ANSWER = "the host did not answer within 24 hours"
+NO_ANSWER, NOT_PAID = "the host did not answer within 24 hours", "not paid in time"
+
+
+def is_past(booking: Booking, at: datetime) -> bool:
+    """Is its hold over, and its first night as well? Then no payment can confirm it any more."""
+    held = booking.hold_until is not None and at < booking.hold_until
+    return not held and at >= first_night_over(booking.check_in, booking.time_zone)
 
 
 def checked_in(booking: Booking, by: Actor, at: datetime) -> Booking:

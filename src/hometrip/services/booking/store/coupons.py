@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import NotFound, VersionMismatch
@@ -43,12 +43,20 @@ async def uses(
     """By all, and by this account; its unpaid hold of this home does not count, as a new one replaces it, nor
     its confirmed booking `changing`: who changes that keeps the coupon.
     """
+    besides = could_have_of(account_id, listing_id, changing)
+    return await _count(db, code, account_id, bookings.c.id.not_in(besides))
+
+
+async def all_uses(db: Reader, code: str, account_id: UUID) -> CouponUses:
+    """By every booking that is or may yet be."""
+    return await _count(db, code, account_id)
+
+
+async def _count(db: Reader, code: str, account_id: UUID | None, *only: ColumnElement[bool]) -> CouponUses:
     mine = func.coalesce(func.sum(case((bookings.c.guest_id == account_id, 1), else_=0)), 0)
     row = await db.row(
         select(func.count().label("total"), mine.label("mine")).where(
-            bookings.c.coupon == code.upper(),
-            bookings.c.status.in_(_SPENT),
-            bookings.c.id.not_in(could_have_of(account_id, listing_id, changing)),
+            bookings.c.coupon == code.upper(), bookings.c.status.in_(_SPENT), *only
         )
     )
     assert row is not None  # an aggregate has one row

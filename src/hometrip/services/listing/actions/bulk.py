@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from uuid import UUID, uuid5
 
 import msgspec
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, VersionMismatch
+from hometrip.kernel.errors import Invalid, Unavailable, VersionMismatch
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page
@@ -19,6 +20,7 @@ from hometrip.services.booking.contract import BlockEdit, DatesTaken, NightsTake
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.days import SETTLE_AFTER, days_between
 from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.feeds_reading import retake
 from hometrip.services.listing.actions.ready import days_in_writing
 from hometrip.services.listing.rules.bulk import (
     DaysEdit,
@@ -115,7 +117,12 @@ async def edit_days(deps: Deps, caller: Caller, asked: DaysEdit, once: Once = NO
                 return await _made(deps, tx, edit)
             await tx.insert(store.EDITS, edit)
             await tx.emit_later(EditUnsettled(edit_id=edit.id), deps.clock.now() + SETTLE_AFTER)
-    return await _carry_out(deps, begun or edit)
+    made = await _carry_out(deps, begun or edit)
+    with suppress(Unavailable):  # what other sites have of the nights is taken by the next fetch otherwise
+        for plan in (begun or edit).plans:
+            if plan.release:
+                await retake(deps, plan.listing_id)
+    return made
 
 
 def _id_of(once: Once) -> UUID:

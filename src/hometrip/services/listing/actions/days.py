@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SECOND
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import Invalid, NotFound, Unavailable
 from hometrip.kernel.events import Event
 from hometrip.kernel.stay import Stay, local_date
 from hometrip.kernel.wire import Answer, written
@@ -17,6 +18,7 @@ from hometrip.ports.documents import Change, DocumentTx, eq
 from hometrip.services.booking.contract import BookingEvent, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, day_asked, own_home, seen_home
+from hometrip.services.listing.actions.feeds_reading import retake
 from hometrip.services.listing.actions.ready import days_in_writing, told_before
 from hometrip.services.listing.contract import CalendarBlocked, CalendarUnblocked
 from hometrip.services.listing.rules import texts
@@ -152,6 +154,8 @@ async def unblock(deps: Deps, caller: Caller, listing_id: UUID, block_id: UUID) 
         await tx.change(store.BLOCKS, kept.id, Change(set={"state": LIFTING}))
         await tx.emit_later(BlockUnsettled(block_id=kept.id), deps.clock.now() + SETTLE_AFTER)
     await lift(deps, kept)
+    with suppress(Unavailable):  # what another site has of them is taken by the next fetch otherwise
+        await retake(deps, listing_id)
 
 
 async def lift(deps: Deps, kept: Block) -> None:

@@ -54,7 +54,8 @@ class FeedDue(Event):
 
 
 class FeedRemoved(Event):
-    """This service's own: a calendar is no longer imported, and its nights are to be given back."""
+    """This service's own: a calendar is no longer imported, or its home is gone, and the nights that are held
+    for it are to be given back."""
 
     name = "listing.feed_removed"
     about = ("listing_feed", "feed_id")

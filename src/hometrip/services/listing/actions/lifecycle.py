@@ -8,10 +8,13 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.page import Page
+from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import eq
 from hometrip.services.listing import store
+from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.actions.deps import (
     Deps,
     as_shown,
@@ -21,6 +24,7 @@ from hometrip.services.listing.actions.deps import (
     shown_again,
 )
 from hometrip.services.listing.actions.feeds import drop_feeds
+from hometrip.services.listing.actions.feeds_reading import FeedRemoved, release
 from hometrip.services.listing.actions.files import drop_files, keys_of
 from hometrip.services.listing.actions.quoting import usual_night
 from hometrip.services.listing.contract import (
@@ -32,9 +36,12 @@ from hometrip.services.listing.contract import (
 )
 from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome, edited, rewritten
-from hometrip.services.listing.rules.home import PAUSED, PUBLISHED, SUSPENDED, Home, Place, Point
+from hometrip.services.listing.rules.home import DRAFT, PAUSED, PUBLISHED, SUSPENDED, Home, Place, Point
 from hometrip.services.listing.rules.publish import must_be_complete
 from hometrip.services.listing.rules.shown import Listing
+
+# Nobody books farther ahead: a window of 24 months, and a year's stay.
+LONGEST_AHEAD = 4 * 366 * DAY
 
 
 class BookingsAhead(Conflict):
@@ -159,9 +166,36 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
     """The home, its calendar, blocks, feeds and pictures; `BookingsAhead` while somebody is to come."""
-    await home_to_change(deps.docs, caller, listing_id)
+    home = await home_to_change(deps.docs, caller, listing_id)
+    must_be_version(home, if_match)
     if await deps.booking.has_open(listing_id):
         raise BookingsAhead
+    if home.status != DRAFT:
+        await _close(deps, listing_id)
+    try:
+        await _delete(deps, caller, listing_id, if_match)
+    except BaseException:
+        await release(deps, listing_id, listing_id)
+        raise
+
+
+async def _close(deps: Deps, listing_id: UUID) -> None:
+    """Take every night that is free, so that nobody books the home while it goes.
+
+    Whose booking was faster is refereed by the key of the nights. They are given back when nothing comes of
+    it, and a day later, when no payment for a booking of before can come any more.
+    """
+    now = deps.clock.now()
+    async with deps.docs.transaction() as tx:
+        await tx.emit_later(FeedRemoved(listing_id=listing_id, feed_id=listing_id), now + SETTLE_AFTER)
+    every = Stay(now.date() - DAY, now.date() + LONGEST_AHEAD)
+    await deps.booking.replace_blocks(listing_id, listing_id, [every])
+    if await deps.booking.has_open(listing_id):
+        await release(deps, listing_id, listing_id)
+        raise BookingsAhead
+
+
+async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
     async with deps.docs.transaction() as tx:
         home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
@@ -173,6 +207,8 @@ async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         await drop_feeds(tx, days.id, days.feeds)
         await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
         await drop_files(tx, home.id, keys_of(home.photos))
+        nights_back = FeedRemoved(listing_id=listing_id, feed_id=listing_id)
+        await tx.emit_later(nights_back, deps.clock.now() + DAY)
         await tx.emit(ListingDeleted(listing_id=home.id, host_id=home.host_id, revision=days.revision + 1))
 
 

@@ -135,23 +135,26 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
 
 async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split) -> Split:
     """The second half is less by what the change saves, and due on its new day; what it does not cover is
-    answered."""
+    answered. One that no card has paid is due no more, but nothing of it can go back either."""
     plan = await store.plan_of(tx, booking.booking_id)
-    if plan is None or plan.status != "waiting":
+    if plan is None or plan.status not in ("waiting", "failed"):
         return gives
     saved = rules.total_of(gives)
-    whole = saved <= plan.amount
+    whole, now = saved <= plan.amount, deps.clock.now()
     off = gives if whole else plan.split
     left, due_at = plan.amount - rules.total_of(off), booking.balance_due_at or plan.due_at
+    # A new day that is still to come has tries of its own.
+    anew = plan.status == "waiting" and due_at > now
     fields = {"amount": left.amount, "split": rules.less(plan.split, off), "due_at": due_at}
-    await store.move_plan(tx, plan, **fields, status="waiting" if left else "paid")
-    if left and plan.tries == 0:
-        await tx.emit_later(BalanceDue(booking_id=plan.booking_id), max(due_at, deps.clock.now()))
+    fields |= {"status": plan.status if left else "paid", "tries": 0 if anew else plan.tries}
+    await store.move_plan(tx, plan, was=plan.status, **fields)
+    if left and (anew or plan.tries == 0):
+        await tx.emit_later(BalanceDue(booking_id=plan.booking_id), max(due_at, now))
     elif not left:
         await tx.withdraw(f"{BalanceDue.name}:booking/{plan.booking_id}")
     payment = await store.live_payment(tx, plan.booking_id, rules.BALANCE)
-    if payment is not None and payment.amount != left:
-        # Opened for the old rest; the next try opens another.
+    if payment is not None and (payment.amount != left or (anew and plan.tries)):
+        # Opened for the old rest, or declined for the old day; the next try opens another.
         await want(deps, tx, payment.id, "cancel")
     return rules.less(gives, off)
 

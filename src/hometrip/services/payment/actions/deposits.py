@@ -5,9 +5,11 @@ A hold is no money that came in: the journal tells of it once a part is captured
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import SKEW
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -21,13 +23,13 @@ from hometrip.services.payment.actions.deps import (
     DepositDue,
     DepositEnds,
     Deps,
-    again,
+    later,
     lock_books,
     told,
 )
 from hometrip.services.payment.actions.opening import Wanted, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
-from hometrip.services.payment.contract import DepositClaimed, DepositFailed
+from hometrip.services.payment.contract import DepositClaimed, DepositFailed, DepositReleased
 
 
 async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -35,28 +37,45 @@ async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     moved, on its new days."""
     if not booking.deposit:
         return
-    hold_at = max(deps.clock.now(), booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
+    now, booking_id = deps.clock.now(), booking.booking_id
+    hold_at = max(now, booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
     days = {"hold_at": hold_at, "release_at": booking.check_out_at + rules.DEPOSIT_AFTER_CHECK_OUT}
-    known = await store.deposit_of(tx, booking.booking_id)
+    known = await store.deposit_of(tx, booking_id)
     if known is None:
-        await store.add_deposit(
-            tx,
-            store.Deposit(
-                booking_id=booking.booking_id,
-                guest_id=booking.guest_id,
-                host_id=booking.host_id,
-                amount=booking.deposit,
-                status="planned",
-                hold_at=hold_at,
-                release_at=days["release_at"],
-            ),
+        made = store.Deposit(
+            booking_id=booking_id,
+            guest_id=booking.guest_id,
+            host_id=booking.host_id,
+            amount=booking.deposit,
+            status="planned",
+            hold_at=hold_at,
+            release_at=days["release_at"],
         )
-    elif await store.move_deposit(tx, booking.booking_id, "held", release_at=days["release_at"]):
-        await tx.emit_later(DepositEnds(booking_id=booking.booking_id), days["release_at"])
+        await store.add_deposit(tx, made)
+    elif known.status not in ("planned", "held", "failed"):
         return
-    elif known.tries or not await store.move_deposit(tx, booking.booking_id, "planned", **days):
-        return
-    await tx.emit_later(DepositDue(booking_id=booking.booking_id), hold_at)
+    elif hold_at > now:
+        await _plan_anew(deps, tx, known, days)
+    else:
+        await store.move_deposit(tx, booking_id, known.status, release_at=days["release_at"])
+        if known.status == "held":
+            await tx.emit_later(DepositEnds(booking_id=booking_id), days["release_at"])
+        if known.status != "planned" or known.tries:
+            return
+        await store.move_deposit(tx, booking_id, "planned", hold_at=hold_at)
+    await tx.emit_later(DepositDue(booking_id=booking_id), hold_at)
+
+
+async def _plan_anew(deps: Deps, tx: Tx, known: store.Deposit, days: dict[str, datetime]) -> None:
+    """The stay was moved to where nothing is to be held yet: what was held or tried for the old days is let
+    go."""
+    await store.move_deposit(tx, known.booking_id, known.status, status="planned", tries=0, **days)
+    await tx.withdraw(f"{DepositEnds.name}:booking/{known.booking_id}")
+    payment = await store.live_payment(tx, known.booking_id, rules.DEPOSIT)
+    if payment is not None:
+        await want(deps, tx, payment.id, "cancel")
+        if known.status == "held":
+            await tx.emit(told(DepositReleased, payment))
 
 
 async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -76,19 +95,23 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
         first = await store.live_payment(db, due.booking_id)
     if deposit is None or deposit.status != "planned" or deposit.tries != due.attempt:
         return
-    if first is None:  # the stay costs nothing: there is no card
+    if deposit.hold_at > deps.clock.now() + SKEW:
+        return  # it was on its way when the stay was moved to later; the new day has a timer of its own
+    over = deps.clock.now() >= deposit.release_at  # the house was down for all of the stay
+    if first is None or over:  # without a payment the stay costs nothing: there is no card
         async with deps.db.transaction() as tx:
-            await store.move_deposit(tx, due.booking_id, "planned", status="failed")
+            await store.move_deposit(tx, due.booking_id, "planned", status="void" if over else "failed")
         return
     try:
         payment = await opened(deps, _wanted(deposit))
+        if payment.wanted == "cancel":  # of the old days: the provider has not closed it yet
+            await later(deps, due)
+            return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
         intent = await _charged(deps, payment, first.method, deposit.tries)
     except ProviderDown:
-        async with deps.db.transaction() as tx:
-            later = DepositDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
-            await again(deps, tx, later)
+        await later(deps, due)
         return
     settled = await settle(deps, payment.id, intent)
     if settled.status in rules.OPEN:
@@ -121,7 +144,7 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 
 async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, why: str) -> None:
     tried = deposit.tries + 1
-    at = rules.next_try(rules.DEPOSIT_TRIES, tried, deposit.hold_at)
+    at = rules.next_try(rules.DEPOSIT_TRIES, tried, deps.clock.now())
     async with deps.db.transaction() as tx:
         await lock_books(tx, deposit.booking_id)
         status = "failed" if at is None else "planned"
@@ -131,8 +154,7 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
             await tx.emit(told(DepositFailed, payment, why=why))
             await want(deps, tx, payment.id, "cancel")
         else:
-            later = DepositDue(booking_id=deposit.booking_id, attempt=tried)
-            await tx.emit_later(later, max(at, deps.clock.now()))
+            await tx.emit_later(DepositDue(booking_id=deposit.booking_id, attempt=tried), at)
 
 
 async def end_deposit(deps: Deps, booking_id: UUID) -> None:
@@ -177,7 +199,8 @@ async def claim(
         caller.must_be(held.host_id, held.guest_id)
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
-        if held.status != "held" or payment is None or not in_time:
+        let_go = payment is None or payment.wanted == "cancel"
+        if held.status != "held" or payment is None or let_go or not in_time:
             raise rules.NotClaimable(state=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(

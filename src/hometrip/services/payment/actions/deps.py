@@ -132,7 +132,7 @@ class PayoutDue(Event):
 
 class TransferDue(Event):
     """Have the provider send a pay-out that was decided; `attempt` numbers those that it put off, because
-    what came in had not settled."""
+    what came in had not settled. One that was `put_off` is surely not sent, and can be taken back."""
 
     name = "payment.transfer_due"
     about = ("payout", "payout_id")
@@ -140,6 +140,7 @@ class TransferDue(Event):
     payout_id: UUID
     attempt: int = 0
     tries: int = 0
+    put_off: bool = False
 
 
 class TransferLookDue(Event):

@@ -17,7 +17,7 @@ from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
-from hometrip.services.payment.actions.refunding import give_up
+from hometrip.services.payment.actions.refunding import find_sent, give_up
 from hometrip.services.payment.actions.settling import settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
@@ -39,6 +39,7 @@ async def look_at_dispute(deps: Deps, due: DisputeLookDue) -> None:
         if payment.status != rules.SUCCEEDED:
             # The webhook of the dispute was faster than that of the payment.
             payment = await look(deps, payment.id)
+        await find_sent(deps, payment)
         dispute = await deps.payments.get_dispute(due.dispute)
     except ProviderDown:
         await later(deps, due, key)
@@ -95,8 +96,8 @@ async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderD
 async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback) -> None:
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
-    taken = min(known.amount, payment.left)
-    unsent = [one.amount for one in await store.refunds_of(tx, payment.id) if one.status != "completed"]
+    taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
+    unsent = [one.amount for one in refunds if not one.is_sent]
     owed = min(known.amount - taken, total(unsent, taken.currency))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)

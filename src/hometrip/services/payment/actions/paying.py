@@ -33,6 +33,7 @@ from hometrip.services.payment.actions.deps import (
 from hometrip.services.payment.actions.papering import INVOICE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.refunding import give_payment_back
+from hometrip.services.payment.actions.settling import give_or_wait
 from hometrip.services.payment.contract import (
     DepositHeld,
     DepositReleased,
@@ -170,11 +171,7 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
     await issue(deps, tx, INVOICE, before.id, before, captured, split)
     in_time = before.wanted != "cancel"
     if before.part == rules.BALANCE:
-        plan = await store.plan_of(tx, before.booking_id)
-        in_time = plan is not None and await store.move_plan(tx, plan, status="paid")
-        await tx.withdraw(f"{BalanceDue.name}:booking/{before.booking_id}")
-        if in_time:
-            await store.count_with(tx, before.booking_id, rules.BALANCE)
+        in_time = await _rest_taken(deps, tx, before)
     if not in_time and before.part != rules.FIRST:
         paid = await store.payment(tx, before.id)
         await give_payment_back(deps, tx, paid, reason="too_late", cause=f"too_late:{before.id}")
@@ -183,11 +180,27 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
     return True
 
 
+async def _rest_taken(deps: Deps, tx: Tx, before: store.Payment) -> bool:
+    """Was the second half still waited for? What a change has made it less by, while it was being paid, goes
+    back."""
+    booking_id, plan = before.booking_id, await store.plan_of(tx, before.booking_id)
+    await tx.withdraw(f"{BalanceDue.name}:booking/{booking_id}")
+    if plan is None or not await store.move_plan(tx, plan, status="paid"):
+        return False
+    await store.count_with(tx, booking_id, rules.BALANCE)
+    if saved := before.amount - plan.amount:
+        gives = rules.less(before.split, plan.split)
+        why = {"reason": "changed", "cause": f"saved:{before.id}", "payment_id": before.id}
+        await give_or_wait(deps, tx, booking_id, saved, gives, keeps=False, **why)
+    return True
+
+
 async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent) -> None:
     """A damage deposit is held, released, or a part of it captured, which is the host's at once."""
     booking_id, now = before.booking_id, deps.clock.now()
     if intent.status == rules.AUTHORISED:
-        if await store.move_deposit(tx, booking_id, "planned", status="held"):
+        let_go = before.wanted == "cancel"
+        if not let_go and await store.move_deposit(tx, booking_id, "planned", status="held"):
             held = await store.deposit_of(tx, booking_id)
             await tx.emit(told(DepositHeld, before))
             await tx.emit_later(DepositEnds(booking_id=booking_id), held.release_at if held else now)
@@ -239,9 +252,10 @@ async def capture(deps: Deps, booking_id: UUID) -> str:
     """The question of the same name: "captured", "nothing_authorised" or "failed"."""
     async with deps.db.transaction() as tx:
         payment = await store.live_payment(tx, booking_id)
-        if payment is not None and payment.status == rules.AUTHORISED:
+        let_go = payment is not None and payment.wanted == "cancel"  # cancelled since the host's yes
+        if payment is not None and payment.status == rules.AUTHORISED and not let_go:
             await look_later(deps, tx, payment.id, wanted="capture")
-    if payment is None or payment.status in rules.OPEN:
+    if payment is None or payment.status in rules.OPEN or let_go:
         return "nothing_authorised"
     if payment.status == rules.AUTHORISED:
         payment = await look(deps, payment.id)

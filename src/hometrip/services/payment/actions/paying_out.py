@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.clock import SKEW
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
@@ -131,16 +132,22 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
     """On its day: what the host is owed for the booking by then is taken from the journal and sent."""
     now = deps.clock.now()
     async with deps.db.read() as db:
-        booking_id = (await store.payout(db, payout_id)).booking_id
+        known = await store.payout(db, payout_id)
+        account = rules.host_payable(known.host_id)
+        debtors = {one for one, _ in await store.debts(db, account, known.amount.currency)}
     async with deps.db.transaction() as tx:
-        await lock_books(tx, booking_id)
+        for booking_id in sorted({known.booking_id, *debtors}):  # of two at once, one waits for the other
+            await lock_books(tx, booking_id)
         payout = await store.payout(tx, payout_id)
         stay = await store.stay_of(tx, payout.booking_id)
-        if payout.status != "due" or payout.due_at > now or stay is None:
+        if payout.status != "due" or stay is None:
+            return
+        if payout.due_at > now:  # put off meanwhile, or the clock of the machine that fired it is ahead
+            await tx.emit_later(PayoutDue(payout_id=payout_id), max(payout.due_at, now + SKEW))
             return
         earned, owed = await _earned_and_owed(tx, stay)
         part = rules.earned_until(earned, payout.until, payout.nights) - (earned - owed)
-        amount = await _less_debts(deps, tx, payout, min(part, owed))
+        amount = await _less_debts(deps, tx, payout, min(part, owed), debtors)
         if amount.amount <= 0:
             await store.move_payout(tx, payout_id, "due", status="void", amount=0)
             return
@@ -154,16 +161,17 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
         await tx.emit_later(TransferDue(payout_id=payout_id), now)
 
 
-async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> Money:
+async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money, debtors: set[UUID]) -> Money:
     """What a host was paid for other bookings and had to give back is taken from this pay-out.
 
-    The money stays at the provider; it only moves from this booking's story to those others'.
+    The money stays at the provider; it only moves from this booking's story to those others', whose books
+    are locked as well. A debt of this very moment is taken from the next pay-out.
     """
     await tx.lock(f"debts/{payout.host_id}")  # of two pay-outs at once, one takes a debt
     left, now, account = owed, deps.clock.now(), rules.host_payable(payout.host_id)
     for booking_id, debt in await store.debts(tx, account, owed.currency):
         taken = min(debt, left)
-        if taken.amount > 0:
+        if taken.amount > 0 and booking_id in debtors:
             lines = rules.returned(taken, payout.host_id)
             entry = rules.entry(deps.new_id(), now, "offset_taken", booking_id, payout.id, lines)
             await store.write(tx, entry)
@@ -175,10 +183,14 @@ async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money) -> 
 
 
 async def transfer(deps: Deps, due: TransferDue) -> None:
-    """What the timer does: the provider sends it; when it is down, again after a while."""
+    """What the timer does: the provider sends it; when it is down, again after a while. What it has put off
+    is taken back during a dispute."""
     async with deps.db.read() as db:
         payout = await store.payout(db, due.payout_id)
     if payout.status != "initiated" or payout.attempt != due.attempt:
+        return
+    if due.put_off:
+        await _go_on_or_back(deps, payout, due)
         return
     try:
         sent = await deps.payments.transfer(
@@ -206,7 +218,22 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
 async def _put_off(deps: Deps, due: TransferDue) -> None:
     async with deps.db.transaction() as tx:
         if await store.put_off(tx, due.payout_id, due.attempt):
-            await again(deps, tx, msgspec.structs.replace(due, attempt=due.attempt + 1, tries=due.tries + 1))
+            counted = {"attempt": due.attempt + 1, "tries": due.tries + 1}
+            await again(deps, tx, msgspec.structs.replace(due, **counted, put_off=True))
+
+
+async def _go_on_or_back(deps: Deps, payout: store.Payout, due: TransferDue) -> None:
+    """Decided once, before the provider is asked again: afterwards nobody can be sure that it was not
+    sent."""
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(due, "payment.go_on_with_transfer"):
+            return
+        await lock_books(tx, payout.booking_id)
+        if await is_held(tx, payout.booking_id):
+            await _owed_again(deps, tx, payout, "disputed", "initiated")
+            await replan(deps, tx, payout.booking_id)
+        else:
+            await tx.emit_later(msgspec.structs.replace(due, put_off=False), deps.clock.now())
 
 
 async def look_at_transfer(deps: Deps, due: TransferLookDue) -> None:
@@ -236,11 +263,15 @@ async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initia
     an admin says so."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
-        if await store.move_payout(tx, payout.id, was, status="failed", why=why):
-            now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
-            entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
-            await store.write(tx, entry)
-            await tx.emit(_told(PayoutFailed, payout, payout.amount, why=why))
+        await _owed_again(deps, tx, payout, why, was)
+
+
+async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: str) -> None:
+    if await store.move_payout(tx, payout.id, was, status="failed", why=why):
+        now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
+        entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
+        await store.write(tx, entry)
+        await tx.emit(_told(PayoutFailed, payout, payout.amount, why=why))
 
 
 def _told(kind: type[Any], payout: store.Payout, amount: Money, **more: Any) -> Event:

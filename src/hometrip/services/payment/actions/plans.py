@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.clock import SKEW
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import BalanceDue, Deps, again, lock_books, told
+from hometrip.services.payment.actions.deps import BalanceDue, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
 from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
@@ -42,15 +43,18 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
         first = await store.live_payment(db, due.booking_id)
     if plan is None or first is None or plan.status != "waiting" or plan.tries != due.attempt:
         return
+    if plan.due_at > deps.clock.now() + SKEW:
+        return  # it was on its way when the stay was moved to later; the new day has a timer of its own
     try:
         payment = await opened(deps, balance_of(first, plan))
+        if payment.wanted == "cancel":  # of an old rest, or an old day: the provider has not closed it yet
+            await later(deps, due)
+            return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
         intent = await _charged(deps, payment, first.method, plan.tries)
     except ProviderDown:
-        async with deps.db.transaction() as tx:
-            later = BalanceDue(booking_id=due.booking_id, attempt=due.attempt, tries=due.tries + 1)
-            await again(deps, tx, later)
+        await later(deps, due)
         return
     settled = await settle(deps, payment.id, intent, quiet=True)
     if settled.status != rules.SUCCEEDED:
@@ -70,7 +74,7 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 
 
 async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:
-    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, plan.due_at)
+    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, deps.clock.now())
     async with deps.db.transaction() as tx:
         await lock_books(tx, plan.booking_id)
         stay = await store.stay_of(tx, plan.booking_id)
@@ -84,5 +88,4 @@ async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: s
             await tx.emit(told(PaymentBalanceFailed, payment, why=why))
             await want(deps, tx, payment.id, "cancel")
         else:
-            later = BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1)
-            await tx.emit_later(later, max(at, deps.clock.now()))
+            await tx.emit_later(BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1), at)

@@ -169,16 +169,32 @@ async def send_back(deps: Deps, due: RefundDue) -> None:
     async with deps.db.read() as db:
         wanted = await store.refund(db, due.refund_id)
         payment = await store.payment(db, wanted.payment_id)
-    if wanted.status != "initiated":
-        return
+    if wanted.status == "initiated":
+        try:
+            await _send(deps, payment, wanted, due)
+        except ProviderDown:
+            await later(deps, due)
+
+
+async def find_sent(deps: Deps, payment: store.Payment) -> None:
+    """What was sent of a payment, with an answer that was lost, is known from now on; raises `ProviderDown`.
+
+    While a cardholder's bank has the money nothing more is sent.
+    """
+    async with deps.db.read() as db:
+        known = await store.refunds_of(db, payment.id)
+    for one in known:
+        if one.status == "initiated":
+            await _send(deps, payment, one, RefundDue(refund_id=one.id))
+
+
+async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: RefundDue) -> None:
     try:
         if wanted.provider_id is not None:
             sent = await deps.payments.get_refund(wanted.provider_id)
         else:
             key = f"refund:{wanted.id}"
             sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
-    except ProviderDown:
-        await later(deps, due)
     except ProviderRefused as refusal:
         why = str(refusal.facts.get("provider_code", refusal.code))
         if why == HELD_BY_BANK:
@@ -192,7 +208,7 @@ async def send_back(deps: Deps, due: RefundDue) -> None:
 async def give_up(tx: Tx, payment: store.Payment) -> None:
     """The cardholder's bank has given the money back: what was still to be sent is not."""
     for one in await store.refunds_of(tx, payment.id):
-        if await store.end_refund(tx, one.id, status="failed", why=HELD_BY_BANK):
+        if not one.is_sent and await store.end_refund(tx, one.id, status="failed", why=HELD_BY_BANK):
             await tx.emit(told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=HELD_BY_BANK))
 
 

@@ -60,6 +60,9 @@ def earned_until(earned: Money, until: int, nights: int) -> Money:
     return Money(half_up(earned.amount * until, nights), earned.currency)
 
 
-def next_try(tries: tuple[timedelta, ...], tried: int, since: datetime) -> datetime | None:
-    """When to try again after `tried` tries in vain; None where that was the last."""
-    return since + tries[tried] if tried < len(tries) else None
+def next_try(tries: tuple[timedelta, ...], tried: int, now: datetime) -> datetime | None:
+    """When to try again after `tried` tries in vain, the last of them now; None where that was the last.
+
+    As long after it as the two lie apart: a first try that came late does not bring the others closer.
+    """
+    return now + tries[tried] - tries[tried - 1] if tried < len(tries) else None

@@ -103,6 +103,11 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
     completed_at: datetime | None = None
 
+    @property
+    def is_sent(self) -> bool:
+        """The provider has sent it; it may still be on its way."""
+        return self.status == "completed" or (self.status == "initiated" and self.provider_id is not None)
+
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `payouts`; `status` is due, held, initiated, completed, failed or void."""

@@ -41,11 +41,9 @@ async def plan_of(db: Reader, booking_id: UUID) -> Plan | None:
     return await one_of(db, Plan, plans, booking_id=booking_id)
 
 
-async def move_plan(tx: Tx, plan: Plan, **fields: Any) -> bool:
-    """Change it if it still waits, with no other try made meanwhile."""
-    this = and_(
-        plans.c.booking_id == plan.booking_id, plans.c.status == "waiting", plans.c.tries == plan.tries
-    )
+async def move_plan(tx: Tx, plan: Plan, *, was: str = "waiting", **fields: Any) -> bool:
+    """Change it if it still waits (or its status is still `was`), with no other try made meanwhile."""
+    this = and_(plans.c.booking_id == plan.booking_id, plans.c.status == was, plans.c.tries == plan.tries)
     return await tx.execute(update(plans).where(this).values(**fields)) == 1
 
 
