@@ -149,6 +149,22 @@ async def test_a_late_payment_of_a_change_goes_back_where_they_are_not(scene: Sc
     assert await actions.verify(scene.deps) == []
 
 
+async def test_a_late_payment_of_a_change_goes_back_where_a_booking_is_nearer_than_the_preparation(
+    house: TestHouse,
+) -> None:
+    scene = await scene_in(house, stay_rules={"preparation_nights": 1})
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    await house.advance((15 * MINUTE + SECOND).total_seconds())
+    await scene.book(somebody(), ahead=35, nights=2)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    found = await scene.look(before.id)
+    assert (found.status, found.nights, found.total) == ("confirmed", 3, before.total)
+    assert len(await scene.nights(before.id)) == 3
+    assert (await scene.told(before.id))[-1] == "booking.unpayable"
+    assert await actions.verify(scene.deps) == []
+
+
 async def test_the_payment_of_a_change_that_was_replaced_goes_back(scene: Scene) -> None:
     before = await confirmed(scene)
     first = await scene.change(before, end=35)

@@ -11,6 +11,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import change_paid
 from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.actions.making import is_prepared
 from hometrip.services.booking.contract import BookingUnpayable
 from hometrip.services.booking.rules import (
     Booking,
@@ -48,8 +49,8 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights are still free, the first of them not over, and its
-    coupon was not used by another.
+    A hold that has ended is confirmed if its nights and those of preparation are still free, its first night
+    is not over, and its coupon was not used by another.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     payment = noted(booking.payment, status, payment_id or booking.payment.intent_id)
@@ -58,20 +59,25 @@ async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None =
         return booking if paid == booking else await store.bookings.change(tx, booking, paid)
     if state_of(booking) == "pending/payment":
         return await confirm(deps, tx, booking, paid)
-    late = hold_can_be_late(booking, deps.clock.now())
-    if late and await _can_be_revived(tx, booking):
-        await store.nights.take_nights(
-            tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
-        )
+    if hold_can_be_late(booking, deps.clock.now()) and await _taken_again(tx, booking):
         return await confirm(deps, tx, booking, paid)
     if booking.status != "pending":
         await tell(tx, BookingUnpayable, booking)
     return await store.bookings.change(tx, booking, paid)
 
 
-async def _can_be_revived(tx: Tx, booking: Booking) -> bool:
+async def _taken_again(tx: Tx, booking: Booking) -> bool:
+    """Has a booking whose hold has ended its nights again, if it can still be had as it was agreed?"""
     if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         return False
+    await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
+    if await is_prepared(tx, booking, booking) and await _coupon_is_left(tx, booking):
+        return True
+    await store.nights.release(tx, booking.id)
+    return False
+
+
+async def _coupon_is_left(tx: Tx, booking: Booking) -> bool:
     if booking.coupon is None:
         return True
     coupon = await store.coupons.find(tx, booking.coupon)

@@ -38,7 +38,7 @@ BALANCE_DUE_DAYS = 14
 # What a booking takes over from the home's terms as it is.
 AS_IN_TERMS = (
     "listing_id host_id title time_zone check_in_at check_out_at split nightly host_funds_coupon "
-    "cancellation_policy deposit exempt_guests platform_rate"
+    "cancellation_policy deposit exempt_guests platform_rate preparation_nights"
 ).split()
 
 
@@ -91,7 +91,8 @@ class Booking(Frozen):
 
     `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
     once some of it went back; before, that is the `split`. `change` is the last one asked for.
-    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms.
+    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms,
+    and so is how many `preparation_nights` lie between it and other bookings.
     """
 
     id: UUID
@@ -132,6 +133,7 @@ class Booking(Frozen):
     disputes: list[Dispute] = []
     exempt_guests: int = 0
     platform_rate: str | None = None
+    preparation_nights: int = 0
 
     @property
     def stay(self) -> Stay:

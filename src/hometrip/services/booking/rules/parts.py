@@ -96,6 +96,7 @@ class Change(Frozen):
     until: datetime | None
     extended: bool = False
     exempt_guests: int = 0
+    preparation_nights: int = 0
 
     @property
     def stay(self) -> Stay:

@@ -39,6 +39,7 @@ class _Agreed(Frozen):
     deposit: Money | None = None
     exempt_guests: int = 0
     platform_rate: str | None = None
+    preparation_nights: int = 0
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
