@@ -119,7 +119,10 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     async def find() -> list[Stay]:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
         async with deps.db.look() as db:
-            taken = await store.nights.taken(db, listing_id, near)
+            if wish.changing is None:
+                taken = await store.nights.taken(db, listing_id, near)
+            else:
+                taken = await store.nights.taken_by_others(db, listing_id, wish.changing)
         try:
             return await deps.listing.free_instead(listing_id, wish, taken)
         except HomeTripError:
