@@ -16,7 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.lines import kept_with
+from hometrip.services.booking.rules.lines import kept_with, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import Move, moved, owing, with_step
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
@@ -209,6 +209,7 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         preparation_nights=change.preparation_nights,
         lines=change.lines,
         total=change.total,
+        shown=shown_again(booking.shown, change.lines),
         split=change.split,
         nightly=change.nightly,
         host_funds_coupon=change.host_funds_coupon,
