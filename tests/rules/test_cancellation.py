@@ -205,7 +205,7 @@ def test_a_night_is_over_at_the_homes_midnight() -> None:
     booking = stayed("flexible")
     first_evening = cancellation(booking, "guest", midnight - SECOND, 0)
     assert refunded(first_evening, "nights") == dollars(400)
-    assert first_evening.valid_until == midnight
+    assert first_evening.valid_until == midnight - SECOND
     assert refunded(cancellation(booking, "guest", midnight, 0), "nights") == dollars(300)
 
 
@@ -360,8 +360,56 @@ def test_every_cancellation_adds_up(booking: Booking, at: datetime, fees: int) -
 def test_a_preview_holds_until_it_says(booking: Booking, at: datetime, fees: int) -> None:
     told = cancellation(booking, "guest", at, fees)
     assert told.valid_until >= at
-    until = max(at, min(told.valid_until - SECOND, booking.check_out_at))
-    assert cancellation(booking, "guest", until, fees).lines == told.lines
+    assert cancellation(booking, "guest", told.valid_until, fees) == told
+
+
+@given(bookings(), moments)
+def test_a_preview_for_the_host_holds_until_it_says_and_a_second_later_costs_more(
+    booking: Booking, at: datetime
+) -> None:
+    told = cancellation(booking, "host", at, 0)
+    assert told.valid_until >= at
+    assert cancellation(booking, "host", told.valid_until, 0) == told
+    deadline = told.valid_until + SECOND
+    if deadline < booking.check_in_at:
+        assert deadline in {booking.check_in_at - notice for notice in (30 * DAY, 48 * HOUR)}
+
+
+@pytest.mark.parametrize("before", [SECOND, SECOND / 2, SECOND / 1000])
+@pytest.mark.parametrize("by", ["guest", "host"])
+def test_a_preview_in_the_last_second_is_not_over_when_it_is_given(by: str, before: timedelta) -> None:
+    for turn in (H - 30 * DAY, H - 48 * HOUR, H, H + 9 * HOUR):  # the last is midnight
+        at = turn - before
+        told = cancellation(stayed("moderate"), by, at, 0)
+        assert at <= told.valid_until
+        assert cancellation(stayed("moderate"), by, told.valid_until, 0) == told
+
+
+@pytest.mark.parametrize(
+    ("by", "until", "last"),
+    [
+        ("guest", H - 5 * DAY, H - 5 * DAY),
+        ("guest", H, H - SECOND),
+        ("host", H - 30 * DAY, H - 30 * DAY - SECOND),
+        ("host", H - 48 * HOUR, H - 48 * HOUR - SECOND),
+    ],
+)
+def test_valid_until_is_the_last_second_for_guests_and_hosts_alike(
+    by: str, until: datetime, last: datetime
+) -> None:
+    """A guest's deadline is in time; at a host's the penalty has risen, and at check-in the stay begun."""
+    booking = stayed("moderate")
+    told = cancellation(booking, by, until - HOUR, 0)
+    assert told.valid_until == last
+    assert cancellation(booking, by, last, 0) == told
+    after = cancellation(booking, by, last + SECOND, 0)
+    assert (after.refund, after.penalty) != (told.refund, told.penalty)
+
+
+def test_what_nothing_was_paid_for_can_be_cancelled_until_the_second_before_its_hold_ends() -> None:
+    booking = replace(stayed(), status="pending", confirmed_at=None, hold_until=H - 20 * DAY)
+    assert cancellation(booking, "guest", H - 21 * DAY, 0).valid_until == H - 20 * DAY - SECOND
+    assert cancellation(booking, "guest", H - 19 * DAY, 0).valid_until == H - 19 * DAY
 
 
 @given(bookings(), moments, moments)

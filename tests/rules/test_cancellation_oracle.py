@@ -17,7 +17,7 @@ from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import Booking, PaymentNote, cancellation, kept_split, returns_fee
 from hometrip.services.listing.contract import QuoteLine, Split
-from rules.oracle_cancellation import OF_THE_HOST, TABLE, Cancelled, Line, told
+from rules.oracle_cancellation import OF_THE_HOST, TABLE, Cancelled, Line, Told, told
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
 from rules.oracle_instants import ZONES, days_of_change, instant, shown, some_day
 
@@ -222,16 +222,16 @@ def difference(case: Cancelled) -> str | None:
             return (
                 f"{name}: the rule says {was}, the oracle {should} ({made.rule} / {sorted(expected.rules)})"
             )
-    return _broken_promise(case, made.valid_until, expected.refunded)
+    return _broken_promise(case, made.valid_until, expected)
 
 
-def _broken_promise(case: Cancelled, valid_until: datetime, refunded: tuple[int, ...]) -> str | None:
-    """A preview holds until it says: a second before its end all is as it was."""
+def _broken_promise(case: Cancelled, valid_until: datetime, expected: Told) -> str | None:
+    """A preview holds until it says: at that very second all is as it was."""
     if valid_until < case.at:
         return f"valid until {valid_until}, which is over"
-    last = valid_until - SECOND
-    if last > case.at and told(replace(case, at=last)).refunded != refunded:
-        return f"valid until {valid_until}, but other at {last}"
+    then = told(replace(case, at=valid_until))
+    if (then.refunded, then.penalty) != (expected.refunded, expected.penalty):
+        return f"valid until {valid_until}, but other at that second"
     return None
 
 

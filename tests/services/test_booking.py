@@ -282,6 +282,39 @@ async def test_availability_and_price_are_for_everybody(house: TestHouse, host: 
     problem(await house.client.get("/api/bookings/availability", params=backwards), 422, "invalid")
 
 
+async def test_availability_names_the_rule_as_the_refused_quote_does(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    """The same rule, value and nearest stay; of nights that are gone the same stays instead."""
+    rules = {"min_nights": 4, "preparation_nights": 1, "window_days": 300, "check_in_days": [5]}
+    home = await open_home(host, stay_rules=rules)
+    first = next(day for day in range(30, 37) if (house.clock.now() + day * DAY).weekday() == 5)
+    ok(await book(guest, home["id"], stay(house, first, 4)), 201)
+    await house.settle()
+    seen = set()
+    for days, nights in (
+        (first, 4),
+        (first + 7, 3),
+        (first + 8, 4),
+        (first + 4, 4),
+        (first + 280, 7),
+        (first + 7, 4),
+    ):
+        when = stay(house, days, nights)
+        params = when | {"listing_id": home["id"]}
+        found = ok(await house.client.get("/api/bookings/availability", params=params))
+        quoted = await house.client.post(f"/api/listings/{home['id']}/quote", json=when | {"guests": 1})
+        refused = quoted.json() if quoted.status_code == 409 else {}
+        seen.add(found.get("rule"))
+        assert found["available"] is not bool(refused)
+        assert found["taken"] is (refused.get("code") == "dates_taken")
+        for fact in ("rule", "value", "nearest"):
+            assert found.get(fact) == refused.get(fact), (days, nights)
+        if found["taken"]:
+            assert found["free_instead"] == refused["free_instead"] != []
+    assert seen >= {"booked", "min_nights", "check_in_day", "window", None}
+
+
 async def test_a_list_is_read_page_by_page_although_bookings_come_in_between(
     house: TestHouse, host: Person, guest: Person
 ) -> None:

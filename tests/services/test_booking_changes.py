@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from harness import TestHouse
@@ -13,6 +14,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound, VersionMismatch
 from hometrip.kernel.once import NO_KEY
+from hometrip.kernel.stay import Stay
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import (
@@ -146,6 +148,22 @@ async def test_a_late_payment_of_a_change_goes_back_where_they_are_not(scene: Sc
     assert (found.status, found.nights, found.total) == ("confirmed", 3, before.total)
     back = await last_event(scene, before.id, BookingUnpayable)
     assert back.payment_id == paid.payment_id
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_late_payment_of_a_change_goes_back_where_a_booking_is_nearer_than_the_preparation(
+    house: TestHouse,
+) -> None:
+    scene = await scene_in(house, stay_rules={"preparation_nights": 1})
+    before = await confirmed(scene)
+    asked = await scene.change(before, end=35)
+    await house.advance((15 * MINUTE + SECOND).total_seconds())
+    await scene.book(somebody(), ahead=35, nights=2)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    found = await scene.look(before.id)
+    assert (found.status, found.nights, found.total) == ("confirmed", 3, before.total)
+    assert len(await scene.nights(before.id)) == 3
+    assert (await scene.told(before.id))[-1] == "booking.unpayable"
     assert await actions.verify(scene.deps) == []
 
 
@@ -284,6 +302,23 @@ async def test_nights_of_another_refuse_a_change_and_nothing_is_written(scene: S
     found = await scene.look(before.id)
     assert (found.change, found.version) == (None, before.version)
     assert len(await scene.nights(before.id)) == 3
+
+
+async def test_what_is_proposed_instead_of_a_change_may_use_the_own_nights(scene: Scene) -> None:
+    """Of the other's night, booked in this moment, only booking knows; of the own ones both services do."""
+    before = await confirmed(scene)
+    await scene.change(before, end=34)  # its night is the booking's own as well
+    await scene.house.settle()
+    await scene.book(somebody(), ahead=35, nights=1)
+    with pytest.raises(DatesTaken) as refusal:
+        await scene.change(before, end=36)
+    told = msgspec.convert(refusal.value.facts["free_instead"], list[Stay])
+    assert told == [scene.stay(29, 35), scene.stay(28, 34), scene.stay(27, 33)]
+    await scene.house.settle()
+    with pytest.raises(DatesTaken) as refusal:  # another guest has to do without them
+        await scene.book(somebody(), ahead=30, nights=6)
+    told = msgspec.convert(refusal.value.facts["free_instead"], list[Stay])
+    assert told == [scene.stay(24, 30), scene.stay(36, 42), scene.stay(23, 29)]
 
 
 async def test_who_may_not_change_and_what_may_not_be_changed(scene: Scene) -> None:

@@ -100,6 +100,23 @@ async def test_a_payment_after_the_holds_end_does_not_use_a_coupon_once_more(sce
     assert (await scene.look(again.id)).status == "confirmed"
 
 
+@pytest.mark.parametrize(("ahead", "status"), [(33, "expired"), (28, "expired"), (34, "confirmed")])
+async def test_a_payment_after_the_holds_end_goes_back_where_a_booking_is_nearer_than_the_preparation(
+    house: TestHouse, ahead: int, status: str
+) -> None:
+    """Nights 30 to 32 were asked for, with one free night to the next booking as it was agreed."""
+    scene = await scene_in(house, stay_rules={"preparation_nights": 1})
+    late = await scene.book(somebody())
+    await house.advance(PAST_HOLD)
+    await scene.book(somebody(), ahead=ahead, nights=2)
+    await reactions.confirm_when_paid(scene.deps, scene.succeeded(late))
+    assert (await scene.look(late.id)).status == status
+    kept = 3 if status == "confirmed" else 0
+    assert len(await scene.nights(late.id)) == kept
+    assert (await scene.told(late.id))[-1] == ("booking.confirmed" if kept else "booking.unpayable")
+    assert await actions.verify(scene.deps) == []
+
+
 async def test_a_payment_after_the_first_night_goes_back_though_the_nights_are_free(scene: Scene) -> None:
     in_time, late = await scene.book(somebody(), ahead=2), await scene.book(somebody(), ahead=10)
     await scene.house.advance((2 * DAY + 18 * HOUR).total_seconds())  # 23:00 in Albany

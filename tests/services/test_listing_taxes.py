@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from harness import Person, TestHouse
+from harness import Person, TestHouse, house_in
 from journeys.steps import PRICING, book, booking_of, ok, open_home, pay, problem, stay
 
 ALBANY = {"country": "US", "region": "New York", "city": "Albany"}
@@ -161,6 +162,41 @@ async def test_the_quote_shows_the_guests_currency_at_a_rate_that_stays(house: T
     wish = stay(house) | {"guests": 2, "currency": "XXX"}
     answer = await house.client.post(f"/api/listings/{home}/quote", json=wish)
     assert problem(answer, 422, "invalid")["errors"][0]["code"] == "no_rate"
+
+
+async def test_a_booking_and_its_receipt_keep_what_the_quote_showed(tmp_path: Path) -> None:
+    """A changed stay is shown as a quote of that day would have shown it, whatever the rates are by then."""
+    table = tmp_path / "rates.csv"
+    table.write_text("Date, USD, JPY\n30 October 2026, 1.1172, 171.93\n")
+    async with house_in(tmp_path / "house", own={"listing": {"exchange_rates": str(table)}}) as house:
+        home = str((await open_home(await house.sign_up("host@example.com")))["id"])
+        guest, when, longer = await house.sign_up(), stay(house), stay(house, nights=5)
+        quoted = await quote(house, home, currency="JPY")
+        of_longer = await quote(house, home, currency="JPY", **longer)
+        wish = when | {"listing_id": home, "guests": 2, "quote_id": quoted["id"]}
+        made = ok(await guest.post("/api/bookings", wish, headers={"Idempotency-Key": "b1"}), 201)
+        assert made["shown"] == quoted["shown"]
+        await pay(guest, made["id"])
+        table.write_text("Date, USD, JPY\n2 November 2026, 1.5, 999\n")
+        assert (await quote(house, home, currency="JPY", **stay(house, 40)))["shown"]["rate"] == "666"
+        await house.settle()
+        path = f"/api/bookings/{made['id']}"
+        for told in (ok(await guest.get(path)), ok(await guest.get(f"{path}/receipt"))):
+            assert (told["shown"], told["total"]) == (quoted["shown"], quoted["total"])
+        ok(await guest.put(path, {"check_out": longer["check_out"]}))
+        await pay(guest, made["id"])
+        await house.settle()
+        for told in (ok(await guest.get(path)), ok(await guest.get(f"{path}/receipt"))):
+            assert (told["shown"], told["lines"]) == (of_longer["shown"], of_longer["lines"])
+
+
+async def test_without_a_currency_a_booking_shows_none(house: TestHouse, home: str) -> None:
+    guest = await house.sign_up()
+    booked = ok(await book(guest, home, stay(house)), 201)
+    await pay(guest, booked["id"])
+    await house.settle()
+    assert "shown" not in await booking_of(guest, booked["id"])
+    assert "shown" not in ok(await guest.get(f"/api/bookings/{booked['id']}/receipt"))
 
 
 async def test_a_homes_deposit_is_held_under_its_bookings_terms(house: TestHouse, home: str) -> None:

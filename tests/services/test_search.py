@@ -547,3 +547,45 @@ async def test_prices_are_told_and_compared_in_the_currency_that_is_asked_for(ho
         assert await ids(max_price=str(limit - 1), **dates) == [dollars]
         assert await ids(q="two", min_price=str(limit), **dates) == [yen]
     assert len((await at_door(house, currency="RUB"))["items"]) == 3
+
+
+async def test_without_a_currency_prices_are_compared_by_their_worth_and_told_as_they_are(
+    house: TestHouse,
+) -> None:
+    """One night is 100.00 dollars, 12,000 yen, which is less, or 30,000 yen, which is more."""
+    host = await host_of(house)
+    dear, dollars, cheap, roubles = [(await open_home(host, f"Home {n}"))["id"] for n in range(4)]
+    for home, amount, currency in ((dear, 30_000, "JPY"), (cheap, 12_000, "JPY"), (roubles, 1, "RUB")):
+        ok(
+            await host.put(
+                f"/api/listings/{home}/pricing", {"base": {"amount": amount, "currency": currency}}
+            )
+        )
+    await house.settle()
+    await deps_of(house).index.flush()
+
+    for dates in ({}, stay(house, 30, 3)):
+
+        async def ids(dates: Any = dates, **query: Any) -> list[str]:
+            found = await at_door(house, **dates, **query)
+            assert found["currency"] == "JPY"  # most of the homes have it
+            return [hit["id"] for hit in found["items"]]
+
+        every = (await at_door(house, **dates))["items"]
+        told = {hit["id"]: hit.get("total", hit["nightly"]) for hit in every}
+        assert {home: told[home]["currency"] for home in (dear, dollars, cheap, roubles)} == {
+            dear: "JPY", dollars: "USD", cheap: "JPY", roubles: "RUB"
+        }  # fmt: skip
+        assert await ids(sort="price") == [cheap, dollars, dear]
+        assert await ids(sort="-price") == [dear, dollars, cheap]
+        low, high = str(told[cheap]["amount"] + 1), str(told[dear]["amount"] - 1)
+        assert await ids(min_price=low, max_price=high) == [dollars]
+        assert await ids(min_price=low, max_price=high, q="home") == [dollars]
+        assert await ids(min_price=low, sort="price", per_page="1", page="2") == [dear]
+    # Homes of one currency need no other.
+    ok(await host.put(f"/api/listings/{dollars}/pricing", {"base": {"amount": 10_000, "currency": "JPY"}}))
+    ok(await host.put(f"/api/listings/{roubles}/pricing", {"base": {"amount": 9_000, "currency": "JPY"}}))
+    await house.settle()
+    found = await at_door(house, sort="price")
+    assert "currency" not in found
+    assert [hit["id"] for hit in found["items"]] == [roubles, dollars, cheap, dear]

@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ import pytest
 
 from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.kernel.clock import DAY, utc
+from hometrip.kernel.money import RATE_PARTS, Money, converted
 from hometrip.kernel.stay import Stay
 from hometrip.ports.search import Box, Circle
 from hometrip.services.listing.contract import SearchCard, StayRules
@@ -198,6 +200,85 @@ def test_the_board_finds_what_looking_at_every_card_finds(seed: int) -> None:
         assert found_on(board, wanted) == expected, wanted
         some += bool(expected)
     assert some > 100
+
+
+# What one of each is in dollars; nobody knows that of roubles.
+DOLLARS = {"USD": Fraction(1), "JPY": Fraction("0.0065"), "KWD": Fraction("3.25"), "EUR": Fraction("1.1")}
+MINOR = {"USD": 100, "JPY": 1, "KWD": 1000, "EUR": 100, "RUB": 100}
+
+
+def of_many_currencies(seed: int) -> list[SearchCard]:
+    """Homes of about the same worth, so that it is not the currency that puts them in order."""
+    chance, cards = random.Random(seed), cards_of(seed)
+    told = []
+    for card in cards:
+        currency = chance.choice([*MINOR, "JPY"])
+        units = MINOR[currency] / 100 / float(DOLLARS.get(currency, Fraction(1, 80)))
+        prices = [round(price * units) for price in card.prices]
+        parts = {"currency": currency, "nightly": round(card.nightly * units), "prices": prices}
+        told.append(msgspec.structs.replace(card, **parts))
+    return told
+
+
+def worth_by_looking(price: int, currency: str, measure: str) -> int | None:
+    if currency == measure:
+        return price
+    if currency not in DOLLARS or measure not in DOLLARS:
+        return None
+    rate = Fraction(
+        math.floor(DOLLARS[currency] / DOLLARS[measure] * RATE_PARTS + Fraction(1, 2)), RATE_PARTS
+    )
+    return math.floor(price * rate * MINOR[measure] / MINOR[currency] + Fraction(1, 2))
+
+
+def rates_into(measure: str) -> dict[str, int]:
+    rates = {own: worth / DOLLARS[measure] * RATE_PARTS for own, worth in DOLLARS.items()}
+    return {own: math.floor(rate + Fraction(1, 2)) for own, rate in rates.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_prices_of_several_currencies_are_compared_by_what_they_are_worth(seed: int) -> None:
+    """Each is told in its own; limits and order go by the currency of most of the homes that match."""
+    cards, chance = of_many_currencies(seed), random.Random(seed)
+    own = {card.id: card.currency for card in cards}
+    board, several = board_of(cards), 0
+    for _ in range(300):
+        sort = chance.choice(["price", "-price", "newest"])
+        limits = chance.choice([(None, None), (5_000, 60_000), (None, 30_000)])
+        wanted = msgspec.structs.replace(wanted_of(chance), min_price=None, max_price=None, sort=sort)
+        prices = {card.id: price_by_looking(card, wanted) for card in cards}
+        counts = Counter(own[home] for home, price in prices.items() if price is not None)
+        found = matching.matches(board, wanted, NOW)
+        ranked = sorted(counts, key=lambda each: (-counts[each], each))
+        assert matching.currencies(board, found) == ranked
+        measure = next((each for each in ranked if each in DOLLARS), "USD")
+        wanted = msgspec.structs.replace(wanted, min_price=limits[0], max_price=limits[1])
+        wanted = wanted.measured(measure, rates_into(measure))
+        found = matching.within(matching.exchanged(board, found, wanted), wanted)
+        expected, worth = {}, {}
+        for home, price in prices.items():
+            worth[home] = None if price is None else worth_by_looking(price, own[home], measure)
+            left_out = wanted.by_price and (worth[home] is None or not wanted.fits(worth[home]))
+            if price is not None and not left_out:
+                expected[home] = price
+                assert worth[home] in (None, wanted.worth(Money(price, own[home])))
+        ids = [board.hits[row].id for row in found.rows]
+        assert dict(zip(ids, found.prices.tolist(), strict=True)) == expected, wanted
+        if sort != "newest":
+            order = [worth[ids[place]] for place in matching.order(board, wanted, found, None, NOW, 150)]
+            assert order == sorted(order, reverse=sort == "-price")
+        several += len({own[home] for home in expected}) > 1
+    assert several > 50
+
+
+@pytest.mark.parametrize("amounts", [[0], [1, 99, 10_000], [10**12, 5, 0]])
+@pytest.mark.parametrize("own", ["JPY", "KWD", "USD"])
+def test_all_are_exchanged_as_each_of_them_is(own: str, amounts: list[int]) -> None:
+    for rate in (1, 15_384_615_385, 7 * 10**12):
+        for measure in ("EUR", "JPY", "KWD"):
+            alone = [converted(Money(amount, own), rate, measure).amount for amount in amounts]
+            together = matching.all_converted(np.array(amounts, np.int64), own, rate, measure)
+            assert together.tolist() == alone
 
 
 async def test_the_index_finds_what_the_board_finds(tmp_path: Path) -> None:

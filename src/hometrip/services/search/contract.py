@@ -76,7 +76,10 @@ class Counted(Answer, kw_only=False, gc=False):
 
 
 class Results(Answer):
-    """A page of what was found. `total` and `facets` are of all that was found, not only of this page."""
+    """A page of what was found. `total` and `facets` are of all that was found, not only of this page.
+    `currency` is the one in which prices were compared, limited and counted: the one that was asked for, else
+    where the homes that match have several, the one of most of them. Without it all have the same.
+    """
 
     items: list[Hit]
     page: int
@@ -84,6 +87,7 @@ class Results(Answer):
     total: int
     pages: int
     facets: dict[str, list[Counted]]
+    currency: str | None = None
 
 
 class Suggestion(Answer):

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
-from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
-from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
+from hometrip.services.booking.actions.making import is_prepared, must_be_prepared, with_proposal
 from hometrip.services.booking.contract import (
     BookingChanged,
     BookingChangeEnded,
@@ -73,8 +72,8 @@ async def ask_change(
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
             await _take(tx, open_now)
-            wanted = Stay(whole.check_in, whole.check_out)
-            await must_be_prepared(tx, live, wanted, terms.preparation_nights)
+            assert open_now.change is not None  # it was asked for
+            await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, by, now)
     except (DatesTaken, StayRefused) as refusal:
         raise await with_proposal(deps, booking.listing_id, whole, refusal) from None
@@ -127,10 +126,8 @@ async def change_paid(deps: Deps, tx: Tx, booking: Booking, change_id: UUID, pay
     """
     now, change = deps.clock.now(), booking.change
     ours = change is not None and change.id == change_id
-    if ours and needs_payment(booking):
-        await _apply(tx, booking, booking, SYSTEM, now)
-    elif ours and can_be_late(booking, now) and await _are_free(tx, booking):
-        await _take(tx, booking)
+    held = ours and needs_payment(booking)
+    if held or (ours and can_be_late(booking, now) and await _taken_again(tx, booking)):
         await _apply(tx, booking, booking, SYSTEM, now)
     elif change is None or not ours or change.status != "done":
         await tell(tx, BookingUnpayable, booking, payment_id=payment_id)
@@ -203,9 +200,16 @@ async def _take(tx: Tx, booking: Booking) -> None:
     await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", nights_added(booking))
 
 
-async def _are_free(tx: Tx, booking: Booking) -> bool:
+async def _taken_again(tx: Tx, booking: Booking) -> bool:
+    """Has the booking the nights of a change that expired, if they can still be had?"""
     wanted = nights_added(booking)
     change = booking.change
     assert change is not None  # its payment came
     owners = await store.nights.owners(tx, booking.listing_id, change.stay)
-    return not any(night in owners for night in wanted)
+    if any(night in owners for night in wanted):
+        return False
+    await _take(tx, booking)
+    if await is_prepared(tx, booking, change):
+        return True
+    await store.nights.release_some(tx, booking.id, wanted)
+    return False

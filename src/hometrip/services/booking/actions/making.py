@@ -27,6 +27,7 @@ from hometrip.services.booking.rules import (
     Booking,
     BookingView,
     BookingWish,
+    Change,
     admit,
     moved,
     open_booking,
@@ -59,12 +60,12 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
         await _refuse_early(deps, caller.id, wish, stay, once)
     with deps.crowd.writing(wish.listing_id, stay):
         try:
-            return await _write(deps, booking, once, terms.preparation_nights)
+            return await _write(deps, booking, once)
         except (DatesTaken, StayRefused) as refusal:
             raise await with_proposal(deps, wish.listing_id, wish.for_listing, refusal) from None
 
 
-async def _write(deps: Deps, booking: Booking, once: Once, preparation: int) -> BookingView:
+async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
     """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
@@ -72,7 +73,7 @@ async def _write(deps: Deps, booking: Booking, once: Once, preparation: int) -> 
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
-        await must_be_prepared(tx, booking, booking.stay, preparation)
+        await must_be_prepared(tx, booking, booking)
         await _spend_coupon(deps, tx, booking)
         await store.bookings.add(tx, booking, once.key)
         await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
@@ -118,7 +119,10 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     async def find() -> list[Stay]:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
         async with deps.db.look() as db:
-            taken = await store.nights.taken(db, listing_id, near)
+            if wish.changing is None:
+                taken = await store.nights.taken(db, listing_id, near)
+            else:
+                taken = await store.nights.taken_by_others(db, listing_id, wish.changing)
         try:
             return await deps.listing.free_instead(listing_id, wish, taken)
         except HomeTripError:
@@ -127,10 +131,20 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
     return DatesTaken(free_instead=await deps.crowd.proposal(listing_id, wish, find))
 
 
-async def must_be_prepared(tx: Tx, booking: Booking, stay: Stay, preparation: int) -> None:
-    """The listing service may not have heard yet of a booking right beside this one."""
-    if await store.nights.booked_beside(tx, booking.listing_id, booking.id, stay, preparation):
-        raise StayRefused(rule="preparation", value=preparation)
+async def must_be_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -> None:
+    if not await is_prepared(tx, booking, agreed):
+        raise StayRefused(rule="preparation", value=agreed.preparation_nights)
+
+
+async def is_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -> bool:
+    """Is no other booking nearer to the stay, its own or that of its change, than was agreed on?
+
+    Asked once its nights are taken, so that all wait for each other in one order. The listing service may not
+    have heard yet of one right beside it.
+    """
+    return not await store.nights.booked_beside(
+        tx, booking.listing_id, booking.id, agreed.stay, agreed.preparation_nights
+    )
 
 
 async def with_proposal(

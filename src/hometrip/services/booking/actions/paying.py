@@ -12,6 +12,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import change_paid
 from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.actions.making import is_prepared
 from hometrip.services.booking.contract import BookingExpired, BookingUnpayable
 from hometrip.services.booking.rules import (
     NOT_PAID,
@@ -52,9 +53,9 @@ async def _pay_balance(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSuccee
 async def settle(deps: Deps, tx: Tx, booking: Booking, payment_id: UUID | None = None) -> Booking:
     """The money is captured: confirm what can be had, send back what cannot. Safe to repeat.
 
-    A hold that has ended is confirmed if its nights, the first of them not over, and the use of its coupon
-    are still free. Of a confirmed booking the payment that confirmed it stays known: another is its second
-    half, of which a change has saved the whole meanwhile.
+    A hold that has ended is confirmed if its nights, those of preparation and the use of its coupon are still
+    free, and its first night is not over. Of a confirmed booking the payment that confirmed it stays known:
+    another is its second half, of which a change has saved the whole meanwhile.
     """
     status = "succeeded" if booking.balance is None else "partially_paid"
     known = booking.payment.intent_id
@@ -79,13 +80,17 @@ async def _had_again(tx: Tx, booking: Booking) -> bool:
     if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         return False
     await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
+    if await is_prepared(tx, booking, booking) and await _has_its_coupon(tx, booking):
+        return True
+    await store.nights.release(tx, booking.id)
+    return False
+
+
+async def _has_its_coupon(tx: Tx, booking: Booking) -> bool:
     if booking.coupon is None:
         return True
     coupon = await store.coupons.find(tx, booking.coupon)
-    can = is_left(coupon, await store.coupons.all_uses(tx, booking.coupon, booking.guest_id))
-    if not can:
-        await store.nights.release(tx, booking.id)
-    return can
+    return is_left(coupon, await store.coupons.all_uses(tx, booking.coupon, booking.guest_id))
 
 
 async def _expire_paid(tx: Tx, booking: Booking, paid: Booking, at: datetime) -> Booking:

@@ -6,25 +6,30 @@ from datetime import date
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Forbidden, NotFound
+from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer
 from hometrip.services.booking import rules, store
 from hometrip.services.booking.actions.deps import Deps
+from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import BookingView, Receipt, actor_of, view_of, views_of
-from hometrip.services.listing.contract import Wish
+from hometrip.services.listing.contract import StayRefused, Wish
 
 
 class Availability(Answer):
-    """Can the stay be had? If not, `taken` says whether nights are gone (else a rule of the home refuses it)
-    and `free_instead` lists the nearest stays that can."""
+    """Can the stay be had? If not, `rule` and its `value` say why, as a quote's refusal does; `taken` whether
+    nights are gone. `free_instead` lists the nearest stays of that length that can be had, `nearest` is one
+    that the rule allows, perhaps of another length."""
 
     listing_id: UUID
     check_in: date
     check_out: date
     available: bool
     taken: bool
+    rule: str | None = None
+    value: int | list[int] | bool | None = None
+    nearest: Stay | None = None
     free_instead: list[Stay] | None = None
 
 
@@ -80,25 +85,34 @@ async def bookings(deps: Deps, shown: Shown) -> Page[BookingView]:
 
 async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: date) -> Availability:
     """`NotFound` for a home that is not published."""
-    stay = stay_of(check_in, check_out)
-    if not any(home.status == "published" for home in await deps.listing.homes([listing_id])):
-        raise NotFound
+    stay, wish = stay_of(check_in, check_out), Wish(check_in=check_in, check_out=check_out, guests=1)
     async with deps.db.read() as db:
         gone = await store.nights.any_taken(db, listing_id, stay)
         taken = await store.nights.taken(db, listing_id) if gone else []
-    offered = [] if gone else await deps.listing.offers([listing_id], check_in, check_out, 1, 0, None)
-    free = None
-    if not offered:
-        wish = Wish(check_in=check_in, check_out=check_out, guests=1)
-        free = await deps.listing.free_instead(listing_id, wish, taken)
+    refusal = await _refusal(deps, listing_id, wish)
+    if refusal is None and gone:
+        refusal = DatesTaken(rule="booked")  # a moment ago: the listing service has not heard of it yet
+    why = {} if refusal is None else refusal.facts
     return Availability(
         listing_id=listing_id,
         check_in=check_in,
         check_out=check_out,
-        available=bool(offered),
-        taken=gone,
-        free_instead=free,
+        available=refusal is None,
+        taken=gone or isinstance(refusal, DatesTaken),
+        rule=why.get("rule"),
+        value=why.get("value"),
+        nearest=why.get("nearest"),
+        free_instead=await deps.listing.free_instead(listing_id, wish, taken) if refusal else None,
     )
+
+
+async def _refusal(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken | StayRefused | None:
+    """What a quote would say against the stay."""
+    try:
+        await deps.listing.quote(Caller(), listing_id, wish)
+    except (DatesTaken, StayRefused) as refusal:
+        return refusal
+    return None
 
 
 async def verify(deps: Deps) -> list[str]:

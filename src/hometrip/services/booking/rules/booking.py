@@ -16,7 +16,7 @@ from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
-from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split, Terms, Wish
 
 PAYMENT, HOST = "payment", "host"  # whom a pending booking awaits
 PAY_WITHIN = 15 * MINUTE
@@ -38,7 +38,7 @@ BALANCE_DUE_DAYS = 14
 # What a booking takes over from the home's terms as it is.
 AS_IN_TERMS = (
     "listing_id host_id title time_zone check_in_at check_out_at split nightly host_funds_coupon "
-    "cancellation_policy deposit exempt_guests platform_rate"
+    "cancellation_policy deposit exempt_guests platform_rate preparation_nights"
 ).split()
 
 
@@ -91,7 +91,9 @@ class Booking(Frozen):
 
     `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
     once some of it went back; before, that is the `split`. `change` is the last one asked for.
-    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms.
+    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms,
+    and so is how many `preparation_nights` lie between it and other bookings. `shown` is the price in the
+    guest's currency, at the rate that was frozen in the quote.
     """
 
     id: UUID
@@ -132,6 +134,8 @@ class Booking(Frozen):
     disputes: list[Dispute] = []
     exempt_guests: int = 0
     platform_rate: str | None = None
+    preparation_nights: int = 0
+    shown: ShownIn | None = None
 
     @property
     def stay(self) -> Stay:
@@ -174,6 +178,7 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
         hold_extended=False,
         lines=terms.quote.lines,
         total=terms.quote.total,
+        shown=terms.quote.shown,
         coupon=wish.coupon.upper() if wish.coupon else None,
         message=wish.message,
         payment=PaymentNote(status="unpaid"),

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from hometrip.kernel.clock import HOUR
+from hometrip.kernel.clock import HOUR, SECOND
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
@@ -228,7 +228,7 @@ def _nothing_paid(booking: Booking, by: str, at: datetime) -> Cancellation:
             CancelledLine(kind=line.kind, label=line.label, paid=none, refunded=none)
             for line in booking.lines
         ],
-        valid_until=booking.hold_until or at,
+        valid_until=_last_second(booking.hold_until or at, at),
     )
 
 
@@ -261,17 +261,23 @@ def _nights_over(booking: Booking, at: datetime) -> int:
 def _valid_for_host(booking: Booking, at: datetime) -> datetime:
     """Until the penalty rises, or the end of the stay."""
     turns = [_deadline(booking, notice) for notice, _ in PENALTIES]
-    return min((turn for turn in turns if turn > at), default=max(at, booking.check_out_at))
+    return _last_second(min((turn for turn in turns if turn > at), default=booking.check_out_at), at)
 
 
 def _valid_until(booking: Booking, part: Part, at: datetime) -> datetime:
-    """When the answer may change next: a deadline, the end of the grace period, a midnight of the stay."""
-    turns = [_deadline(booking, notice) for notice, _ in POLICIES[booking.cancellation_policy].before]
-    turns += [booking.check_in_at]
+    """When the answer is the same for the last time: a deadline, the end of the grace period, which hold to
+    their very second; the second before check-in, or before a midnight of the stay.
+    """
+    if _checked_in(booking, at):
+        tomorrow = max(local_date(at, booking.time_zone), booking.check_in) + ONE_NIGHT
+        midnight = at_local(tomorrow, "00:00", booking.time_zone)
+        return _last_second(min(midnight, booking.check_out_at), at)
+    lasts = [_deadline(booking, notice) for notice, _ in POLICIES[booking.cancellation_policy].before]
     if part is GRACE_PART and booking.confirmed_at:
-        turns.append(booking.confirmed_at + GRACE)
-    ahead = [turn for turn in turns if turn >= at and not _checked_in(booking, at)]
-    if ahead:
-        return min(ahead)
-    tomorrow = max(local_date(at, booking.time_zone), booking.check_in) + ONE_NIGHT
-    return max(at, min(at_local(tomorrow, "00:00", booking.time_zone), booking.check_out_at))
+        lasts.append(booking.confirmed_at + GRACE)
+    return min([_last_second(booking.check_in_at, at), *(last for last in lasts if last >= at)])
+
+
+def _last_second(turn: datetime, at: datetime) -> datetime:
+    """Of what is so before `turn`; `at` itself where it is later."""
+    return max(at, turn - SECOND)

@@ -16,7 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.lines import kept_with
+from hometrip.services.booking.rules.lines import kept_with, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
@@ -138,6 +138,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         guests=wish.guests,
         pets=wish.pets,
         exempt_guests=terms.exempt_guests,
+        preparation_nights=terms.preparation_nights,
         lines=terms.quote.lines,
         total=price,
         split=terms.split,
@@ -201,8 +202,10 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         guests=change.guests,
         pets=change.pets,
         exempt_guests=change.exempt_guests,
+        preparation_nights=change.preparation_nights,
         lines=change.lines,
         total=change.total,
+        shown=shown_again(booking.shown, change.lines),
         split=change.split,
         nightly=change.nightly,
         host_funds_coupon=change.host_funds_coupon,

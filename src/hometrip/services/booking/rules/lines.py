@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from msgspec.structs import replace
 
-from hometrip.kernel.money import Money, half_up, total, zero
+from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
 from hometrip.services.booking.rules.booking import Booking, sum_of
 from hometrip.services.booking.rules.parts import Cancellation
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 # Which lines follow the nights, which make the subtotal that a coupon comes off.
 WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
 SUBTOTAL = WITH_NIGHTS | {"cleaning"}
+
+
+def shown_again(shown: ShownIn | None, lines: list[QuoteLine]) -> ShownIn | None:
+    """What was shown in the guest's currency, of other lines: at the same rate, each half-up once."""
+    if shown is None:
+        return None
+    rate = int(Decimal(shown.rate) * RATE_PARTS)
+    amounts = [converted(line.amount, rate, shown.currency) for line in lines]
+    return replace(shown, lines=amounts, total=total(amounts, shown.currency))
 
 
 def kept_split(booking: Booking, cancelled: Cancellation) -> Split:

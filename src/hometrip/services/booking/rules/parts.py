@@ -54,7 +54,8 @@ class CancelledLine(Answer):
 
 
 class Cancellation(Answer):
-    """What cancelling refunds, line by line, and the rule that says so; `valid_until` it stays like this.
+    """What cancelling refunds, line by line, and the rule that says so. It stays like this to the very
+    second `valid_until`, for all who may cancel.
 
     `rule` is all_nights, all_but_some_nights, part_of_nights, nothing (the policy's words), grace (within
     24 hours of confirmation), host_cancelled, staff_cancelled or nothing_paid. `penalty` is what the host is
@@ -96,6 +97,7 @@ class Change(Frozen):
     until: datetime | None
     extended: bool = False
     exempt_guests: int = 0
+    preparation_nights: int = 0
 
     @property
     def stay(self) -> Stay:

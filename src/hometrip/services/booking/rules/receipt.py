@@ -10,7 +10,7 @@ from hometrip.kernel.wire import Answer
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
-from hometrip.services.listing.contract import QuoteLine
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 # The states of an entry in a calendar (RFC 5545, section 3.8.1.11).
 ICS_STATUS = {
@@ -26,7 +26,8 @@ class Receipt(Answer):
     """What was agreed on, paid and given back: of `paid`, `refunded` went back.
 
     `balance` is what is still to be paid of `total`; nothing is of a booking that was cancelled.
-    `taxes` are those of `total`, by area. `valid_at` is the moment that it describes.
+    `taxes` are those of `total`, by area. `valid_at` is the moment that it describes. `shown` is that of
+    the quote: `total` in the guest's currency.
     """
 
     booking_id: UUID
@@ -49,6 +50,7 @@ class Receipt(Answer):
     balance: Money | None = None
     balance_due_at: datetime | None = None
     cancellation: Cancellation | None = None
+    shown: ShownIn | None = None
 
 
 def receipt(booking: Booking, at: datetime) -> Receipt:
@@ -58,7 +60,7 @@ def receipt(booking: Booking, at: datetime) -> Receipt:
     paid = booking.due_now or booking.total
     same = (
         "listing_id guest_id host_id title check_in check_out guests status confirmed_at lines total "
-        "cancellation"
+        "cancellation shown"
     )
     return Receipt(
         **{name: getattr(booking, name) for name in same.split()},

@@ -11,7 +11,7 @@ from hometrip.kernel.wire import Answer
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.changes import ChangeView, change_view
 from hometrip.services.booking.rules.parts import Cancellation, Dispute, PaymentNote
-from hometrip.services.listing.contract import QuoteLine
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class StepView(Answer):
@@ -25,7 +25,8 @@ class StepView(Answer):
 
 class BookingView(Answer):
     """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending; `due_now`, `balance`
-    and `balance_due_at` only while its second half is still to be paid; `change` is the last one asked for.
+    and `balance_due_at` only while its second half is still to be paid; `change` is the last one asked for;
+    `shown` as its quote has it.
     """
 
     id: UUID
@@ -62,6 +63,7 @@ class BookingView(Answer):
     balance_due_at: datetime | None = None
     change: ChangeView | None = None
     disputes: list[Dispute] | None = None
+    shown: ShownIn | None = None
 
 
 _OTHER = ("nights", "host_payout", "history", "change", "disputes", "due_now", "balance", "balance_due_at")

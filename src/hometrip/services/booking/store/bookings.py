@@ -27,7 +27,7 @@ from hometrip.services.booking.rules import (
     returns_fee,
 )
 from hometrip.services.booking.store.tables import bookings, history, unpaid_holds_of
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
 class _Agreed(Frozen):
@@ -39,6 +39,8 @@ class _Agreed(Frozen):
     deposit: Money | None = None
     exempt_guests: int = 0
     platform_rate: str | None = None
+    preparation_nights: int = 0
+    shown: ShownIn | None = None
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode

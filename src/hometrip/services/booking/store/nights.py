@@ -94,6 +94,7 @@ _taken_besides = _taken.where(
 )
 _all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
 _some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
+_of_others = Prepared(_taken.where(nights.c.owner_id != bindparam("booking")))
 _first = Prepared(_of_home.with_only_columns(nights.c.night).where(_between).limit(1))
 _owner = bookings.alias("owner")
 _glance = Prepared(
@@ -149,6 +150,12 @@ async def taken(
         statement = _some if besides is None else _some_besides
         bound |= {"first": within.check_in, "end": within.check_out}
     rows = await db.rows(statement.with_values(**bound))
+    return ranges([(row.owner_id, row.night) for row in rows])
+
+
+async def taken_by_others(db: Reader, listing_id: UUID, booking_id: UUID) -> list[Stay]:
+    """As `taken`, without the nights of that booking and those that are held for its change."""
+    rows = await db.rows(_of_others.with_values(listing=listing_id, booking=booking_id))
     return ranges([(row.owner_id, row.night) for row in rows])
 
 

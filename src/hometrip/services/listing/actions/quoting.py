@@ -157,12 +157,17 @@ async def _must_be_open(
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
-        taken = await deps.booking.taken(listing_id, guest, wish.changing)
-        spans = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
-        openings = openings.with_spans(spans)
+        openings = _without_ended(openings, await deps.booking.taken(listing_id, guest, wish.changing))
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     if refused:
         raise _refusing(openings, stay, refused, now)
+
+
+def _without_ended(openings: Openings, taken: list[Stay]) -> Openings:
+    """Without what nobody has any more, or nobody else than the guest: `taken` is all that is taken."""
+    return openings.with_spans(
+        [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
+    )
 
 
 def _shares_nights(span: Span, other: Stay) -> bool:
@@ -303,6 +308,8 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Sta
     stay, openings = _stay(wish), ready(home, days).openings
     if wish.guests > openings.guests or (wish.pets and not openings.pets):
         return []  # whatever the dates, the home does not take this party
+    if wish.changing is not None:
+        openings = _without_ended(openings, taken)
     more = [
         Span(id=listing_id, kind=BOOKED, check_in=other.check_in, check_out=other.check_out)
         for other in taken

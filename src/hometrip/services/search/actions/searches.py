@@ -22,7 +22,6 @@ import numpy as np
 
 from hometrip.kernel.access import STAFF, Caller
 from hometrip.kernel.errors import Invalid
-from hometrip.kernel.money import RATE_PARTS
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
@@ -63,7 +62,8 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     now = deps.clock.now()
     wish = wanted(asked, now)
     board = await current(deps)
-    wish = await _with_rates(deps, board, wish)
+    if wish.currency is not None:
+        wish = await _told_in(deps, board, wish, wish.currency)
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)
     # The rest follows from the board alone, and from how new homes are, which a minute does not change.
@@ -76,6 +76,8 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
 async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: datetime) -> Results:
     text = await _text(deps, board, wish)
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
+    if wish.measure is None:
+        wish = await _with_measure(deps, board, wish, matched)
     matched = matching.exchanged(board, matched, wish)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
     if exact:
@@ -98,24 +100,37 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
         total=total,
         pages=math.ceil(total / asked.per_page),
         facets=counted,
+        currency=wish.measure,
     )
 
 
-async def _with_rates(deps: Deps, board: Board, wish: Wanted) -> Wanted:
-    """With what the currencies of homes are in the one asked for; `Invalid` where that is unknown."""
-    if wish.currency is None:
-        return wish
-    known, homes = await deps.listing.rates(wish.currency), board.values["currency"].numbers
-    if not known and wish.currency not in homes:
+async def _told_in(deps: Deps, board: Board, wish: Wanted, currency: str) -> Wanted:
+    """With the currency that is asked for as the measure; `Invalid` where there is no rate for it."""
+    known = await deps.listing.rates(currency)
+    if not known and currency not in board.values["currency"].numbers:
         raise Invalid.field("currency", "unknown_currency", "there is no rate for this currency")
-    rates = {name: rate for name, rate in known.items() if name in homes} | {wish.currency: RATE_PARTS}
-    return msgspec.structs.replace(wish, rates=tuple(sorted(rates.items())))
+    return wish.measured(currency, known)
+
+
+async def _with_measure(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Wanted:
+    """With the currency of most of these homes as the measure, of those that have a rate, where they have
+    several.
+    """
+    several = matching.currencies(board, matched)
+    if len(several) < 2:
+        return wish
+    for currency in several:
+        if known := await deps.listing.rates(currency):
+            return wish.measured(currency, known)
+    return wish.measured(several[0], {})
 
 
 async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
     """The text score of each row of the board, 0 where the words do not match; None without words."""
     if not wish.words or not words_of(wish.words):
         return None
+    if len(board.values["currency"].shown) > 1:  # the index knows prices only as they are set
+        wish = msgspec.structs.replace(wish, min_price=None, max_price=None)
     answer = await deps.index.find(HOMES.name, question_of(wish))
     text = np.zeros(board.size)
     for home, score in zip(answer.ids, answer.scores, strict=True):
@@ -125,14 +140,15 @@ async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
 
 
 async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Matches:
-    """Those that can be booked, each with its total."""
+    """Those that can be booked, each with its total and what that is worth."""
     assert wish.stay is not None
     found = _found(board, matched)
     offers = await _offers(deps, wish, wish.stay, found)
     bookable = np.array([each.id.int in offers for each in found], np.bool_)
-    totals = [offer.total.amount for each in found if (offer := offers.get(each.id.int)) is not None]
-    kept = matched.only(bookable)
-    return msgspec.structs.replace(kept, prices=np.array(totals, np.int64))
+    totals = [offer.total for each in found if (offer := offers.get(each.id.int)) is not None]
+    prices = np.array([total.amount for total in totals], np.int64)
+    worth = np.array([wish.worth(total) for total in totals], np.int64)
+    return msgspec.structs.replace(matched.only(bookable), prices=prices, worth=worth)
 
 
 def _found(board: Board, matched: Matches) -> list[Found]:
@@ -163,7 +179,7 @@ def _undated(
     """The page as JSON where no dates were asked."""
     rows = matched.rows[:most].tolist()
     if wish.currency is not None:
-        prices = matched.prices[:most].tolist()
+        prices = matched.compared[:most].tolist()
         hits = [priced(board.told(row), price, wish) for row, price in zip(rows, prices, strict=True)]
         return [with_score(hit, scores.get(row)) for hit, row in zip(hits, rows, strict=True)]
     if scores:
@@ -184,9 +200,9 @@ async def _checked(
         looked += len(batch)
         offers = await _offers(deps, wish, wish.stay, batch)
         checked = [(each, offer) for each in batch if (offer := offers.get(each.id.int)) is not None]
-        kept += [one for one in checked if wish.fits(one[1].total.amount)] if limited else checked
+        kept += [one for one in checked if wish.fits(wish.worth(one[1].total))] if limited else checked
     if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
-        kept.sort(key=lambda one: one[1].total.amount, reverse=wish.sort == "-price")
+        kept.sort(key=lambda one: wish.worth(one[1].total), reverse=wish.sort == "-price")
     stays = {shift: stay_in_writing(wish.stay.moved(shift)) for shift in {each.shift for each, _ in kept}}
     hits = [
         offered(board.told(each.row), stays[each.shift], offer, scores.get(each.row)) for each, offer in kept

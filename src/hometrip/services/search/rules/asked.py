@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from hometrip.kernel.errors import FieldError, Invalid
+from hometrip.kernel.money import RATE_PARTS, Money, converted
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Request, strangers
 from hometrip.ports.search import Box, Circle, words_of
@@ -38,7 +39,8 @@ _CODE = re.compile(r"[a-z0-9_]{1,60}")
 
 class Asked(Request):
     """The query of a search, as it was written. Lists have commas; all `amenities` are needed, one of the
-    structures and types will do. `min_price` and `max_price` are minor units of the price that is shown.
+    structures and types will do. `min_price` and `max_price` are minor units of the price shown: where
+    several currencies match and no `currency` is asked for, of the one that most of the homes have.
     """
 
     q: Words = ""
@@ -101,7 +103,8 @@ _KINDS = {field.name: field.type for field in msgspec.structs.fields(Asked)}
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked for. City and country are folded; `stay` may be moved by up to `flexible` days. Prices
-    are told, and limited, in `currency`: at `rates`, what one of each currency of homes is in it.
+    are told in `currency`, or each in its own. They are compared, and limited, in `measure`, at `rates`: what
+    one of each currency of homes is in it. Without one, all are of one currency.
     """
 
     words: str = ""
@@ -125,11 +128,24 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     min_rating: float = 0
     sort: str = "relevance"
     currency: str | None = None
+    measure: str | None = None
     rates: tuple[tuple[str, int], ...] = ()
 
     def rate_of(self, own: str) -> int | None:
-        """What one of a home's own currency is in the one that was asked for, where that is known."""
+        """What one of a home's own currency is in the measure, where that is known."""
         return dict(self.rates).get(own)
+
+    def worth(self, price: Money) -> int:
+        """What is compared: the price in the measure, or as it is where no rate is known; in minor units."""
+        rate = self.rate_of(price.currency)
+        if rate is None or self.measure is None:
+            return price.amount
+        return converted(price, rate, self.measure).amount
+
+    def measured(self, currency: str, known: dict[str, int]) -> Wanted:
+        """The same with this currency as the measure, at the rates that are known for it."""
+        rates = tuple(sorted((known | {currency: RATE_PARTS}).items()))
+        return msgspec.structs.replace(self, measure=currency, rates=rates)
 
     @property
     def by_price(self) -> bool:
@@ -137,9 +153,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         limited = self.min_price is not None or self.max_price is not None
         return limited or self.sort in ("price", "-price")
 
-    def fits(self, price: int) -> bool:
+    def fits(self, worth: int) -> bool:
         lowest, highest = self.min_price, self.max_price
-        return (lowest is None or price >= lowest) and (highest is None or price <= highest)
+        return (lowest is None or worth >= lowest) and (highest is None or worth <= highest)
 
 
 def wanted(asked: Asked, now: datetime) -> Wanted:

@@ -58,7 +58,7 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     if not len(found.rows):
         return {name: [] for name in FACETS}
     layout: Layout = board.layout or Layout(board)
-    board.layout, width = layout, _width(found.prices)
+    board.layout, width = layout, _width(found.compared)
     counts = _counts(board, layout, found, width)
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
@@ -80,7 +80,7 @@ def _counts(board: Board, layout: Layout, found: Matches, width: int) -> Numbers
     numbers = board.counted.take(rows, axis=1) + layout.columns
     counts = np.bincount(numbers.ravel(), minlength=len(layout.places))
     counts[-MOST_BANDS:] = np.bincount(
-        np.minimum(found.prices // width, MOST_BANDS - 1), minlength=MOST_BANDS
+        np.minimum(found.compared // width, MOST_BANDS - 1), minlength=MOST_BANDS
     )
     mask = np.zeros(board.room, np.bool_)
     mask[rows] = True

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hometrip.kernel.money import Money, converted
+from hometrip.kernel.money import RATE_PARTS, digits_of
 from hometrip.kernel.stay import Stay, at_local, local_date
 from hometrip.ports.search import Box
 from hometrip.services.search.rules import ranking
@@ -25,15 +25,23 @@ KM_A_DEGREE = 111.2
 
 class Matches(msgspec.Struct, frozen=True):
     """Homes that match, by their rows, each with its price as far as the board knows: of a night, or of all
-    nights of the stay, which has been moved by `shifts` days.
+    nights of the stay, which has been moved by `shifts` days. `worth` is the prices in the measure of the
+    search, where it has one.
     """
 
     rows: Rows
     prices: Numbers
     shifts: Numbers
+    worth: Numbers | None = None
+
+    @property
+    def compared(self) -> Numbers:
+        """By what prices are compared."""
+        return self.prices if self.worth is None else self.worth
 
     def only(self, these: Mask | Rows | slice) -> Matches:
-        return Matches(self.rows[these], self.prices[these], self.shifts[these])
+        worth = None if self.worth is None else self.worth[these]
+        return Matches(self.rows[these], self.prices[these], self.shifts[these], worth)
 
 
 def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = None) -> Matches:
@@ -51,31 +59,45 @@ def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = No
 
 
 def exchanged(board: Board, found: Matches, wanted: Wanted) -> Matches:
-    """The same homes with their prices in the currency that was asked for. Those of currencies without a rate
+    """The same homes, with what their prices are worth in the measure. Those of currencies without a rate
     keep their own, and are left out where prices are compared.
     """
-    if wanted.currency is None:
+    if wanted.measure is None:
         return found
-    prices, numbers = found.prices.copy(), board.currency[found.rows]
+    worth, numbers = found.prices.copy(), board.currency[found.rows]
     kept = np.full(len(numbers), True)
     for number in np.unique(numbers).tolist():
         own, these = board.values["currency"].shown[number], numbers == number
-        rate = wanted.rate_of(own)
-        if rate is None:
+        if (rate := wanted.rate_of(own)) is None:
             kept &= ~these | (not wanted.by_price)
-            continue
-        amounts, places = np.unique(prices[these], return_inverse=True)
-        told = [converted(Money(amount, own), rate, wanted.currency).amount for amount in amounts.tolist()]
-        prices[these] = np.array(told, np.int64)[places]
-    return Matches(found.rows, prices, found.shifts).only(kept)
+        elif own != wanted.measure:
+            worth[these] = all_converted(found.prices[these], own, rate, wanted.measure)
+    return msgspec.structs.replace(found, worth=worth).only(kept)
+
+
+def all_converted(amounts: Numbers, own: str, rate: int, currency: str) -> Numbers:
+    """What `converted` makes of each of these, none of them less than nothing, at once."""
+    times, parts = rate * 10 ** digits_of(currency), RATE_PARTS * 10 ** digits_of(own)
+    highest = 2 * max(1, int(amounts.max())) * times + parts
+    exact: Any = amounts if highest < 2**63 else amounts.astype(object)
+    return np.asarray((2 * exact * times + parts) // (2 * parts), np.int64)
+
+
+def currencies(board: Board, found: Matches) -> list[str]:
+    """Those of the homes, the commonest first, equally common ones in the order of the alphabet."""
+    shown = board.values["currency"].shown
+    if len(shown) < 2:
+        return shown
+    counts = np.bincount(board.currency[found.rows], minlength=len(shown)).tolist()
+    return [each for count, each in sorted(zip(np.negative(counts).tolist(), shown, strict=True)) if count]
 
 
 def within(found: Matches, wanted: Wanted) -> Matches:
     """Those whose price is between the limits."""
     if wanted.min_price is not None:
-        found = found.only(found.prices >= wanted.min_price)
+        found = found.only(found.compared >= wanted.min_price)
     if wanted.max_price is not None:
-        found = found.only(found.prices <= wanted.max_price)
+        found = found.only(found.compared <= wanted.max_price)
     return found
 
 
@@ -206,9 +228,9 @@ def order(
     keys: Floats | Numbers
     match wanted.sort:
         case "price":
-            keys = found.prices
+            keys = found.compared
         case "-price":
-            keys = -found.prices
+            keys = -found.compared
         case "rating":
             keys = -board.stars[rows] - board.reviews[rows] * 1e-9
         case "popular":
