@@ -8,6 +8,7 @@ from uuid import UUID
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import command
 from hometrip.services.listing.contract import Split
 
@@ -181,10 +182,22 @@ class NotPayable(Conflict):
     code = "not_payable"
 
 
+class Taken(Answer):
+    """What was taken for a stay, the damage deposit apart: of `paid`, `refunded` went back or is to, and
+    `charged_back` is with the cardholder's bank, for now or for good."""
+
+    paid: Money
+    refunded: Money
+    charged_back: Money
+
+
 class PaymentQuestions(Protocol):
     @command
     async def capture(self, booking_id: UUID) -> str:
         """Capture what was authorised: "captured", "nothing_authorised" or "failed". Safe to repeat."""
+
+    async def taken(self, booking_id: UUID, currency: str) -> Taken:
+        """As its receipt tells it; nothing in that currency where nothing was."""
 
     async def receipt_pdf(self, booking_id: UUID) -> bytes:
         """A confirmed booking's receipt; `NotFound` where there is none. Who may see it the asker decides."""

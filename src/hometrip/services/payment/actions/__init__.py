@@ -64,6 +64,7 @@ from hometrip.services.payment.actions.papers import (
     receipt_pdf,
     statement,
     statement_pdf,
+    taken,
     tax_report,
 )
 from hometrip.services.payment.actions.paying import (
@@ -170,6 +171,7 @@ __all__ = [
     "statement",
     "statement_pdf",
     "stats",
+    "taken",
     "tax_report",
     "transfer",
     "unpayable",
