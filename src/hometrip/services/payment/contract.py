@@ -142,13 +142,25 @@ class RefundFailed(PaymentEvent):
     why: str
 
 
+class SetOff(Answer):
+    """What was taken from a pay-out for what its host owed for another booking. `why`: the `penalty` of a
+    host who cancelled it, or it was paid out and has been `given_back` to the guest since."""
+
+    booking_id: UUID
+    amount: Money
+    why: str
+
+
 class PayoutEvent(Event):
+    """`amount` is what is sent, after what was `set_off`."""
+
     about = ("payout", "payout_id")
 
     payout_id: UUID
     booking_id: UUID
     host_id: UUID
     amount: Money
+    set_off: list[SetOff] = []
 
 
 class PayoutInitiated(PayoutEvent):
@@ -163,6 +175,12 @@ class PayoutFailed(PayoutEvent):
     name = "host.payout.failed"
 
     why: str
+
+
+class PayoutSetOff(PayoutEvent):
+    """The host owed as much for other bookings: nothing is sent."""
+
+    name = "host.payout.set_off"
 
 
 class HostAccountUpdated(Event):

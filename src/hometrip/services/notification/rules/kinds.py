@@ -74,6 +74,7 @@ KINDS = {
     "payment_failed": _payment("guest", "stay", urgent=True),
     "payment_refunded": _payment("guest", "stay", "refund"),
     "payout_sent": _payment("host", "stay", "paid_out"),
+    "payout_set_off": _payment("host", "stay", "paid_out"),
     "dispute_opened": _payment("host", "stay", urgent=True),
     "dispute_won": _payment("host", "stay"),
     "dispute_lost": _payment("host", "stay"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import IntentError
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.contract import SetOff
 
 
 class Intent(Answer):
@@ -45,10 +47,14 @@ class Refunds(Answer):
 
 
 class PayoutRecord(Answer):
-    """`status` is due, held (while a dispute is open), initiated, completed or failed."""
+    """`status` is due, held (while a dispute is open), initiated, completed, failed or, where nothing is left
+    to send, set_off. Of `gross`, what the host earned, `set_off` was taken for other bookings once its day
+    had come; `amount` is the rest."""
 
     id: UUID
     booking_id: UUID
+    gross: Money
+    set_off: list[SetOff]
     amount: Money
     status: str
     due_at: datetime
@@ -297,10 +303,12 @@ def refund_of(refund: store.Refund) -> RefundRecord:
     )
 
 
-def payout_of(payout: store.Payout) -> PayoutRecord:
+def payout_of(payout: store.Payout, set_off: Sequence[SetOff] = ()) -> PayoutRecord:
     return PayoutRecord(
         id=payout.id,
         booking_id=payout.booking_id,
+        gross=payout.amount + total((one.amount for one in set_off), payout.amount.currency),
+        set_off=[*set_off],
         amount=payout.amount,
         status=payout.status,
         due_at=payout.due_at,

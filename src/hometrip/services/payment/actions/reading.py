@@ -57,7 +57,8 @@ async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) ->
     """What the caller was paid and will be paid as a host, the newest booking first."""
     async with deps.db.read() as db:
         found = await store.payouts_of_host(db, caller.id, limit + 1, _after(cursor))
-    items = [payout_of(one) for one in found[:limit]]
+        set_offs = await store.set_offs(db, [one.id for one in found])
+    items = [payout_of(one, set_offs.get(one.id, ())) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 

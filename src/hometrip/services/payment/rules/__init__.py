@@ -50,6 +50,7 @@ from hometrip.services.payment.rules.schedule import (
     payout_due_at,
     payout_steps,
 )
+from hometrip.services.payment.rules.set_offs import Owing, set_offs
 from hometrip.services.payment.rules.splits import (
     TAX,
     at_most,
@@ -122,6 +123,7 @@ __all__ = [
     "NotRefundable",
     "OPEN",
     "OUT_TO_HOSTS",
+    "Owing",
     "PATIENCE",
     "PayoutStep",
     "Posting",
@@ -159,6 +161,7 @@ __all__ = [
     "refund_within",
     "refunded",
     "returned",
+    "set_offs",
     "shared_back",
     "split_for",
     "split_after",

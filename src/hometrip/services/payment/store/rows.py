@@ -105,7 +105,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `payouts`; `status` is due, held, initiated, completed, failed or void."""
+    """A row of `payouts`; `status` is due, held, initiated, completed, failed, set_off or void."""
 
     id: UUID
     booking_id: UUID
