@@ -13,12 +13,12 @@ DISPUTES = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_los
 
 
 async def send_receipt_when_paid(deps: Deps, event: payment.PaymentSucceeded) -> None:
-    visit = await visit_told(deps, event.booking_id)
+    visit = await visit_told(deps, event.booking_id, event.change_id)
     await tell(deps, event, "payment_succeeded", event.guest_id, Facts(visit=visit, amount=event.amount))
 
 
 async def tell_guest_when_payment_failed(deps: Deps, event: payment.PaymentFailed) -> None:
-    visit = await visit_told(deps, event.booking_id)
+    visit = await visit_told(deps, event.booking_id, event.change_id)
     facts = Facts(visit=visit, amount=event.amount, why=event.why)
     await tell(deps, event, "payment_failed", event.guest_id, facts)
 

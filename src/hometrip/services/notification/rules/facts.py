@@ -105,7 +105,8 @@ TIMED_OUT = ("the host did not answer in time", "not paid in time")
 
 
 def asked_for(event: BookingChangePending) -> Facts:
-    """The stay as it is to be, held until then; `before` are its dates as they are, where those change."""
+    """The stay as it is to be, held until then; of its price the total alone is told. `before` are its dates
+    as they are, where those change."""
     booking = event.booking
     before = Stay(booking.check_in, booking.check_out)
     visit = replace(
@@ -115,6 +116,7 @@ def asked_for(event: BookingChangePending) -> Facts:
         nights=event.stay.nights,
         guests=event.guests or booking.guests,
         total=event.total,
+        lines=[],
         hold_until=event.until,
     )
     return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)
