@@ -219,4 +219,10 @@ async def test_the_receipt_of_a_cheaper_stay_tells_what_was_paid_before_and_came
     await teller.house.settle()
     # A night of 100.00 less, and 12 % of it.
     assert await receipt(teller, booking) == {"total": 28_000, "paid": 39_200, "refunded": 11_200}
+    note = ok(await teller.guest.get("/api/payments/invoices"))["items"][0]
+    assert (note["kind"], note["amount"]["amount"]) == ("credit_note", 11_200)
+    assert [(line["label"], line["amount"]["amount"]) for line in note["lines"]] == [
+        ("1 night", 10_000),
+        ("Service fee (12 %)", 1_200),
+    ]
     await teller.end()

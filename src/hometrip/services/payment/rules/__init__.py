@@ -35,7 +35,15 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.papers import counted, decimal, gaps, is_part, safe_cell, why_back
+from hometrip.services.payment.rules.papers import (
+    counted,
+    decimal,
+    gaps,
+    is_part,
+    lines_less,
+    safe_cell,
+    why_back,
+)
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TRIES,
     CLAIM_ANSWER,
@@ -147,6 +155,7 @@ __all__ = [
     "is_part",
     "host_payable",
     "less",
+    "lines_less",
     "months_later",
     "moves_on",
     "next_try",
