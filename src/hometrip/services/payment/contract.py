@@ -61,11 +61,13 @@ class PaymentCanceled(PaymentEvent):
 
 
 class PaymentRefunded(PaymentEvent):
-    """`amount` went back; `all` tells whether nothing is left."""
+    """`amount` went back; `all` tells whether nothing is left. Where it could not go back to the card and we
+    paid it in another way, that was under the `reference`."""
 
     name = "payment.refunded"
 
     all: bool
+    reference: str | None = None
 
 
 class PaymentBalanceFailed(PaymentEvent):

@@ -25,7 +25,9 @@ async def tell_guest_when_payment_failed(deps: Deps, event: payment.PaymentFaile
 
 async def tell_guest_when_refunded(deps: Deps, event: payment.PaymentRefunded) -> None:
     visit = await visit_told(deps, event.booking_id)
-    await tell(deps, event, "payment_refunded", event.guest_id, Facts(visit=visit, amount=event.amount))
+    facts = Facts(visit=visit, amount=event.amount, reference=event.reference or "")
+    kind = "payment_refunded" if event.reference is None else "payment_refunded_otherwise"
+    await tell(deps, event, kind, event.guest_id, facts)
 
 
 async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) -> None:

@@ -86,6 +86,7 @@ def _values(telling: Telling) -> dict[str, str]:
     values = {
         "by": facts.by,
         "why": _reason(telling),
+        "reference": one_line(facts.reference, 200),
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
         "before": how.days(facts.before.check_in, facts.before.check_out) if facts.before else "",

@@ -55,6 +55,7 @@ class Facts(Frozen, omit_defaults=True):
     at: datetime | None = None
     request_id: UUID | None = None
     set_off: list[TakenOff] = []
+    reference: str = ""
 
     @property
     def gross(self) -> Money | None:

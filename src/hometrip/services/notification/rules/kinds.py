@@ -73,6 +73,7 @@ KINDS = {
     "payment_succeeded": _payment("guest", "stay", "price"),
     "payment_failed": _payment("guest", "stay", urgent=True),
     "payment_refunded": _payment("guest", "stay", "refund"),
+    "payment_refunded_otherwise": _payment("guest", "stay", "refund"),
     "payout_sent": _payment("host", "stay", "paid_out"),
     "payout_set_off": _payment("host", "stay", "paid_out"),
     "dispute_opened": _payment("host", "stay", urgent=True),

@@ -94,7 +94,13 @@ from hometrip.services.payment.actions.reading import (
     refunds,
     verify,
 )
-from hometrip.services.payment.actions.refunding import look_at_refund, refund, send_back
+from hometrip.services.payment.actions.refunding import (
+    look_at_refund,
+    owed_refunds,
+    pay_otherwise,
+    refund,
+    send_back,
+)
 
 __all__ = [
     "AccountLookDue",
@@ -108,6 +114,8 @@ __all__ = [
     "look_at_dispute",
     "look_at_refund",
     "look_at_transfer",
+    "owed_refunds",
+    "pay_otherwise",
     "pay_out_now",
     "settle_dispute",
     "BalanceDue",

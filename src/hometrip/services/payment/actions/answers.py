@@ -30,16 +30,19 @@ class Intent(Answer):
 
 
 class RefundRecord(Answer):
-    """`status` is initiated, completed or failed; `why` is the provider's reason for a failed one."""
+    """`status` is initiated, completed, failed or, where the provider would not send it and it was paid in
+    another way (under the `reference`), paid; `why` is the provider's reason for a failed one."""
 
     id: UUID
     payment_id: UUID
+    booking_id: UUID
     amount: Money
     reason: str
     status: str
     created_at: datetime
     completed_at: datetime | None = None
     why: str | None = None
+    reference: str | None = None
 
 
 class Refunds(Answer):
@@ -290,16 +293,18 @@ def deposit_of(deposit: store.Deposit, claim: store.Claim | None) -> DepositReco
     )
 
 
-def refund_of(refund: store.Refund) -> RefundRecord:
+def refund_of(refund: store.Refund, booking_id: UUID) -> RefundRecord:
     return RefundRecord(
         id=refund.id,
         payment_id=refund.payment_id,
+        booking_id=booking_id,
         amount=refund.amount,
         reason=refund.reason,
         status=refund.status,
         created_at=refund.created_at,
         completed_at=refund.completed_at,
         why=refund.why,
+        reference=refund.reference,
     )
 
 

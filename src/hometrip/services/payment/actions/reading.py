@@ -50,7 +50,7 @@ async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
         found = await store.payment(db, payment_id)
         caller.must_be_one_of(found.guest_id)
         made = await store.refunds_of(db, payment_id)
-    return Refunds(items=[refund_of(one) for one in made])
+    return Refunds(items=[refund_of(one, found.booking_id) for one in made])
 
 
 async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[PayoutRecord]:

@@ -90,7 +90,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `refunds`; `status` is initiated, completed or failed."""
+    """A row of `refunds`; `status` is initiated, completed, failed or, in another way, paid."""
 
     id: UUID
     payment_id: UUID
@@ -102,6 +102,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     why: str | None = None
     completed_at: datetime | None = None
+    reference: str | None = None
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
