@@ -35,7 +35,7 @@ BUDGETS = {
 LONGER = {
     ("listing", "contract"): 320,
     ("booking", "contract"): 300,
-    ("payment", "contract"): 200,
+    ("payment", "contract"): 250,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,
 }

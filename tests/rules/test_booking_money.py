@@ -37,6 +37,7 @@ from hometrip.services.booking.rules import (
     sum_of,
 )
 from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
+from hometrip.services.payment.contract import Taken
 from rules.test_cancellation import CHECK_IN, LONG_AGO, ZONE, H, stayed
 
 GUEST, HOST, STAFF = (Actor(role=role, account_id=UUID(int=9)) for role in ("guest", "host", "staff"))
@@ -310,6 +311,10 @@ def test_a_refund_is_in_the_bookings_currency_and_not_negative() -> None:
 # Receipt and calendar
 
 
+def taken_of(paid: Money, refunded: int = 0) -> Taken:
+    return Taken(paid=paid, refunded=Money(refunded, "USD"), charged_back=Money(0, "USD"))
+
+
 def test_a_receipt_adds_up_at_every_time() -> None:
     half = halved(priced())
     given_back = resolved(
@@ -320,15 +325,18 @@ def test_a_receipt_adds_up_at_every_time() -> None:
         AFTER,
     )
     for booking, refunded in ((priced(), 0), (half, 0), (given_back, 1_234)):
-        shown = receipt(booking, AFTER)
+        taken = taken_of(booking.due_now or booking.total, refunded)
+        shown = receipt(booking, taken, AFTER)
         assert shown.total == total((found.amount for found in shown.lines), "USD")
         assert shown.total == shown.paid + (shown.balance or Money(0, "USD"))
         assert (shown.refunded, shown.valid_at) == (Money(refunded, "USD"), AFTER)
-    assert receipt(half, AFTER).balance_due_at == H - 14 * DAY
-    gone = receipt(replace(half, status="cancelled"), AFTER)
+    assert half.due_now is not None
+    taken = taken_of(half.due_now)
+    assert receipt(half, taken, AFTER).balance_due_at == H - 14 * DAY
+    gone = receipt(replace(half, status="cancelled"), taken, AFTER)
     assert (gone.paid, gone.balance, gone.balance_due_at) == (half.due_now, None, None)
     with pytest.raises(WrongState):
-        receipt(stayed(confirmed_at=None, status="expired"), AFTER)
+        receipt(stayed(confirmed_at=None, status="expired"), taken, AFTER)
 
 
 def properties(text: str) -> dict[str, str]:

@@ -14,9 +14,10 @@ import pytest
 
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
+from hometrip.kernel.stay import Stay
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 from hometrip.services.notification.rules.content import content, headline
-from hometrip.services.notification.rules.facts import Around, Facts, Reader, Visit
+from hometrip.services.notification.rules.facts import Around, Facts, Reader, TakenOff, Visit
 from hometrip.services.notification.rules.formats import formats, one_line
 from hometrip.services.notification.rules.kinds import (
     KINDS,
@@ -220,6 +221,39 @@ def test_the_receipt_has_every_line_and_the_total() -> None:
         "Total: €450.58",
     ):
         assert line in text.splitlines()
+
+
+SET_OFF = [
+    TakenOff(
+        title="Loft", stay=Stay(date(2027, 5, 1), date(2027, 5, 4)), amount=Money(5_000, "EUR"), why="penalty"
+    ),
+    TakenOff(
+        title="Hut {0}",
+        stay=Stay(date(2027, 5, 6), date(2027, 5, 9)),
+        amount=Money(600, "EUR"),
+        why="given_back",
+    ),
+]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_payout_tells_what_was_earned_and_what_was_taken_of_it(locale: str) -> None:
+    facts = msgspec.structs.replace(FACTS, amount=Money(32_509, "EUR"), set_off=SET_OFF)
+    text, how = rendered("payout_sent", facts, locale).text, formats(locale)
+    earned, taken, more, sent = (how.money(Money(cents, "EUR")) for cents in (38_109, -5_000, -600, 32_509))
+    rows = [line for line in text.splitlines() if line.endswith((earned, taken, more, sent))]
+    assert [row.endswith(amount) for row, amount in zip(rows, (earned, taken, more, sent), strict=True)] == [
+        True
+    ] * 4
+    assert "Loft" in rows[1]
+    assert "Hut {0}" in rows[2]
+    assert text.count(earned) == 2
+    none = rendered("payout_set_off", msgspec.structs.replace(facts, amount=Money(0, "EUR")), locale).text
+    assert how.money(Money(5_600, "EUR")) in none
+
+
+def test_a_payout_of_which_nothing_was_taken_tells_its_sum_alone() -> None:
+    assert "For this stay" not in rendered("payout_sent").text
 
 
 def test_only_the_guest_of_a_confirmed_booking_reads_the_address() -> None:

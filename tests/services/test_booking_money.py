@@ -235,8 +235,7 @@ async def test_a_dispute_is_settled_out_of_the_hosts_payout(scene: Scene) -> Non
     back = news(PaymentRefunded, booking, how.refund, all=False, payment_id=booking.payment.intent_id)
     await reactions.note_when_refunded(scene.deps, back)
     assert (await scene.look(booking.id)).payment.status == "partially_refunded"
-    shown = await actions.receipt(scene.deps, guest, booking.id)
-    assert (shown.paid, shown.refunded) == (booking.total, how.refund)
+    assert (await scene.stored(booking.id)).left == booking.total - how.refund
     # What is cancelled then is reckoned on what is left.
     cancelled = await actions.cancel(scene.deps, guest, booking.id, "", NO_KEY)
     assert cancelled.cancellation is not None

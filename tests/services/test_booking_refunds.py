@@ -3,12 +3,14 @@ pays."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from harness import TestHouse
+from hometrip.kernel.clock import DAY
 from journeys.steps import ok, problem
 from stories.teller import Teller, balance, teller_in
 
@@ -182,4 +184,45 @@ async def test_a_cheaper_change_after_a_refund_leaves_what_is_left_to_a_cancella
     assert shown["refund"]["amount"] == left
     assert await sent_back(teller, booking) == 39_200
     assert balance(await teller.journal(booking)) == {}
+    await teller.end()
+
+
+async def test_the_receipt_tells_what_a_bank_took_as_the_one_on_paper_does(teller: Teller) -> None:
+    """Set aside, won, and then given back by us: the guest is never told of more than was paid."""
+    booking = await teller.book()
+    await teller.pay(booking, card="pm_card_createDispute")
+    await teller.webhooks()
+    path = f"/api/bookings/{booking}/receipt"
+    shown = ok(await teller.guest.get(path))
+    assert [shown[name]["amount"] for name in ("paid", "refunded", "charged_back")] == [39_200, 0, 39_200]
+    await teller.cancel(booking, teller.guest)  # waits for the bank
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 0}
+    [dispute] = ok(await teller.admin.get("/api/payments/disputes"))["items"]
+    answer = f"/api/payments/disputes/{dispute['id']}/evidence"
+    ok(await teller.admin.post(answer, {"text": "winning_evidence"}))
+    await teller.webhooks()
+    shown = ok(await teller.guest.get(path))
+    assert [shown[name]["amount"] for name in ("paid", "refunded", "charged_back")] == [39_200, 39_200, 0]
+    await teller.end()
+
+
+async def test_the_receipt_of_a_cheaper_stay_tells_what_was_paid_before_and_came_back(teller: Teller) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    look = await teller.look(booking)
+    wish = {
+        "check_in": look["check_in"],
+        "check_out": (date.fromisoformat(look["check_out"]) - DAY).isoformat(),
+    }
+    ok(await teller.guest.put(f"/api/bookings/{booking}", wish))
+    ok(await teller.host.post(f"/api/bookings/{booking}/change/accept"))
+    await teller.house.settle()
+    # A night of 100.00 less, and 12 % of it.
+    assert await receipt(teller, booking) == {"total": 28_000, "paid": 39_200, "refunded": 11_200}
+    note = ok(await teller.guest.get("/api/payments/invoices"))["items"][0]
+    assert (note["kind"], note["amount"]["amount"]) == ("credit_note", 11_200)
+    assert [(line["label"], line["amount"]["amount"]) for line in note["lines"]] == [
+        ("1 night", 10_000),
+        ("Service fee (12 %)", 1_200),
+    ]
     await teller.end()

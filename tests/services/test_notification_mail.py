@@ -251,6 +251,37 @@ async def test_money_is_told_with_the_stay_as_it_was_changed(town: Town) -> None
     assert all("Stay: 4 nights" in mail["text"] for mail in mails)
 
 
+async def test_what_a_change_costs_is_told_with_the_stay_as_it_is_to_be(town: Town) -> None:
+    """Booking hears of the payment as well, and applies the change only then."""
+    facts, change = town.booked(), uuid4()
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    difference = Money(12_000, EUR)
+    pending = booking.BookingChangePending(
+        booking_id=facts.booking_id,
+        booking=facts,
+        change_id=change,
+        status="awaiting_payment",
+        stay=Stay(facts.check_in, facts.check_out + DAY),
+        total=facts.total + difference,
+        difference=difference,
+        until=facts.check_in_at,
+    )
+    about = {"booking_id": facts.booking_id, "guest_id": town.guest.id, "payment_id": uuid4()}
+    failed = payment.PaymentFailed(**about, amount=difference, change_id=change, why="insufficient_funds")
+    paid = payment.PaymentSucceeded(**about, amount=difference, change_id=change)
+    await town.hear(reactions.tell_when_change_pending, pending)
+    await town.hear(reactions.tell_guest_when_payment_failed, failed)
+    await town.hear(reactions.send_receipt_when_paid, paid)
+    mails = await town.mails(town.guest)
+    assert [mail["kind"] for mail in mails] == ["payment_succeeded", "payment_failed"]
+    assert all("Stay: 4 nights" in mail["text"] for mail in mails)
+    # Until it is so, everything else is told of the stay as it is.
+    back = payment.PaymentRefunded(**about, amount=Money(100, EUR), all=False)
+    await town.hear(reactions.tell_guest_when_refunded, back)
+    assert "Stay: 3 nights" in (await town.mails(town.guest))[0]["text"]
+
+
 async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended(town: Town) -> None:
     facts = town.booked()
     created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)

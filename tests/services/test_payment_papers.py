@@ -126,6 +126,45 @@ async def test_an_invoice_over_all_of_a_price_says_what_the_guest_was_told(till:
         assert one.host_share + one.platform_share + total(one.taxes.values(), "EUR") == one.amount
 
 
+def test_what_a_change_takes_off_is_told_line_by_line() -> None:
+    def line(kind: str, label: str, cents: int, **more: Any) -> QuoteLine:
+        return QuoteLine(kind=kind, label=label, amount=eur(cents), **more)
+
+    tax = {"area": "berlin", "on": ["nights"]}
+    before = [
+        line("nights", "7 nights", 70_000, quantity=7, unit=eur(10_000), was=eur(12_000)),
+        line("length_discount", "Length-of-stay discount (10 %)", -7_000),
+        line("pets", "Pets", 4_000, quantity=2, unit=eur(2_000)),
+        line("cleaning", "Cleaning", 5_000),
+        line("service_fee", "Service fee (12 %)", 8_640),
+        line("tax", "City tax (5 %)", 3_150, **tax),
+        line("tax", "Bed tax", 1_400, quantity=14, unit=eur(100), **tax),
+    ]
+    after = [
+        line("nights", "5 nights", 50_000, quantity=5, unit=eur(10_000)),
+        line("pets", "Pet", 2_000, quantity=1, unit=eur(2_000)),
+        line("cleaning", "Cleaning", 5_000),
+        line("coupon", "Coupon", -1_000),
+        line("service_fee", "Service fee (12 %)", 6_720),
+        line("tax", "City tax (5 %)", 2_500, **tax),
+    ]
+    less = rules.lines_less(before, after)
+    assert less == [
+        line("nights", "2 nights", 20_000, quantity=2, unit=eur(10_000)),
+        line("length_discount", "Length-of-stay discount (10 %)", -7_000),
+        line("pets", "Pets", 2_000, quantity=1, unit=eur(2_000)),
+        line("service_fee", "Service fee (12 %)", 1_920),
+        line("tax", "City tax (5 %)", 650, **tax),
+        line("tax", "Bed tax", 1_400, quantity=14, unit=eur(100), **tax),
+        line("coupon", "Coupon", 1_000),
+    ]
+    sums = [total((one.amount for one in lines), "EUR") for lines in (before, after, less)]
+    assert sums[0] - sums[1] == sums[2]
+    # Other days at another price: so much comes back of the nights.
+    other = line("nights", "6 nights", 51_000, quantity=6, unit=eur(8_500))
+    assert rules.lines_less(before[:1], [other]) == [line("nights", "7 nights", 19_000)]
+
+
 async def test_a_credit_note_names_the_invoices_it_corrects_and_why(till: Till) -> None:
     """Of 685.00 two halves are paid; 400.00 go back, out of both, and then 5.00 of the first."""
     half = await till.pay(due_now=eur(34_250), balance_due_at=START + DAY)

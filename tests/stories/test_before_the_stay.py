@@ -160,6 +160,14 @@ async def test_the_host_cancels_twenty_hours_before_check_in(either_house: TestH
     ]
     assert await teller.journal(booking) == [*told, ("offset_taken", {"clearing": 17_500, "host": -17_500})]
     assert balance(await teller.journal(booking)) == {"clearing": 17_500, "revenue": -17_500}
+    paid = ok(await teller.host.get("/api/stripe-connect/payouts"))["items"][0]
+    assert (paid["gross"]["amount"], paid["amount"]["amount"]) == (33_950, 16_450)
+    assert paid["set_off"] == [
+        {"booking_id": booking, "amount": {"amount": 17_500, "currency": "USD"}, "why": "penalty"}
+    ]
+    mails = {mail["kind"]: mail["text"] for mail in await teller.house.mails("host@example.com")}
+    for words in ("For this stay: $339.50", "Penalty for", "-$175.00", "Paid out: $164.50"):
+        assert words in mails["payout_sent"]
     await teller.end()
 
 

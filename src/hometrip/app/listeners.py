@@ -87,6 +87,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "booking.requested",
         "host.account.updated",
         "host.payout.completed",
+        "host.payout.set_off",
         "notification.delivery_due",
         "payment.disputed",
         "payment.failed",

@@ -57,7 +57,7 @@ async def note_when_payment_failed(deps: Deps, event: PaymentFailed) -> None:
 async def note_when_refunded(deps: Deps, event: PaymentRefunded) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.note_when_refunded"):
-            await actions.note_refund(tx, event.booking_id, event.payment_id, whole=event.all)
+            await actions.note_refund(deps, tx, event)
 
 
 async def reckon_when_refund_initiated(deps: Deps, event: RefundInitiated) -> None:

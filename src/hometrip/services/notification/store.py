@@ -56,7 +56,8 @@ class Delivery(Record):
 
 
 class KnownVisit(Record):
-    """A booking as its events told it, for the mails about its money; its id is the booking's."""
+    """A booking as its events told it, for the mails about its money; its id is the booking's, or
+    that of a change which makes it so."""
 
     visit: Visit
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import command
 from hometrip.services.listing.contract import Split
 
@@ -60,11 +61,13 @@ class PaymentCanceled(PaymentEvent):
 
 
 class PaymentRefunded(PaymentEvent):
-    """`amount` went back; `all` tells whether nothing is left."""
+    """`amount` went back; `all` tells whether nothing is left. Where it could not go back to the card and we
+    paid it in another way, that was under the `reference`."""
 
     name = "payment.refunded"
 
     all: bool
+    reference: str | None = None
 
 
 class PaymentBalanceFailed(PaymentEvent):
@@ -141,13 +144,25 @@ class RefundFailed(PaymentEvent):
     why: str
 
 
+class SetOff(Answer):
+    """What was taken from a pay-out for what its host owed for another booking. `why`: the `penalty` of a
+    host who cancelled it, or it was paid out and has been `given_back` to the guest since."""
+
+    booking_id: UUID
+    amount: Money
+    why: str
+
+
 class PayoutEvent(Event):
+    """`amount` is what is sent, after what was `set_off`."""
+
     about = ("payout", "payout_id")
 
     payout_id: UUID
     booking_id: UUID
     host_id: UUID
     amount: Money
+    set_off: list[SetOff] = []
 
 
 class PayoutInitiated(PayoutEvent):
@@ -162,6 +177,12 @@ class PayoutFailed(PayoutEvent):
     name = "host.payout.failed"
 
     why: str
+
+
+class PayoutSetOff(PayoutEvent):
+    """The host owed as much for other bookings: nothing is sent."""
+
+    name = "host.payout.set_off"
 
 
 class HostAccountUpdated(Event):
@@ -181,10 +202,22 @@ class NotPayable(Conflict):
     code = "not_payable"
 
 
+class Taken(Answer):
+    """What was taken for a stay, the damage deposit apart: of `paid`, `refunded` went back or is to, and
+    `charged_back` is with the cardholder's bank, for now or for good."""
+
+    paid: Money
+    refunded: Money
+    charged_back: Money
+
+
 class PaymentQuestions(Protocol):
     @command
     async def capture(self, booking_id: UUID) -> str:
         """Capture what was authorised: "captured", "nothing_authorised" or "failed". Safe to repeat."""
+
+    async def taken(self, booking_id: UUID, currency: str) -> Taken:
+        """As its receipt tells it; nothing in that currency where nothing was."""
 
     async def receipt_pdf(self, booking_id: UUID) -> bytes:
         """A confirmed booking's receipt; `NotFound` where there is none. Who may see it the asker decides."""

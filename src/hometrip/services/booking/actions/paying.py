@@ -17,6 +17,7 @@ from hometrip.services.booking.contract import BookingExpired, BookingUnpayable
 from hometrip.services.booking.rules import (
     NOT_PAID,
     SYSTEM,
+    Actor,
     Booking,
     balance_paid,
     change_held_longer,
@@ -26,8 +27,9 @@ from hometrip.services.booking.rules import (
     moved,
     noted,
     state_of,
+    with_step,
 )
-from hometrip.services.payment.contract import PaymentSucceeded
+from hometrip.services.payment.contract import PaymentRefunded, PaymentSucceeded
 
 
 async def hear_of_payment(deps: Deps, tx: Tx, booking: Booking, paid: PaymentSucceeded) -> None:
@@ -110,16 +112,19 @@ async def note(tx: Tx, booking_id: UUID, payment_id: UUID, status: str) -> Booki
     return booking if told == booking else await store.bookings.change(tx, booking, told)
 
 
-async def note_refund(tx: Tx, booking_id: UUID, payment_id: UUID, *, whole: bool) -> None:
-    """Write down that money went back; `whole`: all of that payment.
+async def note_refund(deps: Deps, tx: Tx, event: PaymentRefunded) -> None:
+    """Write down that money went back, and in the history that staff paid what the card did not take.
 
-    One that could not be used (of a change that ended) leaves the booking as paid as it was.
+    A payment that could not be used (of a change that ended) leaves the booking as paid as it was.
     """
-    booking = await store.bookings.get(tx, booking_id)
-    if whole and booking.kept is None and payment_id != booking.payment.intent_id and booking.confirmed_at:
-        return
-    status = "partially_refunded" if (booking.kept and booking.left) or not whole else "refunded"
-    told = replace(booking, payment=noted(booking.payment, status, booking.payment.intent_id or payment_id))
+    booking = await store.bookings.get(tx, event.booking_id)
+    told, first = booking, booking.payment.intent_id
+    if event.reference is not None:
+        told = with_step(told, "refund_paid", Actor(role="staff"), deps.clock.now())
+    unused = event.all and booking.kept is None and event.payment_id != first and booking.confirmed_at
+    if not unused:
+        status = "partially_refunded" if (booking.kept and booking.left) or not event.all else "refunded"
+        told = replace(told, payment=noted(booking.payment, status, first or event.payment_id))
     if told != booking:
         await store.bookings.change(tx, booking, told)
 

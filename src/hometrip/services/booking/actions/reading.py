@@ -53,10 +53,12 @@ async def booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
 
 
 async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
+    """`WrongState` for a booking that was never paid."""
     async with deps.db.read() as db:
         found = await store.bookings.get(db, booking_id)
     actor_of(caller, found)
-    return rules.receipt(found, deps.clock.now())
+    taken = await deps.payment.taken(found.id, found.total.currency)
+    return rules.receipt(found, taken, deps.clock.now())
 
 
 async def receipt_pdf(deps: Deps, caller: Caller, booking_id: UUID) -> bytes:

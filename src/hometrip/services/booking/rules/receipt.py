@@ -11,6 +11,7 @@ from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn
+from hometrip.services.payment.contract import Taken
 
 # The states of an entry in a calendar (RFC 5545, section 3.8.1.11).
 ICS_STATUS = {
@@ -23,7 +24,8 @@ LINE_OCTETS = 75
 
 
 class Receipt(Answer):
-    """What was agreed on, paid and given back: of `paid`, `refunded` went back.
+    """What was agreed on, paid and given back: of `paid`, `refunded` went back, and `charged_back` is with
+    the cardholder's bank, for now or for good.
 
     `balance` is what is still to be paid of `total`; nothing is of a booking that was cancelled.
     `taxes` are those of `total`, by area. `valid_at` is the moment that it describes. `shown` is that of
@@ -47,17 +49,18 @@ class Receipt(Answer):
     taxes: dict[str, Money]
     paid: Money
     refunded: Money
+    charged_back: Money
     balance: Money | None = None
     balance_due_at: datetime | None = None
     cancellation: Cancellation | None = None
     shown: ShownIn | None = None
 
 
-def receipt(booking: Booking, at: datetime) -> Receipt:
-    """`WrongState` for a booking that was never paid."""
+def receipt(booking: Booking, taken: Taken, at: datetime) -> Receipt:
+    """`WrongState` for a booking that was never paid. What was `taken` payment knows, also what a bank did
+    with it: of that a booking does not hear."""
     if booking.confirmed_at is None:
         raise WrongState("There is a receipt once the booking is paid.", state=booking.status)
-    paid = booking.due_now or booking.total
     same = (
         "listing_id guest_id host_id title check_in check_out guests status confirmed_at lines total "
         "cancellation shown"
@@ -70,8 +73,9 @@ def receipt(booking: Booking, at: datetime) -> Receipt:
         taxes=booking.split.taxes,
         balance=booking.balance if booking.is_live else None,
         balance_due_at=booking.balance_due_at if booking.is_live else None,
-        paid=paid,
-        refunded=paid - booking.left,
+        paid=taken.paid,
+        refunded=taken.refunded,
+        charged_back=taken.charged_back,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Event
-from hometrip.services.booking.contract import BookingEvent
+from hometrip.services.booking.contract import BookingChanged, BookingChangePending, BookingEvent
 from hometrip.services.notification import store
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.contract import DeliveryDue, NotificationCreated
@@ -56,14 +56,23 @@ async def tell(deps: Deps, event: Event, kind: str, user_id: UUID, facts: Facts)
 
 async def remember(deps: Deps, event: BookingEvent) -> None:
     """Keep what is needed of a booking for the mails about its money."""
-    known = store.KnownVisit(id=event.booking_id, visit=visit_of(event.booking))
+    await _keep(deps, event.booking_id, visit_of(event.booking))
+
+
+async def remember_change(deps: Deps, event: BookingChangePending | BookingChanged, visit: Visit) -> None:
+    """Keep how the stay is to be, for the mails about what the change costs: they may be before it is so."""
+    await _keep(deps, event.change_id, visit)
+
+
+async def _keep(deps: Deps, known_as: UUID, visit: Visit) -> None:
     async with deps.db.transaction() as tx:
-        await tx.upsert(store.visits, known)
+        await tx.upsert(store.visits, store.KnownVisit(id=known_as, visit=visit))
 
 
-async def visit_told(deps: Deps, booking_id: UUID) -> Visit:
-    """`BookingNotHeardOf` where the booking's own event has not come yet: it is tried again."""
-    known = await deps.db.get(store.visits, booking_id)
+async def visit_told(deps: Deps, booking_id: UUID, change_id: UUID | None = None) -> Visit:
+    """The stay, or how that change makes it. `BookingNotHeardOf` where the booking's own event has not come
+    yet: it is tried again."""
+    known = await deps.db.get(store.visits, change_id or booking_id)
     if known is None:
         raise BookingNotHeardOf(booking_id=booking_id)
     return known.visit

@@ -32,6 +32,7 @@ from hometrip.services.notification.reactions.money import (
     tell_host_when_account_updated,
     tell_host_when_disputed,
     tell_host_when_paid_out,
+    tell_host_when_set_off,
 )
 
 
@@ -61,6 +62,7 @@ REACTIONS = (
         tell_guest_when_payment_failed,
         tell_guest_when_refunded,
         tell_host_when_paid_out,
+        tell_host_when_set_off,
         tell_host_when_disputed,
         tell_host_when_account_updated,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.booking import contract as booking
 from hometrip.services.notification.actions.deps import Deps
-from hometrip.services.notification.actions.telling import remember, tell
+from hometrip.services.notification.actions.telling import remember, remember_change, tell
 from hometrip.services.notification.rules.facts import TIMED_OUT, Facts, asked_for, cancelled, visit_of
 
 
@@ -44,14 +44,18 @@ async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) 
 async def tell_when_change_pending(deps: Deps, event: booking.BookingChangePending) -> None:
     """The host, whose consent it needs, or the guest, who has it and is to pay. Who needs none is told on the
     spot."""
+    facts = asked_for(event)
+    if facts.visit:
+        await remember_change(deps, event, facts.visit)
     if event.status == "awaiting_host":
-        await tell(deps, event, "booking_change_asked", event.booking.host_id, asked_for(event))
+        await tell(deps, event, "booking_change_asked", event.booking.host_id, facts)
     elif event.consented:
-        await tell(deps, event, "booking_change_agreed", event.booking.guest_id, asked_for(event))
+        await tell(deps, event, "booking_change_agreed", event.booking.guest_id, facts)
 
 
 async def tell_both_when_changed(deps: Deps, event: booking.BookingChanged) -> None:
     await remember(deps, event)
+    await remember_change(deps, event, visit_of(event.booking))
     facts = Facts(visit=visit_of(event.booking))
     await tell(deps, event, "booking_changed", event.booking.guest_id, facts)
     await tell(deps, event, "booking_changed_host", event.booking.host_id, facts)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.stay import Stay
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.actions.telling import tell, visit_told
-from hometrip.services.notification.rules.facts import Facts
+from hometrip.services.notification.rules.facts import Facts, TakenOff
 from hometrip.services.payment import contract as payment
 
 # By what an event says of a dispute.
@@ -12,24 +13,40 @@ DISPUTES = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_los
 
 
 async def send_receipt_when_paid(deps: Deps, event: payment.PaymentSucceeded) -> None:
-    visit = await visit_told(deps, event.booking_id)
+    visit = await visit_told(deps, event.booking_id, event.change_id)
     await tell(deps, event, "payment_succeeded", event.guest_id, Facts(visit=visit, amount=event.amount))
 
 
 async def tell_guest_when_payment_failed(deps: Deps, event: payment.PaymentFailed) -> None:
-    visit = await visit_told(deps, event.booking_id)
+    visit = await visit_told(deps, event.booking_id, event.change_id)
     facts = Facts(visit=visit, amount=event.amount, why=event.why)
     await tell(deps, event, "payment_failed", event.guest_id, facts)
 
 
 async def tell_guest_when_refunded(deps: Deps, event: payment.PaymentRefunded) -> None:
     visit = await visit_told(deps, event.booking_id)
-    await tell(deps, event, "payment_refunded", event.guest_id, Facts(visit=visit, amount=event.amount))
+    facts = Facts(visit=visit, amount=event.amount, reference=event.reference or "")
+    kind = "payment_refunded" if event.reference is None else "payment_refunded_otherwise"
+    await tell(deps, event, kind, event.guest_id, facts)
 
 
 async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) -> None:
+    await tell(deps, event, "payout_sent", event.host_id, await _paid_out(deps, event))
+
+
+async def tell_host_when_set_off(deps: Deps, event: payment.PayoutSetOff) -> None:
+    await tell(deps, event, "payout_set_off", event.host_id, await _paid_out(deps, event))
+
+
+async def _paid_out(deps: Deps, event: payment.PayoutEvent) -> Facts:
+    """With the stays for which something was taken."""
+    taken = []
+    for one in event.set_off:
+        other = await visit_told(deps, one.booking_id)
+        stay = Stay(other.check_in, other.check_out)
+        taken.append(TakenOff(title=other.title, stay=stay, amount=one.amount, why=one.why))
     visit = await visit_told(deps, event.booking_id)
-    await tell(deps, event, "payout_sent", event.host_id, Facts(visit=visit, amount=event.amount))
+    return Facts(visit=visit, amount=event.amount, set_off=taken)
 
 
 async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) -> None:

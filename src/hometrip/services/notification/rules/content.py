@@ -86,12 +86,15 @@ def _values(telling: Telling) -> dict[str, str]:
     values = {
         "by": facts.by,
         "why": _reason(telling),
+        "reference": one_line(facts.reference, 200),
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
         "before": how.days(facts.before.check_in, facts.before.check_out) if facts.before else "",
     }
     if facts.amount is not None:  # nothing is an amount too
         values["amount"] = how.money(facts.amount)
+        values["gross"] = how.money(facts.gross or facts.amount)
+        values["set_off"] = "yes" if facts.set_off else ""
         values["refunded"] = "yes" if facts.amount.amount else ""
         values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
@@ -157,6 +160,24 @@ def _amount_row(label: str, amount: Callable[[Facts], Money | None]) -> Callable
     return row
 
 
+def _paid_out(telling: Telling) -> Rows:
+    """What was earned and what was taken of it for other stays, where anything was; and the rest."""
+    (labels, how), facts = (telling.language.labels, telling.formats), telling.facts
+    rows = _amount_row("paid_out", lambda facts: facts.amount)(telling)
+    if not facts.set_off:
+        return rows
+    taken = [
+        (
+            labels[f"set_off_{one.why}"].format(
+                stay=f"{one_line(one.title)}, {how.days(one.stay.check_in, one.stay.check_out)}"
+            ),
+            how.money(-one.amount),
+        )
+        for one in facts.set_off
+    ]
+    return [*_amount_row("earned", lambda facts: facts.gross)(telling), *taken, *rows]
+
+
 def _no_rows(_: Telling) -> Rows:
     return []
 
@@ -167,7 +188,7 @@ _ROWS: dict[str, Callable[[Telling], Rows]] = {
     "device": _device,
     "payout": _amount_row("payout", lambda facts: facts.visit.payout if facts.visit else None),
     "kept": _amount_row("kept", lambda facts: facts.kept),
-    "paid_out": _amount_row("paid_out", lambda facts: facts.amount),
+    "paid_out": _paid_out,
     "refund": _amount_row("refund", lambda facts: facts.amount),
 }
 

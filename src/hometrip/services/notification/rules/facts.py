@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking.contract import BookingCancelled, BookingChangePending, BookingFacts
@@ -32,6 +32,15 @@ class Visit(Frozen):
     hold_until: datetime | None = None
 
 
+class TakenOff(Frozen):
+    """What was set off against a pay-out for another stay; `why` is penalty or given_back."""
+
+    title: str
+    stay: Stay
+    amount: Money
+    why: str
+
+
 class Facts(Frozen, omit_defaults=True):
     """Holds no address, no token and no name: those are asked for when a message is sent."""
 
@@ -45,6 +54,15 @@ class Facts(Frozen, omit_defaults=True):
     device: str = ""
     at: datetime | None = None
     request_id: UUID | None = None
+    set_off: list[TakenOff] = []
+    reference: str = ""
+
+    @property
+    def gross(self) -> Money | None:
+        """The amount with what was set off against it."""
+        if self.amount is None:
+            return None
+        return self.amount + total((one.amount for one in self.set_off), self.amount.currency)
 
 
 class Reader(Frozen):
@@ -88,7 +106,8 @@ TIMED_OUT = ("the host did not answer in time", "not paid in time")
 
 
 def asked_for(event: BookingChangePending) -> Facts:
-    """The stay as it is to be, held until then; `before` are its dates as they are, where those change."""
+    """The stay as it is to be, held until then; of its price the total alone is told. `before` are its dates
+    as they are, where those change."""
     booking = event.booking
     before = Stay(booking.check_in, booking.check_out)
     visit = replace(
@@ -98,6 +117,7 @@ def asked_for(event: BookingChangePending) -> Facts:
         nights=event.stay.nights,
         guests=event.guests or booking.guests,
         total=event.total,
+        lines=[],
         hold_until=event.until,
     )
     return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)

@@ -64,6 +64,7 @@ from hometrip.services.payment.actions.papers import (
     receipt_pdf,
     statement,
     statement_pdf,
+    taken,
     tax_report,
 )
 from hometrip.services.payment.actions.paying import (
@@ -93,7 +94,13 @@ from hometrip.services.payment.actions.reading import (
     refunds,
     verify,
 )
-from hometrip.services.payment.actions.refunding import look_at_refund, refund, send_back
+from hometrip.services.payment.actions.refunding import (
+    look_at_refund,
+    owed_refunds,
+    pay_otherwise,
+    refund,
+    send_back,
+)
 
 __all__ = [
     "AccountLookDue",
@@ -107,6 +114,8 @@ __all__ = [
     "look_at_dispute",
     "look_at_refund",
     "look_at_transfer",
+    "owed_refunds",
+    "pay_otherwise",
     "pay_out_now",
     "settle_dispute",
     "BalanceDue",
@@ -170,6 +179,7 @@ __all__ = [
     "statement",
     "statement_pdf",
     "stats",
+    "taken",
     "tax_report",
     "transfer",
     "unpayable",

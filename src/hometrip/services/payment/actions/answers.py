@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import IntentError
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.contract import SetOff
 
 
 class Intent(Answer):
@@ -28,16 +30,19 @@ class Intent(Answer):
 
 
 class RefundRecord(Answer):
-    """`status` is initiated, completed or failed; `why` is the provider's reason for a failed one."""
+    """`status` is initiated, completed, failed or, where the provider would not send it and it was paid in
+    another way (under the `reference`), paid; `why` is the provider's reason for a failed one."""
 
     id: UUID
     payment_id: UUID
+    booking_id: UUID
     amount: Money
     reason: str
     status: str
     created_at: datetime
     completed_at: datetime | None = None
     why: str | None = None
+    reference: str | None = None
 
 
 class Refunds(Answer):
@@ -45,10 +50,14 @@ class Refunds(Answer):
 
 
 class PayoutRecord(Answer):
-    """`status` is due, held (while a dispute is open), initiated, completed or failed."""
+    """`status` is due, held (while a dispute is open), initiated, completed, failed or, where nothing is left
+    to send, set_off. Of `gross`, what the host earned, `set_off` was taken for other bookings once its day
+    had come; `amount` is the rest."""
 
     id: UUID
     booking_id: UUID
+    gross: Money
+    set_off: list[SetOff]
     amount: Money
     status: str
     due_at: datetime
@@ -111,9 +120,9 @@ class InvoiceRecord(Answer):
     """An invoice or a credit note (`kind`) over `amount`. Numbers have no gap.
 
     `host_share`, `platform_share` (the fees of guest and host, less the marketplace's own coupons) and
-    `taxes` tell whose the money is. `lines` are those of the quote, or what a cancellation gives back of
-    each; none where it is over another part of a price. A credit note names the invoices that it `corrects`,
-    and its `reason`.
+    `taxes` tell whose the money is. `lines` are those of the quote, or what a cancellation or a cheaper
+    change gives back of each; none where it is over another part of a price. A credit note names the invoices
+    that it `corrects`, and its `reason`.
     """
 
     number: str
@@ -284,23 +293,27 @@ def deposit_of(deposit: store.Deposit, claim: store.Claim | None) -> DepositReco
     )
 
 
-def refund_of(refund: store.Refund) -> RefundRecord:
+def refund_of(refund: store.Refund, booking_id: UUID) -> RefundRecord:
     return RefundRecord(
         id=refund.id,
         payment_id=refund.payment_id,
+        booking_id=booking_id,
         amount=refund.amount,
         reason=refund.reason,
         status=refund.status,
         created_at=refund.created_at,
         completed_at=refund.completed_at,
         why=refund.why,
+        reference=refund.reference,
     )
 
 
-def payout_of(payout: store.Payout) -> PayoutRecord:
+def payout_of(payout: store.Payout, set_off: Sequence[SetOff] = ()) -> PayoutRecord:
     return PayoutRecord(
         id=payout.id,
         booking_id=payout.booking_id,
+        gross=payout.amount + total((one.amount for one in set_off), payout.amount.currency),
+        set_off=[*set_off],
         amount=payout.amount,
         status=payout.status,
         due_at=payout.due_at,

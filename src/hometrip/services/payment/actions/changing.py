@@ -119,6 +119,7 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     paid, then goes back."""
     booking = event.booking
     await lock_books(tx, event.booking_id)
+    known = await store.stay_of(tx, event.booking_id)
     await _keep(tx, booking)
     await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
     await plan_deposit(deps, tx, booking)
@@ -127,7 +128,8 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
         gives = rules.nothing_kept(booking.total.currency)
     gives = await _less_to_come(deps, tx, booking, gives)
     if any((gives.payout, gives.platform, *gives.taxes.values())):
-        why = {"reason": "changed", "cause": f"changed:{event.change_id}"}
+        lines = rules.lines_less(known.facts.lines, booking.lines) if known else []
+        why = {"reason": "changed", "cause": f"changed:{event.change_id}", "lines": lines}
         back = rules.total_of(gives)
         await give_or_wait(deps, tx, event.booking_id, back, gives, keeps=False, **why)
     await replan(deps, tx, event.booking_id)

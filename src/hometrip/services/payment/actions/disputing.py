@@ -116,7 +116,9 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
         await _write(deps, tx, known, "dispute_won", rules.dispute_won(taken))
     elif known.withdrawn and status == "lost":
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
-        await give_up(tx, payment)
+        lines = await store.postings_of(tx, known.id, "disputed")
+        owed = [line.amount for line in lines if line.account == rules.GUEST]
+        await give_up(tx, payment, total(owed, known.amount.currency))
     if over:
         await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)

@@ -26,6 +26,7 @@ from hometrip.services.payment.actions.answers import (
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papering import CREDIT_NOTE
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
+from hometrip.services.payment.contract import Taken
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 TAXES = "Taxes are collected by HomeTrip for the offices named."
@@ -100,6 +101,21 @@ def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
     return [(label, amount) for label, amount in [*shares, *taxes] if amount]
 
 
+async def taken(deps: Deps, booking_id: UUID, currency: str) -> Taken:
+    """The question of the same name."""
+    async with deps.db.read() as db:
+        payments = await store.payments_of(db, booking_id)
+    return _taken([one for one in payments if one.part != rules.DEPOSIT], currency)
+
+
+def _taken(payments: list[store.Payment], currency: str) -> Taken:
+    paid, refunded, charged_back = (
+        total((getattr(one, name) for one in payments), currency)
+        for name in ("captured", "promised_back", "disputed")
+    )
+    return Taken(paid=paid, refunded=refunded, charged_back=charged_back)
+
+
 async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
     """The question of the same name."""
     async with deps.db.read() as db:
@@ -145,16 +161,13 @@ def receipt_of(
 
 def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:
     """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
-    paid, back, by_bank = (
-        total((getattr(one, name) for one in taken), facts.total.currency)
-        for name in ("captured", "promised_back", "disputed")
-    )
+    sums = _taken(taken, facts.total.currency)
     rows = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
-    if back:
-        rows.append(["Refunded", str(-back)])
-    if by_bank:
-        rows.append(["Taken back by the card's bank", str(-by_bank)])
-    totals = [["Paid in all", str(paid - back - by_bank)]]
+    if sums.refunded:
+        rows.append(["Refunded", str(-sums.refunded)])
+    if sums.charged_back:
+        rows.append(["Taken back by the card's bank", str(-sums.charged_back)])
+    totals = [["Paid in all", str(sums.paid - sums.refunded - sums.charged_back)]]
     if plan and plan.status == "waiting":
         totals.append([f"To be paid on {_day(plan.due_at)}", str(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)

@@ -25,9 +25,14 @@ from hometrip.services.payment.actions.deps import (
     later,
     lock_books,
 )
-from hometrip.services.payment.contract import PayoutCompleted, PayoutFailed, PayoutInitiated
+from hometrip.services.payment.contract import (
+    PayoutCompleted,
+    PayoutFailed,
+    PayoutInitiated,
+    PayoutSetOff,
+)
 
-DECIDED = ("initiated", "completed", "failed")
+DECIDED = ("initiated", "completed", "failed", "set_off")
 
 
 async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
@@ -147,9 +152,10 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
             return
         earned, owed = await _earned_and_owed(tx, stay)
         part = rules.earned_until(earned, payout.until, payout.nights) - (earned - owed)
-        amount = await _less_debts(deps, tx, payout, min(part, owed), debtors)
+        part = min(part, owed)
+        amount = await _less_debts(deps, tx, payout, part, debtors)
         if amount.amount <= 0:
-            await store.move_payout(tx, payout_id, "due", status="void", amount=0)
+            await _nothing_to_send(deps, tx, payout, part)
             return
         destination = await store.account_of(tx, payout.host_id) or str(payout.host_id)
         fields = {"status": "initiated", "amount": amount.amount, "destination": destination}
@@ -157,8 +163,18 @@ async def pay_out(deps: Deps, payout_id: UUID) -> None:
         lines = rules.paid_out(amount, payout.host_id)
         entry = rules.entry(deps.new_id(), now, "payout", payout.booking_id, payout_id, lines)
         await store.write(tx, entry)
-        await tx.emit(_told(PayoutInitiated, payout, amount))
+        await tx.emit(await _told(tx, PayoutInitiated, payout, amount))
         await tx.emit_later(TransferDue(payout_id=payout_id), now)
+
+
+async def _nothing_to_send(deps: Deps, tx: Tx, payout: store.Payout, part: Money) -> None:
+    """Nothing was due any more, or all of it was set off, which the host is told."""
+    if part.amount <= 0:
+        await store.move_payout(tx, payout.id, "due", status="void", amount=0)
+        return
+    ends = {"status": "set_off", "amount": 0, "completed_at": deps.clock.now()}
+    await store.move_payout(tx, payout.id, "due", **ends)
+    await tx.emit(await _told(tx, PayoutSetOff, payout, part * 0))
 
 
 async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money, debtors: set[UUID]) -> Money:
@@ -255,7 +271,7 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
     ends = {"status": "completed", "provider_id": provider_id, "completed_at": deps.clock.now()}
     async with deps.db.transaction() as tx:
         if await store.move_payout(tx, payout.id, "initiated", **ends):
-            await tx.emit(_told(PayoutCompleted, payout, payout.amount))
+            await tx.emit(await _told(tx, PayoutCompleted, payout, payout.amount))
 
 
 async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
@@ -271,11 +287,11 @@ async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: s
         now, lines = deps.clock.now(), rules.returned(payout.amount, payout.host_id)
         entry = rules.entry(deps.new_id(), now, "payout_returned", payout.booking_id, payout.id, lines)
         await store.write(tx, entry)
-        await tx.emit(_told(PayoutFailed, payout, payout.amount, why=why))
+        await tx.emit(await _told(tx, PayoutFailed, payout, payout.amount, why=why))
 
 
-def _told(kind: type[Any], payout: store.Payout, amount: Money, **more: Any) -> Event:
-    event: Event = kind(
-        payout_id=payout.id, booking_id=payout.booking_id, host_id=payout.host_id, amount=amount, **more
-    )
+async def _told(tx: Tx, kind: type[Any], payout: store.Payout, amount: Money, **more: Any) -> Event:
+    facts = {"payout_id": payout.id, "booking_id": payout.booking_id, "host_id": payout.host_id, **more}
+    set_off = (await store.set_offs(tx, [payout.id])).get(payout.id, [])
+    event: Event = kind(**facts, amount=amount, set_off=set_off)
     return event

@@ -50,14 +50,15 @@ async def refunds(deps: Deps, caller: Caller, payment_id: UUID) -> Refunds:
         found = await store.payment(db, payment_id)
         caller.must_be_one_of(found.guest_id)
         made = await store.refunds_of(db, payment_id)
-    return Refunds(items=[refund_of(one) for one in made])
+    return Refunds(items=[refund_of(one, found.booking_id) for one in made])
 
 
 async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[PayoutRecord]:
     """What the caller was paid and will be paid as a host, the newest booking first."""
     async with deps.db.read() as db:
         found = await store.payouts_of_host(db, caller.id, limit + 1, behind(cursor, UUID))
-    items = [payout_of(one) for one in found[:limit]]
+        set_offs = await store.set_offs(db, [one.id for one in found])
+    items = [payout_of(one, set_offs.get(one.id, ())) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 

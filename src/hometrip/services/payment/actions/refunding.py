@@ -7,8 +7,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
 from hometrip.services.listing.contract import QuoteLine, Split
@@ -31,9 +33,6 @@ from hometrip.services.payment.contract import (
     RefundFailed,
     RefundInitiated,
 )
-
-# In Stripe's words: no refund can be made of what a cardholder's bank has taken.
-HELD_BY_BANK = "charge_disputed"
 
 
 class _Told(NamedTuple):
@@ -65,7 +64,7 @@ async def refund(
         made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)
         await _credit(deps, tx, payment, refund_id, back, lines)
         await replan(deps, tx, payment.booking_id)
-        answer = refund_of(made)
+        answer = refund_of(made, payment.booking_id)
         await tx.answer(once, answer)
     return answer
 
@@ -197,7 +196,7 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
             sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
     except ProviderRefused as refusal:
         why = str(refusal.facts.get("provider_code", refusal.code))
-        if why == HELD_BY_BANK:
+        if why == rules.HELD_BY_BANK:
             await later(deps, due)
         else:
             await _failed(deps, payment, wanted, why)
@@ -205,11 +204,19 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
         await _sent(deps, payment, wanted, sent, due)
 
 
-async def give_up(tx: Tx, payment: store.Payment) -> None:
-    """The cardholder's bank has given the money back: what was still to be sent is not."""
-    for one in await store.refunds_of(tx, payment.id):
-        if not one.is_sent and await store.end_refund(tx, one.id, status="failed", why=HELD_BY_BANK):
-            await tx.emit(told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=HELD_BY_BANK))
+async def give_up(tx: Tx, payment: store.Payment, had: Money) -> None:
+    """The cardholder's bank has given the money back: what was still to be sent is not, and of what the
+    provider had refused the guest is owed no more what the bank gave of it."""
+    unsent = [one for one in await store.refunds_of(tx, payment.id) if not one.is_sent]
+    rest = had - total((one.amount for one in unsent if one.status == "initiated"), had.currency)
+    for one in unsent:
+        if one.status == "failed" and one.why != rules.HELD_BY_BANK and one.amount <= rest:
+            await store.had_from_bank(tx, one.id)
+            rest -= one.amount
+        if await store.end_refund(tx, one.id, status="failed", why=rules.HELD_BY_BANK):
+            await tx.emit(
+                told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=rules.HELD_BY_BANK)
+            )
 
 
 async def _sent(
@@ -259,6 +266,42 @@ async def look_at_refund(deps: Deps, due: RefundLookDue) -> None:
             await store.write(tx, entry)
             facts = {"amount": sent.amount, "refund_id": sent.id, "why": stands.status}
             await tx.emit(told(RefundFailed, payment, **facts))
+
+
+async def owed_refunds(deps: Deps, limit: int, cursor: str | None) -> Page[RefundRecord]:
+    """What guests are owed and the provider will not send, the newest first."""
+    async with deps.db.read() as db:
+        found = await store.owed_refunds(db, limit + 1, behind(cursor, UUID))
+        bookings = await store.bookings_of(db, found)
+    items = [refund_of(one, bookings[one.payment_id]) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
+
+
+async def pay_otherwise(
+    deps: Deps, caller: Caller, refund_id: UUID, reference: str, once: Once = NO_KEY
+) -> RefundRecord:
+    """By staff (not about a stay of their own), once: all of it was paid in another way. `RefundNotOwed`
+    where the provider has not refused it for good, or the cardholder's bank has the money."""
+    now, entry_id = deps.clock.now(), deps.new_id()
+    async with deps.db.transaction() as tx:
+        await tx.once(once)
+        wanted = await store.refund(tx, refund_id)
+        await lock_books(tx, await store.booking_of(tx, wanted.payment_id))
+        payment = await store.payment(tx, wanted.payment_id)
+        if caller.account_id in (payment.guest_id, payment.host_id):
+            raise NotFound
+        owed = -(await store.balances(tx, payment.booking_id)).get(rules.GUEST, 0)
+        if owed < wanted.amount.amount or not await store.pay_otherwise(tx, refund_id, reference, now):
+            raise rules.RefundNotOwed(state=wanted.status)
+        lines = rules.paid_otherwise(wanted.amount)
+        await store.write(tx, rules.entry(entry_id, now, "refund_paid", payment.booking_id, refund_id, lines))
+        left = await store.left_to_refund(tx, payment.id)
+        await tx.emit(told(RefundCompleted, payment, amount=wanted.amount, refund_id=refund_id))
+        facts = {"amount": wanted.amount, "all": not left, "reference": reference}
+        await tx.emit(told(PaymentRefunded, payment, **facts))
+        answer = refund_of(await store.refund(tx, refund_id), payment.booking_id)
+        await tx.answer(once, answer)
+    return answer
 
 
 async def _failed(deps: Deps, payment: store.Payment, wanted: store.Refund, why: str) -> None:

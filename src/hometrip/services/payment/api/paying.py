@@ -59,6 +59,12 @@ class RefundWish(Request):
     amount: Money | None = None
 
 
+class Paid(Request):
+    """Under which reference the guest finds it, such as that of a bank transfer."""
+
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\S")]
+
+
 @post("/payments/intent", access=USER, idempotent=True, summary="Open the payment of a booking")
 async def open_intent(
     data: JSONBody[Opening],
@@ -96,6 +102,32 @@ async def refund(
     once: NamedDependency[Once],
 ) -> RefundRecord:
     return await actions.refund(deps, caller, data.payment_id, data.amount, data.reason, once)
+
+
+@get("/payments/refunds/owed", access=STAFF, summary="Refunds that the provider refused for good")
+async def owed_refunds(
+    deps: NamedDependency[Deps],
+    limit: PageLimit = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+) -> Page[RefundRecord]:
+    return await actions.owed_refunds(deps, limit, cursor)
+
+
+@post(
+    "/payments/refunds/{refund_id:uuid}/paid",
+    access=STAFF,
+    idempotent=True,
+    status_code=200,
+    summary="Record that such a refund was paid in another way",
+)
+async def paid_otherwise(
+    refund_id: FromPath[UUID],
+    data: JSONBody[Paid],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
+) -> RefundRecord:
+    return await actions.pay_otherwise(deps, caller, refund_id, data.reference, once)
 
 
 @get("/payments/history", access=USER, summary="My payments")
@@ -170,6 +202,8 @@ ROUTES = [
     open_intent,
     confirm,
     refund,
+    owed_refunds,
+    paid_otherwise,
     history,
     ledger,
     reconciliation,

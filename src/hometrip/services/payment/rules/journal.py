@@ -2,7 +2,8 @@
 
 The journal's sign: a debit is positive, a credit negative. So `provider_clearing` (money that the provider
 holds for us) is positive; what we owe or have earned (`guest`, `host_payable:<host>`, `tax_payable:<area>`,
-`platform_revenue`, `deposit_held`, `disputed`) is negative. Each entry sums to zero in each currency.
+`platform_revenue`, `deposit_held`, `disputed`) is negative, and so is `own_bank`: what we paid out of our own
+because the provider would not. Each entry sums to zero in each currency.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ CLEARING = "provider_clearing"
 GUEST = "guest"
 REVENUE = "platform_revenue"
 DISPUTED = "disputed"
+OWN_BANK = "own_bank"
 HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", DISPUTED)
 
 OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
@@ -179,6 +181,11 @@ def refund_returned(amount: Money) -> list[Posting]:
     return [Posting(line.account, -line.amount) for line in refunded(amount)]
 
 
+def paid_otherwise(amount: Money) -> list[Posting]:
+    """What the provider would not send the guest has from us, by a way of our own."""
+    return [Posting(GUEST, amount), Posting(OWN_BANK, -amount)]
+
+
 def paid_out(amount: Money, host_id: UUID) -> list[Posting]:
     """The provider has sent it to the host."""
     return [Posting(host_payable(host_id), amount), Posting(CLEARING, -amount)]
@@ -215,7 +222,7 @@ def story(entries: Iterable[Entry], currency: str) -> Story:
     held = {name: -sum_ for name, sum_ in others.items() if name.startswith(HELD_ACCOUNTS)}
     return Story(
         captured=clearing["capture"],
-        refunded=-clearing["refund"] - clearing["refund_returned"],
+        refunded=-clearing["refund"] - clearing["refund_returned"] - others[OWN_BANK],
         charged_back=-clearing["chargeback"],
         paid_out=-sum(clearing[kind] for kind in OUT_TO_HOSTS),
         fees=-others[REVENUE],

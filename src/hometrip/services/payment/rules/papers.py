@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+
+from msgspec.structs import replace
 
 from hometrip.kernel.money import Money
+from hometrip.services.listing.contract import QuoteLine
 
 
 def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[str]:
@@ -38,6 +42,40 @@ def why_back(cause: str, reason: str) -> str:
 def is_part(cause: str, of: str) -> bool:
     """Is it the same refund, of another of the payments that it had to be taken from?"""
     return cause == of or cause.startswith(f"{of}:")
+
+
+def lines_less(before: Sequence[QuoteLine], after: Sequence[QuoteLine]) -> list[QuoteLine]:
+    """By how much each line of a price is less after a change; one that is more, or a discount that is gone,
+    is below zero. Lines that stay as they were are left out."""
+    olds, news = _by_kind(before), _by_kind(after)
+    found = []
+    for key in dict.fromkeys((*olds, *news)):
+        for old, new in zip_longest(olds.get(key, ()), news.get(key, ())):
+            found += _line_less(old, new)
+    return found
+
+
+def _by_kind(lines: Sequence[QuoteLine]) -> dict[tuple[str, str | None], list[QuoteLine]]:
+    """Of a kind there is one, but for the taxes of an area."""
+    found: dict[tuple[str, str | None], list[QuoteLine]] = {}
+    for one in lines:
+        found.setdefault((one.kind, one.area), []).append(one)
+    return found
+
+
+def _line_less(old: QuoteLine | None, new: QuoteLine | None) -> list[QuoteLine]:
+    if old is None or new is None:
+        one = old or new
+        assert one is not None  # it is in one of the two prices
+        return [one if old else replace(one, amount=-one.amount, quantity=None, unit=None)]
+    less, unit = old.amount - new.amount, old.unit
+    count = (old.quantity or 0) - (new.quantity or 0)
+    if not less:
+        return []
+    if count <= 0 or unit is None or unit != new.unit or unit * count != less:
+        return [replace(old, amount=less, quantity=None, unit=None, was=None)]
+    label = counted(count, "night") if old.kind == "nights" else old.label
+    return [replace(old, label=label, amount=less, quantity=count, was=None)]
 
 
 # A spreadsheet takes a cell that begins so for a formula.

@@ -18,6 +18,9 @@ AUTHORISED = "requires_capture"
 SUCCEEDED = "succeeded"
 CANCELED = "canceled"
 
+# In Stripe's words: no refund can be made of what a cardholder's bank has taken.
+HELD_BY_BANK = "charge_disputed"
+
 # What a payment is for. A change's payment is `CHANGE` and the change's id.
 FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"
 
@@ -32,6 +35,13 @@ class NotRefundable(Conflict):
     """No money was taken for this booking, so none can go back."""
 
     code = "not_refundable"
+
+
+class RefundNotOwed(Conflict):
+    """Only a refund that the provider refused for good can be paid in another way: it is on its way or done,
+    or the cardholder's bank has the money; `status` is its state."""
+
+    code = "refund_not_owed"
 
 
 class NotClaimable(Conflict):

@@ -9,7 +9,9 @@ from sqlalchemy import Select, bindparam, func, insert, select, tuple_
 
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Prepared, Reader, Tx
-from hometrip.services.payment.rules import CLEARING, Entry, Posting, Unbalanced
+from hometrip.services.payment.contract import SetOff
+from hometrip.services.payment.rules import CLEARING, Entry, Owing, Posting, Unbalanced
+from hometrip.services.payment.rules import set_offs as told_apart
 from hometrip.services.payment.store.tables import entries, postings, refunds
 
 _last_step = Prepared(select(func.max(entries.c.step)).where(entries.c.booking_id == bindparam("booking_id")))
@@ -74,6 +76,36 @@ async def debts(db: Reader, account: str, currency: str) -> list[tuple[UUID, Mon
         .order_by(func.min(entries.c.id))
     )
     return [(row.booking_id, Money(int(row.amount), currency)) for row in await db.rows(statement)]
+
+
+async def set_offs(db: Reader, payout_ids: list[UUID]) -> dict[UUID, list[SetOff]]:
+    """What was taken from each of these pay-outs for other bookings; those of which nothing was are left
+    out."""
+    owing = select(entries.c.booking_id).where(
+        entries.c.kind == "offset_taken", entries.c.reference.in_(payout_ids)
+    )
+    statement = (
+        select(
+            entries.c.booking_id,
+            entries.c.kind,
+            entries.c.reference,
+            postings.c.amount,
+            postings.c.currency,
+        )
+        .join(postings)
+        .where(
+            entries.c.booking_id.in_(owing),
+            entries.c.kind.in_(("penalty", "offset_taken")),
+            postings.c.account.startswith("host_payable:"),
+        )
+        .order_by(entries.c.booking_id, entries.c.step, entries.c.id)
+    )
+    story = [
+        Owing(row.booking_id, row.kind, row.reference, Money(abs(row.amount), row.currency))
+        for row in await db.rows(statement)
+    ]
+    found = told_apart(story)
+    return {payout_id: found[payout_id] for payout_id in payout_ids if payout_id in found}
 
 
 async def trial_balance(db: Reader, booking_id: UUID | None) -> list[Posting]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from sqlalchemy import and_, func, insert, select, update
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import RefundTooLarge
+from hometrip.services.payment.rules import HELD_BY_BANK, RefundTooLarge
 from hometrip.services.payment.store.rows import Refund, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import payments, refunds
+
+_OWED = and_(refunds.c.status == "failed", refunds.c.why.is_distinct_from(HELD_BY_BANK))
 
 
 async def promise_back(tx: Tx, payment_id: UUID, amount: Money) -> None:
@@ -66,10 +69,37 @@ async def end_refund(tx: Tx, refund_id: UUID, **fields: Any) -> bool:
     return await tx.execute(update(refunds).where(open_one).values(**fields)) == 1
 
 
+async def pay_otherwise(tx: Tx, refund_id: UUID, reference: str, at: datetime) -> bool:
+    """One that is owed has been paid under that reference; False where it is not owed."""
+    ends = {"status": "paid", "reference": reference, "completed_at": at}
+    return await tx.execute(update(refunds).where(refunds.c.id == refund_id, _OWED).values(**ends)) == 1
+
+
+async def had_from_bank(tx: Tx, refund_id: UUID) -> None:
+    """The cardholder's bank has given the guest what was owed."""
+    this = and_(refunds.c.id == refund_id, _OWED)
+    await tx.execute(update(refunds).where(this).values(why=HELD_BY_BANK))
+
+
+async def owed_refunds(db: Reader, limit: int, before: UUID | None) -> list[Refund]:
+    """Those that the provider refused for good and that the guest has in no other way, the newest first."""
+    statement = select(refunds).where(_OWED)
+    if before is not None:
+        statement = statement.where(refunds.c.id < before)
+    return await all_of(db, Refund, statement.order_by(refunds.c.id.desc()).limit(limit))
+
+
+async def bookings_of(db: Reader, found: list[Refund]) -> dict[UUID, UUID]:
+    """The booking of each refund's payment, by the payment."""
+    known = payments.c.id.in_({one.payment_id for one in found})
+    rows = await db.rows(select(payments.c.id, payments.c.booking_id).where(known))
+    return {row.id: row.booking_id for row in rows}
+
+
 async def left_to_refund(db: Reader, payment_id: UUID) -> int:
     """What was captured and has not gone back yet."""
     sent = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
-        refunds.c.payment_id == payment_id, refunds.c.status == "completed"
+        refunds.c.payment_id == payment_id, refunds.c.status.in_(("completed", "paid"))
     )
     captured = select(payments.c.captured).where(payments.c.id == payment_id)
     return int(await db.value(captured)) - int(await db.value(sent))

@@ -90,7 +90,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `refunds`; `status` is initiated, completed or failed."""
+    """A row of `refunds`; `status` is initiated, completed, failed or, in another way, paid."""
 
     id: UUID
     payment_id: UUID
@@ -102,15 +102,17 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     why: str | None = None
     completed_at: datetime | None = None
+    reference: str | None = None
 
     @property
     def is_sent(self) -> bool:
-        """The provider has sent it; it may still be on its way."""
-        return self.status == "completed" or (self.status == "initiated" and self.provider_id is not None)
+        """The provider has sent it, or staff in another way; it may still be on its way."""
+        on_its_way = self.status == "initiated" and self.provider_id is not None
+        return on_its_way or self.status in ("completed", "paid")
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `payouts`; `status` is due, held, initiated, completed, failed or void."""
+    """A row of `payouts`; `status` is due, held, initiated, completed, failed, set_off or void."""
 
     id: UUID
     booking_id: UUID

@@ -89,6 +89,7 @@ refunds = Table(
     Column("why", String),
     Column("created_at", Instant, nullable=False),
     Column("completed_at", Instant),
+    Column("reference", String),  # under which it was paid where the provider would not send it
 )
 
 # A cardholder's bank asks for a payment's money back.
@@ -262,8 +263,7 @@ entries = Table(
     Column("kind", String, nullable=False),
     Column("booking_id", Uuid, nullable=False, index=True),
     Column("reference", Uuid, nullable=False),
-    # Its place in its booking's story: ids of two processes do not tell which of a millisecond came first.
-    # Entries from before there were steps have 0 and come first, by their ids.
+    # Its place in its booking's story, which ids of two processes do not tell; 0 before there were steps.
     Column("step", Integer, nullable=False, server_default="0"),
 )
 # A movement is written once, however often it is told.
