@@ -20,9 +20,10 @@ engines:
 
 test: test-here test-split
 
-# In one process, on embedded engines, and each adapter on its real engine where that is installed.
+# In one process, on embedded engines, and each adapter on its real engine where that is installed. Three at a time
+# on two cores: a good part of the tests wait for a disk, an engine or a deadline.
 test-here: .venv/dev.stamp
-	@$(RUN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)
+	@$(RUN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 # The journeys through many processes on real engines.
 test-split: .venv/dev.stamp

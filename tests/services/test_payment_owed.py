@@ -79,7 +79,7 @@ async def test_it_is_paid_once_and_by_staff_who_have_no_part_in_the_stay(till: T
     await actions.pay_otherwise(till.deps, SUPPORT, owed.id, REFERENCE)
     with pytest.raises(rules.RefundNotOwed) as again:
         await actions.pay_otherwise(till.deps, SUPPORT, owed.id, REFERENCE)
-    assert again.value.facts["status"] == "paid"
+    assert again.value.facts["state"] == "paid"
 
 
 async def test_what_is_on_its_way_or_done_is_not_paid_once_more(till: Till) -> None:
@@ -89,7 +89,7 @@ async def test_what_is_on_its_way_or_done_is_not_paid_once_more(till: Till) -> N
     for status in ("initiated", "completed"):
         with pytest.raises(rules.RefundNotOwed) as no:
             await actions.pay_otherwise(till.deps, SUPPORT, sent.id, REFERENCE)
-        assert no.value.facts["status"] == status
+        assert no.value.facts["state"] == status
         await till.settle()
 
 
