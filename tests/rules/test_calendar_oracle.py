@@ -196,6 +196,34 @@ def test_random_stays_are_refused_as_the_oracle_says() -> None:
     hunt(a_case, difference, simpler, seed=1, count=ALWAYS)
 
 
+def test_nothing_is_offered_for_a_day_that_the_calendar_skipped() -> None:
+    """Samoa went from the 29th to the 31st of December 2011; `now` is the first instant of the 31st."""
+    case = Asked(
+        zone="Pacific/Apia",
+        clock="15:00",
+        min_nights=1,
+        max_nights=365,
+        notice_hours=0,
+        preparation_nights=0,
+        window_days=730,
+        check_in_days=(0, 1, 3, 4, 6),
+        check_out_days=None,
+        least_by_day=None,
+        most_by_day=None,
+        most_guests=4,
+        pets_allowed=True,
+        seasons=(),
+        days=(),
+        taken=(),
+        check_in=date(2011, 12, 31),
+        nights=1,
+        guests=2,
+        pets=0,
+        now=utc(2011, 12, 30, 10),
+    )
+    assert difference(case) is None
+
+
 def test_the_cases_break_every_rule_and_none() -> None:
     cases = [a_case(Random(number)) for number in range(ALWAYS)]
     told = [refused(case) for case in cases]

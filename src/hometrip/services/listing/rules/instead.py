@@ -15,13 +15,16 @@ STRETCH = 14
 
 
 def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list[Stay]:
-    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two."""
+    """Up to `most` stays of the same length that can be booked, the closest first, the earlier of two.
+
+    None begins before today, not even on a day that the home's calendar has skipped, as Samoa's did in 2011.
+    """
     found: list[Stay] = []
-    nights = stay.nights
+    nights, earliest = stay.nights, (local_date(now, home.zone) - stay.check_in).days
     taken = taken_nights(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
     for days in range(REACH + 1):
         for shift in (-days, days) if days else (0,):
-            if 1 in taken[REACH + shift : REACH + shift + nights]:
+            if shift < earliest or 1 in taken[REACH + shift : REACH + shift + nights]:
                 continue  # most of those that cannot be had, found out at a hundredth of the cost
             other = stay.moved(shift)
             if refusal(home, other, now) is None:
