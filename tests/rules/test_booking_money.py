@@ -36,7 +36,9 @@ from hometrip.services.booking.rules import (
     resolved,
     sum_of,
 )
+from hometrip.services.booking.rules.lines import part_of
 from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
+from hometrip.services.payment import rules as payment_rules
 from hometrip.services.payment.contract import Taken
 from rules.test_cancellation import CHECK_IN, LONG_AGO, ZONE, H, stayed
 
@@ -366,3 +368,17 @@ def test_no_title_breaks_the_calendar(title: str) -> None:
     plain = summary.replace("\\\\", "\0").replace("\\n", "\n").replace("\\,", ",").replace("\\;", ";")
     expected = title.replace("\r\n", "\n").replace("\r", "\n")
     assert plain.replace("\0", "\\") == "".join(found for found in expected if found >= " " or found == "\n")
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=3, max_size=5), st.integers(0, 10_000))
+def test_booking_and_payment_share_a_part_alike_and_exactly(shares: list[int], bp: int) -> None:
+    payout, platform, *taxes = (Money(share, "EUR") for share in shares)
+    split = Split(payout=payout, platform=platform, taxes={f"area {at}": tax for at, tax in enumerate(taxes)})
+    part = sum_of(split).share(bp)
+    shared = part_of(split, part)
+    assert shared == payment_rules.part_of(split, part)
+    assert sum_of(shared) == part
+    for whole, got in zip(
+        (payout, platform, *taxes), (shared.payout, shared.platform, *shared.taxes.values()), strict=True
+    ):
+        assert 0 <= got.amount <= whole.amount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -78,6 +78,18 @@ def half_up(numerator: int, denominator: int) -> int:
     """`numerator / denominator` to the nearest integer, halves away from zero; the denominator is over 0."""
     quotient = (2 * abs(numerator) + denominator) // (2 * denominator)
     return -quotient if numerator < 0 else quotient
+
+
+def apportioned(money: Money, shares: Sequence[int]) -> list[Money]:
+    """So much for each share, in proportion and exact in sum: what rounding leaves goes to those that lose
+    most by it, the first of equal ones. The shares are not all nothing."""
+    whole = sum(shares)
+    parts = [divmod(share * money.amount, whole) for share in shares]
+    given = [floor for floor, _ in parts]
+    losers = sorted(range(len(parts)), key=lambda at: (-parts[at][1], at))
+    for at in losers[: money.amount - sum(given)]:
+        given[at] += 1
+    return [Money(amount, money.currency) for amount in given]
 
 
 def converted(amount: Money, rate: int, currency: str) -> Money:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
+from hometrip.kernel.money import RATE_PARTS, Money, apportioned, converted, half_up, total, zero
 from hometrip.services.booking.rules.booking import Booking, sum_of
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
@@ -78,9 +78,13 @@ def kept_with(booking: Booking, more: Money) -> Split | None:
 
 
 def part_of(split: Split, money: Money) -> Split:
-    """So much of it, each share in proportion, exact in sum."""
-    payout, platform, *taxes = spread(money, [split.payout, split.platform, *split.taxes.values()])
-    return Split(payout=payout, platform=platform, taxes=dict(zip(split.taxes, taxes, strict=True)))
+    """So much of it, in proportion; payment shares a part in the same way, to the minor unit."""
+    if not sum_of(split):
+        return split
+    areas = sorted(split.taxes)
+    shares = [split.payout, split.platform, *(split.taxes[area] for area in areas)]
+    payout, platform, *taxes = apportioned(money, [share.amount for share in shares])
+    return Split(payout=payout, platform=platform, taxes=dict(zip(areas, taxes, strict=True)))
 
 
 def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:

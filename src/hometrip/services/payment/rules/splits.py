@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from hometrip.kernel.money import Money, total, zero
+from hometrip.kernel.money import Money, apportioned, total, zero
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment.rules.journal import REVENUE, Posting, host_payable
 
@@ -34,18 +34,12 @@ def less(split: Split, part: Split) -> Split:
 
 
 def part_of(split: Split, part: Money) -> Split:
-    """The shares of `part`, in proportion of the split's and exact in sum: what rounding leaves goes to the
-    shares that lose most by it."""
-    areas, whole = sorted(split.taxes), total_of(split).amount
+    """The shares of `part`, in proportion of the split's; of an empty one it is all the platform's."""
+    areas = sorted(split.taxes)
     shares = [split.payout.amount, split.platform.amount, *(split.taxes[area].amount for area in areas)]
-    if not whole:
-        shares, whole = [0, 1, *(0 for _ in areas)], 1
-    parts = [divmod(share * part.amount, whole) for share in shares]
-    given = [floor for floor, _ in parts]
-    losers = sorted(range(len(parts)), key=lambda at: (-parts[at][1], at))
-    for at in losers[: part.amount - sum(given)]:
-        given[at] += 1
-    payout, platform, *taxes = (Money(amount, part.currency) for amount in given)
+    if not total_of(split):
+        shares = [0, 1, *(0 for _ in areas)]
+    payout, platform, *taxes = apportioned(part, shares)
     return Split(payout=payout, platform=platform, taxes=dict(zip(areas, taxes, strict=True)))
 
 
