@@ -51,6 +51,11 @@ def eur(amount: int) -> Money:
 
 
 SPLIT = Split(payout=eur(53_350), platform=eur(8_250), taxes={"berlin": eur(6_900)})
+# Half now, the rest two weeks before.
+DUE_AT = CHECK_IN_AT - 14 * DAY
+HALF = eur(34_250)
+HALF_PLAN: dict[str, Any] = {"due_now": HALF, "balance_due_at": DUE_AT}
+PAYS_ONCE = "pm_card_chargeCustomerFail"
 
 
 class Desk:
@@ -219,3 +224,17 @@ async def till_in(
     finally:
         await db.close()
         await provider.close()
+
+
+async def half_paid(till: Till, method: str = "pm_card_visa") -> actions.Intent:
+    paid = await till.pay(method=method, **HALF_PLAN)
+    await till.confirmed(paid.booking_id)
+    return paid
+
+
+async def hear_all(till: Till) -> None:
+    """Every webhook that the provider has, and what follows."""
+    for webhook in await till.provider.undelivered():
+        await actions.hear(till.deps, webhook.body, webhook.signature)
+        await till.provider.delivered(webhook.id)
+    await till.settle()

@@ -28,6 +28,7 @@ from services.payment_scene import (
     TOTAL,
     Till,
     eur,
+    hear_all,
     till_in,
 )
 
@@ -44,21 +45,14 @@ ASIDE = {"provider_clearing": 68_500, "disputed": -68_500}
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
     async with till_in(tmp_path) as opened:
         yield opened
-        await drain(opened)
+        await hear_all(opened)
         assert await actions.verify(opened.deps) == []
-
-
-async def drain(till: Till) -> None:
-    for webhook in await till.provider.undelivered():
-        await actions.hear(till.deps, webhook.body, webhook.signature)
-        await till.provider.delivered(webhook.id)
-    await till.settle()
 
 
 async def disputed(till: Till, method: str = "pm_card_createDispute") -> tuple[actions.Intent, Any]:
     paid = await till.pay(method=method)
     await till.confirmed(paid.booking_id)
-    await drain(till)
+    await hear_all(till)
     [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
     return paid, dispute
 
@@ -87,7 +81,7 @@ async def test_a_dispute_that_is_won_gives_each_share_back_and_the_host_is_paid(
     assert (answer.status, answer.evidence) == ("won", "winning_evidence")
     assert await till.balances(paid.booking_id) == SHARES
     assert await kinds(till, paid.booking_id) == ["capture", "disputed", "dispute_won"]
-    await drain(till)
+    await hear_all(till)
     assert [event.status for event in till.told if event.name == "payment.disputed"] == ["open", "won"]
     await till.advance(CHECK_IN_AT + 2 * DAY - START)
     assert till.names().count("host.payout.completed") == 1
@@ -113,7 +107,7 @@ async def test_an_inquiry_moves_nothing_and_holds_the_payout_until_it_is_closed(
     with pytest.raises(rules.PayoutHeld):
         await actions.pay_out_now(till.deps, paid.booking_id)
     await till.advance(8 * DAY)
-    await drain(till)
+    await hear_all(till)
     [closed] = (await actions.disputes(till.deps, "won", 10, None)).items
     assert (closed.id, await kinds(till, paid.booking_id)) == (dispute.id, ["capture"])
     assert (await actions.pay_out_now(till.deps, paid.booking_id)).amount == eur(53_350)
@@ -124,7 +118,7 @@ async def test_an_inquiry_moves_nothing_and_holds_the_payout_until_it_is_closed(
 async def test_what_nobody_answers_is_lost(till: Till) -> None:
     paid, _ = await disputed(till)
     await till.advance(7 * DAY)
-    await drain(till)
+    await hear_all(till)
     assert await till.balances(paid.booking_id) == {}
 
 
@@ -160,7 +154,7 @@ async def test_what_the_bank_took_of_one_half_counts_as_given_back(till: Till) -
     method, due_now = "pm_card_createDispute", eur(34_250)
     paid = await till.pay(method=method, due_now=due_now, balance_due_at=CHECK_IN_AT - 14 * DAY)
     await till.confirmed(paid.booking_id)
-    await drain(till)
+    await hear_all(till)
     rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
     kept = rules.part_of(SPLIT, eur(18_500))
@@ -187,7 +181,7 @@ async def test_a_refund_that_meets_a_dispute_not_heard_of_waits_for_the_bank(
     await till.confirmed(paid.booking_id)
     await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
     assert await till.balances(paid.booking_id) == {"provider_clearing": 68_500, "guest": -68_500}
-    await drain(till)
+    await hear_all(till)
     assert await till.balances(paid.booking_id) == ASIDE
     [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
     await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
@@ -231,7 +225,7 @@ async def test_what_a_cheaper_change_saves_waits_for_the_bank(till: Till) -> Non
 
 async def test_what_could_not_be_had_goes_back_once_the_bank_has_decided(till: Till) -> None:
     paid = await till.pay(method="pm_card_createDispute")
-    await drain(till)
+    await hear_all(till)
     [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
     await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=till.facts(paid.booking_id)))
     await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "winning_evidence")
@@ -246,7 +240,7 @@ async def test_after_the_payout_the_platform_bears_what_the_bank_takes(till: Til
     await till.confirmed(paid.booking_id)
     await till.advance(CHECK_IN_AT + DAY - START)  # and nobody has brought the webhook yet
     assert till.names()[-1] == "host.payout.completed"
-    await drain(till)
+    await hear_all(till)
     # Nobody answered it: it is lost, and what the host had of it is the platform's loss.
     assert await till.balances(paid.booking_id) == {
         "provider_clearing": -53_350,
@@ -263,7 +257,7 @@ async def test_what_was_refunded_before_is_not_taken_from_the_shares_again(till:
     till.provider._dispute(  # the bank's part, long after the payment
         await till.provider.get_intent(provider_id), _card("pm_card_createDispute")
     )
-    await drain(till)
+    await hear_all(till)
     left = await till.balances(paid.booking_id)
     assert (left["disputed"], left["platform_revenue"]) == (-68_500, 8_500)
     assert (await till.row(paid.id)).left == eur(0)
@@ -285,13 +279,13 @@ async def test_a_refund_that_was_sent_before_the_bank_took_the_whole_is_never_ow
     till.provider.weather = "fine"
     provider_id = (await till.row(paid.id)).provider_id
     till.provider._dispute(await till.provider.get_intent(provider_id), _card("pm_card_createDispute"))
-    await drain(till)
+    await hear_all(till)
     await till.advance(days * DAY)
     assert (await till.balances(paid.booking_id))["platform_revenue"] == 8_500
     [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
     await actions.answer_dispute(till.deps, SUPPORT, dispute.id, evidence)
     await till.advance(3 * DAY)
-    await drain(till)
+    await hear_all(till)
     assert "guest" not in await till.balances(paid.booking_id)
     assert till.names().count("refund.completed") == 1
 
@@ -331,7 +325,7 @@ async def test_evidence_is_sent_once_by_staff_who_have_no_part_in_the_stay(till:
     with pytest.raises(rules.DisputeAnswered):
         await actions.answer_dispute(till.deps, SUPPORT, dispute.id, "And once more.")
     await till.provider.decide_dispute(await _at_provider(till), "won")
-    await drain(till)
+    await hear_all(till)
     assert await till.balances(paid.booking_id) == SHARES
 
 
@@ -350,7 +344,7 @@ async def test_a_pending_refund_is_completed_once_the_bank_has_it(till: Till) ->
     await till.settle()
     assert "refund.completed" not in till.names()
     await till.advance(2 * MINUTE)
-    await drain(till)
+    await hear_all(till)
     assert till.names().count("refund.completed") == 1
     assert "guest" not in await till.balances(paid.booking_id)
 
@@ -362,7 +356,7 @@ async def test_a_refund_that_comes_back_is_owed_again_and_told(till: Till) -> No
     await till.settle()
     assert till.names().count("refund.completed") == 1
     await till.advance(2 * MINUTE)
-    await drain(till)
+    await hear_all(till)
     [made] = (await actions.refunds(till.deps, GUEST, paid.id)).items
     assert (made.status, made.why) == ("failed", "failed")
     assert (await till.balances(paid.booking_id))["guest"] == -1_000
@@ -375,7 +369,7 @@ async def test_a_payout_that_comes_back_is_owed_again_and_paid_when_an_admin_say
     await till.advance(CHECK_IN_AT + DAY - START)
     [sent] = await till.provider.transfers_since(START)
     await till.provider.reverse_transfer(sent.id)
-    await drain(till)
+    await hear_all(till)
     assert (till.names()[-1], till.told[-1].why) == ("host.payout.failed", "returned")
     assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
     key = Once(key="k", scope="payout", fingerprint="a")
@@ -398,7 +392,7 @@ async def test_what_could_not_be_paid_out_goes_out_once_the_host_can_be_paid(til
     assert till.names()[-1] == "host.payout.failed"
     await till.provider.reverse_transfer(moved.id)
     await actions.account_link(till.deps, HOST, "https://example.com/back")
-    await drain(till)
+    await hear_all(till)
     changes = [event for event in till.told if event.name == "host.account.updated"]
     assert [(event.can_be_paid, event.host_id) for event in changes] == [(False, HOST.id), (True, HOST.id)]
     assert till.names().count("host.payout.completed") == 1

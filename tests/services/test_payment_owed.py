@@ -15,8 +15,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import RefundRecord
 from journeys.steps import ok, problem
-from services.payment_scene import GUEST, HOST, SUPPORT, TOTAL, Till, eur, till_in
-from services.test_payment_disputes import drain
+from services.payment_scene import GUEST, HOST, SUPPORT, TOTAL, Till, eur, hear_all, till_in
 from stories.teller import Teller, teller_in
 
 REFERENCE = "SEPA 2027-04-16 / RF18 5390"
@@ -26,7 +25,7 @@ REFERENCE = "SEPA 2027-04-16 / RF18 5390"
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
     async with till_in(tmp_path) as opened:
         yield opened
-        await drain(opened)
+        await hear_all(opened)
         assert await actions.verify(opened.deps) == []
 
 
@@ -41,7 +40,7 @@ async def refused(till: Till, method: str = "pm_card_refundFail") -> RefundRecor
     await till.confirmed(paid.booking_id)
     await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late")
     await till.advance(2 * MINUTE)
-    await drain(till)
+    await hear_all(till)
     [owed] = (await actions.owed_refunds(till.deps, 20, None)).items
     assert (owed.payment_id, owed.booking_id, owed.amount) == (paid.id, paid.booking_id, eur(1_000))
     return owed
@@ -103,21 +102,27 @@ async def test_all_of_a_payment_has_gone_back_once_the_rest_was_paid_in_another_
     assert last.all
     # That one comes back as well.
     await till.advance(2 * MINUTE)
-    await drain(till)
+    await hear_all(till)
     await actions.pay_otherwise(till.deps, SUPPORT, rest.id, REFERENCE)
     assert (await till.balances(owed.booking_id)) == {"provider_clearing": 68_500, "own_bank": -68_500}
 
 
-@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
-async def test_what_the_bank_has_is_not_paid_and_owed_only_if_it_is_won(till: Till, evidence: str) -> None:
-    """All of it was to go back and was refused; then the bank takes it."""
+async def refused_and_disputed(till: Till) -> tuple[actions.Intent, RefundRecord]:
+    """All of a payment was to go back and was refused; its dispute is not heard of yet."""
     paid = await till.pay(method="pm_card_createDispute")
     await till.confirmed(paid.booking_id)
     await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
     [made] = (await actions.refunds(till.deps, GUEST, paid.id)).items
     async with till.deps.db.transaction() as tx:
         assert await actions.refunding.store.end_refund(tx, made.id, status="failed", why="expired_card")
-    await drain(till)
+    return paid, made
+
+
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_what_the_bank_has_is_not_paid_and_owed_only_if_it_is_won(till: Till, evidence: str) -> None:
+    """All of it was to go back and was refused; then the bank takes it."""
+    _, made = await refused_and_disputed(till)
+    await hear_all(till)
     with pytest.raises(rules.RefundNotOwed):
         await actions.pay_otherwise(till.deps, SUPPORT, made.id, REFERENCE)
     [dispute] = (await actions.disputes(till.deps, None, 10, None)).items
@@ -134,14 +139,9 @@ async def test_what_the_bank_has_is_not_paid_and_owed_only_if_it_is_won(till: Ti
 
 
 async def test_a_later_dispute_does_not_take_for_owed_what_was_paid(till: Till) -> None:
-    paid = await till.pay(method="pm_card_createDispute")
-    await till.confirmed(paid.booking_id)
-    await till.cancelled(paid.booking_id, TOTAL, rules.nothing_kept("EUR"))
-    [made] = (await actions.refunds(till.deps, GUEST, paid.id)).items
-    async with till.deps.db.transaction() as tx:
-        assert await actions.refunding.store.end_refund(tx, made.id, status="failed", why="expired_card")
+    paid, made = await refused_and_disputed(till)
     await actions.pay_otherwise(till.deps, SUPPORT, made.id, REFERENCE)
-    await drain(till)
+    await hear_all(till)
     money = await till.balances(paid.booking_id)
     # The guest has it twice: the platform bears it.
     assert (money["disputed"], money["platform_revenue"], "guest" in money) == (-68_500, 68_500, False)

@@ -17,12 +17,23 @@ from hometrip.ports.payments import ProviderDown, ProviderTransfer
 from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
-from services.payment_scene import CHECK_IN_AT, GUEST, HOST, SPLIT, START, TOTAL, Till, eur, till_in
+from services.payment_scene import (
+    CHECK_IN_AT,
+    DUE_AT,
+    GUEST,
+    HALF,
+    HALF_PLAN,
+    HOST,
+    PAYS_ONCE,
+    SPLIT,
+    START,
+    TOTAL,
+    Till,
+    eur,
+    half_paid,
+    till_in,
+)
 
-DUE_AT = CHECK_IN_AT - 14 * DAY
-HALF = eur(34_250)
-HALF_PLAN: dict[str, Any] = {"due_now": HALF, "balance_due_at": DUE_AT}
-PAYS_ONCE = "pm_card_chargeCustomerFail"
 SMALLER = Split(payout=eur(40_000), platform=eur(6_000), taxes={"berlin": eur(5_000)})
 HALF_OF_IT = Split(payout=eur(26_675), platform=eur(4_125), taxes={"berlin": eur(3_450)})
 
@@ -32,12 +43,6 @@ async def till(tmp_path: Path) -> AsyncIterator[Till]:
     async with till_in(tmp_path) as opened:
         yield opened
         assert await actions.verify(opened.deps) == []
-
-
-async def half_paid(till: Till, method: str = "pm_card_visa") -> actions.Intent:
-    paid = await till.pay(method=method, **HALF_PLAN)
-    await till.confirmed(paid.booking_id)
-    return paid
 
 
 async def changed(till: Till, booking_id: UUID, total: Money, split: Split) -> None:
