@@ -14,6 +14,7 @@ from typing import Any, cast, get_type_hints
 from uuid import UUID, uuid4
 
 import msgspec
+import pytest
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -25,6 +26,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
+from hometrip.ports.payments import ProviderDown
 from hometrip.services.auth.contract import Address, AuthQuestions
 from hometrip.services.booking.contract import (
     BookingCancelled,
@@ -229,6 +231,17 @@ async def till_in(
 async def half_paid(till: Till, method: str = "pm_card_visa") -> actions.Intent:
     paid = await till.pay(method=method, **HALF_PLAN)
     await till.confirmed(paid.booking_id)
+    return paid
+
+
+async def half_paid_and_the_rest_unheard(till: Till) -> actions.Intent:
+    """The guest has paid the second half as well, and the provider's answer was lost."""
+    paid = await half_paid(till)
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
+    till.provider.weather = "fine"
     return paid
 
 

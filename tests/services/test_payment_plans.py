@@ -13,7 +13,6 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import (
     BookingChanged,
     BookingUnpayable,
@@ -37,6 +36,7 @@ from services.payment_scene import (
     Till,
     eur,
     half_paid,
+    half_paid_and_the_rest_unheard,
     till_in,
 )
 
@@ -197,12 +197,7 @@ async def test_no_more_is_kept_of_a_half_paid_stay_than_was_paid(till: Till) -> 
 
 
 async def test_a_rest_that_is_paid_after_the_cancellation_goes_back_at_once(till: Till) -> None:
-    paid = await half_paid(till)
-    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
-    till.provider.weather = "answers_lost"
-    with pytest.raises(ProviderDown):
-        await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
-    till.provider.weather = "fine"
+    paid = await half_paid_and_the_rest_unheard(till)
     kept = Split(payout=eur(10_000), platform=eur(0), taxes={})
     await till.cancelled(paid.booking_id, HALF - eur(10_000), kept)
     await till.advance(60 * DAY)

@@ -13,7 +13,7 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderDown, ProviderTransfer
+from hometrip.ports.payments import ProviderTransfer
 from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
@@ -31,6 +31,7 @@ from services.payment_scene import (
     Till,
     eur,
     half_paid,
+    half_paid_and_the_rest_unheard,
     till_in,
 )
 
@@ -69,12 +70,7 @@ def shares(split: Split) -> dict[str, int]:
 async def test_a_rest_that_the_guest_was_paying_while_a_change_made_it_less_gives_back_the_difference(
     till: Till,
 ) -> None:
-    paid = await half_paid(till)
-    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
-    till.provider.weather = "answers_lost"
-    with pytest.raises(ProviderDown):
-        await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
-    till.provider.weather = "fine"
+    paid = await half_paid_and_the_rest_unheard(till)
     await changed(till, paid.booking_id, eur(51_000), SMALLER)
     await till.advance(20 * DAY)
     assert await till.balances(paid.booking_id) == shares(SMALLER)
