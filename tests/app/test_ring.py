@@ -424,7 +424,9 @@ async def test_unknown_addresses_and_methods_are_counted_together(house: TestHou
 async def test_the_page_of_metrics_tells_of_outbox_and_parked_events(house: TestHouse) -> None:
     await house.sign_up("person5@example.com")
     await house.settle()
-    text = (await house.client.get("/metrics")).text
+    told = await house.client.get("/metrics")
+    assert told.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text = told.text
     assert 'hometrip_outbox_unsent{service="auth"} 0.0' in text
     assert 'hometrip_events_parked{service="notification"} 0.0' in text
     assert "hometrip_events_published_total" in text

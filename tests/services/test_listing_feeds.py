@@ -369,7 +369,7 @@ async def test_the_link_shows_what_is_taken_and_nothing_of_who(scene: Scene) -> 
     url = ok(await scene.host.get(f"{scene.path}/calendar-link"))["url"]
     answer = await scene.house.client.get(url)
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/calendar")
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
     text = answer.text
     dates = [line.partition(":")[2] for line in text.split("\r\n") if line.startswith(("DTSTART", "DTEND"))]
     assert dates == [f"{scene.day(n):%Y%m%d}" for n in (10, 14, 30, 31)]

@@ -67,7 +67,7 @@ async def ready(house: NamedDependency[House]) -> Response[Readiness]:
 @get("/metrics", access=PUBLIC, summary="Metrics as Prometheus text", media_type="text/plain")
 async def exposition(house: NamedDependency[House]) -> Response[bytes]:
     await house.measure()
-    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 
 @get("/info", access=PUBLIC, summary="What runs here")

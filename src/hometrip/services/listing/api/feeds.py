@@ -16,7 +16,7 @@ from hometrip.services.listing.actions.feeds import Feeds, FeedShown
 from hometrip.services.listing.actions.feeds_export import CalendarLink
 from hometrip.services.listing.rules.ical_export import tag_of
 
-CALENDAR = "text/calendar; charset=utf-8"
+CALENDAR = "text/calendar"  # the charset is added to every text
 
 
 class FeedWish(Request):
@@ -30,7 +30,7 @@ class FeedWish(Request):
     "/listings/{listing_id:uuid}/calendar.ics",
     access=PUBLIC,
     any_query=True,
-    media_type="text/calendar",
+    media_type=CALENDAR,
     summary="What is taken, as iCalendar; the token is in the link that its host has",
 )
 async def get_calendar(

@@ -59,7 +59,7 @@ async def tax_report(
 ) -> Response[str]:
     headers = {"Content-Disposition": f'attachment; filename="hometrip-taxes-{year}.csv"'}
     text = await actions.tax_report(deps, caller, year)
-    return Response(text, media_type="text/csv; charset=utf-8; header=present", headers=headers)
+    return Response(text, media_type="text/csv; header=present", headers=headers)
 
 
 def wants_pdf(asked: str | None, accept: str) -> bool:
