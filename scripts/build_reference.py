@@ -1,4 +1,5 @@
-"""Writes the reference pages that come from the code: settings, events, errors, metrics, routes.
+"""Writes the reference pages that come from the code: settings, events, errors, metrics, routes,
+states and policies.
 
 `--check` writes nothing and fails where a page is not what the code says.
 """
@@ -25,6 +26,9 @@ from hometrip.app.settings import ENGINES, SERVICES, Settings, load
 from hometrip.app.wiring import House, event_of
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Event
+from hometrip.services.booking.rules.cancellation import POLICIES, WHOLE_BP, Notice, Part
+from hometrip.services.booking.rules.changes import CHANGE_MOVES
+from hometrip.services.booking.rules.states import MOVES, Move
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -139,6 +143,65 @@ def routes_page(house: House) -> str:
     )
 
 
+def states_page() -> str:
+    return "\n".join(
+        [
+            "# States and policies\n",
+            "The only way from one state to the next, and who may take it; each move writes who, when and "
+            "why into the booking's history.\n",
+            "## Of a booking\n",
+            moves_table(MOVES),
+            "## Of a change\n",
+            "A dearer change is paid between `accept` and `finish`; a booking has one open change.\n",
+            moves_table(CHANGE_MOVES),
+            "## Policies of cancellation\n",
+            "What comes back of the nights: the first notice that is kept decides, less gives nothing. "
+            "Beside it, the cleaning fee comes back until check-in; within 24 hours of a confirmation that "
+            "was a week or more before check-in everything does (stays under 28 nights).\n",
+            table(
+                "Policy | Before check-in | After it, of the nights not stayed",
+                (
+                    (
+                        f"`{name}`",
+                        "; ".join(f"{notice_of(notice)}: {share_of(part)}" for notice, part in policy.before)
+                        or "nothing",
+                        share_of(policy.after),
+                    )
+                    for name, policy in POLICIES.items()
+                ),
+            ),
+        ]
+    )
+
+
+def moves_table(moves: dict[str, Move]) -> str:
+    return table(
+        "Move | Out of | To | By",
+        (
+            (
+                f"`{verb}`",
+                ", ".join(f"`{state}`" for state in sorted(move.out_of)),
+                f"`{'/'.join(filter(None, (move.status, move.awaiting)))}`",
+                ", ".join(sorted(move.by)),
+            )
+            for verb, move in moves.items()
+        ),
+    )
+
+
+def notice_of(notice: Notice) -> str:
+    if notice.days:
+        return f"{notice.days} days"
+    return f"{notice.hours} hours" if notice.hours else "until check-in"
+
+
+def share_of(part: Part) -> str:
+    if not part.bp:
+        return "nothing"
+    share = "all" if part.bp == WHOLE_BP else f"{part.bp // 100} %"
+    return f"{share} but {part.less} night{'s' * (part.less > 1)}" if part.less else share
+
+
 def load_everything() -> None:
     """Errors and metrics are known once their modules are loaded; those of engines outside load late."""
     for module in pkgutil.walk_packages(hometrip.__path__, "hometrip."):
@@ -160,6 +223,7 @@ async def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "metrics.md": metrics_page(),
         "routes.md": routes,
+        "states.md": states_page(),
     }
 
 

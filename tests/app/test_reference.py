@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+NAMED = re.compile(r"\[`([A-Za-z_]+)`\]\(([^)#\s]+\.py)\)")
 
 
 def dead_links(root: Path) -> list[str]:
@@ -19,6 +20,18 @@ def dead_links(root: Path) -> list[str]:
         for page in sorted(pages)
         for target in LINK.findall(page.read_text())
         if "://" not in target and not (page.parent / target).exists()
+    ]
+
+
+def names_not_there(root: Path) -> list[str]:
+    """Links of the pages under `root` whose text is a name that the module they lead to does not define."""
+    return [
+        f"{page.relative_to(root)}: {name} in {target}"
+        for page in sorted((root / "docs").rglob("*.md"))
+        for name, target in NAMED.findall(page.read_text())
+        if not re.search(
+            rf"^(?:(?:async )?def|class) {name}\b|^{name}(?: =|:)", (page.parent / target).read_text(), re.M
+        )
     ]
 
 
@@ -42,3 +55,18 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
         "[gone](docs/gone.md), [there](https://example.com), [top](README.md)"
     )
     assert dead_links(tmp_path) == ["README.md: docs/gone.md"]
+
+
+def test_every_name_that_a_page_links_to_is_there() -> None:
+    assert names_not_there(ROOT) == []
+
+
+def test_a_name_that_is_not_there_is_found(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "rules.py").write_text("LEAST = 1\n\n\nasync def refusal() -> None: ...\n")
+    names = ("LEAST", "refusal", "refusals", "None")
+    links = " ".join(f"[`{name}`](../rules.py)" for name in names)
+    (tmp_path / "docs" / "rules.md").write_text(links)
+    assert names_not_there(tmp_path) == [
+        f"docs/rules.md: {name} in ../rules.py" for name in ("refusals", "None")
+    ]
