@@ -520,6 +520,7 @@ async def test_prices_are_told_and_compared_in_the_currency_that_is_asked_for(ho
         money = {"base": {"amount": amount, "currency": currency}, "weekly_discount_bp": 777}
         ok(await host.put(f"/api/listings/{home}/pricing", money))
     await house.settle()
+    await deps_of(house).index.flush()
     when = stay(house, 30, 8)
 
     async def quoted(home: str) -> Any:
