@@ -15,9 +15,10 @@ from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefus
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
+from hometrip.services.payment.actions.owing import give_up
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
-from hometrip.services.payment.actions.refunding import find_sent, give_up
+from hometrip.services.payment.actions.sending import find_sent
 from hometrip.services.payment.actions.settling import settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
