@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
-from hometrip.kernel.money import Money, total
+from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
 from hometrip.services.payment.actions.deps import Deps, lock_books, told
+from hometrip.services.payment.actions.sending import send_promised
 from hometrip.services.payment.contract import PaymentRefunded, RefundCompleted, RefundFailed
 
 
@@ -52,16 +55,25 @@ async def pay_otherwise(
     return answer
 
 
-async def give_up(tx: Tx, payment: store.Payment, had: Money) -> None:
-    """The cardholder's bank has given the money back: what was still to be sent is not, and of what the
-    provider had refused the guest is owed no more what the bank gave of it."""
-    unsent = [one for one in await store.refunds_of(tx, payment.id) if not one.is_sent]
-    rest = had - total((one.amount for one in unsent if one.status == "initiated"), had.currency)
-    for one in unsent:
-        if one.status == "failed" and one.why != rules.HELD_BY_BANK and one.amount <= rest:
-            await store.had_from_bank(tx, one.id)
-            rest -= one.amount
-        if await store.end_refund(tx, one.id, status="failed", why=rules.HELD_BY_BANK):
-            await tx.emit(
-                told(RefundFailed, payment, amount=one.amount, refund_id=one.id, why=rules.HELD_BY_BANK)
-            )
+async def give_up(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> None:
+    """The cardholder's bank has given the guest so much of what is owed, first of what was still to be sent:
+    that is not refunded any more. What is left of a refund is sent, or owed, on."""
+    owed = [one for one in await store.refunds_of(tx, payment.id) if one.is_owed]
+    for one in sorted(owed, key=lambda one: one.status == "failed"):
+        part = min(one.amount, had)
+        had, rest = had - part, one.amount - part
+        if not part:
+            continue
+        # Nothing is asked for twice under one id in two amounts: the rest has an id of its own.
+        left = {"amount": rest, "cause": f"{one.cause}/rest:{one.id}", "created_at": deps.clock.now()}
+        other = replace(one, id=deps.new_id(), provider_id=None, completed_at=None, **left)
+        if one.status == "failed":
+            await store.had_from_bank(tx, one.id, part)
+            if rest:
+                await store.add_refund(tx, other)
+        else:
+            await store.end_refund(tx, one.id, status="failed", why=rules.HELD_BY_BANK, amount=part.amount)
+            facts = {"amount": part, "refund_id": one.id, "why": rules.HELD_BY_BANK}
+            await tx.emit(told(RefundFailed, payment, **facts))
+            if rest:
+                await send_promised(deps, tx, payment, other)

@@ -13,10 +13,10 @@ from hometrip.ports.database import Tx
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
-from hometrip.services.payment.actions.deps import Deps, RefundDue, lock_books, told
+from hometrip.services.payment.actions.deps import Deps, lock_books
 from hometrip.services.payment.actions.papering import CREDIT_NOTE, issue
 from hometrip.services.payment.actions.paying_out import replan
-from hometrip.services.payment.contract import RefundInitiated
+from hometrip.services.payment.actions.sending import send_promised
 
 
 class _Told(NamedTuple):
@@ -137,10 +137,7 @@ async def _promise(
         created_at=now,
     )
     await store.promise_back(tx, payment.id, amount)
-    await store.add_refund(tx, made)
     entry = rules.entry(deps.new_id(), now, "refund_promised", payment.booking_id, refund_id, lines)
     await store.write(tx, entry)
-    facts = {"amount": amount, "refund_id": refund_id, "kept": why.kept, "granted": why.granted}
-    await tx.emit(told(RefundInitiated, payment, **facts))
-    await tx.emit_later(RefundDue(refund_id=refund_id), now)
+    await send_promised(deps, tx, payment, made, why.kept, granted=why.granted)
     return made

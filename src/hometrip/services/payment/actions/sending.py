@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
+from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import (
     Deps,
@@ -13,7 +17,28 @@ from hometrip.services.payment.actions.deps import (
     lock_books,
     told,
 )
-from hometrip.services.payment.contract import PaymentRefunded, RefundCompleted, RefundFailed
+from hometrip.services.payment.contract import (
+    PaymentRefunded,
+    RefundCompleted,
+    RefundFailed,
+    RefundInitiated,
+)
+
+
+async def send_promised(
+    deps: Deps,
+    tx: Tx,
+    payment: store.Payment,
+    made: store.Refund,
+    kept: Split | None = None,
+    *,
+    granted: bool = False,
+) -> None:
+    """It is written down, told (see `RefundInitiated`), and sent as soon as this is committed."""
+    await store.add_refund(tx, made)
+    facts = {"amount": made.amount, "refund_id": made.id, "kept": kept, "granted": granted}
+    await tx.emit(told(RefundInitiated, payment, **facts))
+    await tx.emit_later(RefundDue(refund_id=made.id), deps.clock.now())
 
 
 async def send_back(deps: Deps, due: RefundDue) -> None:
@@ -74,12 +99,19 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
             sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
     except ProviderRefused as refusal:
         why = str(refusal.facts.get("provider_code", refusal.code))
-        if why == rules.HELD_BY_BANK:
-            await later(deps, due)
-        else:
+        if why != rules.HELD_BY_BANK:
             await _failed(deps, payment, wanted, why)
+        elif await _is_lost(deps, payment.id):
+            await _failed(deps, payment, wanted, rules.LOST_TO_BANK)
+        else:
+            await later(deps, due)
     else:
         await _sent(deps, payment, wanted, sent, due)
+
+
+async def _is_lost(deps: Deps, payment_id: UUID) -> bool:
+    async with deps.db.read() as db:
+        return await store.lost_to_bank(db, payment_id)
 
 
 async def _sent(
