@@ -17,6 +17,7 @@ import pytest
 
 from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.kernel.clock import DAY, utc
+from hometrip.kernel.measure import Measure
 from hometrip.kernel.money import RATE_PARTS, Money, converted
 from hometrip.kernel.stay import Stay
 from hometrip.ports.search import Box, Circle
@@ -253,7 +254,7 @@ def test_prices_of_several_currencies_are_compared_by_what_they_are_worth(seed: 
         assert matching.currencies(board, found) == ranked
         measure = next((each for each in ranked if each in DOLLARS), "USD")
         wanted = msgspec.structs.replace(wanted, min_price=limits[0], max_price=limits[1])
-        wanted = wanted.measured(measure, rates_into(measure))
+        wanted = wanted.measured(Measure.of(measure, rates_into(measure)))
         found = matching.within(matching.exchanged(board, found, wanted), wanted)
         expected, worth = {}, {}
         for home, price in prices.items():

@@ -116,6 +116,7 @@ class ImportedReview(Record):
     text: str
 
 
+PRICE, PRICED_IN = "pricing.base.amount", "pricing.base.currency"
 HOMES: Collection[Home] = Collection(
     "homes",
     Home,
@@ -123,7 +124,7 @@ HOMES: Collection[Home] = Collection(
         Index("of_host", ("host_id", "created_at")),
         Index("of_source", ("source",), unique=True, where=ne("source", None)),
         Index("newest", ("status", "created_at")),
-        Index("priced", ("status", "pricing.base.amount")),
+        Index("priced", ("status", PRICED_IN, PRICE)),
         Index("rated", ("status", "rating")),
         Index("in_city", ("status", "city_key", "created_at")),
     ),
@@ -232,6 +233,11 @@ async def found(
     reader: DocumentReader, where: Where, sort: str, limit: int, cursor: str | None
 ) -> Page[Home]:
     return await reader.find(HOMES, eq("status", PUBLISHED) & where, sort=(sort,), limit=limit, cursor=cursor)
+
+
+async def currencies(reader: DocumentReader, where: Where) -> dict[str, int]:
+    """How many published homes have their prices in each."""
+    return await reader.count_by(HOMES, PRICED_IN, eq("status", PUBLISHED) & where)
 
 
 async def ids_after(reader: DocumentReader, after: UUID | None, limit: int) -> list[UUID]:

@@ -11,6 +11,7 @@ from hometrip.adapters.payments.sandbox.book import Book
 from hometrip.adapters.payments.sandbox.cards import Plastic
 from hometrip.adapters.payments.sandbox.words import dispute_object, refusal
 from hometrip.kernel.clock import DAY
+from hometrip.kernel.money import Money
 from hometrip.ports.payments import ProviderDispute, ProviderIntent
 
 ANSWER = 7 * DAY
@@ -46,12 +47,13 @@ class Disputes(Book):
         with self._transaction(inside=True):
             return self._decided(self._disputed(dispute_id), status)
 
-    def _dispute(self, intent: ProviderIntent, card: Plastic) -> None:
+    def _dispute(self, intent: ProviderIntent, card: Plastic, amount: Money | None = None) -> None:
+        """Of the whole payment, or of so much."""
         now = self._clock.now()
         dispute = ProviderDispute(
             id=f"dp_{self._new_id().hex}",
             intent_id=intent.id,
-            amount=intent.captured,
+            amount=amount or intent.captured,
             status="needs_response",
             reason=card.dispute,
             withdrawn=not card.inquiry,
@@ -110,7 +112,11 @@ class Disputes(Book):
             raise refusal("resource_missing", f"there is no dispute {dispute_id!r}")
         return msgspec.json.decode(row[0], type=ProviderDispute)
 
-    def _held_by_bank(self, intent_id: str) -> bool:
+    def _left_by_bank(self, intent: ProviderIntent) -> int:
+        """How much of it a bank has not taken; nothing while one is about to decide."""
         rows = self._db.execute("SELECT dispute FROM disputes")
         told = [msgspec.json.decode(body, type=ProviderDispute) for (body,) in rows]
-        return any(one.intent_id == intent_id and one.withdrawn and one.status != "won" for one in told)
+        taken = [one for one in told if one.intent_id == intent.id and one.withdrawn and one.status != "won"]
+        if any(one.status not in _OVER for one in taken):
+            return 0
+        return intent.captured.amount - sum(one.amount.amount for one in taken)

@@ -35,7 +35,7 @@ class Refunds(Disputes):
         intent, left = account.intent, account.intent.captured - account.intent.refunded
         if amount.currency != left.currency or not 0 < amount.amount <= left.amount:
             raise refusal("charge_already_refunded", f"{left} can be refunded, not {amount}", intent)
-        if self._held_by_bank(intent_id):
+        if intent.refunded.amount + amount.amount > self._left_by_bank(intent):
             raise refusal("charge_disputed", "the cardholder's bank holds this money", intent)
         self._move(-amount)
         does = account.card.refund if account.card else ""

@@ -10,27 +10,24 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
-from hometrip.ports.documents import EVERY, Where, eq, ge, has, le, one_of, within
+from hometrip.ports.documents import EVERY, Where, eq, ge, has, one_of, within
 from hometrip.ports.geocoder import Place
 from hometrip.services.listing import store
+from hometrip.services.listing.actions.comparing import Prices, compared
 from hometrip.services.listing.actions.deps import Deps, shown_again
 from hometrip.services.listing.actions.quoting import offers
 from hometrip.services.listing.rules import texts, vocabulary
 from hometrip.services.listing.rules.shown import Listing
 
-SORTS = {
-    "newest": "-created_at",
-    "price": "pricing.base.amount",
-    "-price": "-pricing.base.amount",
-    "rating": "-rating",
-}
+SORTS = {"newest": "-created_at", "price": store.PRICE, "-price": f"-{store.PRICE}", "rating": "-rating"}
 # So many pages are looked through for homes that are free on the dates; the cursor leads on from there.
 _PAGES_LOOKED_THROUGH = 5
 _KM_A_DEGREE = 111.32
 
 
 class Filters(NamedTuple):
-    """What the homes must have; None means anything. Prices are minor units of a night's base price.
+    """What the homes must have; None means anything. Prices are a night's base price, in minor units of
+    `currency`, else of the currency that most of the homes have.
 
     `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it.
     """
@@ -49,19 +46,26 @@ class Filters(NamedTuple):
     bbox: str | None = None
     near: str | None = None
     radius_km: float | None = None
+    currency: str | None = None
+
+
+class Homes(Page[Listing], frozen=True):
+    """`currency` is the one in which prices were compared, where they were."""
+
+    currency: str | None = None
 
 
 async def browse(
     deps: Deps, caller: Caller, filters: Filters, sort: str, limit: int, cursor: str | None
-) -> Page[Listing]:
+) -> Homes:
     """Published homes. With dates only those that can be booked then."""
     if sort not in SORTS:
         raise Invalid.field("sort", "unknown_sort", f"must be one of {', '.join(SORTS)}")
     if (filters.check_in is None) != (filters.check_out is None):
         raise Invalid.field("check_out", "missing", "check_in and check_out belong together")
-    where, items = _where(filters), list[Listing]()
+    pages, items = await compared(deps, _where(filters), _prices(filters, sort), cursor), list[Listing]()
     for _ in range(_PAGES_LOOKED_THROUGH):
-        page = await store.found(deps.docs, where, SORTS[sort], limit - len(items), cursor)
+        page = await pages.after(cursor, SORTS[sort], limit - len(items))
         free = {home.id for home in page.items}
         if filters.check_in and filters.check_out:
             dates = (filters.check_in, filters.check_out, filters.guests or 1, 0)
@@ -76,15 +80,17 @@ async def browse(
         cursor = page.next_cursor
         if cursor is None or len(items) >= limit:
             break
-    return Page(items, cursor)
+    return Homes(items, cursor, pages.measure.currency if pages.measure else None)
+
+
+def _prices(filters: Filters, sort: str) -> Prices:
+    return Prices(filters.min_price, filters.max_price, filters.currency, SORTS[sort].endswith(store.PRICE))
 
 
 def _where(filters: Filters) -> Where:
     wanted: list[tuple[Any, str, Any]] = [
         (eq, "city_key", texts.folded(filters.city) if filters.city else None),
         (eq, "address.country", filters.country.upper() if filters.country else None),
-        (ge, "pricing.base.amount", filters.min_price),
-        (le, "pricing.base.amount", filters.max_price),
         (ge, "guests", filters.guests),
         (one_of, "structure", filters.structure.split(",") if filters.structure else None),
         (one_of, "type", filters.type.split(",") if filters.type else None),

@@ -15,7 +15,7 @@ from hometrip.kernel.wire import Request
 from hometrip.services.listing import actions
 from hometrip.services.listing.actions import Deps
 from hometrip.services.listing.actions.days import Availability, Blocks, BlockShown
-from hometrip.services.listing.actions.finding import AmenityWords, Filters, Places, StructureWords
+from hometrip.services.listing.actions.finding import AmenityWords, Filters, Homes, Places, StructureWords
 from hometrip.services.listing.contract import Quote, Wish
 from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome
 from hometrip.services.listing.rules.home import Pricing
@@ -60,13 +60,14 @@ async def list_listings(
     bbox: FromQuery[str | None] = None,
     near: FromQuery[str | None] = None,
     radius_km: Annotated[float | None, QueryParameter(ge=0, le=20_000)] = None,
+    currency: Annotated[str | None, QueryParameter(pattern="^[A-Z]{3}$")] = None,
     sort: FromQuery[str] = "newest",
     limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
-) -> Page[Listing]:
+) -> Homes:
     filters = Filters(
         city, country, min_price, max_price, guests, structure, type, amenities, min_rating,
-        check_in, check_out, bbox, near, radius_km,
+        check_in, check_out, bbox, near, radius_km, currency,
     )  # fmt: skip
     return await actions.browse(deps, caller, filters, sort, limit, cursor)
 

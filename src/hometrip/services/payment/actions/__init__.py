@@ -56,6 +56,7 @@ from hometrip.services.payment.actions.disputing import (
 )
 from hometrip.services.payment.actions.hearing import hear
 from hometrip.services.payment.actions.opening import open_intent
+from hometrip.services.payment.actions.owing import owed_refunds, pay_otherwise
 from hometrip.services.payment.actions.papers import (
     invoice,
     invoice_pdf,
@@ -94,13 +95,8 @@ from hometrip.services.payment.actions.reading import (
     refunds,
     verify,
 )
-from hometrip.services.payment.actions.refunding import (
-    look_at_refund,
-    owed_refunds,
-    pay_otherwise,
-    refund,
-    send_back,
-)
+from hometrip.services.payment.actions.refunding import refund
+from hometrip.services.payment.actions.sending import look_at_refund, send_back
 
 __all__ = [
     "AccountLookDue",

@@ -15,9 +15,10 @@ from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefus
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
+from hometrip.services.payment.actions.owing import give_up
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
-from hometrip.services.payment.actions.refunding import find_sent, give_up
+from hometrip.services.payment.actions.sending import find_sent
 from hometrip.services.payment.actions.settling import settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
@@ -97,7 +98,7 @@ async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Ch
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
     taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
-    unsent = [one.amount for one in refunds if not one.is_sent]
+    unsent = [one.amount for one in refunds if one.is_owed]
     owed = min(known.amount - taken, total(unsent, taken.currency))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
@@ -118,7 +119,7 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
         lines = await store.postings_of(tx, known.id, "disputed")
         owed = [line.amount for line in lines if line.account == rules.GUEST]
-        await give_up(tx, payment, total(owed, known.amount.currency))
+        await give_up(deps, tx, payment, total(owed, known.amount.currency))
     if over:
         await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)

@@ -10,10 +10,13 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, behind, cursor_of
+from hometrip.ports.database import Reader
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
@@ -104,8 +107,18 @@ def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
 async def taken(deps: Deps, booking_id: UUID, currency: str) -> Taken:
     """The question of the same name."""
     async with deps.db.read() as db:
-        payments = await store.payments_of(db, booking_id)
+        payments = await _paid(db, booking_id)
     return _taken([one for one in payments if one.part != rules.DEPOSIT], currency)
+
+
+async def _paid(db: Reader, booking_id: UUID) -> list[store.Payment]:
+    """The payments of a stay; what the bank gave back in the place of a refund is the bank's."""
+    had = await store.had_of_bank(db, booking_id)
+    return [
+        replace(one, promised_back=one.promised_back - part, disputed=one.disputed + part)
+        for one in await store.payments_of(db, booking_id)
+        for part in [Money(had.get(one.id, 0), one.captured.currency)]
+    ]
 
 
 def _taken(payments: list[store.Payment], currency: str) -> Taken:
@@ -120,7 +133,7 @@ async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
     """The question of the same name."""
     async with deps.db.read() as db:
         stay = await store.stay_of(db, booking_id)
-        payments = await store.payments_of(db, booking_id)
+        payments = await _paid(db, booking_id)
         plan = await store.plan_of(db, booking_id)
     if stay is None:
         raise NotFound

@@ -20,6 +20,8 @@ CANCELED = "canceled"
 
 # In Stripe's words: no refund can be made of what a cardholder's bank has taken.
 HELD_BY_BANK = "charge_disputed"
+# In ours: the bank has decided, and the provider refunds nothing of what is left either.
+LOST_TO_BANK = "dispute_lost"
 
 # What a payment is for. A change's payment is `CHANGE` and the change's id.
 FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"

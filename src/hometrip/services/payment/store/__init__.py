@@ -13,6 +13,7 @@ from hometrip.services.payment.store.chargebacks import (
     every_chargeback,
     is_charged_back,
     is_set_aside,
+    lost_to_bank,
     take_settlements,
 )
 from hometrip.services.payment.store.deposits import (
@@ -41,6 +42,7 @@ from hometrip.services.payment.store.money_back import (
     bookings_of,
     end_refund,
     had_from_bank,
+    had_of_bank,
     left_to_refund,
     note_refund,
     owed_refunds,
@@ -181,6 +183,8 @@ __all__ = [
     "every_payment",
     "facts_of",
     "had_from_bank",
+    "had_of_bank",
+    "lost_to_bank",
     "invoice",
     "invoices_of",
     "is_disputed",

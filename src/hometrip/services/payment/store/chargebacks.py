@@ -55,6 +55,13 @@ async def is_charged_back(db: Reader, booking_id: UUID) -> bool:
     return bool(await db.value(select(func.count()).where(open_ones)))
 
 
+async def lost_to_bank(db: Reader, payment_id: UUID) -> bool:
+    """Has the bank taken some of the payment for good, and decided about all that it asked for?"""
+    statement = select(chargebacks.c.status).where(chargebacks.c.payment_id == payment_id)
+    found = {row.status for row in await db.rows(statement)}
+    return "lost" in found <= {"won", "lost"}
+
+
 async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
     """Has a bank money of the booking's for now?"""
     undecided = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)

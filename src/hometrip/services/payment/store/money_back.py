@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
@@ -15,6 +15,7 @@ from hometrip.services.payment.rules import HELD_BY_BANK, RefundTooLarge
 from hometrip.services.payment.store.rows import Refund, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import payments, refunds
 
+_FROM_BANK = and_(refunds.c.status == "failed", refunds.c.why == HELD_BY_BANK)
 _OWED = and_(refunds.c.status == "failed", refunds.c.why.is_distinct_from(HELD_BY_BANK))
 
 
@@ -75,10 +76,10 @@ async def pay_otherwise(tx: Tx, refund_id: UUID, reference: str, at: datetime) -
     return await tx.execute(update(refunds).where(refunds.c.id == refund_id, _OWED).values(**ends)) == 1
 
 
-async def had_from_bank(tx: Tx, refund_id: UUID) -> None:
-    """The cardholder's bank has given the guest what was owed."""
+async def had_from_bank(tx: Tx, refund_id: UUID, amount: Money) -> None:
+    """The cardholder's bank has given the guest what was owed, or so much of it."""
     this = and_(refunds.c.id == refund_id, _OWED)
-    await tx.execute(update(refunds).where(this).values(why=HELD_BY_BANK))
+    await tx.execute(update(refunds).where(this).values(why=HELD_BY_BANK, amount=amount.amount))
 
 
 async def owed_refunds(db: Reader, limit: int, before: UUID | None) -> list[Refund]:
@@ -97,12 +98,22 @@ async def bookings_of(db: Reader, found: list[Refund]) -> dict[UUID, UUID]:
 
 
 async def left_to_refund(db: Reader, payment_id: UUID) -> int:
-    """What was captured and has not gone back yet."""
-    sent = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
-        refunds.c.payment_id == payment_id, refunds.c.status.in_(("completed", "paid"))
+    """What was captured and has not gone back yet, by us or by the cardholder's bank."""
+    gone = or_(refunds.c.status.in_(("completed", "paid")), _FROM_BANK)
+    had = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(refunds.c.payment_id == payment_id, gone)
+    still_here = select(payments.c.captured - payments.c.disputed).where(payments.c.id == payment_id)
+    return int(await db.value(still_here)) - int(await db.value(had))
+
+
+async def had_of_bank(db: Reader, booking_id: UUID) -> dict[UUID, int]:
+    """What of each payment of a stay was promised back and came from the cardholder's bank instead."""
+    statement = (
+        select(refunds.c.payment_id, func.sum(refunds.c.amount).label("had"))
+        .join(payments, payments.c.id == refunds.c.payment_id)
+        .where(payments.c.booking_id == booking_id, _FROM_BANK)
+        .group_by(refunds.c.payment_id)
     )
-    captured = select(payments.c.captured).where(payments.c.id == payment_id)
-    return int(await db.value(captured)) - int(await db.value(sent))
+    return {row.payment_id: int(row.had) for row in await db.rows(statement)}
 
 
 async def payments_with_open_refunds(db: Reader) -> set[UUID]:

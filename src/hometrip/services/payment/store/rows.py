@@ -16,7 +16,7 @@ from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.payment.rules import FIRST
+from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
 
 
 class AlreadyOpen(Conflict):
@@ -105,10 +105,12 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
 
     @property
-    def is_sent(self) -> bool:
-        """The provider has sent it, or staff in another way; it may still be on its way."""
-        on_its_way = self.status == "initiated" and self.provider_id is not None
-        return on_its_way or self.status in ("completed", "paid")
+    def is_owed(self) -> bool:
+        """The guest has it neither from the provider (it is not even on its way), nor from staff, nor from
+        the cardholder's bank."""
+        if self.status == "failed":
+            return self.why != HELD_BY_BANK
+        return self.status == "initiated" and self.provider_id is None
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ import numpy as np
 
 from hometrip.kernel.access import STAFF, Caller
 from hometrip.kernel.errors import Invalid
+from hometrip.kernel.measure import Measure, measure_for
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
@@ -77,7 +78,7 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     text = await _text(deps, board, wish)
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
     if wish.measure is None:
-        wish = await _with_measure(deps, board, wish, matched)
+        wish = wish.measured(await measure_for(matching.currencies(board, matched), deps.listing.rates))
     matched = matching.exchanged(board, matched, wish)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
     if exact:
@@ -100,7 +101,7 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
         total=total,
         pages=math.ceil(total / asked.per_page),
         facets=counted,
-        currency=wish.measure,
+        currency=wish.measure.currency if wish.measure else None,
     )
 
 
@@ -109,20 +110,7 @@ async def _told_in(deps: Deps, board: Board, wish: Wanted, currency: str) -> Wan
     known = await deps.listing.rates(currency)
     if not known and currency not in board.values["currency"].numbers:
         raise Invalid.field("currency", "unknown_currency", "there is no rate for this currency")
-    return wish.measured(currency, known)
-
-
-async def _with_measure(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Wanted:
-    """With the currency of most of these homes as the measure, of those that have a rate, where they have
-    several.
-    """
-    several = matching.currencies(board, matched)
-    if len(several) < 2:
-        return wish
-    for currency in several:
-        if known := await deps.listing.rates(currency):
-            return wish.measured(currency, known)
-    return wish.measured(several[0], {})
+    return wish.measured(Measure.of(currency, known))
 
 
 async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:

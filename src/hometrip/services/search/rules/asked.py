@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from hometrip.kernel.errors import FieldError, Invalid
-from hometrip.kernel.money import RATE_PARTS, Money, converted
+from hometrip.kernel.measure import Measure
+from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Request, strangers
 from hometrip.ports.search import Box, Circle, words_of
@@ -103,8 +104,8 @@ _KINDS = {field.name: field.type for field in msgspec.structs.fields(Asked)}
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked for. City and country are folded; `stay` may be moved by up to `flexible` days. Prices
-    are told in `currency`, or each in its own. They are compared, and limited, in `measure`, at `rates`: what
-    one of each currency of homes is in it. Without one, all are of one currency.
+    are told in `currency`, or each in its own. They are compared, and limited, in `measure`; without one, all
+    are of one currency.
     """
 
     words: str = ""
@@ -128,24 +129,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     min_rating: float = 0
     sort: str = "relevance"
     currency: str | None = None
-    measure: str | None = None
-    rates: tuple[tuple[str, int], ...] = ()
+    measure: Measure | None = None
 
     def rate_of(self, own: str) -> int | None:
         """What one of a home's own currency is in the measure, where that is known."""
-        return dict(self.rates).get(own)
+        return None if self.measure is None else self.measure.rate_of(own)
 
     def worth(self, price: Money) -> int:
         """What is compared: the price in the measure, or as it is where no rate is known; in minor units."""
-        rate = self.rate_of(price.currency)
-        if rate is None or self.measure is None:
-            return price.amount
-        return converted(price, rate, self.measure).amount
+        return price.amount if self.measure is None else self.measure.worth(price)
 
-    def measured(self, currency: str, known: dict[str, int]) -> Wanted:
-        """The same with this currency as the measure, at the rates that are known for it."""
-        rates = tuple(sorted((known | {currency: RATE_PARTS}).items()))
-        return msgspec.structs.replace(self, measure=currency, rates=rates)
+    def measured(self, measure: Measure | None) -> Wanted:
+        return msgspec.structs.replace(self, measure=measure)
 
     @property
     def by_price(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hometrip.kernel.measure import by_number
 from hometrip.kernel.money import RATE_PARTS, digits_of
 from hometrip.kernel.stay import Stay, at_local, local_date
 from hometrip.ports.search import Box
@@ -70,8 +71,8 @@ def exchanged(board: Board, found: Matches, wanted: Wanted) -> Matches:
         own, these = board.values["currency"].shown[number], numbers == number
         if (rate := wanted.rate_of(own)) is None:
             kept &= ~these | (not wanted.by_price)
-        elif own != wanted.measure:
-            worth[these] = all_converted(found.prices[these], own, rate, wanted.measure)
+        elif own != wanted.measure.currency:
+            worth[these] = all_converted(found.prices[these], own, rate, wanted.measure.currency)
     return msgspec.structs.replace(found, worth=worth).only(kept)
 
 
@@ -84,12 +85,12 @@ def all_converted(amounts: Numbers, own: str, rate: int, currency: str) -> Numbe
 
 
 def currencies(board: Board, found: Matches) -> list[str]:
-    """Those of the homes, the commonest first, equally common ones in the order of the alphabet."""
+    """Those of the homes, the commonest first."""
     shown = board.values["currency"].shown
     if len(shown) < 2:
         return shown
     counts = np.bincount(board.currency[found.rows], minlength=len(shown)).tolist()
-    return [each for count, each in sorted(zip(np.negative(counts).tolist(), shown, strict=True)) if count]
+    return by_number(dict(zip(shown, counts, strict=True)))
 
 
 def within(found: Matches, wanted: Wanted) -> Matches:
