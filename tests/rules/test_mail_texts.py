@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import date
 from html.parser import HTMLParser
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 from hometrip.services.notification.rules.content import content, headline
-from hometrip.services.notification.rules.facts import Around, Facts, Reader, TakenOff, Visit
+from hometrip.services.notification.rules.facts import Around, Facts, Named, Reader, TakenOff, Visit
 from hometrip.services.notification.rules.formats import formats, one_line
 from hometrip.services.notification.rules.kinds import (
     KINDS,
@@ -68,6 +69,7 @@ HOME = HomeCard(
     check_in_from="15:00",
     check_out_by="11:00",
 )
+HOME_NAMED = Named(listing_id=ID, title="Cabin above the lake")
 FACTS = Facts(
     visit=VISIT,
     amount=Money(22529, "EUR"),
@@ -76,6 +78,9 @@ FACTS = Facts(
     why="The roof leaks",
     device="Firefox on Linux",
     at=utc(2027, 4, 14, 9),
+    home=HOME_NAMED,
+    feed="Booking site",
+    stays=[Stay(date(2027, 6, 16), date(2027, 6, 19))],
 )
 PAID = msgspec.structs.replace(FACTS, amount=VISIT.total)
 AROUND = Around(
@@ -277,12 +282,16 @@ def test_a_title_cannot_break_out_of_the_html() -> None:
     assert not any("evil" in link for link in seen.links)
 
 
-@pytest.mark.parametrize("field", ["title", "guest", "host", "why", "device"])
+@pytest.mark.parametrize("field", ["title", "guest", "host", "why", "device", "feed"])
 def test_nobody_can_add_a_line_or_header(field: str) -> None:
     evil = "Ann\r\nBcc: all@example.com\r\n\r\nDear friend,\u2028Pay here"
-    visit = msgspec.structs.replace(VISIT, title=evil) if field == "title" else VISIT
-    changes = {field: evil} if field in ("why", "device") else {}
-    facts = msgspec.structs.replace(FACTS, visit=visit, **changes)
+    changes: dict[str, Any] = {field: evil} if field in ("why", "device", "feed") else {}
+    if field == "title":
+        changes = {
+            name: msgspec.structs.replace(of, title=evil)
+            for name, of in (("visit", VISIT), ("home", HOME_NAMED))
+        }
+    facts = msgspec.structs.replace(FACTS, **changes)
     around = msgspec.structs.replace(AROUND, **({field: evil} if field in ("guest", "host") else {}))
     for kind in KINDS:
         letter = rendered(kind, facts, around=around)

@@ -24,6 +24,7 @@ from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import CouponRefused, DatesTaken
 from hometrip.services.booking.rules import BookingView, NewCoupon
 from hometrip.services.listing.contract import StayRefused
+from journeys.steps import ok
 from services.booking_scene import Scene, scene_in, somebody
 
 
@@ -156,6 +157,35 @@ async def test_a_home_that_goes_while_it_is_booked_is_booked_by_nobody(scene: Sc
     assert not await questions.has_open(scene.deps, scene.home_id)
     await scene.house.advance((2 * DAY).total_seconds())
     assert await questions.taken(scene.deps, scene.home_id) == []
+
+
+async def test_a_booking_that_is_made_while_its_home_is_taken_down_is_cancelled_a_minute_later(
+    scene: Scene,
+) -> None:
+    """Once the home is put up again, nothing that is booked then is touched."""
+    staff, asked, guest = await scene.house.staff(), scene.deps.listing, somebody()
+    path, wish = f"/api/listings/{scene.home_id}/moderate", await scene.wish(guest)
+
+    class HomeTakenDown:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asked, name)
+
+        async def terms(self, *wanted: Any) -> Any:
+            found = await asked.terms(*wanted)
+            ok(await staff.post(path, {"action": "suspend", "reason": "A complaint"}))
+            await scene.house.settle()
+            return found
+
+    late = await actions.book(replace(scene.deps, listing=cast(Any, HomeTakenDown())), guest, wish, NO_KEY)
+    assert late.status == "pending"
+    await scene.house.advance(59)
+    assert (await scene.look(late.id)).status == "pending"
+    await scene.house.advance(1)
+    assert (await scene.look(late.id)).status == "cancelled"
+    ok(await staff.post(path, {"action": "approve"}))
+    after = await scene.paid(somebody(), ahead=40)
+    await scene.house.advance((2 * DAY).total_seconds())
+    assert (await scene.look(after.id)).status == "confirmed"
 
 
 async def test_a_home_whose_end_was_refused_can_be_booked_as_before(scene: Scene) -> None:

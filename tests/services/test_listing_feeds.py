@@ -153,6 +153,9 @@ async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(either_
     assert health["lag_seconds"] == 7 * QUARTER
     [failed] = await scene.told("calendar.import_failed")
     assert (failed["feed_name"], failed["why"]) == ("Other site", "empty")
+    [mail] = [mail for mail in await scene.house.mails("host@example.com") if mail["kind"] == "feed_failing"]
+    assert "calendar Other site for Creek cabin" in mail["text"]
+    assert "It has no events any more." in mail["text"]
     scene.publish(("a", 10, 12))
     await scene.house.advance(QUARTER)
     assert (await scene.health())["state"] == "good"
@@ -173,6 +176,9 @@ async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_sce
     clash = {"check_in": scene.day(10).isoformat(), "check_out": scene.day(12).isoformat()}
     [told] = await scene.told("calendar.import_conflict")
     assert (told["stays"], told["host_id"]) == ([clash], str(scene.host.id))
+    mails = await scene.house.mails("host@example.com")
+    [mail] = [mail for mail in mails if mail["kind"] == "calendar_conflict"]
+    assert "Nights: Apr 24" in mail["text"]
     assert (await scene.refresh(feed))["conflicts"] == [clash]
     assert len(await scene.told("calendar.import_conflict")) == 1
     assert ok(await scene.guest.get(f"/api/bookings/{booking['id']}"))["status"] == "confirmed"

@@ -209,3 +209,45 @@ async def test_the_second_instalment_fails_three_times(either_house: TestHouse) 
     ]
     assert balance(await teller.journal(booking)) == {"clearing": 4_650, "revenue": -4_650}
     await teller.end()
+
+
+async def test_a_home_is_taken_down(either_house: TestHouse) -> None:
+    """Staff suspend the home while Gus has paid for a stay in 10 days, Otto has asked for one and Pia holds
+    one unpaid. All three end at once: Gus has 392.00 back, Otto's card is released, Pia was never charged.
+
+    Hanna is charged 25 % of Gus's 350.00, 87.50, as if she had cancelled with less than 30 days' notice; the
+    nights that were Gus's stay hers.
+    """
+    teller = await teller_in(either_house, instant_book=True)
+    house = teller.house
+    otto = await house.sign_up("otto@example.com", "Otto")
+    pia = await house.sign_up("pia@example.com", "Pia")
+    paid = await teller.book(days=10)
+    await teller.pay(paid)
+    held = await teller.book(pia, days=20)
+    ok(await teller.host.patch(f"/api/listings/{teller.home}", {"instant_book": False}))
+    asked = await teller.book(otto, days=30)
+    await teller.pay(asked, otto)
+
+    verdict = {"action": "suspend", "reason": "The flat is not hers to let."}
+    ok(await teller.admin.post(f"/api/listings/{teller.home}/moderate", verdict))
+    await house.settle()
+    for booking, before in ((paid, "confirmed by system"), (held, None), (asked, None)):
+        told = ["pending by guest", *([before] if before else []), "cancelled by staff"]
+        assert await teller.history(booking) == told
+        assert (await teller.look(booking))["history"][-1]["why"] == "the home was taken down"
+    gone = (await teller.look(paid))["cancellation"]
+    assert (gone["refund"]["amount"], gone["penalty"]["amount"]) == (39_200, 8_750)
+    assert await teller.journal(paid) == [
+        ("capture", {"clearing": 39_200, "host": -33_950, "revenue": -5_250}),
+        ("penalty", {"host": 8_750, "revenue": -8_750}),
+        ("refund_promised", {"host": 33_950, "revenue": 5_250, "guest": -39_200}),
+        ("refund", {"guest": 39_200, "clearing": -39_200}),
+    ]
+    [released] = ok(await otto.get("/api/payments/history"))["items"]
+    assert released["status"] == "canceled"
+    days = ok(await teller.host.get(f"/api/listings/{teller.home}/availability"))["days"]
+    assert [n for n, day in enumerate(days) if not day["free"] and "reason" in day] == [10, 11, 12]
+    [mail] = [mail for mail in await house.mails("guest@example.com") if mail["kind"] == "booking_cancelled"]
+    assert "The reason given: The home is no longer on HomeTrip." in mail["text"]
+    await teller.end()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hometrip.services.booking import actions, store
-from hometrip.services.booking.actions import ChangeEnded, Deps, HoldEnded, StayEnded
+from hometrip.services.booking.actions import ChangeEnded, Deps, HoldEnded, HomeTakenDown, StayEnded
+from hometrip.services.listing.contract import ListingModerated
 from hometrip.services.payment.contract import (
     PaymentActionRequired,
     PaymentBalanceFailed,
@@ -75,6 +76,16 @@ async def note_when_payment_canceled(deps: Deps, event: PaymentCanceled) -> None
 
 async def cancel_when_balance_failed(deps: Deps, event: PaymentBalanceFailed) -> None:
     await actions.lapse(deps, event, event.booking_id, event.why)
+
+
+async def cancel_when_taken_down(deps: Deps, event: ListingModerated) -> None:
+    if event.action == actions.TAKEN_DOWN:
+        down = HomeTakenDown(listing_id=event.listing_id, staff_id=event.staff_id, looks=0)
+        await actions.take_down(deps, event, down)
+
+
+async def cancel_again_when_due(deps: Deps, event: HomeTakenDown) -> None:
+    await actions.take_down(deps, event, event)
 
 
 async def end_hold_when_due(deps: Deps, event: HoldEnded) -> None:

@@ -26,6 +26,8 @@ SERVICE = Service(
             reactions.end_change_when_due,
         ),
         reactions.capture_when_authorised_late,
+        reactions.cancel_when_taken_down,
+        reactions.cancel_again_when_due,
     ],
     answers={BookingQuestions: actions.questions},
     storage=store.tables,

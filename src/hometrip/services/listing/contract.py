@@ -46,6 +46,17 @@ class ListingDeleted(ListingEvent):
     name = "listing.deleted"
 
 
+class ListingModerated(ListingEvent):
+    """Staff decided: `action` is approved, rejected or suspended."""
+
+    name = "listing.moderated"
+
+    title: str
+    action: str
+    reason: str
+    staff_id: UUID
+
+
 class CalendarBlocked(ListingEvent):
     name = "calendar.blocked"
 
@@ -66,6 +77,7 @@ class CalendarConflict(ListingEvent):
     feed_id: UUID
     feed_name: str
     stays: list[Stay]
+    title: str = ""
 
 
 class CalendarImportFailed(ListingEvent):
@@ -76,6 +88,7 @@ class CalendarImportFailed(ListingEvent):
     feed_id: UUID
     feed_name: str
     why: str
+    title: str = ""
 
 
 class StayRefused(Conflict):

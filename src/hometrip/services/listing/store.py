@@ -230,9 +230,9 @@ async def of_host(reader: DocumentReader, host_id: UUID, limit: int, cursor: str
 
 
 async def found(
-    reader: DocumentReader, where: Where, sort: str, limit: int, cursor: str | None
+    reader: DocumentReader, where: Where, sort: str, limit: int, cursor: str | None, status: str = PUBLISHED
 ) -> Page[Home]:
-    return await reader.find(HOMES, eq("status", PUBLISHED) & where, sort=(sort,), limit=limit, cursor=cursor)
+    return await reader.find(HOMES, eq("status", status) & where, sort=(sort,), limit=limit, cursor=cursor)
 
 
 async def currencies(reader: DocumentReader, where: Where) -> dict[str, int]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from hometrip.services.booking.actions import coupons, questions
-from hometrip.services.booking.actions.cancelling import cancel, lapse, preview_cancellation
+from hometrip.services.booking.actions.cancelling import (
+    TAKEN_DOWN,
+    cancel,
+    lapse,
+    preview_cancellation,
+    take_down,
+)
 from hometrip.services.booking.actions.changing import (
     accept_change,
     ask_change,
     decline_change,
     end_change_in_time,
 )
-from hometrip.services.booking.actions.deps import ChangeEnded, Deps, HoldEnded, StayEnded
+from hometrip.services.booking.actions.deps import ChangeEnded, Deps, HoldEnded, HomeTakenDown, StayEnded
 from hometrip.services.booking.actions.disputing import dispute, resolve
 from hometrip.services.booking.actions.hosting import accept, check_in, complete, decline, end_hold, end_stay
 from hometrip.services.booking.actions.making import book
@@ -36,10 +42,12 @@ from hometrip.services.booking.actions.reading import (
 from hometrip.services.booking.actions.refunding import give_back, reckon_with_refund
 
 __all__ = [
+    "TAKEN_DOWN",
     "Availability",
     "ChangeEnded",
     "Deps",
     "HoldEnded",
+    "HomeTakenDown",
     "Shown",
     "StayEnded",
     "accept",
@@ -74,5 +82,6 @@ __all__ = [
     "refuse_payment",
     "resolve",
     "settle",
+    "take_down",
     "verify",
 ]

@@ -8,12 +8,13 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import Once
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
-from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.actions.deps import Deps, HomeTakenDown, remind, tell
 from hometrip.services.booking.contract import BookingCancelled
 from hometrip.services.booking.rules import (
     SYSTEM,
@@ -29,6 +30,10 @@ from hometrip.services.booking.rules import (
     moved,
     view_of,
 )
+
+TAKEN_DOWN = "suspended"  # what staff decide of a home that is taken down, and its state then
+WHY_TAKEN_DOWN = "the home was taken down"
+LOOKS_AGAIN = (MINUTE, DAY)
 
 
 async def preview_cancellation(
@@ -70,6 +75,29 @@ async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
         if live.status in ("confirmed", "checked_in") and live.balance is not None:
             told = f"the second half was not paid: {why}"
             await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), why=told)
+
+
+async def take_down(deps: Deps, event: Event, down: HomeTakenDown) -> None:
+    """Staff have taken a home down: whoever is in it or is to come is cancelled, at its host's fault.
+
+    Bookings are looked for again a minute later, when whatever was asked of the home before has its answer,
+    and a day later, when no payment for a hold of before can come any more.
+    """
+    homes = await deps.listing.homes([down.listing_id])
+    if not homes or homes[0].status != TAKEN_DOWN:
+        return  # it was put up again meanwhile, or deleted
+    by = Actor(role="staff", account_id=down.staff_id)
+    async with deps.db.read() as db:
+        found = await store.bookings.live_at(db, down.listing_id)
+    for booking_id in found:
+        async with deps.db.transaction() as tx:
+            live = await store.bookings.get(tx, booking_id)
+            if live.is_live:
+                await _cancelled(tx, live, "cancel", by, by.role, deps.clock.now(), why=WHY_TAKEN_DOWN)
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.take_down") and down.looks < len(LOOKS_AGAIN):
+            due = deps.clock.now() + LOOKS_AGAIN[down.looks]
+            await tx.emit_later(replace(down, looks=down.looks + 1), due)
 
 
 async def _cancelled(

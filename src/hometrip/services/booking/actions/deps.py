@@ -54,6 +54,17 @@ class ChangeEnded(BookingTimer):
     name = "booking.change_timed_out"
 
 
+class HomeTakenDown(Event):
+    """A home was taken down: bookings that were made or paid for at that moment are looked for again."""
+
+    name = "booking.home_taken_down"
+    about = ("taken_down", "listing_id")
+
+    listing_id: UUID
+    staff_id: UUID
+    looks: int
+
+
 async def tell(tx: Tx, kind: type[BookingEvent], booking: Booking, **more: Any) -> None:
     await tx.emit(kind(booking_id=booking.id, booking=facts_of(booking), **more))
 

@@ -125,11 +125,20 @@ async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
     return await db.value(_confirmed.with_values(guest=guest_id, listing=listing_id)) is not None
 
 
+_BY_CHECK_IN = (bookings.c.check_in, bookings.c.id)
+
+
 async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
     found = select(bookings.c.id).where(
         bookings.c.listing_id == listing_id, bookings.c.status.in_(LIVE), bookings.c.check_out_at > at
     )
     return await db.value(found.limit(1)) is not None
+
+
+async def live_at(db: Reader, listing_id: UUID) -> list[UUID]:
+    """The bookings of a home that hold nights, the next check-in first."""
+    found = select(bookings.c.id).where(bookings.c.listing_id == listing_id, bookings.c.status.in_(LIVE))
+    return [row.id for row in await db.rows(found.order_by(*_BY_CHECK_IN))]
 
 
 async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
@@ -142,7 +151,6 @@ async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
 
 # Lists
 
-_BY_CHECK_IN = (bookings.c.check_in, bookings.c.id)
 _BY_AGE = (bookings.c.created_at, bookings.c.id)
 
 

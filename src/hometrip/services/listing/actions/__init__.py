@@ -11,6 +11,7 @@ from hometrip.services.listing.actions.finding import amenity_words, browse, pla
 from hometrip.services.listing.actions.import_jobs import ask_import, import_state
 from hometrip.services.listing.actions.importing import import_homes
 from hometrip.services.listing.actions.lifecycle import change, create, delete, mine, publish, show, toggle
+from hometrip.services.listing.actions.moderating import moderate, to_judge
 from hometrip.services.listing.actions.photos import (
     add_drawn_photo,
     add_photos,
@@ -64,6 +65,7 @@ __all__ = [
     "list_feeds",
     "list_taxes",
     "mine",
+    "moderate",
     "offers",
     "order_photos",
     "places",
@@ -80,6 +82,7 @@ __all__ = [
     "structure_words",
     "switch_taxes",
     "terms",
+    "to_judge",
     "toggle",
     "unblock",
     "verify",

@@ -26,7 +26,7 @@ from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
-from hometrip.services.listing.rules.shown import Listing, shown
+from hometrip.services.listing.rules.shown import Listing, shown, with_judgement
 from hometrip.services.user.contract import UserQuestions
 
 MOST_SHOWN = 4_096
@@ -42,6 +42,7 @@ class ListingSettings(Settings, frozen=True):
     quote_minutes: int = 15
     places_limit: int = 10
     public_url: str = ""
+    review_listings: bool = False
     exchange_rates: str = ""
     platform_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
 
@@ -116,6 +117,11 @@ async def seen_home(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[Home,
 
 def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:
     return shown(home, exact=exact, key=deps.secrets.secret("places"), url=deps.blobs.url)
+
+
+def as_own(deps: Deps, home: Home) -> Listing:
+    """As its host and staff see it."""
+    return with_judgement(as_shown(deps, home), home)
 
 
 def shown_again(deps: Deps, home: Home, *, exact: bool) -> Listing:

@@ -17,7 +17,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.actions.deps import (
     Deps,
-    as_shown,
+    as_own,
     home_to_change,
     must_be_version,
     seen_home,
@@ -37,8 +37,9 @@ from hometrip.services.listing.contract import (
 from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome, edited, rewritten
 from hometrip.services.listing.rules.home import DRAFT, PAUSED, PUBLISHED, SUSPENDED, Home, Place, Point
+from hometrip.services.listing.rules.moderation import published
 from hometrip.services.listing.rules.publish import must_be_complete
-from hometrip.services.listing.rules.shown import Listing
+from hometrip.services.listing.rules.shown import Listing, with_judgement
 
 # Nobody books farther ahead: a window of 24 months, and a year's stay.
 LONGEST_AHEAD = 4 * 366 * DAY
@@ -70,7 +71,7 @@ async def create(deps: Deps, caller: Caller, wish: NewHome) -> Listing:
     async with deps.docs.transaction() as tx:
         home = await store.add_home(tx, home)
         await tx.emit(ListingCreated(listing_id=home.id, host_id=home.host_id, revision=1))
-    return as_shown(deps, home)
+    return as_own(deps, home)
 
 
 async def change(
@@ -87,7 +88,7 @@ async def change(
             must_be_complete(changed)
         if changed != home:
             changed = await store.keep_home(tx, changed)
-    return as_shown(deps, changed)
+    return as_own(deps, changed)
 
 
 async def _located(deps: Deps, edit: HomeEdit) -> HomeEdit:
@@ -111,7 +112,8 @@ async def _country_code(deps: Deps, name: str) -> str:
 
 
 async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
-    """`NotComplete` names everything that is missing; a home without a point gets that of its city."""
+    """`NotComplete` names everything that is missing; a home without a point gets that of its city. Where
+    staff look at homes first, it is then in review."""
     home = await home_to_change(deps.docs, caller, listing_id)
     found = await _city_point(deps, home) if home.location is None else None
     async with deps.docs.transaction() as tx:
@@ -122,11 +124,12 @@ async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
             point, zone = found
             home = msgspec.structs.replace(home, location=point, time_zone=zone)
         must_be_complete(home)
-        if home.status != PUBLISHED:
-            home = msgspec.structs.replace(home, status=PUBLISHED, updated_at=deps.clock.now())
-            home = await store.keep_home(tx, home, ListingPublished)
+        status = published(home, reviewed=deps.settings.review_listings)
+        if home.status != status:
+            home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
+            home = await store.keep_home(tx, home, *([ListingPublished] if status == PUBLISHED else []))
             await store.note_asked(tx, listing_id, deps.clock.now())
-    return as_shown(deps, home)
+    return as_own(deps, home)
 
 
 async def _city_point(deps: Deps, home: Home) -> tuple[Point, str] | None:
@@ -161,7 +164,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
         home = await store.keep_home(tx, home, says)
         await store.note_asked(tx, listing_id, deps.clock.now())
-    return as_shown(deps, home)
+    return as_own(deps, home)
 
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
@@ -215,12 +218,14 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
     found, was = shown_again(deps, home, exact=exact), await usual_night(deps, home)
+    if caller.one_of(home.host_id):
+        found = with_judgement(found, home)
     return found if was is None else msgspec.structs.replace(found, was=was)
 
 
 async def mine(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Listing]:
     page = await store.of_host(deps.docs, caller.id, limit, cursor)
-    return Page([as_shown(deps, home) for home in page.items], page.next_cursor)
+    return Page([as_own(deps, home) for home in page.items], page.next_cursor)
 
 
 def place_in_words(place: Place) -> str:

@@ -2,6 +2,13 @@
 
 from typing import Any
 
-from hometrip.services.listing.api import calendars, feeds, files, homes, taxes
+from hometrip.services.listing.api import calendars, feeds, files, homes, moderation, taxes
 
-ROUTES: list[Any] = [*homes.ROUTES, *calendars.ROUTES, *feeds.ROUTES, *files.ROUTES, *taxes.ROUTES]
+ROUTES: list[Any] = [
+    *homes.ROUTES,
+    *calendars.ROUTES,
+    *feeds.ROUTES,
+    *files.ROUTES,
+    *taxes.ROUTES,
+    *moderation.ROUTES,
+]

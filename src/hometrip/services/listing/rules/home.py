@@ -147,6 +147,14 @@ class Pricing(Request):
         return self.base.currency
 
 
+class Judged(Frozen):
+    """What staff decided of a home last: approved, rejected or suspended, and what its host is told of it."""
+
+    action: str
+    reason: str
+    at: datetime
+
+
 class Home(Record):
     """A listing. `source` tells where an imported one came from ("insideairbnb:<id>"), `source_mark` which
     state of it was read last. `rating` is in hundredths."""
@@ -182,6 +190,7 @@ class Home(Record):
     city_key: str = ""
     source: str | None = None
     source_mark: str | None = None
+    judged: Judged | None = None
 
     @property
     def cover(self) -> Photo | None:

@@ -67,9 +67,17 @@ class PhotoShown(Answer):
     sizes: dict[str, SizeShown]
 
 
+class JudgedShown(Answer):
+    """What staff decided last (approved, rejected, suspended), and why."""
+
+    action: str
+    reason: str
+    at: datetime
+
+
 class Listing(Answer):
     """A home. `exact` tells whether address and location are the real ones or those shown to strangers; `was`
-    is what `nightly` usually was, only where it is clearly less now."""
+    is what `nightly` usually was, only where it is clearly less now; `judged` is for its host and staff."""
 
     id: UUID
     host_id: UUID
@@ -103,13 +111,14 @@ class Listing(Answer):
     rating: float | None = None
     nightly: Money | None = None
     was: Money | None = None
+    judged: JudgedShown | None = None
 
     @property
     def aspect(self) -> str:
-        """What may be otherwise in the same version: who has booked sees where it is, and `was` comes and
-        goes with the days."""
-        parts = ["near"] * (not self.exact) + ([f"was-{self.was.amount}"] if self.was else [])
-        return "-".join(parts)
+        """What may be otherwise in the same version: who has booked sees where it is, its host what staff
+        decided, and `was` comes and goes with the days."""
+        parts = ["near"] * (not self.exact) + ["judged"] * (self.judged is not None)
+        return "-".join([*parts, f"was-{self.was.amount}"] if self.was else parts)
 
 
 class SeasonShown(Answer):
@@ -166,6 +175,13 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
         rating=None if home.rating is None else home.rating / 100,
         nightly=home.pricing.base if home.pricing else None,
     )
+
+
+def with_judgement(listing: Listing, home: Home) -> Listing:
+    """For its host and staff."""
+    if home.judged is None:
+        return listing
+    return msgspec.structs.replace(listing, judged=JudgedShown(**msgspec.structs.asdict(home.judged)))
 
 
 _AS_KEPT = (

@@ -25,6 +25,11 @@ from hometrip.services.notification.reactions.bookings import (
     tell_guest_when_expired,
     tell_when_change_pending,
 )
+from hometrip.services.notification.reactions.homes import (
+    tell_host_when_calendars_clash,
+    tell_host_when_feed_fails,
+    tell_host_when_moderated,
+)
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
     tell_guest_when_payment_failed,
@@ -65,5 +70,8 @@ REACTIONS = (
         tell_host_when_set_off,
         tell_host_when_disputed,
         tell_host_when_account_updated,
+        tell_host_when_moderated,
+        tell_host_when_calendars_clash,
+        tell_host_when_feed_fails,
     ),
 )

@@ -14,6 +14,7 @@ from hometrip.services.notification.rules.kinds import kind_of
 from hometrip.services.notification.rules.wording import Language, language, say
 
 Rows = list[tuple[str, str]]
+MOST_STAYS = 10
 
 _CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 
@@ -98,6 +99,8 @@ def _values(telling: Telling) -> dict[str, str]:
         values["refunded"] = "yes" if facts.amount.amount else ""
         values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
+    if facts.home:
+        values |= {"title": one_line(facts.home.title), "feed": one_line(facts.feed, 100)}
     if facts.visit:
         values |= _of_visit(facts.visit, telling)
     return values
@@ -139,6 +142,12 @@ def _stay(telling: Telling) -> Rows:
         (labels["check_out"], check_out),
         (labels["stay"], party),
     ]
+
+
+def _nights(telling: Telling) -> Rows:
+    """A line for each stay, the first few of many."""
+    days, label = telling.formats.days, telling.language.labels["nights"]
+    return [(label, days(stay.check_in, stay.check_out)) for stay in telling.facts.stays[:MOST_STAYS]]
 
 
 def _address(telling: Telling) -> Rows:
@@ -184,6 +193,7 @@ def _no_rows(_: Telling) -> Rows:
 
 _ROWS: dict[str, Callable[[Telling], Rows]] = {
     "stay": _stay,
+    "nights": _nights,
     "address": _address,
     "device": _device,
     "payout": _amount_row("payout", lambda facts: facts.visit.payout if facts.visit else None),

@@ -41,10 +41,20 @@ class TakenOff(Frozen):
     why: str
 
 
+class Named(Frozen):
+    """A home that a message to its host is about."""
+
+    listing_id: UUID
+    title: str
+
+
 class Facts(Frozen, omit_defaults=True):
     """Holds no address, no token and no name: those are asked for when a message is sent."""
 
     visit: Visit | None = None
+    home: Named | None = None
+    feed: str = ""
+    stays: list[Stay] = []
     amount: Money | None = None
     kept: Money | None = None
     penalty: Money | None = None

@@ -1,0 +1,60 @@
+"""What staff do about homes: look at those that wait to be published, and decide; also of published ones."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.page import Page
+from hometrip.ports.documents import EVERY
+from hometrip.services.listing import store
+from hometrip.services.listing.actions.deps import Deps, as_own, must_be_version
+from hometrip.services.listing.contract import (
+    ListingEvent,
+    ListingModerated,
+    ListingPublished,
+    ListingUnpublished,
+)
+from hometrip.services.listing.rules.home import PUBLISHED
+from hometrip.services.listing.rules.moderation import Verdict, judged
+from hometrip.services.listing.rules.publish import must_be_complete
+from hometrip.services.listing.rules.shown import Listing
+
+
+async def to_judge(deps: Deps, status: str, limit: int, cursor: str | None) -> Page[Listing]:
+    """The homes in that state, those that have been here longest first."""
+    page = await store.found(deps.docs, EVERY, "created_at", limit, cursor, status)
+    return Page([as_own(deps, home) for home in page.items], page.next_cursor)
+
+
+async def moderate(
+    deps: Deps, caller: Caller, listing_id: UUID, verdict: Verdict, if_match: int | None
+) -> Listing:
+    """Approve, reject or suspend it. The host is told; of a suspended home booking cancels what is booked."""
+    now = deps.clock.now()
+    async with deps.docs.transaction() as tx:
+        before = await store.home(tx, listing_id)
+        must_be_version(before, if_match)
+        after = judged(before, verdict, now)
+        if after.status == PUBLISHED:
+            must_be_complete(after)
+        home = await store.keep_home(tx, after, *_says(before.status, after.status))
+        await store.note_asked(tx, listing_id, now)
+        assert home.judged is not None  # it was judged just now
+        told = ListingModerated(
+            listing_id=home.id,
+            host_id=home.host_id,
+            revision=(await store.calendar(tx, listing_id)).revision,
+            title=home.title,
+            action=home.judged.action,
+            reason=home.judged.reason,
+            staff_id=caller.id,
+        )
+        await tx.emit(told)
+    return as_own(deps, home)
+
+
+def _says(before: str, after: str) -> list[type[ListingEvent]]:
+    if after == PUBLISHED:
+        return [ListingPublished]
+    return [ListingUnpublished] if before == PUBLISHED else []
