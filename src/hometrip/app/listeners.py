@@ -47,6 +47,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
     "payment": (
         "booking.accepted",
         "booking.cancelled",
+        "booking.change_ended",
         "booking.changed",
         "booking.confirmed",
         "booking.declined",
