@@ -42,6 +42,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.intent.created",
         "payment.refunded",
         "payment.succeeded",
+        "refund.failed",
         "refund.initiated",
     ),
     "payment": (
@@ -94,6 +95,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.failed",
         "payment.refunded",
         "payment.succeeded",
+        "refund.failed",
         "user.created",
         "user.new_device",
         "user.password_changed",

@@ -27,6 +27,7 @@ from hometrip.services.notification.reactions.bookings import (
 )
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
+    tell_guest_and_staff_when_refund_failed,
     tell_guest_when_payment_failed,
     tell_guest_when_refunded,
     tell_host_when_account_updated,
@@ -61,6 +62,7 @@ REACTIONS = (
         send_receipt_when_paid,
         tell_guest_when_payment_failed,
         tell_guest_when_refunded,
+        tell_guest_and_staff_when_refund_failed,
         tell_host_when_paid_out,
         tell_host_when_set_off,
         tell_host_when_disputed,
