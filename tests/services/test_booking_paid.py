@@ -110,7 +110,7 @@ async def test_a_shorter_stay_gives_the_difference_back(
     await all_is_well(house)
 
 
-async def test_a_change_that_was_paid_too_late_is_paid_back(
+async def test_a_change_cannot_be_paid_after_its_time(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:
     home = await open_home(host)
@@ -120,12 +120,44 @@ async def test_a_change_that_was_paid_too_late_is_paid_back(
     await house.advance((16 * MINUTE).total_seconds())
     other = await house.sign_up("other@example.com")
     ok(await book(other, home["id"], stay(house, days=34, nights=2)), 201)
-    await guest.post(f"/api/payments/{intent['id']}/confirm", {"payment_method": "pm_card_visa"})
+    path = f"/api/payments/{intent['id']}/confirm"
+    problem(await guest.post(path, {"payment_method": "pm_card_visa"}), 409, "not_payable")
     await house.settle()
     found = await booking_of(guest, before["id"])
     assert (found["nights"], found["change"]["status"], found["status"]) == (3, "expired", "confirmed")
     assert found["payment"]["status"] == "succeeded"
     assert await captured(admin, before["id"]) == before["total"]["amount"]
+    await all_is_well(house)
+
+
+@pytest.mark.parametrize("end", ["its time", "a newer wish", "a check-in", "guest", "host"])
+async def test_the_payment_of_a_change_is_closed_when_the_change_ends(
+    house: TestHouse, host: Person, guest: Person, end: str
+) -> None:
+    home = await open_home(host, stay_rules={"min_nights": 1, "max_nights": 365, "notice_hours": 0})
+    before = await confirmed(house, guest, home, days=2)
+    path = f"/api/bookings/{before['id']}"
+    if end == "a check-in":
+        await house.advance((2 * DAY - 4 * HOUR - 5 * MINUTE).total_seconds())
+    ok(await guest.put(path, {"check_out": day(house, 7 if end != "a check-in" else 5)}))
+    intent = ok(await guest.post("/api/payments/intent", {"booking_id": before["id"]}), 201)
+    if end == "a newer wish":
+        ok(await guest.put(path, {"check_out": day(house, 6)}))
+    elif end in ("guest", "host"):
+        ok(await (guest if end == "guest" else host).post(f"{path}/cancel", {"reason": "Plans change."}))
+    else:
+        await house.advance((16 * MINUTE).total_seconds())
+    await house.settle()
+    found = ok(await guest.get(f"/api/payments/{intent['id']}"))
+    assert (found["status"], found["amount"]) == ("canceled", intent["amount"])
+    again = f"/api/payments/{intent['id']}/confirm"
+    problem(await guest.post(again, {"payment_method": "pm_card_visa"}), 409, "not_payable")
+    if end == "a newer wish":
+        newer = ok(await guest.post("/api/payments/intent", {"booking_id": before["id"]}), 201)
+        assert newer["id"] != intent["id"]
+        ok(await guest.post(f"/api/payments/{newer['id']}/confirm", {"payment_method": "pm_card_visa"}))
+        await house.settle()
+        assert (await booking_of(guest, before["id"]))["nights"] == 4
     await all_is_well(house)
 
 

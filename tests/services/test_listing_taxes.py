@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from harness import Person, TestHouse, house_in
+from hometrip.services.payment.store import stay_of
 from journeys.steps import PRICING, book, booking_of, ok, open_home, pay, problem, stay
 
 ALBANY = {"country": "US", "region": "New York", "city": "Albany"}
@@ -183,11 +185,19 @@ async def test_a_booking_and_its_receipt_keep_what_the_quote_showed(tmp_path: Pa
         path = f"/api/bookings/{made['id']}"
         for told in (ok(await guest.get(path)), ok(await guest.get(f"{path}/receipt"))):
             assert (told["shown"], told["total"]) == (quoted["shown"], quoted["total"])
-        ok(await guest.put(path, {"check_out": longer["check_out"]}))
+        change = ok(await guest.put(path, {"check_out": longer["check_out"]}))["change"]
+        assert (change["status"], change["shown"]) == ("awaiting_payment", of_longer["shown"])
+        more = of_longer["shown"]["total"]["amount"] - quoted["shown"]["total"]["amount"]
+        assert change["shown_difference"] == {"amount": more, "currency": "JPY"}
         await pay(guest, made["id"])
         await house.settle()
         for told in (ok(await guest.get(path)), ok(await guest.get(f"{path}/receipt"))):
             assert (told["shown"], told["lines"]) == (of_longer["shown"], of_longer["lines"])
+        assert (await booking_of(guest, made["id"]))["change"]["shown_difference"]["amount"] == more
+        async with house.deps("payment").db.read() as db:
+            printed = await stay_of(db, UUID(made["id"]))  # of what the receipt on paper is made
+        assert printed is not None
+        assert msgspec.to_builtins(printed.facts.shown) == of_longer["shown"]
 
 
 async def test_without_a_currency_a_booking_shows_none(house: TestHouse, home: str) -> None:

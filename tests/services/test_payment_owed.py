@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,6 +14,7 @@ from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import NotFound
 from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import RefundRecord
+from hometrip.services.payment.contract import RefundFailed
 from journeys.steps import ok, problem
 from services.payment_scene import GUEST, HOST, SUPPORT, TOTAL, Till, eur, hear_all, till_in
 from stories.teller import Teller, teller_in
@@ -147,13 +148,50 @@ async def test_a_later_dispute_does_not_take_for_owed_what_was_paid(till: Till) 
     assert (money["disputed"], money["platform_revenue"], "guest" in money) == (-68_500, 68_500, False)
 
 
+async def test_nobody_is_told_to_wait_for_what_the_bank_has_given(teller: Teller) -> None:
+    support = await teller.house.staff("support", "sue@example.com")
+    booking = await teller.book()
+    await teller.pay(booking)
+    known = await teller.look(booking)
+    ended = RefundFailed(
+        payment_id=UUID(known["payment"]["intent_id"]),
+        booking_id=UUID(booking),
+        guest_id=UUID(known["guest_id"]),
+        amount=eur(100),
+        refund_id=uuid4(),
+        why=rules.HELD_BY_BANK,
+        owed=False,
+    )
+    async with teller.house.deps("payment").db.transaction() as tx:
+        await tx.emit(ended)
+    await teller.house.settle()
+    for address in ("guest@example.com", "sue@example.com"):
+        kinds = [mail["kind"] for mail in await teller.house.mails(address)]
+        assert not [kind for kind in kinds if kind.startswith("refund_")]
+    assert ok(await support.get("/api/payments/refunds/owed"))["items"] == []
+    assert "refund_failed by system" not in await teller.history(booking)
+
+
 async def test_staff_find_what_is_owed_and_the_guest_is_told_how_it_was_paid(teller: Teller) -> None:
+    support = await teller.house.staff("support", "sue@example.com")
+    await teller.house.staff("admin", "ada@example.com")
+    await teller.house.staff("moderator", "moe@example.com")
     booking = await teller.book()
     await teller.pay(booking, card="pm_card_refundFail")
     await teller.cancel(booking, teller.guest)
     await teller.wait(minutes=3)
     await teller.webhooks()
-    support = await teller.house.staff("support", "sue@example.com")
+    await teller.house.settle()
+    for address, kind in (
+        ("guest@example.com", "refund_delayed"),
+        ("sue@example.com", "refund_owed"),
+        ("ada@example.com", "refund_owed"),
+    ):
+        [told] = [mail for mail in await teller.house.mails(address) if mail["kind"].startswith("refund_")]
+        assert (told["kind"], "$392.00" in told["text"]) == (kind, True)
+    for nobody in ("moe@example.com", "host@example.com"):
+        assert "refund_owed" not in [mail["kind"] for mail in await teller.house.mails(nobody)]
+    assert (await teller.history(booking))[-1] == "refund_failed by system"
     list_of_them = "/api/payments/refunds/owed"
     for person in (teller.guest, teller.host):
         problem(await person.get(list_of_them), 403, "forbidden")

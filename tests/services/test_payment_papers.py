@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
-from hometrip.services.listing.contract import QuoteLine
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
@@ -318,6 +319,25 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
     assert moved.totals == [["Paid in all", "680.00 EUR"]]
+
+
+async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(till: Till) -> None:
+    paid = await till.pay()
+    lines = [
+        QuoteLine(kind="nights", label="5 nights", amount=eur(60_000)),
+        QuoteLine(kind="cleaning", label="Cleaning", amount=eur(8_500)),
+    ]
+    yen = [Money(96_000, "JPY"), Money(13_600, "JPY")]
+    shown = ShownIn(currency="JPY", rate="160", on=date(2027, 4, 14), total=Money(109_600, "JPY"), lines=yen)
+    await till.confirmed(paid.booking_id, lines=lines, shown=shown)
+    assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
+    facts, payment = till.facts(paid.booking_id, lines=lines, shown=shown), await till.row(paid.id)
+    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    costs = receipt.sheets[0]
+    assert costs.columns == ["What", "Amount", "In JPY"]
+    assert costs.rows == [["5 nights", "600.00 EUR", "96000 JPY"], ["Cleaning", "85.00 EUR", "13600 JPY"]]
+    assert costs.totals == [["Total", "685.00 EUR", "109600 JPY"]]
+    assert receipt.notes == ["At the rate of 14 April 2027: 1 EUR is 160 JPY. Charged is EUR."]
 
 
 async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled(till: Till) -> None:

@@ -70,6 +70,7 @@ async def test_what_the_bank_has_not_taken_of_a_refund_is_sent_once_it_is_lost(t
         ("refund.failed", eur(11_500)),
         ("payment.refunded", eur(38_500)),
     ]
+    assert not told[0].owed  # the bank has given it
     assert told[1].all  # nothing is left of it
     with pytest.raises(rules.RefundTooLarge):
         await actions.refund(till.deps, SUPPORT, paid.id, eur(1), "once more")

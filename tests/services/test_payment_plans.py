@@ -13,8 +13,10 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money
+from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import (
     BookingChanged,
+    BookingChangeEnded,
     BookingUnpayable,
     DisputeOpened,
     DisputeResolved,
@@ -272,6 +274,88 @@ async def test_a_difference_that_is_paid_too_late_goes_back_and_the_booking_stay
     await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=facts, payment_id=more.id))
     assert await till.balances(paid.booking_id) == before
     assert (await till.row(more.id)).promised_back == MORE
+
+
+async def change_ended(till: Till, booking_id: UUID, change_id: UUID) -> None:
+    asked = till.desk.bookings[booking_id]
+    over = {"change_id": None, "due_now": None, "split": SPLIT, "total": TOTAL, "hold_until": None}
+    till.desk.bookings[booking_id] = msgspec.structs.replace(asked, **over)
+    facts = till.facts(booking_id)
+    await till.hear(
+        BookingChangeEnded(
+            booking_id=booking_id,
+            booking=facts,
+            change_id=change_id,
+            status="expired",
+            why="not paid in time",
+        )
+    )
+
+
+@pytest.mark.parametrize("method", [None, "pm_card_visa_chargeDeclined", "pm_card_threeDSecure2Required"])
+async def test_the_payment_of_a_change_that_ends_is_closed_at_the_provider(
+    till: Till, method: str | None
+) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id)
+    more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    if method:
+        await actions.confirm(till.deps, GUEST, more.id, method=method)
+    till.provider.weather = "down"
+    await change_ended(till, paid.booking_id, change_id)
+    with pytest.raises(NotPayable):
+        await actions.confirm(till.deps, GUEST, more.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    await till.advance(HOUR)
+    provider_id = (await till.row(more.id)).provider_id
+    assert (await till.provider.get_intent(provider_id)).status == "canceled"
+    [told] = [event for event in till.told if event.name == "payment.canceled"]
+    assert (told.payment_id, told.change_id) == (more.id, change_id)
+    assert (await till.row(paid.id)).status == "succeeded"
+
+
+@pytest.mark.parametrize("nights", ["are still free", "are taken"])
+async def test_of_a_change_that_was_paid_before_it_ended_booking_decides(till: Till, nights: str) -> None:
+    """The provider's answer was lost, and is found when the payment is to be closed."""
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    before = await till.balances(paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id)
+    more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.confirm(till.deps, GUEST, more.id, method="pm_card_visa")
+    till.provider.weather = "fine"
+    await change_ended(till, paid.booking_id, change_id)
+    told = [event.change_id for event in till.told if event.name == "payment.succeeded"]
+    assert told == [None, change_id]
+    if nights == "are still free":
+        await changed(till, paid.booking_id, change_id, TOTAL + MORE, NEW_SPLIT)
+        assert (await till.balances(paid.booking_id))["host_payable:host"] == -60_350
+    else:
+        facts = till.facts(paid.booking_id)
+        await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=facts, payment_id=more.id))
+        assert await till.balances(paid.booking_id) == before
+
+
+async def test_a_change_that_ends_while_its_payment_is_opened_leaves_none_open(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id)
+    make = till.provider.create_intent
+
+    async def slowly(*args: Any, **more: Any) -> Any:
+        made = await make(*args, **more)
+        await change_ended(till, paid.booking_id, change_id)
+        return made
+
+    till.provider.create_intent = slowly  # type: ignore[method-assign]
+    with pytest.raises(NotPayable):
+        await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    await till.settle()
+    statuses = [one.status for one in await till.provider.intents_since(START)]
+    assert sorted(statuses) == ["canceled", "succeeded"]
 
 
 async def test_a_change_whose_time_is_over_cannot_be_paid(till: Till) -> None:

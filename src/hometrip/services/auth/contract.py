@@ -157,6 +157,9 @@ class AuthQuestions(Protocol):
     async def addresses(self, user_ids: list[UUID]) -> list[Address]:
         """Of those that exist; accounts that are closed too."""
 
+    async def helpers(self) -> list[UUID]:
+        """The accounts of support and admins, of those that are open: who is told what staff are to do."""
+
     async def mail_token(self, user_id: UUID, purpose: str, request_id: UUID | None) -> str:
         """The token for a link in a mail, never to be stored in an event or a log; `NotFound` where it would
         be of no use (any more). `purpose` is `VERIFY_EMAIL`, or `RESET_PASSWORD` with its `request_id`.

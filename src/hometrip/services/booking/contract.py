@@ -14,13 +14,14 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import command
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
 class BookingFacts(Answer):
     """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
     `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
-    is held on the card from 48 hours before check-in to 14 days after check-out."""
+    is held on the card from 48 hours before check-in to 14 days after check-out. `shown` is the price in the
+    guest's currency, as its quote has it."""
 
     booking_id: UUID
     listing_id: UUID
@@ -43,6 +44,7 @@ class BookingFacts(Answer):
     due_now: Money | None = None
     balance_due_at: datetime | None = None
     deposit: Money | None = None
+    shown: ShownIn | None = None
 
 
 class BookingEvent(Event):

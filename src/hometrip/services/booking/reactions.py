@@ -14,6 +14,7 @@ from hometrip.services.payment.contract import (
     PaymentIntentCreated,
     PaymentRefunded,
     PaymentSucceeded,
+    RefundFailed,
     RefundInitiated,
 )
 
@@ -59,6 +60,12 @@ async def note_when_refunded(deps: Deps, event: PaymentRefunded) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.note_when_refunded"):
             await actions.note_refund(deps, tx, event)
+
+
+async def note_when_refund_failed(deps: Deps, event: RefundFailed) -> None:
+    async with deps.db.transaction() as tx:
+        if event.owed and await tx.first_time(event, "booking.note_when_refund_failed"):
+            await actions.note_failed_refund(deps, tx, event.booking_id)
 
 
 async def reckon_when_refund_initiated(deps: Deps, event: RefundInitiated) -> None:

@@ -18,6 +18,7 @@ SERVICE = Service(
             reactions.hold_longer_when_action_required,
             reactions.note_when_payment_failed,
             reactions.note_when_refunded,
+            reactions.note_when_refund_failed,
             reactions.reckon_when_refund_initiated,
             reactions.note_when_payment_canceled,
             reactions.cancel_when_balance_failed,

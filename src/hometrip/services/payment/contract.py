@@ -136,12 +136,14 @@ class RefundCompleted(PaymentEvent):
 
 
 class RefundFailed(PaymentEvent):
-    """It could not be sent, or came back after it was: the guest is owed it."""
+    """It could not be sent, or came back after it was: the guest is `owed` it, unless the cardholder's bank
+    has given it."""
 
     name = "refund.failed"
 
     refund_id: UUID
     why: str
+    owed: bool = True
 
 
 class SetOff(Answer):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from hometrip.kernel.events import Event
 from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCancelled,
     BookingChanged,
+    BookingChangeEnded,
     BookingConfirmed,
     BookingDeclined,
+    BookingEvent,
     BookingExpired,
     BookingRefunded,
     BookingUnpayable,
@@ -42,11 +43,15 @@ async def capture_when_accepted(deps: Deps, event: BookingAccepted) -> None:
 
 
 async def release_when_declined(deps: Deps, event: BookingDeclined) -> None:
-    await _let_go(deps, event, event.booking_id, "payment.release_when_declined")
+    await _let_go(deps, event, "payment.release_when_declined")
 
 
 async def release_when_expired(deps: Deps, event: BookingExpired) -> None:
-    await _let_go(deps, event, event.booking_id, "payment.release_when_expired")
+    await _let_go(deps, event, "payment.release_when_expired")
+
+
+async def release_when_change_ended(deps: Deps, event: BookingChangeEnded) -> None:
+    await _let_go(deps, event, "payment.release_when_change_ended", event.change_id)
 
 
 async def refund_when_unpayable(deps: Deps, event: BookingUnpayable) -> None:
@@ -139,7 +144,7 @@ async def look_at_account_when_due(deps: Deps, event: AccountLookDue) -> None:
     await actions.look_at_account(deps, event)
 
 
-async def _let_go(deps: Deps, event: Event, booking_id: UUID, effect: str) -> None:
+async def _let_go(deps: Deps, event: BookingEvent, effect: str, change_id: UUID | None = None) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, effect):
-            await actions.not_to_be(deps, tx, booking_id)
+            await actions.not_to_be(deps, tx, event.booking_id, change_id)

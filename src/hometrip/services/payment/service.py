@@ -15,6 +15,7 @@ SERVICE = Service(
             reactions.capture_when_accepted,
             reactions.release_when_declined,
             reactions.release_when_expired,
+            reactions.release_when_change_ended,
             reactions.refund_when_unpayable,
             reactions.refund_when_cancelled,
             reactions.settle_when_changed,

@@ -34,6 +34,9 @@ from hometrip.services.auth.store import accounts as store
 from hometrip.services.auth.store import mail as mail_store
 from hometrip.services.auth.store.accounts import Account
 
+# Of staff, those who do what guests and hosts are owed; moderators look after homes and reviews.
+HELPERS = frozenset({"support", "admin"})
+
 
 class Me(Answer):
     """`status` is active; `factors` are the second factors that are on."""
@@ -283,6 +286,12 @@ async def addresses(deps: Deps, user_ids: list[UUID]) -> list[Address]:
         )
         for account in found
     ]
+
+
+async def helpers(deps: Deps) -> list[UUID]:
+    async with deps.db.read() as reader:
+        found = await store.with_roles(reader)
+    return [one.id for one in found if one.status == "active" and not HELPERS.isdisjoint(one.roles)]
 
 
 async def mail_token(deps: Deps, user_id: UUID, purpose: str, request_id: UUID | None) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Text, bindparam, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.record import Frozen
@@ -64,6 +64,12 @@ async def get_many(reader: Reader, ids: Sequence[UUID]) -> list[Account]:
         known = await get(reader, ids[0])
         return [] if known is None else [known]
     rows = await reader.rows(select(accounts).where(accounts.c.id.in_(ids)))
+    return [Account(**row._asdict()) for row in rows]
+
+
+async def with_roles(reader: Reader) -> list[Account]:
+    """Every account that has a role: few among many."""
+    rows = await reader.rows(select(accounts).where(cast(accounts.c.roles, Text) != "[]"))
     return [Account(**row._asdict()) for row in rows]
 
 

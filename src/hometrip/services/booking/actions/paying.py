@@ -129,6 +129,12 @@ async def note_refund(deps: Deps, tx: Tx, event: PaymentRefunded) -> None:
         await store.bookings.change(tx, booking, told)
 
 
+async def note_failed_refund(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """Write in the history that what was to go back did not: it is paid in another way."""
+    booking = await store.bookings.get(tx, booking_id)
+    await store.bookings.change(tx, booking, with_step(booking, "refund_failed", SYSTEM, deps.clock.now()))
+
+
 async def hold_longer(tx: Tx, booking_id: UUID) -> None:
     """Once 15 minutes more while the guest's bank asks, for the booking or for its change."""
     booking = await store.bookings.get(tx, booking_id)

@@ -255,6 +255,7 @@ def facts_of(booking: Booking) -> BookingFacts:
         due_now=booking.due_now,
         balance_due_at=booking.balance_due_at,
         deposit=booking.deposit,
+        shown=booking.shown,
     )
 
 

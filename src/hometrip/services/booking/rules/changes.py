@@ -19,7 +19,7 @@ from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import kept_with, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
-from hometrip.services.listing.contract import QuoteLine, Split, Terms, Wish
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split, Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
 PAY_CHANGE_WITHIN = 24 * HOUR
@@ -74,7 +74,8 @@ class ChangeWish(Request):
 
 
 class ChangeView(Answer):
-    """A change of a booking: `difference` is charged, or refunded where it is negative; `until` it waits."""
+    """A change of a booking: `difference` is charged, or refunded where it is negative; `until` it waits.
+    `shown` is its price in the guest's currency, at the rate of the booking."""
 
     id: UUID
     status: str
@@ -86,6 +87,8 @@ class ChangeView(Answer):
     total: Money
     difference: Money
     until: datetime | None = None
+    shown: ShownIn | None = None
+    shown_difference: Money | None = None
 
 
 def may_change(booking: Booking, by: Actor, at: datetime) -> None:
@@ -128,6 +131,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
     difference = price - booking.total
     instant = terms.instant_book and difference.amount >= 0
     within = PAY_CHANGE_AT_ONCE_WITHIN if instant else CONSENT_WITHIN
+    shown = shown_again(booking.shown, terms.quote.lines)
     change = Change(
         id=change_id,
         status=AWAITING_PAYMENT if instant else AWAITING_HOST,
@@ -147,6 +151,8 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         coupon=wish.coupon,
         difference=difference,
         until=min(at + within, booking.check_in_at, terms.check_in_at),
+        shown=shown,
+        shown_difference=shown.total - booking.shown.total if shown and booking.shown else None,
     )
     return with_step(replace(booking, change=change), "change_asked", by, at)
 

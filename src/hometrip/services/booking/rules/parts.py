@@ -11,7 +11,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
 class Actor(Frozen):
@@ -26,8 +26,9 @@ SYSTEM = Actor(role="system")
 
 class Step(Frozen):
     """One line of a booking's history. `status` is the new state, or what else was done: `accepted` for the
-    host's yes, `changed`, `balance_paid`, `refunded`, `refund_paid` where that was not to the card, and what
-    befell a change or a dispute (`change_asked`, …)."""
+    host's yes, `changed`, `balance_paid`, `refunded`, `refund_failed` where the card did not take it,
+    `refund_paid` once it was paid in another way, and what befell a change or a dispute (`change_asked`, …).
+    """
 
     status: str
     at: datetime
@@ -77,7 +78,8 @@ class Change(Frozen):
     """Other dates, or another party, for a confirmed booking, with all that they were offered on.
 
     `status` is awaiting_host, awaiting_payment, done, declined or expired; `until` it waits. `difference` is
-    the new total less the old one.
+    the new total less the old one. `shown` and `shown_difference` tell both in the guest's currency, at the
+    rate of the booking.
     """
 
     id: UUID
@@ -99,6 +101,8 @@ class Change(Frozen):
     extended: bool = False
     exempt_guests: int = 0
     preparation_nights: int = 0
+    shown: ShownIn | None = None
+    shown_difference: Money | None = None
 
     @property
     def stay(self) -> Stay:

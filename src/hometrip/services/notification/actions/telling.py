@@ -6,6 +6,7 @@ from uuid import UUID
 
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Event
+from hometrip.ports.documents import DocumentTx
 from hometrip.services.booking.contract import BookingChanged, BookingChangePending, BookingEvent
 from hometrip.services.notification import store
 from hometrip.services.notification.actions.deps import Deps
@@ -20,38 +21,42 @@ class BookingNotHeardOf(Unavailable):
     code = "booking_not_heard_of"
 
 
-async def tell(deps: Deps, event: Event, kind: str, user_id: UUID, facts: Facts) -> None:
-    """Record once that this account is told of this event, and have it delivered."""
+async def tell(deps: Deps, event: Event, kind: str, whom: UUID | list[UUID], facts: Facts) -> None:
+    """Record once that this account, or each of these, is told of this event, and have it delivered."""
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, f"notification.{kind}"):
+            for user_id in whom if isinstance(whom, list) else [whom]:
+                await _tell(deps, tx, event, kind, user_id, facts)
+
+
+async def _tell(deps: Deps, tx: DocumentTx, event: Event, kind: str, user_id: UUID, facts: Facts) -> None:
     assert event.event_id is not None, "an event that was heard has its id"
     now, notification_id = deps.clock.now(), deps.new_id()
-    async with deps.db.transaction() as tx:
-        if not await tx.first_time(event, f"notification.{kind}"):
-            return
-        told = store.Notification(
-            id=notification_id,
+    told = store.Notification(
+        id=notification_id,
+        user_id=user_id,
+        kind=kind,
+        facts=facts,
+        event_id=event.event_id,
+        event_name=event.name,
+        event_subject=event.subject,
+        created_at=now,
+    )
+    await tx.insert(store.notifications, told)
+    await tx.emit(NotificationCreated(notification_id=notification_id, user_id=user_id, kind=kind))
+    for channel in kind_of(kind).channels:
+        delivery = store.Delivery(
+            id=deps.new_id(),
+            notification_id=notification_id,
             user_id=user_id,
-            kind=kind,
-            facts=facts,
             event_id=event.event_id,
-            event_name=event.name,
-            event_subject=event.subject,
+            kind=kind,
+            channel=channel,
+            status=store.QUEUED,
             created_at=now,
         )
-        await tx.insert(store.notifications, told)
-        await tx.emit(NotificationCreated(notification_id=notification_id, user_id=user_id, kind=kind))
-        for channel in kind_of(kind).channels:
-            delivery = store.Delivery(
-                id=deps.new_id(),
-                notification_id=notification_id,
-                user_id=user_id,
-                event_id=event.event_id,
-                kind=kind,
-                channel=channel,
-                status=store.QUEUED,
-                created_at=now,
-            )
-            await tx.insert(store.deliveries, delivery)
-            await tx.emit(DeliveryDue(delivery_id=delivery.id))
+        await tx.insert(store.deliveries, delivery)
+        await tx.emit(DeliveryDue(delivery_id=delivery.id))
 
 
 async def remember(deps: Deps, event: BookingEvent) -> None:

@@ -32,6 +32,7 @@ from hometrip.services.notification.reactions.homes import (
 )
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
+    tell_guest_and_staff_when_refund_failed,
     tell_guest_when_payment_failed,
     tell_guest_when_refunded,
     tell_host_when_account_updated,
@@ -66,6 +67,7 @@ REACTIONS = (
         send_receipt_when_paid,
         tell_guest_when_payment_failed,
         tell_guest_when_refunded,
+        tell_guest_and_staff_when_refund_failed,
         tell_host_when_paid_out,
         tell_host_when_set_off,
         tell_host_when_disputed,

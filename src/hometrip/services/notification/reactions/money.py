@@ -30,6 +30,15 @@ async def tell_guest_when_refunded(deps: Deps, event: payment.PaymentRefunded) -
     await tell(deps, event, kind, event.guest_id, facts)
 
 
+async def tell_guest_and_staff_when_refund_failed(deps: Deps, event: payment.RefundFailed) -> None:
+    """The guest that it takes longer; support and admins, that it is theirs to pay in another way."""
+    if not event.owed:
+        return
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount, why=event.why)
+    await tell(deps, event, "refund_delayed", event.guest_id, facts)
+    await tell(deps, event, "refund_owed", await deps.auth.helpers(), facts)
+
+
 async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) -> None:
     await tell(deps, event, "payout_sent", event.host_id, await _paid_out(deps, event))
 

@@ -55,6 +55,10 @@ def _listing(*shows: str, essential: bool = False, urgent: bool = False) -> Kind
     return Kind("listings", "/hosting/listings/{listing_id}", shows, essential=essential, urgent=urgent)
 
 
+def _staff(path: str, *shows: str) -> Kind:
+    return Kind("staff", path, shows, essential=True)
+
+
 KINDS = {
     "verify_email": _account("/verify-email?token={token}", token="verify_email"),
     "signup_repeated": _account("/login"),
@@ -78,6 +82,8 @@ KINDS = {
     "payment_failed": _payment("guest", "stay", urgent=True),
     "payment_refunded": _payment("guest", "stay", "refund"),
     "payment_refunded_otherwise": _payment("guest", "stay", "refund"),
+    "refund_delayed": _payment("guest", "stay", "refund"),
+    "refund_owed": _staff("/staff/refunds", "stay", "refund"),
     "payout_sent": _payment("host", "stay", "paid_out"),
     "payout_set_off": _payment("host", "stay", "paid_out"),
     "dispute_opened": _payment("host", "stay", urgent=True),

@@ -32,12 +32,13 @@ async def accepted(deps: Deps, tx: Tx, event: BookingAccepted) -> None:
         await want(deps, tx, payment.id, "capture")
 
 
-async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID) -> None:
-    """A booking was declined or has expired: nothing may be taken for it any more.
+async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID, change_id: UUID | None = None) -> None:
+    """A booking was declined or has expired, or a change of it: nothing may be taken for that any more.
 
-    What was taken already stays: booking hears of it, and either confirms after all or says BookingUnpayable.
+    What was taken already stays: booking hears of it, and either has it after all or says BookingUnpayable.
     """
-    payment = await store.live_payment(tx, booking_id)
+    part = rules.FIRST if change_id is None else f"{rules.CHANGE}{change_id}"
+    payment = await store.live_payment(tx, booking_id, part)
     if payment is not None and payment.status != rules.SUCCEEDED:
         await want(deps, tx, payment.id, "cancel")
 

@@ -19,6 +19,7 @@ from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
 from hometrip.services.payment.actions.deps import Deps, told
+from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.contract import NotPayable, PaymentIntentCreated
 
 
@@ -48,6 +49,7 @@ async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once =
     if known is None:
         _must_be_awaited(deps, payable, wanted)
         known = await opened(deps, wanted)
+        await _must_still_be_awaited(deps, known, plan)
     answer = intent_of(known, secret=True)
     if once:
         async with deps.db.transaction() as tx:
@@ -71,6 +73,22 @@ def _wanted(payable: Payable, plan: store.Plan | None) -> Wanted:
         capture=payable.capture if payable.change_id is None else "automatic",
         lines=payable.lines if payable.lines and due == payable.total else None,
     )
+
+
+async def _must_still_be_awaited(deps: Deps, made: store.Payment, plan: store.Plan | None) -> None:
+    """What has ended while the provider was asked has said so when there was nothing to close yet."""
+    payable = await deps.booking.payable(made.booking_id)
+    wanted = _wanted(payable, plan)
+    try:
+        if wanted.part != made.part:
+            raise NotPayable("what was to be paid is over", state=payable.status)
+        _must_be_awaited(deps, payable, wanted)
+    except NotPayable:
+        async with deps.db.transaction() as tx:
+            payment = await store.payment(tx, made.id)
+            if payment.status not in (rules.SUCCEEDED, rules.CANCELED):
+                await want(deps, tx, made.id, "cancel")
+        raise
 
 
 def balance_of(payable: Payable | store.Payment, plan: store.Plan) -> Wanted:

@@ -73,7 +73,7 @@ async def give_up(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> Non
                 await store.add_refund(tx, other)
         else:
             await store.end_refund(tx, one.id, status="failed", why=rules.HELD_BY_BANK, amount=part.amount)
-            facts = {"amount": part, "refund_id": one.id, "why": rules.HELD_BY_BANK}
+            facts = {"amount": part, "refund_id": one.id, "why": rules.HELD_BY_BANK, "owed": False}
             await tx.emit(told(RefundFailed, payment, **facts))
             if rest:
                 await send_promised(deps, tx, payment, other)

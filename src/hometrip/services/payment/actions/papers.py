@@ -161,15 +161,29 @@ def receipt_of(
         facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", _day(at))],
         parties=[Party("Guest", [guest]), Party("Host", [host]), _stay(facts)],
         sheets=[
-            Sheet(
-                ["What", "Amount"],
-                [[line.label, str(line.amount)] for line in facts.lines],
-                [["Total", str(facts.total)]],
-            ),
+            _priced(facts),
             _moved(facts, [one for one in captured if one.part != rules.DEPOSIT], plan),
             *(Sheet(["Damage deposit", "Amount"], [_claimed(one)]) for one in deposit),
         ],
+        notes=_rate(facts),
     )
+
+
+def _priced(facts: BookingFacts) -> Sheet:
+    """What the stay costs, line by line, also in the guest's currency where the quote has shown it so."""
+    rows = [[line.label, str(line.amount)] for line in facts.lines]
+    columns, total_row, shown = ["What", "Amount"], ["Total", str(facts.total)], facts.shown
+    if shown is None:
+        return Sheet(columns, rows, [total_row])
+    rows = [[*row, str(amount)] for row, amount in zip(rows, shown.lines, strict=True)]
+    return Sheet([*columns, f"In {shown.currency}"], rows, [[*total_row, str(shown.total)]])
+
+
+def _rate(facts: BookingFacts) -> list[str]:
+    shown, own = facts.shown, facts.total.currency
+    if shown is None:
+        return []
+    return [f"At the rate of {_day(shown.on)}: 1 {own} is {shown.rate} {shown.currency}. Charged is {own}."]
 
 
 def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:

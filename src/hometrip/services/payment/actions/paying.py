@@ -161,18 +161,15 @@ async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderInte
 async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> bool:
     """The money is here: in the journal, on an invoice, and in what the host will be paid.
 
-    False where it comes too late: a second half or a change's difference that nobody waits for any more goes
-    back at once. (Of a booking's own price booking decides.)
+    False where it comes too late: a second half that nobody waits for any more goes back at once. (Of a
+    booking's own price, and of what a change costs, booking decides.)
     """
     split = before.split
     lines = rules.capture(captured, split, before.host_id)
     entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
     await store.write(tx, entry)
     await issue(deps, tx, INVOICE, before.id, before, captured, split)
-    in_time = before.wanted != "cancel"
-    if before.part == rules.BALANCE:
-        in_time = await _rest_taken(deps, tx, before)
-    if not in_time and before.part != rules.FIRST:
+    if before.part == rules.BALANCE and not await _rest_taken(deps, tx, before):
         paid = await store.payment(tx, before.id)
         await give_payment_back(deps, tx, paid, reason="too_late", cause=f"too_late:{before.id}")
         return False
