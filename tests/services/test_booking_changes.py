@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from harness import TestHouse
+from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound, VersionMismatch
 from hometrip.kernel.once import NO_KEY
 from hometrip.kernel.stay import Stay
+from hometrip.ports.payments import Payments
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import (
@@ -29,6 +31,7 @@ from hometrip.services.booking.rules import Actor, BookingView, ChangeWish, Home
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
 from services.booking_scene import Scene, scene_in, somebody
+from stories.teller import teller_in
 
 
 @pytest.fixture
@@ -223,6 +226,55 @@ async def test_a_host_who_declines_leaves_all_as_it_was(asking: Scene) -> None:
     with pytest.raises(WrongState):
         await actions.accept_change(asking.deps, host_of(asking), before.id)
     assert (await asking.told(before.id))[-1] == "booking.change_ended"
+
+
+async def test_a_guest_withdraws_a_change_that_the_host_was_asked_for(asking: Scene) -> None:
+    before = await confirmed(asking)
+    old = await asking.nights(before.id)
+    guest = Caller(account_id=before.guest_id)
+    with pytest.raises(WrongState):
+        await actions.withdraw_change(asking.deps, guest, before.id)
+    await asking.change(before, first=40, end=44)
+    with pytest.raises(Forbidden):
+        await actions.withdraw_change(asking.deps, host_of(asking), before.id)
+    with pytest.raises(NotFound):
+        await actions.withdraw_change(asking.deps, somebody(), before.id)
+    withdrawn = await actions.withdraw_change(asking.deps, guest, before.id)
+    assert (change_of(withdrawn).status, withdrawn.total) == ("withdrawn", before.total)
+    assert steps(withdrawn)[-2:] == [("change_asked", "guest"), ("change_withdrawn", "guest")]
+    assert await asking.nights(before.id) == old
+    assert (await last_event(asking, before.id, BookingChangeEnded)).status == "withdrawn"
+    with pytest.raises(WrongState):
+        await actions.accept_change(asking.deps, host_of(asking), before.id)
+    await asking.house.settle()
+    assert (await asking.house.mails("host@example.com"))[0]["kind"] == "booking_change_withdrawn"
+    assert change_of(await asking.change(before, end=36)).status == "awaiting_host"
+
+
+async def test_the_payment_of_a_change_that_was_withdrawn_goes_back(house: TestHouse) -> None:
+    """Paid at the provider, and heard of after the guest has withdrawn it; an unpaid one is closed."""
+    teller = await teller_in(house)
+    provider: SandboxPayments = house.house.shared[Payments]
+    booking = await teller.book()
+    await teller.pay(booking)
+    for paid, ends, back in ((False, "canceled", []), (True, "succeeded", [(11_200, "completed")])):
+        until = (await teller.look(booking))["check_out"]
+        longer = {"check_out": (date.fromisoformat(until) + DAY).isoformat()}
+        ok(await teller.guest.put(f"/api/bookings/{booking}", longer))
+        intent = ok(await teller.guest.post("/api/payments/intent", {"booking_id": booking}), 201)
+        await house.settle()
+        if paid:
+            secret = intent["client_secret"].partition("_secret_")[0]
+            await provider.confirm_intent(secret, method="pm_card_visa", key=booking)
+        left = ok(await teller.guest.post(f"/api/bookings/{booking}/change/withdraw", {}))
+        assert left["change"]["status"] == "withdrawn"
+        await teller.webhooks()
+        await teller.wait(hours=1)
+        assert ok(await teller.guest.get(f"/api/payments/{intent['id']}"))["status"] == ends
+        refunds = ok(await teller.guest.get(f"/api/payments/{intent['id']}/refunds"))["items"]
+        assert [(one["amount"]["amount"], one["status"]) for one in refunds] == back
+        assert (await teller.look(booking))["total"]["amount"] == 39_200
+    await teller.end()
 
 
 async def test_a_host_who_does_not_answer_lets_the_change_expire(asking: Scene) -> None:

@@ -15,6 +15,7 @@ from hometrip.services.booking.actions.changing import (
     ask_change,
     decline_change,
     end_change_in_time,
+    withdraw_change,
 )
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, HoldEnded, HomeTakenDown, StayEnded
 from hometrip.services.booking.actions.disputing import dispute, resolve
@@ -86,4 +87,5 @@ __all__ = [
     "settle",
     "take_down",
     "verify",
+    "withdraw_change",
 ]

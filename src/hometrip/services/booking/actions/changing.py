@@ -97,6 +97,15 @@ async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str)
         return view_of(await _without(tx, booking, declined))
 
 
+async def withdraw_change(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    """The guest does not want it any more. A payment for it that is under way goes back."""
+    now = deps.clock.now()
+    async with deps.db.transaction() as tx:
+        booking = await store.bookings.get(tx, booking_id)
+        withdrawn = change_moved(booking, "withdraw", actor_of(caller, booking), now)
+        return view_of(await _without(tx, booking, withdrawn))
+
+
 async def end_change_in_time(deps: Deps, event: ChangeEnded) -> None:
     """The time of a change is over, unless it was extended or something came of it."""
     async with deps.db.transaction() as tx:

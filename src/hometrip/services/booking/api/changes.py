@@ -47,6 +47,18 @@ async def decline_change(
 
 
 @post(
+    "/bookings/{booking_id:uuid}/change/withdraw",
+    access=USER,
+    status_code=200,
+    summary="Not to want a change any more",
+)
+async def withdraw_change(
+    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> BookingView:
+    return await actions.withdraw_change(deps, caller, booking_id)
+
+
+@post(
     "/bookings/{booking_id:uuid}/refund",
     access=USER,
     idempotent=True,
@@ -88,4 +100,4 @@ async def resolve(
     return await actions.resolve(deps, caller, booking_id, dispute_id, data)
 
 
-ROUTES = [change, accept_change, decline_change, give_back, dispute, resolve]
+ROUTES = [change, accept_change, decline_change, withdraw_change, give_back, dispute, resolve]

@@ -42,6 +42,9 @@ CHANGE_MOVES = {
         by=frozenset({"host", "staff"}),
         told="change_declined",
     ),
+    "withdraw": Move(
+        out_of=frozenset(OPEN_CHANGE), status="withdrawn", by=frozenset({"guest"}), told="change_withdrawn"
+    ),
     "expire": Move(
         out_of=frozenset(OPEN_CHANGE), status=EXPIRED, by=frozenset({"system"}), told="change_expired"
     ),

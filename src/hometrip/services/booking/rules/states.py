@@ -81,6 +81,7 @@ CANNOT = {
     "accept": "be accepted",
     "decline": "be declined",
     "change": "be changed",
+    "withdraw": "be withdrawn",
     "check_in": "be checked in",
     "complete": "be completed",
     "cancel": "be cancelled",

@@ -20,9 +20,9 @@ from hometrip.services.notification.reactions.bookings import (
     tell_both_when_changed,
     tell_both_when_confirmed,
     tell_both_when_requested,
-    tell_guest_when_change_ended,
     tell_guest_when_declined,
     tell_guest_when_expired,
+    tell_other_when_change_ended,
     tell_when_change_pending,
 )
 from hometrip.services.notification.reactions.homes import (
@@ -63,7 +63,7 @@ REACTIONS = (
         tell_both_when_cancelled,
         tell_when_change_pending,
         tell_both_when_changed,
-        tell_guest_when_change_ended,
+        tell_other_when_change_ended,
         send_receipt_when_paid,
         tell_guest_when_payment_failed,
         tell_guest_when_refunded,

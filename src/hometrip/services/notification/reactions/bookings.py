@@ -61,8 +61,12 @@ async def tell_both_when_changed(deps: Deps, event: booking.BookingChanged) -> N
     await tell(deps, event, "booking_changed_host", event.booking.host_id, facts)
 
 
-async def tell_guest_when_change_ended(deps: Deps, event: booking.BookingChangeEnded) -> None:
-    """Not where the guest has ended it, by another wish or with the booking."""
+async def tell_other_when_change_ended(deps: Deps, event: booking.BookingChangeEnded) -> None:
+    """The guest, or, where it was the guest who has withdrawn it, the host. Nobody where another wish or the
+    end of the booking has ended it: of those both are told anyway."""
+    if event.status == "withdrawn":
+        facts = Facts(visit=visit_of(event.booking))
+        await tell(deps, event, "booking_change_withdrawn", event.booking.host_id, facts)
     if event.status == "declined" or event.why in TIMED_OUT:
         facts = Facts(visit=visit_of(event.booking), why=event.why)
         await tell(deps, event, "booking_change_ended", event.booking.guest_id, facts)

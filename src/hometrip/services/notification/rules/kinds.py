@@ -78,6 +78,7 @@ KINDS = {
     "booking_changed": _booking("guest", "stay", "price"),
     "booking_changed_host": _booking("host", "stay", "payout"),
     "booking_change_ended": _booking("guest", "stay"),
+    "booking_change_withdrawn": _booking("host", "stay"),
     "payment_succeeded": _payment("guest", "stay", "price"),
     "payment_failed": _payment("guest", "stay", urgent=True),
     "payment_refunded": _payment("guest", "stay", "refund"),
