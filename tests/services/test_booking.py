@@ -10,6 +10,7 @@ import pytest
 from harness import Person, TestHouse
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from journeys.steps import book, booking_of, ok, open_home, pay, problem, stay
+from stories.teller import teller_in
 
 PRICED = "nights cleaning service_fee".split()
 
@@ -334,3 +335,30 @@ async def test_a_list_is_read_page_by_page_although_bookings_come_in_between(
     problem(await guest.get("/api/bookings/user", params={"cursor": "nonsense"}), 422, "invalid")
     swapped = {"when": "cancelled", "cursor": query["cursor"]}
     problem(await guest.get("/api/bookings/user", params=swapped), 422, "invalid")
+
+
+async def test_what_strangers_write_to_each_other_shows_no_way_past_the_marketplace(house: TestHouse) -> None:
+    """The guest's message is read whole once the stay is confirmed; a reason is kept without it for ever."""
+    teller = await teller_in(house, instant_book=False)
+    booking = await teller.book(message="We are two. Call me: +1 518 555 0100")
+    assert (await booking_of(teller.host, booking))["message"] == "We are two. Call me: [phone number hidden]"
+    await teller.pay(booking)
+    reason = {"reason": "Write to hanna@example.com instead"}
+    ok(await teller.host.post(f"/api/bookings/{booking}/decline", reason))
+    hidden = "Write to [e-mail address hidden] instead"
+    assert (await teller.look(booking))["history"][-1]["why"] == hidden
+    await house.settle()
+    [mail] = [mail for mail in await house.mails("guest@example.com") if mail["kind"] == "booking_declined"]
+    assert f"The reason given: {hidden}" in mail["text"]
+
+    second = await teller.book(days=40, message="We are two. Call me: +1 518 555 0100")
+    await teller.pay(second)
+    ok(await teller.host.post(f"/api/bookings/{second}/accept", {}))
+    await house.settle()
+    assert (await booking_of(teller.host, second))["message"] == "We are two. Call me: +1 518 555 0100"
+    ok(await teller.guest.put(f"/api/bookings/{second}", {"guests": 3}))
+    ok(await teller.host.post(f"/api/bookings/{second}/change/decline", reason))
+    ok(await teller.guest.post(f"/api/bookings/{second}/cancel", reason))
+    whys = [step.get("why") for step in (await teller.look(second))["history"]]
+    assert whys.count(hidden) == 2
+    await teller.end()  # which holds the events to it, too

@@ -10,7 +10,9 @@ import pytest
 
 from harness import Person, TestHouse
 from hometrip.services.listing.actions.lifecycle import place_in_words
+from hometrip.services.listing.rules.edits import WholeHome
 from hometrip.services.listing.rules.home import Place
+from hometrip.services.listing.rules.shown import Listing
 from hometrip.services.listing.rules.texts import folded, plain
 from journeys.steps import CABIN, PRICING, book, ok, open_home, pay, problem, stay
 
@@ -145,6 +147,10 @@ async def test_put_writes_the_whole_home_and_takes_its_own_answer_back(host: Per
     assert (bare["amenities"], bare["guests"], bare["address"]["city"]) == ([], None, "")
 
 
+def test_every_field_of_an_answer_may_be_given_back() -> None:
+    assert set(Listing.__struct_fields__) <= set(WholeHome.__struct_fields__)
+
+
 async def test_a_countrys_name_becomes_its_code_and_a_word_for_a_type_its_key(host: Person) -> None:
     listing_id = await draft(host, type="apartment", address={"city": "Lyon", "country": "France"})
     seen = ok(await host.get(f"/api/listings/{listing_id}"))
@@ -166,6 +172,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "stay_rules.max_nights_by_day",
     ),
     ({"title": "<b></b>"}, "title"),
+    ({"title": "Cabin, hanna@example.com"}, "title"),
+    ({"title": "Cabin: +1 518 555 0100"}, "title"),
+    ({"title": "Cabin at www.example.com"}, "title"),
     ({"description": "x" * 10_001}, "description"),
     ({"guests": 0}, "guests"),
     ({"guests": 51}, "guests"),

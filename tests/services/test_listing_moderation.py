@@ -93,6 +93,8 @@ async def test_a_suspended_home_is_seen_and_booked_by_nobody_until_it_is_approve
     assert (await judge(staff, home, "approve"))["status"] == "published"
     assert await found(house) == [home]
     assert await kinds(house) == ["listing_approved", "listing_suspended"]
+    whole = ok(await host.get(path))
+    assert ok(await host.put(path, whole | {"title": "Creek house"}))["judged"]["action"] == "approved"
 
 
 async def test_who_may_judge_and_what_is_said_against_it(house: TestHouse) -> None:

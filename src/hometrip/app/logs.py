@@ -17,13 +17,13 @@ from uuid import UUID
 import msgspec
 
 from hometrip.app.settings import Settings
+from hometrip.kernel.contacts import EMAIL
 from hometrip.kernel.events import current_cause
 from hometrip.kernel.trace import trace_of
 
 _SECRET_KEYS = re.compile(
     r"pass|token|secret|authorization|cookie|card|cvc|email|phone|address|api_key", re.I
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|\b[A-Za-z0-9_-]{43,}\b")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # A card as people and test lists write it; ids and instants have letters or colons between their digits.
@@ -197,12 +197,12 @@ def _shown(key: str, value: Any) -> Any:
 
 def redacted(text: str) -> str:
     """One line of text without anything personal or secret."""
-    for pattern, word in ((_EMAIL, "[email]"), (_TOKEN, "[token]"), (_CARD, "[card]"), (_PHONE, "[phone]")):
+    for pattern, word in ((EMAIL, "[email]"), (_TOKEN, "[token]"), (_CARD, "[card]"), (_PHONE, "[phone]")):
         text = pattern.sub(word, text)
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def looks_personal(text: str) -> str:
     """What of an e-mail address, a token or a card number a text seems to hold, in words."""
-    kinds = {"an e-mail address": _EMAIL, "a token": _JWT, "a card number": _TEST_CARD}
+    kinds = {"an e-mail address": EMAIL, "a token": _JWT, "a card number": _TEST_CARD}
     return ", ".join(name for name, pattern in kinds.items() if pattern.search(text))

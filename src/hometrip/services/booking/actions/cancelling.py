@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, MINUTE
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import Once
 from hometrip.ports.database import Tx
@@ -59,7 +60,7 @@ async def cancel(
         await tx.once(once)
         live = await store.bookings.get(tx, booking_id)
         by = actor_of(caller, live)
-        told = {"why": why, "fault": at_fault(fault, by.role)}
+        told = {"why": without_contacts(why), "fault": at_fault(fault, by.role)}
         view = view_of(await _cancelled(tx, live, "cancel", by, by.role, now, **told))
         await tx.answer(once, view)
     return view

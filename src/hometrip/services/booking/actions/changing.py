@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
@@ -90,7 +91,7 @@ async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> Booking
 
 
 async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
-    now = deps.clock.now()
+    now, why = deps.clock.now(), without_contacts(why)
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
         declined = change_moved(booking, "decline", actor_of(caller, booking), now, why)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
+from hometrip.kernel.contacts import without_contacts
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
 from hometrip.services.booking.contract import DisputeOpened, DisputeResolved
@@ -21,7 +24,7 @@ from hometrip.services.booking.rules import (
 
 async def dispute(deps: Deps, caller: Caller, booking_id: UUID, wish: DisputeWish) -> BookingView:
     """Opened by guest or host; one at a time."""
-    dispute_id = deps.new_id()
+    dispute_id, wish = deps.new_id(), replace(wish, reason=without_contacts(wish.reason))
     async with deps.db.transaction() as tx:
         stayed = await store.bookings.get(tx, booking_id)
         by = actor_of(caller, stayed)

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.once import Once
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
@@ -27,7 +28,7 @@ async def give_back(
     deps: Deps, caller: Caller, booking_id: UUID, wish: RefundWish, once: Once
 ) -> BookingView:
     """By the host, out of what the stay brings the host."""
-    refund_id = deps.new_id()
+    refund_id, wish = deps.new_id(), replace(wish, reason=without_contacts(wish.reason))
     async with deps.db.transaction() as tx:
         await tx.once(once)
         paid = await store.bookings.get(tx, booking_id)

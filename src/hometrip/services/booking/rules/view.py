@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
@@ -66,7 +67,7 @@ class BookingView(Answer):
     shown: ShownIn | None = None
 
 
-_OTHER = ("nights", "host_payout", "history", "change", "disputes", "due_now", "balance", "balance_due_at")
+_OTHER = ("nights host_payout history change disputes due_now balance balance_due_at message").split()
 _SAME = tuple(field for field in BookingView.__struct_fields__ if field not in _OTHER)
 
 
@@ -74,6 +75,7 @@ def view_of(booking: Booking) -> BookingView:
     return BookingView(
         **{field: getattr(booking, field) for field in _SAME},
         nights=booking.stay.nights,
+        message=_between_strangers(booking),
         host_payout=booking.split.payout,
         due_now=booking.due_now if booking.is_live else None,
         balance=booking.balance if booking.is_live else None,
@@ -84,6 +86,14 @@ def view_of(booking: Booking) -> BookingView:
         change=change_view(booking.change) if booking.change else None,
         disputes=booking.disputes or None,
     )
+
+
+def _between_strangers(booking: Booking) -> str | None:
+    """What the guest wrote to the host: without a way past the marketplace until they have to do with each
+    other."""
+    if booking.message is None or booking.confirmed_at is not None:
+        return booking.message
+    return without_contacts(booking.message)
 
 
 def views_of(page: Page[Booking]) -> Page[BookingView]:

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from hometrip.kernel.clock import DAY, MINUTE
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import HomeTripError, NotFound, Unavailable
 from hometrip.kernel.events import Event
 from hometrip.kernel.stay import Stay, local_date
@@ -171,7 +172,7 @@ async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
             host_id=home.host_id,
             revision=days.revision,
             feed_id=kept.id,
-            feed_name=kept.name,
+            feed_name=without_contacts(kept.name),
             why=kept.failure,
             title=home.title,
         )
@@ -219,7 +220,7 @@ async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused
             host_id=home.host_id,
             revision=days.revision,
             feed_id=feed.id,
-            feed_name=feed.name,
+            feed_name=without_contacts(feed.name),
             stays=news,
             title=home.title,
         )

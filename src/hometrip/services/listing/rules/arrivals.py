@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.ids import uuid7
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
@@ -52,7 +53,7 @@ def arrived(old: Home, found: SourceHome, place: KnownPlace | None, zone: str, a
     return msgspec.structs.replace(
         old,
         updated_at=at,
-        title=found.title,
+        title=without_contacts(found.title),
         description=found.description or found.surroundings or found.title,
         neighbourhood=found.neighbourhood or "",
         structure=found.structure,

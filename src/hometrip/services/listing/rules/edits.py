@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import zone_of
 from hometrip.kernel.wire import Request
@@ -113,6 +114,8 @@ class WholeHome(NewHome):
     neighbourhood: Any = None
     exact: Any = None
     nightly: Any = None
+    was: Any = None
+    judged: Any = None
     version: Any = None
     created_at: Any = None
     updated_at: Any = None
@@ -157,6 +160,8 @@ def _line(least: int, most: int) -> Callable[[str, str], str]:
         text = texts.one_line(text)
         if not least <= len(text) <= most:
             raise Invalid.field("title", "length", f"must have {least} to {most} characters")
+        if without_contacts(text) != text:
+            raise Invalid.field("title", "contact", "must hold no e-mail address, phone number or link")
         return text
 
     return write

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.wire import Request
@@ -57,7 +58,7 @@ JUDGINGS = {
 
 def judged(home: Home, verdict: Verdict, at: datetime) -> Home:
     """The home in its new state, with what was said of it; `NotToBeJudged` where it cannot be in it."""
-    judging, reason = JUDGINGS[verdict.action], verdict.reason.strip()
+    judging, reason = JUDGINGS[verdict.action], without_contacts(verdict.reason.strip())
     if home.status not in judging.out_of:
         state = home.status.replace("_", " ")
         raise NotToBeJudged(f"A home that is {state} cannot be {judging.done}.", state=home.status)

@@ -1,0 +1,61 @@
+"""What is hidden of what people write to each other, and what is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hometrip.app.logs import looks_personal
+from hometrip.kernel.contacts import without_contacts
+
+MAIL, LINK, NUMBER = "[e-mail address hidden]", "[link hidden]", "[phone number hidden]"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Write to bob@example.com or +1 518 555 0100.", f"Write to {MAIL} or {NUMBER}."),
+        ("Call 0049 (30) 1234-5678", f"Call {NUMBER}"),
+        ("06 12 34 56 78", NUMBER),
+        ("bob (at) gmail (dot) com", MAIL),
+        ("bob [at] web.de, please", f"{MAIL}, please"),
+        ("see www.example.com/x and airbnb.com/rooms/12", f"see {LINK} and {LINK}"),
+        ("https://wa.me/33612345678", LINK),
+        ("4242 4242 4242 4242", NUMBER),
+    ],
+)
+def test_a_way_past_the_marketplace_is_hidden(written: str, read: str) -> None:
+    assert without_contacts(written) == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "We come 2027-05-14 - 2027-05-20, at 15:00.",
+        "14.05.2027 bis 20.05.2027",
+        "3 nights for 1 200 000 yen",
+        "12207 Albany, 1 Creek Road",
+        "Near the lake.it is quiet, o.k.?",
+        "2 beds, 1 bath, 1500 sq.ft., 24/7",
+        "Questions @ the door",
+    ],
+)
+def test_what_is_none_is_left_as_it_was_written(written: str) -> None:
+    assert without_contacts(written) == written
+
+
+@given(st.text() | st.from_regex(r"[ a-z.@+0-9()/-]{0,60}", fullmatch=True))
+def test_what_is_left_holds_nothing_personal_and_is_left_the_second_time(written: str) -> None:
+    read = without_contacts(written)
+    assert not looks_personal(read)
+    assert without_contacts(read) == read
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "a-", "1", "1 ", "(at)", "a(at)", "@", "+1"])
+def test_a_long_text_is_read_soon(part: str) -> None:
+    text, began = part * (5_000 // len(part)), time.thread_time()
+    without_contacts(text)
+    assert time.thread_time() - began < 0.5
