@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import os
@@ -158,6 +159,23 @@ async def test_a_store_that_can_be_written_to_is_ready(blobs: Blobs) -> None:
 
 
 # of the folder alone
+
+
+async def test_on_a_full_disk_the_file_of_before_stays_and_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    blobs = FileBlobs(tmp_path)
+    await blobs.put(PICTURE, b"old", "image/webp")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_room)
+        with pytest.raises(Unavailable, match="No space left on device"):
+            await blobs.put(PICTURE, b"new", "image/webp")
+    assert await blobs.get(PICTURE) == Blob(b"old", "image/webp")
+    assert [key async for key in blobs.every_key()] == [PICTURE]
+    assert len([found for found in tmp_path.rglob("*") if found.is_file()]) == 1
 
 
 async def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:

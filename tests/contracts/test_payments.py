@@ -482,6 +482,20 @@ async def test_the_sandbox_remembers_when_it_is_opened_again(tmp_path: Path) -> 
     await again.close()
 
 
+async def test_a_sandbox_whose_disk_is_full_is_down_until_there_is_room(tmp_path: Path) -> None:
+    sandbox = sandbox_in(tmp_path)
+    first = await opened(sandbox)
+    [[pages]] = sandbox._db.execute("PRAGMA page_count").fetchall()
+    sandbox._db.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+    with pytest.raises(ProviderDown):
+        for at in range(500):
+            await opened(sandbox, key=f"more {at}")
+    assert await sandbox.get_intent(first.id) == first
+    sandbox._db.execute("PRAGMA max_page_count = 1000000").fetchall()
+    assert (await opened(sandbox, key=f"more {at}")).status == "requires_payment_method"
+    await sandbox.close()
+
+
 async def test_two_processes_share_a_sandbox(tmp_path: Path) -> None:
     one, other = sandbox_in(tmp_path), sandbox_in(tmp_path)
     intent = await opened(one)

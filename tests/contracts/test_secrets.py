@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hometrip.adapters.secrets.files import FileSecrets
-from hometrip.ports.secrets import Secrets
+from hometrip.ports.secrets import Secrets, SecretsDown
 
 ADAPTERS: dict[str, Callable[[Path, str], Secrets]] = {"adapters.secrets.files": FileSecrets}
 
@@ -45,3 +47,27 @@ def test_only_the_owner_of_the_folder_can_read_it(tmp_path: Path) -> None:
     [file] = (tmp_path / "secrets").iterdir()
     assert file.stat().st_mode & 0o077 == 0
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_no_whole_key_is_never_used(tmp_path: Path) -> None:
+    keeper = FileSecrets(tmp_path / "secrets", "auth")
+    keeper.secret("mail")
+    for damaged in (b"", b"half"):
+        (tmp_path / "secrets" / "auth-mail.key").write_bytes(damaged)
+        with pytest.raises(SecretsDown, match="auth-mail.key is damaged"):
+            FileSecrets(tmp_path / "secrets", "auth").secret("mail")
+
+
+def test_a_key_that_cannot_be_kept_is_not_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk nothing half written is left, and once there is room the key is made."""
+
+    def no_room(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    keeper = FileSecrets(tmp_path / "secrets", "listing")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_room)
+        with pytest.raises(SecretsDown, match="listing-quotes.key cannot be kept: No space left on device"):
+            keeper.secret("quotes")
+    assert list((tmp_path / "secrets").iterdir()) == []
+    assert len(keeper.secret("quotes")) == 32

@@ -27,7 +27,10 @@ class FileBlobs:
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:
         path, head = self._path(key), media_type(content_type).encode() + b"\n"
-        await asyncio.to_thread(_write, path, head, content)
+        try:
+            await asyncio.to_thread(_write, path, head, content)
+        except OSError as failed:
+            raise Unavailable(f"The file could not be kept: {failed.strerror}.") from failed
 
     async def get(self, key: str) -> Blob | None:
         held = await asyncio.to_thread(_read, self._path(key))

@@ -155,11 +155,12 @@ class Book:
             raise ProviderDown from reason
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException as reason:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has ended it already
+                self._db.execute("ROLLBACK")
             if isinstance(reason, sqlite3.Error):
                 raise ProviderDown from reason
             raise
-        self._db.execute("COMMIT")
         if self.weather == "answers_lost" and not inside:
             raise ProviderDown
