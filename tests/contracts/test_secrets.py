@@ -54,7 +54,7 @@ def test_what_is_no_whole_key_is_never_used(tmp_path: Path) -> None:
     keeper.secret("mail")
     for damaged in (b"", b"half"):
         (tmp_path / "secrets" / "auth-mail.key").write_bytes(damaged)
-        with pytest.raises(SecretsDown, match="auth-mail.key is damaged"):
+        with pytest.raises(SecretsDown, match=r"auth-mail\.key is damaged"):
             FileSecrets(tmp_path / "secrets", "auth").secret("mail")
 
 
@@ -67,7 +67,7 @@ def test_a_key_that_cannot_be_kept_is_not_made_up(tmp_path: Path, monkeypatch: p
     keeper = FileSecrets(tmp_path / "secrets", "listing")
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", no_room)
-        with pytest.raises(SecretsDown, match="listing-quotes.key cannot be kept: No space left on device"):
+        with pytest.raises(SecretsDown, match=r"listing-quotes\.key cannot be kept: No space left on device"):
             keeper.secret("quotes")
     assert list((tmp_path / "secrets").iterdir()) == []
     assert len(keeper.secret("quotes")) == 32
