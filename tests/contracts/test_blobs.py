@@ -175,7 +175,7 @@ async def test_on_a_full_disk_the_file_of_before_stays_and_nothing_is_left_besid
             await blobs.put(PICTURE, b"new", "image/webp")
     assert await blobs.get(PICTURE) == Blob(b"old", "image/webp")
     assert [key async for key in blobs.every_key()] == [PICTURE]
-    assert len(os.listdir((tmp_path / PICTURE).parent)) == 1
+    assert len(files_in(tmp_path)) == 1
 
 
 async def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
