@@ -16,10 +16,12 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from hometrip.adapters.blobs.files import FileBlobs
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, utc
 from hometrip.kernel.errors import NotFound
@@ -220,10 +222,21 @@ async def till_in(
     db = SqliteDatabase(path, service="payment", clock=clock, new_id=new_id, metadata=store.tables)
     provider = SandboxPayments(folder / "provider.db", clock, new_id, b"s" * 32)
     auth = cast(AuthQuestions, People())
-    deps = Deps(db=db, payments=provider, booking=desk, auth=auth, clock=clock, new_id=new_id)
+    blobs, workshop = FileBlobs(folder / "files"), ProcessWorkshop()
+    deps = Deps(
+        db=db,
+        payments=provider,
+        blobs=blobs,
+        workshop=workshop,
+        booking=desk,
+        auth=auth,
+        clock=clock,
+        new_id=new_id,
+    )
     try:
         yield Till(deps, clock, desk, provider)
     finally:
+        await workshop.close()
         await db.close()
         await provider.close()
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from harness import Person, TestHouse
 from hometrip.kernel.errors import Invalid, Unavailable, UnsupportedMedia
+from hometrip.services import pictures
 from hometrip.services.listing import actions
-from hometrip.services.listing.rules import photos
 from journeys.steps import ok, open_home, problem
 
 
@@ -52,7 +52,7 @@ def opened(content: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_each_kind_becomes_three_webp_files(kind: str) -> None:
-    made = photos.redrawn(picture(kind, (3_000, 1_500)))
+    made = pictures.redrawn(picture(kind, (3_000, 1_500)))
     sizes = {name: (each.width, each.height) for name, each in made.sizes.items()}
     assert sizes == {"large": (2_048, 1_024), "medium": (1_024, 512), "small": (480, 240)}
     for each in made.sizes.values():
@@ -66,7 +66,7 @@ def test_each_kind_becomes_three_webp_files(kind: str) -> None:
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
-    made = photos.redrawn(picture(size=(90, 60)))
+    made = pictures.redrawn(picture(size=(90, 60)))
     assert {(each.width, each.height) for each in made.sizes.values()} == {(90, 60)}
 
 
@@ -74,7 +74,7 @@ def test_a_picture_is_turned_upright_and_its_metadata_stays_behind() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: to be turned by 90 degrees
     exif[0x010E] = "my street and house number"
-    made = photos.redrawn(picture(exif=exif.tobytes()))
+    made = pictures.redrawn(picture(exif=exif.tobytes()))
     large = made.sizes["large"]
     assert (large.width, large.height) == (60, 90)
     image = opened(large.content)
@@ -91,7 +91,7 @@ def test_a_picture_is_turned_upright_and_its_metadata_stays_behind() -> None:
 def test_what_is_transparent_becomes_white() -> None:
     out = io.BytesIO()
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(out, "PNG")
-    made = photos.redrawn(out.getvalue())
+    made = pictures.redrawn(out.getvalue())
     assert opened(made.sizes["large"].content).convert("RGB").getpixel((10, 10)) == (255, 255, 255)
 
 
@@ -100,7 +100,7 @@ def test_every_kind_of_colours_is_taken(mode: str) -> None:
     out = io.BytesIO()
     kind = "JPEG" if mode == "CMYK" else "PNG"
     Image.new(mode, (20, 20)).save(out, kind)
-    assert set(photos.redrawn(out.getvalue()).sizes) == {"small", "medium", "large"}
+    assert set(pictures.redrawn(out.getvalue()).sizes) == {"small", "medium", "large"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_every_kind_of_colours_is_taken(mode: str) -> None:
 )
 def test_what_is_no_such_picture_is_refused(content: bytes) -> None:
     with pytest.raises(UnsupportedMedia):
-        photos.redrawn(content)
+        pictures.redrawn(content)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_no_such_picture_is_refused(content: bytes) -> None:
 )
 def test_a_broken_or_lying_picture_is_refused(content: bytes) -> None:
     with pytest.raises(Invalid):
-        photos.redrawn(content)
+        pictures.redrawn(content)
 
 
 class Scene:

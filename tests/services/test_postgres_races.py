@@ -18,6 +18,7 @@ import pytest
 
 from engines import url_of
 from harness import PASSWORD, TestHouse
+from hometrip.adapters.blobs.files import FileBlobs
 from hometrip.adapters.cache.memory import MemoryCache
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -25,6 +26,7 @@ from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.postgres import drop_database
 from hometrip.adapters.secrets.files import FileSecrets
+from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app.migrations import scripts_of
 from hometrip.app.rooms import service_of
 from hometrip.kernel.access import Caller
@@ -211,6 +213,8 @@ async def tills(tmp_path: Path) -> AsyncIterator[list[Till]]:
                 PaymentDeps(
                     db=db,
                     payments=provider,
+                    blobs=FileBlobs(tmp_path / "files"),
+                    workshop=ProcessWorkshop(),
                     booking=desk,
                     auth=cast(AuthQuestions, People()),
                     clock=clock,

@@ -20,7 +20,7 @@ from hometrip.app.version import VERSION
 from hometrip.app.wiring import House
 from hometrip.kernel.access import PUBLIC, Caller
 from hometrip.kernel.errors import HomeTripError, Invalid, NotFound, Unavailable
-from hometrip.ports.blobs import Blobs
+from hometrip.ports.blobs import PRIVATE, Blobs
 from hometrip.ports.courier import Courier
 from hometrip.services.search.contract import Results
 
@@ -108,8 +108,11 @@ async def mailbox(house: NamedDependency[House], to: FromQuery[str] = "") -> Res
 @get("/files/{key:path}", access=PUBLIC, include_in_schema=False)
 async def stored_file(key: FromPath[str], house: NamedDependency[House]) -> Response[bytes]:
     """A blob by its key. Keys are never reused for another content, so a browser may keep it."""
+    key = key.removeprefix("/")
+    if key.casefold().startswith(PRIVATE):  # on some disks names are the same in large letters
+        raise NotFound
     try:
-        blob = await house.shared[Blobs].get(key.removeprefix("/"))
+        blob = await house.shared[Blobs].get(key)
     except Invalid:
         blob = None  # no file can have that key
     if blob is None:

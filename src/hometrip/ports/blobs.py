@@ -10,6 +10,9 @@ import msgspec
 
 from hometrip.kernel.errors import Invalid
 
+# Keys that begin so are for the service alone that has put them: it gives them to whom it lets see them.
+PRIVATE = "private/"
+
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
 _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z]+=[A-Za-z0-9._-]+)*")
 
@@ -24,7 +27,7 @@ class Blobs(Protocol):
 
     - `put` returns when the content is safe; the same key is replaced as a whole, readers see the old or the
       new.
-    - Strangers can fetch by url what they know the key of; they cannot list.
+    - Strangers can fetch by url what they know the key of, but for what is `PRIVATE`; they cannot list.
     """
 
     async def put(self, key: str, content: bytes, content_type: str) -> None: ...

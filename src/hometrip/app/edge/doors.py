@@ -131,13 +131,15 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 async def provide_once(request: Request[Any, Any, Any], deps: NamedDependency[Any]) -> Once:
-    """The request's Idempotency-Key, tied to the account, the route and the body."""
+    """The request's Idempotency-Key, tied to the account, the route and the body; of a form with files, which
+    is read part by part and has another boundary each time, its action tells what was in it."""
     key = request.headers.get("idempotency-key", "")
     handler = request.route_handler
     if not key or not handler.opt.get("idempotent"):
         return NO_KEY
     place = f"{request.method} {request.url.path}"
-    return once_of(key, handler, provide_caller(request.scope), place, await request.body())
+    body = b"" if request.content_type[0].startswith("multipart/") else await request.body()
+    return once_of(key, handler, provide_caller(request.scope), place, body)
 
 
 def once_of(key: str, handler: BaseRouteHandler, caller: Caller, place: str, body: bytes) -> Once:

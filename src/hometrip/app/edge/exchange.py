@@ -68,7 +68,9 @@ class RingSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 1_000_000
     max_upload: int = 160_000_000
     cors_origins: frozenset[bytes] = frozenset()
-    uploads: re.Pattern[str] = re.compile(r"/api/listings/(import$|[0-9a-f-]+/photos$)")
+    uploads: re.Pattern[str] = re.compile(
+        r"/api/(listings/(import$|[0-9a-f-]+/photos$)|payments/deposits/[0-9a-f-]+/claims/[0-9a-f-]+/pictures$)"
+    )
     files: re.Pattern[str] = re.compile(r"/files/")
     unlimited: re.Pattern[str] = re.compile(r"/(health|ready|metrics|info|files/.*|api/webhook/.*)$")
 

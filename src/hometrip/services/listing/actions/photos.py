@@ -17,9 +17,9 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, home_to_change
 from hometrip.services.listing.actions.files import delete_files, drop_files, keys_of
 from hometrip.services.listing.rules import texts
-from hometrip.services.listing.rules.home import Home, Photo, Size
-from hometrip.services.listing.rules.photos import MOST_BYTES, MOST_PHOTOS, Picture, redrawn
+from hometrip.services.listing.rules.home import MOST_PHOTOS, Home, Photo, Size
 from hometrip.services.listing.rules.shown import PhotoShown, photo_shown
+from hometrip.services.pictures import MOST_BYTES, Picture, redrawn
 
 REDRAW_SECONDS = 20.0
 

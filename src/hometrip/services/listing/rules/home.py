@@ -79,6 +79,9 @@ class InstantDemands(Frozen):
     first_bookings_ask: bool = False
 
 
+MOST_PHOTOS = 10
+
+
 class Size(Frozen):
     """One of a photo's files."""
 

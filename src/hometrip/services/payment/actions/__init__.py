@@ -54,6 +54,7 @@ from hometrip.services.payment.actions.disputing import (
     look_at_dispute,
     settle_dispute,
 )
+from hometrip.services.payment.actions.evidence import add_pictures, picture
 from hometrip.services.payment.actions.hearing import hear
 from hometrip.services.payment.actions.opening import open_intent
 from hometrip.services.payment.actions.owing import owed_refunds, pay_otherwise
@@ -103,6 +104,7 @@ __all__ = [
     "DisputeLookDue",
     "RefundLookDue",
     "TransferLookDue",
+    "add_pictures",
     "answer_dispute",
     "disputes",
     "keep_method",
@@ -112,6 +114,7 @@ __all__ = [
     "look_at_transfer",
     "owed_refunds",
     "pay_otherwise",
+    "picture",
     "pay_out_now",
     "settle_dispute",
     "BalanceDue",

@@ -178,6 +178,15 @@ class Statement(Answer):
     sections: list[StatementSection]
 
 
+class PictureRecord(Answer):
+    """A picture of what was damaged; at `url` guest, host and staff see it, and nobody else."""
+
+    id: UUID
+    url: str
+    width: int
+    height: int
+
+
 class ClaimRecord(Answer):
     """`status` is open (the guest answers until `answer_until`), with_staff, granted or refused."""
 
@@ -188,6 +197,7 @@ class ClaimRecord(Answer):
     status: str
     made_at: datetime
     answer_until: datetime
+    pictures: list[PictureRecord]
     granted: Money | None = None
     decided_at: datetime | None = None
 
@@ -275,7 +285,13 @@ def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
 
 
 def claim_of(claim: store.Claim) -> ClaimRecord:
-    return ClaimRecord(**{name: getattr(claim, name) for name in ClaimRecord.__struct_fields__})
+    place = f"/api/payments/deposits/{claim.booking_id}/claims/{claim.id}/pictures"
+    pictures = [
+        PictureRecord(id=one.id, url=f"{place}/{one.id}", width=one.width, height=one.height)
+        for one in claim.pictures or ()
+    ]
+    same = (name for name in ClaimRecord.__struct_fields__ if name != "pictures")
+    return ClaimRecord(**{name: getattr(claim, name) for name in same}, pictures=pictures)
 
 
 def dispute_of(dispute: store.Chargeback) -> DisputeRecord:

@@ -11,8 +11,10 @@ import msgspec
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import NewId
+from hometrip.ports.blobs import Blobs
 from hometrip.ports.database import Database, Tx
 from hometrip.ports.payments import Payments
+from hometrip.ports.workshop import Workshop
 from hometrip.services.auth.contract import AuthQuestions
 from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.payment import rules, store
@@ -22,6 +24,8 @@ from hometrip.services.payment import rules, store
 class Deps:
     db: Database
     payments: Payments
+    blobs: Blobs
+    workshop: Workshop
     booking: BookingQuestions
     auth: AuthQuestions
     clock: Clock

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, MultipartBody
 
 from hometrip.kernel.access import STAFF, USER, Caller
 from hometrip.kernel.money import Money
@@ -15,6 +16,12 @@ from hometrip.kernel.wire import Request
 from hometrip.services.payment import actions
 from hometrip.services.payment.actions import Deps
 from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord
+
+PICTURES_BYTES = 160_000_000
+FOR_ONE_ALONE = {
+    "Cache-Control": "private, max-age=3600",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
 
 
 class ClaimWish(Request):
@@ -93,4 +100,41 @@ async def decide_claim(
     return await actions.decide_claim(deps, caller, booking_id, claim_id, data.amount, once)
 
 
-ROUTES: list[Any] = [deposit, claim, answer_claim, decide_claim]
+@post(
+    "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/pictures",
+    access=USER,
+    idempotent=True,
+    limit="upload",
+    max_body=PICTURES_BYTES,
+    summary="Add pictures to a claim: each file of the form, whatever its field is called",
+)
+async def add_pictures(
+    booking_id: FromPath[UUID],
+    claim_id: FromPath[UUID],
+    data: MultipartBody[dict[str, Any]],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
+) -> ClaimRecord:
+    parts = [part for value in data.values() for part in (value if isinstance(value, list) else [value])]
+    contents = [await part.read() for part in parts if isinstance(part, UploadFile)]
+    return await actions.add_pictures(deps, caller, booking_id, claim_id, contents, once)
+
+
+@get(
+    "/payments/deposits/{booking_id:uuid}/claims/{claim_id:uuid}/pictures/{picture_id:uuid}",
+    access=USER,
+    summary="A picture of what was damaged",
+)
+async def picture(
+    booking_id: FromPath[UUID],
+    claim_id: FromPath[UUID],
+    picture_id: FromPath[UUID],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+) -> Response[bytes]:
+    found = await actions.picture(deps, caller, booking_id, claim_id, picture_id)
+    return Response(found.content, media_type=found.content_type, headers=FOR_ONE_ALONE)
+
+
+ROUTES: list[Any] = [deposit, claim, answer_claim, decide_claim, add_pictures, picture]

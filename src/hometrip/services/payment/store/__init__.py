@@ -37,6 +37,7 @@ from hometrip.services.payment.store.journal import (
     unbalanced,
     write,
 )
+from hometrip.services.payment.store.kinds import ClaimPicture
 from hometrip.services.payment.store.money_back import (
     add_refund,
     bookings_of,
@@ -149,6 +150,7 @@ __all__ = [
     "AlreadyClaimed",
     "AlreadyOpen",
     "Claim",
+    "ClaimPicture",
     "Correction",
     "Deposit",
     "Invoice",

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import String, TypeDecorator
+
+
+class ClaimPicture(msgspec.Struct, frozen=True):
+    """A picture of what was damaged. The key of its file is told to nobody."""
+
+    id: UUID
+    key: str
+    width: int
+    height: int
 
 
 class Json(TypeDecorator[Any]):

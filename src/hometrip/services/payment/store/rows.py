@@ -17,6 +17,7 @@ from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
+from hometrip.services.payment.store.kinds import ClaimPicture
 
 
 class AlreadyOpen(Conflict):
@@ -177,6 +178,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     answer_until: datetime
     granted: Money | None = None
     decided_at: datetime | None = None
+    pictures: list[ClaimPicture] | None = None
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.payment.store.kinds import Json
+from hometrip.services.payment.store.kinds import ClaimPicture, Json
 
 tables = MetaData()
 Instant = DateTime(timezone=True)
@@ -213,6 +213,7 @@ claims = Table(
     Column("answer_until", Instant, nullable=False),
     Column("granted", BigInteger),
     Column("decided_at", Instant),
+    Column("pictures", Json(list[ClaimPicture])),
 )
 # One claim per deposit: what is captured of a hold is captured once.
 Index("one_claim", claims.c.booking_id, unique=True)
@@ -251,8 +252,7 @@ host_accounts = Table(
     tables,
     Column("host_id", Uuid, primary_key=True),
     Column("provider_id", String, nullable=False),
-    # As it was last told; nothing where it never was.
-    Column("can_be_paid", Boolean),
+    Column("can_be_paid", Boolean),  # as it was last told; nothing where it never was
 )
 
 entries = Table(

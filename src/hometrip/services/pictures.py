@@ -1,6 +1,7 @@
-"""What becomes of a picture that somebody sends: three WebP files of our own, or a refusal.
+"""What becomes of a picture that somebody sends to any service: WebP files of our own, or a refusal.
 
 Runs in the workshop: the bytes are a stranger's. What they are is told by their first bytes, never by a name.
+What a picture is of, who may see it and where it is kept is its service's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from hometrip.kernel.record import Frozen
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_PHOTOS = 10
 MOST_BYTES = 15_000_000
 MOST_PIXELS = 50_000_000
 # The longest side in pixels, the largest first: each is made from the one before.
@@ -47,8 +47,9 @@ def kind_of(content: bytes) -> str | None:
     return None
 
 
-def redrawn(content: bytes) -> Picture:
-    """Decode, turn upright, and encode anew: nothing of the file goes on but what is seen.
+def redrawn(content: bytes, field: str = "photos") -> Picture:
+    """Decode, turn upright, and encode anew: nothing of the file goes on but what is seen. `field` is what it
+    came in.
 
     `UnsupportedMedia` for what is no such picture, `Invalid` for one that is broken or has too many pixels.
     """
@@ -61,12 +62,12 @@ def redrawn(content: bytes) -> Picture:
     try:
         with Image.open(io.BytesIO(content), formats=[kind]) as opened:
             if opened.width * opened.height > MOST_PIXELS:
-                raise Invalid.field("photos", "too_many_pixels", f"must have at most {MOST_PIXELS} pixels")
+                raise Invalid.field(field, "too_many_pixels", f"must have at most {MOST_PIXELS} pixels")
             return _in_sizes(_upright(opened))
     except (HomeTripError, MemoryError):
         raise
     except Exception as broken:  # a decoder may raise anything over bytes that were made to harm it
-        raise Invalid.field("photos", "unreadable_photo", "the picture cannot be read") from broken
+        raise Invalid.field(field, "unreadable_photo", "the picture cannot be read") from broken
 
 
 def _upright(opened: Image.Image) -> Image.Image:
