@@ -73,13 +73,12 @@ async def _message(
 
 
 async def _around(deps: Deps, told: store.Notification) -> Around:
-    visit, home, kind = told.facts.visit, told.facts.home, kind_of(told.kind)
+    visit, kind = told.facts.visit, kind_of(told.kind)
     token = ""
     if kind.token:
         token = await deps.auth.mail_token(told.user_id, kind.token, told.facts.request_id)
     site = deps.settings.public_url.rstrip("/")
-    booking_id, listing_id = visit.booking_id if visit else "", home.listing_id if home else ""
-    link = site + kind.path.format(token=token, booking_id=booking_id, listing_id=listing_id)
+    link = site + kind.path.format(token=token, **told.facts.of_path)
     if visit is None:
         return Around(link=link, site=site)
     profiles = await deps.user.public_profiles([visit.guest_id, visit.host_id])

@@ -68,6 +68,14 @@ class Facts(Frozen, omit_defaults=True):
     reference: str = ""
 
     @property
+    def of_path(self) -> dict[str, str]:
+        """What the path of a kind leads to."""
+        return {
+            "booking_id": str(self.visit.booking_id) if self.visit else "",
+            "listing_id": str(self.home.listing_id) if self.home else "",
+        }
+
+    @property
     def gross(self) -> Money | None:
         """The amount with what was set off against it."""
         if self.amount is None:
