@@ -231,6 +231,39 @@ async def test_two_sites_that_know_of_the_same_nights_are_no_conflict(scene: Sce
     assert await scene.told("calendar.import_conflict") == []
 
 
+async def test_nights_that_one_site_gives_back_are_at_once_anothers_that_has_them_too(scene: Scene) -> None:
+    scene.publish(("a", 10, 12), ("b", 30, 31))
+    scene.publish(("z", 11, 13), path="/other")
+    first = await scene.add()
+    await scene.add("/other")
+    scene.publish(("a", 40, 41), ("b", 30, 31))
+    await scene.refresh(first)
+    assert await scene.taken() == [11, 12, 30, 40]
+
+
+async def test_nights_given_back_while_a_clash_with_them_is_being_told_are_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(("a", 10, 12), ("b", 30, 31))
+    scene.publish(("z", 11, 13), path="/other")
+    first = await scene.add()
+    scene.publish(("b", 30, 31), ("c", 40, 41))
+    await scene.refresh(first)  # of two fetches without it
+    booking = scene.house.deps("listing").booking
+    replace_blocks = booking.replace_blocks
+
+    async def answered_late(listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
+        refused: list[Stay] = await replace_blocks(listing_id, source_id, stays)
+        if source_id != UUID(first["id"]):
+            monkeypatch.undo()
+            await scene.refresh(first)
+        return refused
+
+    monkeypatch.setattr(type(booking), "replace_blocks", staticmethod(answered_late))
+    await scene.add("/other")
+    assert await scene.taken() == [11, 12, 30, 40]
+
+
 async def test_a_calendar_given_up_frees_its_nights_and_is_fetched_no_more(scene: Scene) -> None:
     scene.publish(("a", 10, 12))
     feed = await scene.add()
