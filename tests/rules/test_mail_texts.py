@@ -17,7 +17,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 from hometrip.services.notification.rules.content import content, headline
-from hometrip.services.notification.rules.facts import Around, Facts, Reader, TakenOff, Visit
+from hometrip.services.notification.rules.facts import Around, Facts, FeedTold, Reader, TakenOff, Visit
 from hometrip.services.notification.rules.formats import formats, one_line
 from hometrip.services.notification.rules.kinds import (
     KINDS,
@@ -76,6 +76,12 @@ FACTS = Facts(
     why="The roof leaks",
     device="Firefox on Linux",
     at=utc(2027, 4, 14, 9),
+    feed=FeedTold(
+        listing_id=ID,
+        title="Cabin above the lake",
+        name="Other site",
+        stays=[Stay(date(2027, 6, 17), date(2027, 6, 18))],
+    ),
 )
 PAID = msgspec.structs.replace(FACTS, amount=VISIT.total)
 AROUND = Around(

@@ -74,6 +74,11 @@ class Scene:
         days = ok(await self.guest.get(f"{self.path}/availability", params={"to": self.day(60).isoformat()}))
         return [n for n, day in enumerate(days["days"]) if day.get("reason") == kind]
 
+    async def mails(self, kind: str) -> list[dict[str, Any]]:
+        """Those to the host."""
+        await self.house.settle()
+        return [mail for mail in await self.house.mails(self.host.email) if mail["kind"] == kind]
+
     async def told(self, name: str) -> list[dict[str, Any]]:
         answer = await self.house.client.get("/api/sandbox/events", params={"subject": f"listing/{self.id}"})
         return [each["data"] for each in answer.json()["items"] if each["name"] == name]
@@ -159,6 +164,8 @@ async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(either_
     scene.fail()
     await scene.house.advance(4 * QUARTER)
     assert len(await scene.told("calendar.import_failed")) == 2
+    mails = await scene.mails("feed_failing")
+    assert [mail["subject"] for mail in mails] == ["Calendar not readable: Creek cabin"] * 2
 
 
 async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_scene: Scene) -> None:
@@ -175,6 +182,8 @@ async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_sce
     assert (told["stays"], told["host_id"]) == ([clash], str(scene.host.id))
     assert (await scene.refresh(feed))["conflicts"] == [clash]
     assert len(await scene.told("calendar.import_conflict")) == 1
+    [mail] = await scene.mails("calendar_conflict")
+    assert mail["subject"] == "Booked twice: Creek cabin"
     assert ok(await scene.guest.get(f"/api/bookings/{booking['id']}"))["status"] == "confirmed"
     assert (await scene.taken(), await scene.taken("booked")) == ([9], [10, 11])
     ok(await scene.guest.post(f"/api/bookings/{booking['id']}/cancel", {}))

@@ -85,6 +85,8 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "booking.declined",
         "booking.expired",
         "booking.requested",
+        "calendar.import_conflict",
+        "calendar.import_failed",
         "host.account.updated",
         "host.payout.completed",
         "host.payout.set_off",

@@ -66,6 +66,7 @@ class CalendarConflict(ListingEvent):
     feed_id: UUID
     feed_name: str
     stays: list[Stay]
+    title: str = ""
 
 
 class CalendarImportFailed(ListingEvent):
@@ -76,6 +77,7 @@ class CalendarImportFailed(ListingEvent):
     feed_id: UUID
     feed_name: str
     why: str
+    title: str = ""
 
 
 class StayRefused(Conflict):

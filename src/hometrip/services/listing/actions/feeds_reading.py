@@ -173,6 +173,7 @@ async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
             feed_id=kept.id,
             feed_name=kept.name,
             why=kept.failure,
+            title=home.title,
         )
         await tx.emit(failed)
 
@@ -240,6 +241,7 @@ async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused
             feed_id=feed.id,
             feed_name=feed.name,
             stays=news,
+            title=home.title,
         )
         await tx.emit(conflict)
     return noted

@@ -78,8 +78,7 @@ async def _around(deps: Deps, told: store.Notification) -> Around:
     if kind.token:
         token = await deps.auth.mail_token(told.user_id, kind.token, told.facts.request_id)
     site = deps.settings.public_url.rstrip("/")
-    booking_id = visit.booking_id if visit else ""
-    link = site + kind.path.format(token=token, booking_id=booking_id)
+    link = site + kind.path.format(token=token, **told.facts.of_path)
     if visit is None:
         return Around(link=link, site=site)
     profiles = await deps.user.public_profiles([visit.guest_id, visit.host_id])

@@ -140,14 +140,13 @@ def _known(kind: str) -> None:
 def _notice(told: store.Notification, locale: str, zone: str) -> Notice:
     kind = kind_of(told.kind)
     title, text = headline(told.kind, told.facts, locale, zone)
-    visit = told.facts.visit
     return Notice(
         id=told.id,
         kind=told.kind,
         category=kind.category,
         title=title,
         text=text,
-        path=kind.path.partition("?")[0].format(booking_id=visit.booking_id if visit else ""),
+        path=kind.path.partition("?")[0].format(**told.facts.of_path),
         read=told.read,
         created_at=told.created_at,
         version=told.version,

@@ -25,6 +25,10 @@ from hometrip.services.notification.reactions.bookings import (
     tell_guest_when_expired,
     tell_when_change_pending,
 )
+from hometrip.services.notification.reactions.calendars import (
+    tell_host_when_calendar_fails,
+    tell_host_when_calendars_conflict,
+)
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
     tell_guest_when_payment_failed,
@@ -65,5 +69,7 @@ REACTIONS = (
         tell_host_when_set_off,
         tell_host_when_disputed,
         tell_host_when_account_updated,
+        tell_host_when_calendars_conflict,
+        tell_host_when_calendar_fails,
     ),
 )

@@ -100,6 +100,8 @@ def _values(telling: Telling) -> dict[str, str]:
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
     if facts.visit:
         values |= _of_visit(facts.visit, telling)
+    if facts.feed:
+        values |= {"title": one_line(facts.feed.title), "calendar": one_line(facts.feed.name)}
     return values
 
 
@@ -152,6 +154,15 @@ def _device(telling: Telling) -> Rows:
     return [(labels["device"], one_line(facts.device, 120) or labels["unknown"]), *when]
 
 
+def _calendar(telling: Telling) -> Rows:
+    """Which calendar of which home, and the nights that it has sold which were sold here."""
+    feed, labels, how = telling.facts.feed, telling.language.labels, telling.formats
+    if feed is None:
+        return []
+    twice = [(labels["booked_twice"], how.days(stay.check_in, stay.check_out)) for stay in feed.stays]
+    return [(labels["home"], one_line(feed.title)), (labels["calendar"], one_line(feed.name)), *twice]
+
+
 def _amount_row(label: str, amount: Callable[[Facts], Money | None]) -> Callable[[Telling], Rows]:
     def row(telling: Telling) -> Rows:
         money = amount(telling.facts)
@@ -186,6 +197,7 @@ _ROWS: dict[str, Callable[[Telling], Rows]] = {
     "stay": _stay,
     "address": _address,
     "device": _device,
+    "calendar": _calendar,
     "payout": _amount_row("payout", lambda facts: facts.visit.payout if facts.visit else None),
     "kept": _amount_row("kept", lambda facts: facts.kept),
     "paid_out": _paid_out,

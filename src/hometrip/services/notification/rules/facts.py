@@ -41,6 +41,15 @@ class TakenOff(Frozen):
     why: str
 
 
+class FeedTold(Frozen):
+    """Another site's calendar of a home; `stays` are nights that it has and confirmed bookings have too."""
+
+    listing_id: UUID
+    title: str
+    name: str
+    stays: list[Stay] = []
+
+
 class Facts(Frozen, omit_defaults=True):
     """Holds no address, no token and no name: those are asked for when a message is sent."""
 
@@ -56,6 +65,15 @@ class Facts(Frozen, omit_defaults=True):
     request_id: UUID | None = None
     set_off: list[TakenOff] = []
     reference: str = ""
+    feed: FeedTold | None = None
+
+    @property
+    def of_path(self) -> dict[str, str]:
+        """What the path of a kind leads to."""
+        return {
+            "booking_id": str(self.visit.booking_id) if self.visit else "",
+            "listing_id": str(self.feed.listing_id) if self.feed else "",
+        }
 
     @property
     def gross(self) -> Money | None:

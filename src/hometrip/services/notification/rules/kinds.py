@@ -18,10 +18,10 @@ class Kind(msgspec.Struct, frozen=True):
 
     - `category` groups it for preferences; an `essential` one (security, money) cannot be muted.
     - `urgent` ones ignore quiet hours.
-    - `path` is where its button leads in the pages; `{booking_id}` and `{token}` are filled in.
+    - `path` is where its button leads in the pages; `{booking_id}`, `{listing_id}`, `{token}` are filled in.
     - `token` is the purpose of the token asked from auth when it is sent.
     - `shows` are the parts of its body after the words: stay, address, price, payout, kept, paid_out, refund,
-      device.
+      device, calendar.
     - `party` is who the reader is in the booking, and so whom the words call by name: the other one.
     """
 
@@ -49,6 +49,10 @@ def _payment(party: str, *shows: str, urgent: bool = False) -> Kind:
 
 def _payouts(*, urgent: bool = False) -> Kind:
     return Kind("payments", "/account/payouts", essential=True, urgent=urgent)
+
+
+def _calendar(*, urgent: bool = False) -> Kind:
+    return Kind("listings", "/listings/{listing_id}/calendar", ("calendar",), urgent=urgent)
 
 
 KINDS = {
@@ -81,6 +85,8 @@ KINDS = {
     "dispute_lost": _payment("host", "stay"),
     "payouts_ready": _payouts(),
     "payouts_stopped": _payouts(urgent=True),
+    "calendar_conflict": _calendar(urgent=True),
+    "feed_failing": _calendar(),
 }
 
 # After each failed try, how long until the next; after the last, the delivery has failed.
