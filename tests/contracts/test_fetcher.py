@@ -141,6 +141,7 @@ async def test_a_page_of_the_full_size_is_read_and_one_more_byte_is_not(
         with pytest.raises(FetchTooLarge) as refused:
             await fetcher.get(server.url(path), limits=limits)
         assert refused.value.facts == {"bytes": 50_000}
+        assert refused.value.detail == "The answer has more than 50,000 bytes."  # hosts read it
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -188,9 +189,10 @@ async def test_a_server_that_hangs_or_drips_is_left_in_time(fetcher: Fetcher, se
     server.pages |= {"/hang": hanging, "/drip": dripping, "/led": redirect("/drip")}
     for path in ("/hang", "/drip", "/led"):
         began = time.perf_counter()
-        with pytest.raises(FetchTooSlow):
+        with pytest.raises(FetchTooSlow) as late:
             await fetcher.get(server.url(path), limits=Limits(seconds=0.2))
         assert time.perf_counter() - began < 1
+        assert late.value.detail == "The answer was not whole within 0.2 seconds."
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 404, 410, 429, 500])

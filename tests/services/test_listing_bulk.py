@@ -16,7 +16,7 @@ from hometrip.services.listing import actions, store
 from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.rules.bulk import DaysEdit
 from hometrip.services.listing.rules.spans import without_span
-from journeys.steps import PRICING, book, ok, open_home, problem, stay
+from journeys.steps import HOUR, PRICING, book, ok, open_home, problem, stay
 from services.test_listing_days import cut_off
 
 PATH = "/api/listings/calendars"
@@ -194,6 +194,16 @@ async def test_a_host_sees_all_calendars_in_one_look(street: Street) -> None:
     rest = ok(await street.host.get(PATH, params={"limit": 2, "cursor": first["next_cursor"]}))
     assert [len(first["items"]), len(rest["items"])] == [2, 1]
     problem(await street.host.get(PATH, params=look | {"to": street.day(91)}), 422, "invalid")
+
+
+async def test_the_look_at_all_calendars_begins_with_tonight_where_the_homes_are(street: Street) -> None:
+    tonight = street.day(0)
+    await street.house.advance(17 * HOUR)  # ten in the evening there, the next day in UTC
+    assert street.day(0) > tonight
+    shown = ok(await street.host.get(f"/api/listings/{street.homes[0]}/availability"))["days"]
+    looked_at = ok(await street.host.get(PATH))["items"]
+    assert [one["days"][0] for one in looked_at] == [shown[0]] * 3
+    assert shown[0]["date"] == tonight
 
 
 @pytest.mark.parametrize(

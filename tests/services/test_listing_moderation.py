@@ -69,7 +69,7 @@ async def test_where_homes_are_reviewed_guests_see_one_once_it_is_approved(tmp_p
         ]
         assert "The reason: The pictures show another home." in mail["text"]
         [latest, *_] = ok(await host.get("/api/notifications"))["items"]
-        assert (latest["kind"], latest["path"]) == ("listing_approved", f"/hosting/listings/{home}")
+        assert (latest["kind"], latest["path"]) == ("listing_approved", f"/listings/{home}")
 
         # One that was seen before does not wait again.
         for status in ("paused", "published"):

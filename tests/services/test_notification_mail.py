@@ -18,6 +18,7 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.courier import Message
 from hometrip.services.auth import contract as auth
 from hometrip.services.booking import contract as booking
+from hometrip.services.listing import contract as listing
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.notification import reactions
 from hometrip.services.payment import contract as payment
@@ -312,6 +313,35 @@ async def test_a_host_is_told_whether_pay_outs_arrive(town: Town) -> None:
     assert stopped["subject"] == "Votre compte de versement est à compléter"
     assert stopped["links"][0].endswith("/account/payouts")
     assert ready["subject"] == "You can be paid out"
+
+
+async def test_a_host_is_told_once_what_is_wrong_with_another_sites_calendar(town: Town) -> None:
+    told: dict[str, Any] = {
+        "listing_id": uuid4(),
+        "host_id": town.guest.id,
+        "revision": 7,
+        "feed_id": uuid4(),
+        "feed_name": "Other site",
+        "title": "Cabin above the lake",
+    }
+    await town.hear(
+        reactions.tell_host_when_calendars_conflict, listing.CalendarConflict(stays=[JUNE], **told)
+    )
+    await town.hear(
+        reactions.tell_host_when_calendar_fails, listing.CalendarImportFailed(why="fetch_status", **told)
+    )
+    failing, conflict = await town.mails(town.guest)
+    assert conflict["subject"] == "Booked twice: Cabin above the lake"
+    assert "Calendar: Other site" in conflict["text"]
+    assert "Booked twice: Jun 16\N{THIN SPACE}–\N{THIN SPACE}19, 2027" in conflict["text"]
+    assert conflict["links"][0].endswith(f"/listings/{told['listing_id']}/calendar")
+    assert failing["subject"] == "Calendar not readable: Cabin above the lake"
+    assert "There is no calendar at its address any more." in failing["text"]
+    notices = ok(await town.guest.get("/api/notifications"))["items"]
+    assert [(one["kind"], one["path"]) for one in notices[:2]] == [
+        ("feed_failing", f"/listings/{told['listing_id']}/calendar"),
+        ("calendar_conflict", f"/listings/{told['listing_id']}/calendar"),
+    ]
 
 
 async def test_a_payment_heard_of_before_its_booking_waits_for_it(town: Town) -> None:

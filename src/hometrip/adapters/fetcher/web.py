@@ -70,7 +70,8 @@ class WebFetcher:
             async with asyncio.timeout(limits.seconds):
                 return await self._follow(url, known, limits)
         except TimeoutError as late:
-            raise FetchTooSlow(seconds=limits.seconds) from late
+            told = f"The answer was not whole within {limits.seconds:g} seconds."
+            raise FetchTooSlow(told, seconds=limits.seconds) from late
         except NotAllowed as refused:
             raise FetchRefused from refused
         except aiohttp.ClientConnectorError as failed:
@@ -146,7 +147,7 @@ def _headers(known: Mark) -> dict[str, str]:
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     """The body, opened piece by piece, so that a small one which swells to a huge one is never held whole."""
     if (answer.content_length or 0) > most:
-        raise FetchTooLarge(bytes=most)
+        raise _too_large(most)
     unpack = _unpacking(answer.headers.get("Content-Encoding", "").strip().lower())
     body = bytearray()
     async for piece in answer.content.iter_chunked(CHUNK):
@@ -158,10 +159,14 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
             # zlib takes 0 for "without limit", so there is always room for one byte too many.
             body += unpack.decompress(piece, most - len(body) + 1)
         if len(body) > most:
-            raise FetchTooLarge(bytes=most)
+            raise _too_large(most)
     if unpack is not None and not unpack.eof:
         raise FetchUnreachable("The answer ends before its end.")
     return bytes(body)
+
+
+def _too_large(most: int) -> FetchTooLarge:
+    return FetchTooLarge(f"The answer has more than {most:,} bytes.", bytes=most)
 
 
 def _unpacking(coding: str) -> zlib._Decompress | None:

@@ -68,12 +68,14 @@ class HomeDays(Answer):
 async def calendars(
     deps: Deps, caller: Caller, first: date | None, until: date | None, limit: int, cursor: str | None
 ) -> Page[HomeDays]:
-    """The caller's homes, the newest first, night by night from `first` (today) on; 90 days at most."""
+    """The caller's homes, the newest first, night by night from `first` on; 90 days at most. Without it from
+    today on, where that is earliest: in no home tonight is left out."""
     now = deps.clock.now()
-    span = days_between(first or now.date(), until, LONGEST_LOOK)
+    page = await store.of_host(deps.docs, caller.id, limit, cursor)
+    today = min((local_date(now, home.time_zone) for home in page.items), default=now.date())
+    span = days_between(first or today, until, LONGEST_LOOK)
     if span.nights > LONGEST_LOOK:
         raise Invalid.field("to", "too_far", f"must be at most {LONGEST_LOOK} days after from")
-    page = await store.of_host(deps.docs, caller.id, limit, cursor)
     days = {
         each.id: each for each in await deps.docs.get_many(store.CALENDARS, [one.id for one in page.items])
     }

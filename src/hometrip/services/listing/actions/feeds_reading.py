@@ -179,8 +179,20 @@ async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
         await tx.emit(failed)
 
 
+class Noted(NamedTuple):
+    """What taking a feed's nights has changed: some of them are `given_back`; `clashes` are not as before."""
+
+    given_back: bool
+    clashes: bool
+
+
 async def take(deps: Deps, feed_id: UUID) -> None:
-    """Have booking give the feed the nights that it takes, no more and no less; safe to repeat."""
+    """Have booking give the feed the nights that it takes, no more and no less; safe to repeat.
+
+    Nights that it gives back are another feed's that wants them. Who gives nights back looks for feeds with a
+    clash written down: so booking is asked once more after one was.
+    """
+    given_back = False
     for _ in range(5):
         feed = await deps.docs.get(store.FEEDS, feed_id)
         if feed is None:
@@ -191,28 +203,36 @@ async def take(deps: Deps, feed_id: UUID) -> None:
             return
         stays = ical_merge.nights_taken(feed.events, local_date(deps.clock.now(), home.time_zone))
         refused = await deps.booking.replace_blocks(feed.listing_id, feed.id, stays)
+        noted = None
         async with deps.docs.transaction() as tx:
             now = await tx.get(store.FEEDS, feed_id)
             if now is not None and now.round == feed.round:
-                await note_taken(tx, now, stays, refused)
-                return
+                noted = await note_taken(tx, now, stays, refused)
         if now is None:  # removed meanwhile: what was just taken is given back
             await release(deps, feed.listing_id, feed_id)
+            return
+        given_back |= noted is not None and noted.given_back
+        if noted is not None and not noted.clashes:
+            if given_back:
+                await retake(deps, feed.listing_id)
             return
     raise Unavailable("This calendar is being changed too often to be taken over now.")
 
 
-async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused: Sequence[Stay]) -> None:
+async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused: Sequence[Stay]) -> Noted:
     """Enter into the home's days what booking gave; tell the host of confirmed bookings in the way."""
     home, days = await store.home(tx, feed.listing_id), await store.calendar(tx, feed.listing_id)
     clashing = _nights(refused)
-    changed = with_imported(days, feed.id, runs(sorted(_nights(wanted) - clashing)))
+    taken = _nights(wanted) - clashing
+    changed = with_imported(days, feed.id, runs(sorted(taken)))
+    given_back = not _nights_of(feed.id, days) <= taken
     if nights_of(changed) != nights_of(days):
         days = await store.keep_calendar(tx, home, changed)
     conflicting = clashing & _confirmed_nights(days)
     clashes, conflicts = runs(sorted(clashing)), runs(sorted(conflicting))
+    noted = Noted(given_back=given_back, clashes=clashes != feed.clashes)
     if (clashes, conflicts) == (feed.clashes, feed.conflicts):
-        return
+        return noted
     await tx.change(store.FEEDS, feed.id, Change(set={"clashes": clashes, "conflicts": conflicts}))
     if news := runs(sorted(conflicting - _nights(feed.conflicts))):
         conflict = CalendarConflict(
@@ -225,6 +245,11 @@ async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused
             title=home.title,
         )
         await tx.emit(conflict)
+    return noted
+
+
+def _nights_of(feed_id: UUID, days: Calendar) -> set[date]:
+    return _nights([Stay(span.check_in, span.check_out) for span in days.spans if span.id == feed_id])
 
 
 def _nights(stays: Sequence[Stay]) -> set[date]:

@@ -45,14 +45,15 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
         """Is it of this home, stay and party? Who says nothing of guests that taxes spare is believed."""
         if wish.exempt_guests not in (0, self.exempt):
             return False
-        asked = (listing_id, wish.check_in, wish.check_out, wish.guests, wish.pets, wish.coupon or "")
+        coupon = (wish.coupon or "").upper()  # a code is the same in capitals and small letters
+        asked = (listing_id, wish.check_in, wish.check_out, wish.guests, wish.pets, coupon)
         return asked == (
             self.listing_id,
             self.check_in,
             self.check_out,
             self.guests,
             self.pets,
-            self.coupon,
+            self.coupon.upper(),
         )
 
 

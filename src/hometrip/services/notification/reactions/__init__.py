@@ -26,8 +26,8 @@ from hometrip.services.notification.reactions.bookings import (
     tell_when_change_pending,
 )
 from hometrip.services.notification.reactions.homes import (
-    tell_host_when_calendars_clash,
-    tell_host_when_feed_fails,
+    tell_host_when_calendar_fails,
+    tell_host_when_calendars_conflict,
     tell_host_when_moderated,
 )
 from hometrip.services.notification.reactions.money import (
@@ -73,7 +73,7 @@ REACTIONS = (
         tell_host_when_disputed,
         tell_host_when_account_updated,
         tell_host_when_moderated,
-        tell_host_when_calendars_clash,
-        tell_host_when_feed_fails,
+        tell_host_when_calendars_conflict,
+        tell_host_when_calendar_fails,
     ),
 )

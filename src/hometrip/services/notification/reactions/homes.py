@@ -20,13 +20,13 @@ async def tell_host_when_moderated(deps: Deps, event: listing.ListingModerated) 
     await tell(deps, event, JUDGED[event.action], event.host_id, facts)
 
 
-async def tell_host_when_calendars_clash(deps: Deps, event: listing.CalendarConflict) -> None:
+async def tell_host_when_calendars_conflict(deps: Deps, event: listing.CalendarConflict) -> None:
     named = Named(listing_id=event.listing_id, title=event.title)
     facts = Facts(home=named, feed=event.feed_name, stays=event.stays)
     await tell(deps, event, "calendar_conflict", event.host_id, facts)
 
 
-async def tell_host_when_feed_fails(deps: Deps, event: listing.CalendarImportFailed) -> None:
+async def tell_host_when_calendar_fails(deps: Deps, event: listing.CalendarImportFailed) -> None:
     named = Named(listing_id=event.listing_id, title=event.title)
     facts = Facts(home=named, feed=event.feed_name, why=event.why)
     await tell(deps, event, "feed_failing", event.host_id, facts)

@@ -100,7 +100,7 @@ def _values(telling: Telling) -> dict[str, str]:
         values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
     if facts.home:
-        values |= {"title": one_line(facts.home.title), "feed": one_line(facts.feed, 100)}
+        values |= {"title": one_line(facts.home.title), "calendar": one_line(facts.feed, 100)}
     if facts.visit:
         values |= _of_visit(facts.visit, telling)
     return values
@@ -144,12 +144,6 @@ def _stay(telling: Telling) -> Rows:
     ]
 
 
-def _nights(telling: Telling) -> Rows:
-    """A line for each stay, the first few of many."""
-    days, label = telling.formats.days, telling.language.labels["nights"]
-    return [(label, days(stay.check_in, stay.check_out)) for stay in telling.facts.stays[:MOST_STAYS]]
-
-
 def _address(telling: Telling) -> Rows:
     home = telling.around.home
     return [(telling.language.labels["address"], one_line(home.address))] if home and home.address else []
@@ -159,6 +153,17 @@ def _device(telling: Telling) -> Rows:
     labels, facts = telling.language.labels, telling.facts
     when = [(labels["when"], telling.formats.instant(facts.at))] if facts.at else []
     return [(labels["device"], one_line(facts.device, 120) or labels["unknown"]), *when]
+
+
+def _calendar(telling: Telling) -> Rows:
+    """Which calendar of which home, and the first of the nights that both have sold."""
+    facts, labels, days = telling.facts, telling.language.labels, telling.formats.days
+    if facts.home is None:
+        return []
+    twice = [
+        (labels["booked_twice"], days(stay.check_in, stay.check_out)) for stay in facts.stays[:MOST_STAYS]
+    ]
+    return [(labels["home"], one_line(facts.home.title)), (labels["calendar"], one_line(facts.feed)), *twice]
 
 
 def _amount_row(label: str, amount: Callable[[Facts], Money | None]) -> Callable[[Telling], Rows]:
@@ -193,9 +198,9 @@ def _no_rows(_: Telling) -> Rows:
 
 _ROWS: dict[str, Callable[[Telling], Rows]] = {
     "stay": _stay,
-    "nights": _nights,
     "address": _address,
     "device": _device,
+    "calendar": _calendar,
     "payout": _amount_row("payout", lambda facts: facts.visit.payout if facts.visit else None),
     "kept": _amount_row("kept", lambda facts: facts.kept),
     "paid_out": _paid_out,

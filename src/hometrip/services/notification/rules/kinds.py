@@ -20,8 +20,8 @@ class Kind(msgspec.Struct, frozen=True):
     - `urgent` ones ignore quiet hours.
     - `path` is where its button leads in the pages; `{booking_id}`, `{listing_id}`, `{token}` are filled in.
     - `token` is the purpose of the token asked from auth when it is sent.
-    - `shows` are the parts of its body after the words: stay, nights, address, price, payout, kept, paid_out,
-      refund, device.
+    - `shows` are the parts of its body after the words: stay, address, price, payout, kept, paid_out, refund,
+      device, calendar.
     - `party` is who the reader is in the booking, and so whom the words call by name: the other one.
     """
 
@@ -51,8 +51,8 @@ def _payouts(*, urgent: bool = False) -> Kind:
     return Kind("payments", "/account/payouts", essential=True, urgent=urgent)
 
 
-def _listing(*shows: str, essential: bool = False, urgent: bool = False) -> Kind:
-    return Kind("listings", "/hosting/listings/{listing_id}", shows, essential=essential, urgent=urgent)
+def _listing(path: str = "", *shows: str, essential: bool = False, urgent: bool = False) -> Kind:
+    return Kind("listings", "/listings/{listing_id}" + path, shows, essential=essential, urgent=urgent)
 
 
 def _staff(path: str, *shows: str) -> Kind:
@@ -95,8 +95,8 @@ KINDS = {
     "listing_approved": _listing(),
     "listing_rejected": _listing(),
     "listing_suspended": _listing(essential=True, urgent=True),
-    "calendar_conflict": _listing("nights", urgent=True),
-    "feed_failing": _listing(),
+    "calendar_conflict": _listing("/calendar", "calendar", urgent=True),
+    "feed_failing": _listing("/calendar", "calendar"),
 }
 
 # After each failed try, how long until the next; after the last, the delivery has failed.
