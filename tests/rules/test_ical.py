@@ -260,10 +260,12 @@ def test_a_folded_line_is_short_and_whole_again_when_unfolded(line: str) -> None
 
 def test_a_token_opens_its_own_home_only() -> None:
     one, other, key = UUID(int=1), UUID(int=2), b"k" * 32
-    assert is_token(token_of(one, key), one, key)
-    assert not is_token(token_of(one, key), other, key)
-    assert not is_token(token_of(one, b"l" * 32), one, key)
-    assert not is_token("\udcff", one, key)
+    for link in (0, 1, 2):
+        assert is_token(token_of(one, link, key), one, link, key)
+        assert not is_token(token_of(one, link, key), other, link, key)
+        assert not is_token(token_of(one, link, key), one, link + 1, key)
+        assert not is_token(token_of(one, link, b"l" * 32), one, link, key)
+        assert not is_token("\udcff", one, link, key)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), max_size=12))

@@ -435,6 +435,35 @@ async def test_a_wrong_token_opens_nothing(scene: Scene) -> None:
     problem(await scene.house.client.get(missing, params={"token": token}), 404, "not_found")
 
 
+async def test_links_that_were_made_anew_open_it_and_those_of_before_do_not(scene: Scene) -> None:
+    scene.publish(("a", 12, 14))
+    feed = await scene.add()
+    path = f"{scene.path}/calendar-link"
+    old = [ok(await scene.host.get(path))["url"], feed["export_url"]]
+    problem(await scene.guest.post(path, {}), 403, "forbidden")
+    new = [ok(await scene.host.post(path, {}))["url"], (await scene.health())["export_url"]]
+    assert new[0] == ok(await scene.host.get(path))["url"]
+    for url in old:
+        problem(await scene.house.client.get(url), 404, "not_found")
+    for url in new:
+        assert (await scene.house.client.get(url)).status_code == 200
+    assert (await scene.refresh(feed))["export_url"] == new[1]
+    assert await scene.taken() == [12, 13]
+
+
+async def test_a_stay_under_way_is_the_same_event_until_it_ends(scene: Scene) -> None:
+    block = {"from": scene.day(1).isoformat(), "to": scene.day(4).isoformat()}
+    ok(await scene.host.post(f"{scene.path}/block-dates", block), 201)
+    url = ok(await scene.host.get(f"{scene.path}/calendar-link"))["url"]
+    first = await scene.house.client.get(url)
+    for _ in range(3):  # its nights, one after the other
+        await scene.house.advance(86_400)
+        again = await scene.house.client.get(url, headers={"If-None-Match": first.headers["etag"]})
+        assert again.status_code == 304
+    await scene.house.advance(86_400)
+    assert "BEGIN:VEVENT" not in (await scene.house.client.get(url)).text
+
+
 async def test_our_own_calendar_read_back_takes_nothing(scene: Scene) -> None:
     ok(
         await scene.host.post(

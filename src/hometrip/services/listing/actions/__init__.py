@@ -6,7 +6,7 @@ from hometrip.services.listing.actions.checking import verify
 from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.feeds import add_feed, list_feeds, refresh_feed, remove_feed
-from hometrip.services.listing.actions.feeds_export import calendar_file, calendar_link
+from hometrip.services.listing.actions.feeds_export import calendar_file, calendar_link, renew_calendar_link
 from hometrip.services.listing.actions.finding import amenity_words, browse, places, structure_words
 from hometrip.services.listing.actions.import_jobs import ask_import, import_state
 from hometrip.services.listing.actions.importing import import_homes
@@ -76,6 +76,7 @@ __all__ = [
     "refresh_feed",
     "remove_feed",
     "remove_photo",
+    "renew_calendar_link",
     "search_cards",
     "set_prices",
     "show",

@@ -30,6 +30,7 @@ from hometrip.services.listing.actions.feeds_reading import (
     timer_of,
 )
 from hometrip.services.listing.rules import texts
+from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.spans import nights_of, without_span
 from hometrip.services.listing.store import Feed
 
@@ -84,7 +85,7 @@ class Feeds(Answer):
     items: list[FeedShown]
 
 
-def feed_shown(deps: Deps, feed: Feed) -> FeedShown:
+def feed_shown(deps: Deps, days: Calendar, feed: Feed) -> FeedShown:
     lag = None if feed.good_at is None else int((deps.clock.now() - feed.good_at) / timedelta(seconds=1))
     error = None
     if feed.failed_at is not None:
@@ -93,7 +94,7 @@ def feed_shown(deps: Deps, feed: Feed) -> FeedShown:
         id=feed.id,
         name=feed.name,
         url=feed.url,
-        export_url=link_of(deps, feed.listing_id, besides=feed.id),
+        export_url=link_of(deps, days, besides=feed.id),
         state="failing" if feed.failures else "good" if feed.good_at else "waiting",
         events=len(feed.events),
         nights=sum(stay.nights for event in feed.events for stay in event.stays),
@@ -110,7 +111,7 @@ def feed_shown(deps: Deps, feed: Feed) -> FeedShown:
 async def list_feeds(deps: Deps, caller: Caller, listing_id: UUID) -> Feeds:
     await own_home(deps.docs, caller, listing_id)
     days = await store.calendar(deps.docs, listing_id)
-    return Feeds(items=[feed_shown(deps, feed) for feed in await store.feeds_of(deps.docs, days)])
+    return Feeds(items=[feed_shown(deps, days, feed) for feed in await store.feeds_of(deps.docs, days)])
 
 
 async def add_feed(deps: Deps, caller: Caller, listing_id: UUID, url: str, name: str) -> FeedShown:
@@ -136,7 +137,7 @@ async def add_feed(deps: Deps, caller: Caller, listing_id: UUID, url: str, name:
         await tx.replace(store.CALENDARS, msgspec.structs.replace(days, feeds=[*days.feeds, feed.id]))
         await tx.emit_later(FeedDue(feed_id=feed.id), due_after(feed.id, now))
     await take(deps, feed.id)
-    return feed_shown(deps, await store.feed(deps.docs, listing_id, feed.id))
+    return feed_shown(deps, days, await store.feed(deps.docs, listing_id, feed.id))
 
 
 def asked_url(text: str) -> str:
@@ -158,7 +159,8 @@ async def refresh_feed(deps: Deps, caller: Caller, listing_id: UUID, feed_id: UU
     await own_home(deps.docs, caller, listing_id)
     await store.feed(deps.docs, listing_id, feed_id)
     await refresh(deps, feed_id)
-    return feed_shown(deps, await store.feed(deps.docs, listing_id, feed_id))
+    days = await store.calendar(deps.docs, listing_id)
+    return feed_shown(deps, days, await store.feed(deps.docs, listing_id, feed_id))
 
 
 async def remove_feed(deps: Deps, caller: Caller, listing_id: UUID, feed_id: UUID) -> None:

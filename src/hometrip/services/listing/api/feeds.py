@@ -51,6 +51,18 @@ async def get_calendar_link(
     return await actions.calendar_link(deps, caller, listing_id)
 
 
+@post(
+    "/listings/{listing_id:uuid}/calendar-link",
+    access=USER,
+    status_code=200,
+    summary="Make the secret links to the calendar anew: those of before open nothing any more",
+)
+async def renew_calendar_link(
+    listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+) -> CalendarLink:
+    return await actions.renew_calendar_link(deps, caller, listing_id)
+
+
 @get("/listings/{listing_id:uuid}/calendar-imports", access=USER, summary="Imported calendars, their health")
 async def list_feeds(
     listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
@@ -99,4 +111,12 @@ async def remove_feed(
     await actions.remove_feed(deps, caller, listing_id, feed_id)
 
 
-ROUTES = [get_calendar, get_calendar_link, list_feeds, add_feed, refresh_feed, remove_feed]
+ROUTES = [
+    get_calendar,
+    get_calendar_link,
+    renew_calendar_link,
+    list_feeds,
+    add_feed,
+    refresh_feed,
+    remove_feed,
+]

@@ -52,7 +52,8 @@ class Calendar(Record):
 
     `prices` (minor units) and `min_nights` have an entry for each day from `starts` on; 0 means that the day
     has none of its own. `revision` rises with every change of home, price or calendar. `feeds` are the
-    imported calendars. `repriced_at` is when nights were last asked for another price than before.
+    imported calendars. `repriced_at` is when nights were last asked for another price than before. `link`
+    counts how often the secret links to the calendar were made anew.
     """
 
     revision: int = 1
@@ -63,6 +64,7 @@ class Calendar(Record):
     released: list[Released] = []
     feeds: list[UUID] = []
     repriced_at: datetime | None = None
+    link: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):

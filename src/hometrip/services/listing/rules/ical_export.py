@@ -58,10 +58,11 @@ def tag_of(calendar: bytes) -> str:
     return f'"{hashlib.sha256(calendar).hexdigest()[:32]}"'
 
 
-def token_of(home: UUID, key: bytes) -> str:
-    """The word that opens a home's calendar; whoever has not the key cannot find it."""
-    return urlsafe_b64encode(hmac.digest(key, home.bytes, "sha256")[:24]).decode()
+def token_of(home: UUID, link: int, key: bytes) -> str:
+    """The word that opens a home's calendar by its `link`th links; whoever has not the key cannot find it."""
+    named = home.bytes + (link.to_bytes(8) if link else b"")
+    return urlsafe_b64encode(hmac.digest(key, named, "sha256")[:24]).decode()
 
 
-def is_token(given: str, home: UUID, key: bytes) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), token_of(home, key).encode())
+def is_token(given: str, home: UUID, link: int, key: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token_of(home, link, key).encode())
