@@ -6,55 +6,38 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 from hometrip.app.verify import verify_house
+from journeys.lives_journal import (
+    BESIDES,
+    SLACK,
+    Entries,
+    all_of,
+    captured,
+    journal,
+    promised,
+    summed,
+)
+from journeys.lives_payouts import check_host, check_taxes
+from journeys.lives_town import Home
 from journeys.lives_world import LIVE, ONE, Life, World, instant_of
 from journeys.steps import ok
-from rules.oracle_cancellation import Cancelled, Told, told
-
-SLACK = timedelta(minutes=2)
-OUT = ("payout", "payout_returned", "offset_given", "offset_taken")
-BESIDES = (*OUT, "penalty", "deposit_claim")
-Entries = list[dict[str, Any]]
-
-
-async def journal(world: World, life: Life) -> Entries:
-    found = ok(await world.read("staff", "/api/payments/ledger", booking_id=life.id, limit=100))
-    world.expect(set(found["balance"].values()) <= {0}, f"{life.id}: {found['balance']}")
-    items: Entries = found["items"]
-    return items
-
-
-def summed(entries: Entries, account: str, *, of: tuple[str, ...] = (), besides: tuple[str, ...] = ()) -> int:
-    """What the accounts of that name come to, by the entries of these kinds or all but those of others."""
-    return sum(
-        posting["amount"]["amount"]
-        for entry in entries
-        if (not of or entry["kind"] in of) and entry["kind"] not in besides
-        for posting in entry["postings"]
-        if posting["account"].startswith(account)
-    )
-
-
-def captured(entries: Entries) -> int:
-    """For the stay; what was taken of its deposit is another matter."""
-    return summed(entries, "provider_clearing", of=("capture",)) + summed(
-        entries, "deposit_held", of=("capture",)
-    )
-
-
-def promised(entries: Entries) -> int:
-    return -summed(entries, "guest", of=("refund_promised",))
-
-
-async def back_promised(world: World, life: Life) -> int:
-    return promised(await journal(world, life))
+from rules.oracle_cancellation import OF_THE_HOST, Cancelled, Told, told
+from rules.oracle_instants import instant
 
 
 def follows_policy(world: World, life: Life, was: dict[str, Any], shown: dict[str, Any]) -> None:
     """A cancellation against the rule read a second time, where what was paid is what was quoted."""
+    if shown["by"] == "guest" and was.get("confirmed_at") and fee_back(shown):
+        earlier = [
+            one for one in world.lives if one is not life and one.guest == life.guest and fee_came_back(one)
+        ]
+        world.expect(len(earlier) < 3, f"{life.id}: the fee comes back once more: {shown}")
+    _check_penalty(world, life, was, shown)
     paid = sum(line["paid"]["amount"] for line in shown["lines"])
     if life.price is None or was.get("confirmed_at") is None or was.get("balance") or not life.plain:
         return
@@ -62,8 +45,7 @@ def follows_policy(world: World, life: Life, was: dict[str, Any], shown: dict[st
         return
     found = oracle(world, life, was, shown, world.now)
     back = tuple(line["refunded"]["amount"] for line in shown["lines"])
-    fees = {line["kind"]: line["refunded"]["amount"] for line in shown["lines"]}.get("service_fee", 0)
-    if found.fee_back and not fees:  # the fourth within twelve months
+    if found.fee_back and not fee_back(shown):  # the fourth within twelve months
         earlier = [one for one in world.lives if one.guest == life.guest and fee_came_back(one)]
         world.expect(len(earlier) >= 3, f"{life.id}: the fee does not come back: {shown}")
         return
@@ -71,10 +53,29 @@ def follows_policy(world: World, life: Life, was: dict[str, Any], shown: dict[st
     world.expect(shown["rule"] in found.rules, f"{life.id}: {shown}, reckoned {found}")
 
 
+def _check_penalty(world: World, life: Life, was: dict[str, Any], shown: dict[str, Any]) -> None:
+    """Half of the stay from 48 hours before check-in on, a quarter from 30 days on, else a tenth; at least 50
+    and at most 1,000 dollars."""
+    if shown.get("penalty") is None:
+        return
+    place, begins = life.home.place, instant_of(was["check_in_at"])
+    check_in = date.fromisoformat(was["check_in"])
+    early = instant(check_in - 30 * ONE, "15:00", place.zone)
+    percent = 50 if world.now >= begins - 2 * ONE else 25 if world.now >= early else 10
+    stay = sum(line["amount"]["amount"] for line in was["lines"] if line["kind"] in OF_THE_HOST)
+    least = Fraction(50) * place.dollar
+    wanted = min(max(Fraction(stay * percent, 100), least), 20 * least)
+    off = abs(shown["penalty"]["amount"] - wanted)
+    world.expect(off <= 1, f"{life.id}: charged {shown['penalty']}, reckoned {wanted}: {was}")
+
+
+def fee_back(gone: dict[str, Any]) -> bool:
+    return any(line["kind"] == "service_fee" and line["refunded"]["amount"] for line in gone["lines"])
+
+
 def fee_came_back(life: Life) -> bool:
     gone = life.view.get("cancellation")
-    lines = gone["lines"] if gone and gone["by"] == "guest" else []
-    return any(line["kind"] == "service_fee" and line["refunded"]["amount"] for line in lines)
+    return gone is not None and gone["by"] == "guest" and fee_back(gone)
 
 
 def oracle(world: World, life: Life, was: dict[str, Any], shown: dict[str, Any], at: datetime) -> Told:
@@ -217,7 +218,7 @@ async def check_town(world: World) -> None:
         for guest in ("gus", "gerda", "greg"):
             await _check_guest(world, guest)
         for host in ("hanna", "heiko"):
-            await _check_host(world, host)
+            await check_host(world, host)
     await _check_told(world)
     world.expect(not world.errors.found, f"errors are logged: {world.errors.found}")
 
@@ -240,7 +241,7 @@ async def _disputes(world: World) -> list[Any]:
         world.provider.weather = weather
 
 
-async def _check_calendar(world: World, home: Any) -> None:
+async def _check_calendar(world: World, home: Home) -> None:
     until = (world.today + 120 * ONE).isoformat()
     days = ok(await world.read("gus", f"{home.path}/availability", to=until))["days"]
     shown = {kind: set() for kind in ("booked", "blocked", "imported")}  # type: ignore[var-annotated]
@@ -257,15 +258,34 @@ async def _check_calendar(world: World, home: Any) -> None:
             f"home {world.homes.index(home)}: {kind} are {sorted(shown[kind] ^ asked)} on one side only "
             f"(shown {sorted(shown[kind])})",
         )
+    await _ask_for_some(world, home)
     counted = Counter(night for life in world.lives if life.home is home for night in life.nights())
     twice = [night for night, count in counted.items() if count > 1]
     world.expect(not twice, f"sold twice: {twice}")
 
 
+async def _ask_for_some(world: World, home: Home) -> None:
+    """Whether some stays can be had, and whether coupons were used no more often than they can be."""
+    chance = Random(len(world.told))
+    for _ in range(2):
+        first, nights = world.today + chance.randrange(2, 50) * ONE, chance.randrange(1, 6)
+        stay = {"check_in": first.isoformat(), "check_out": (first + nights * ONE).isoformat()}
+        told = ok(await world.read("staff", "/api/bookings/availability", listing_id=home.id, **stay))
+        free = world.is_free(home, first, nights, "")
+        world.expect(told["available"] == free, f"{home.path}: {told}, but {free}")
+    for code in home.coupons:
+        used = [
+            life
+            for life in world.lives
+            if life.view.get("coupon") == code and life.status in (*LIVE, "completed")
+        ]
+        world.expect(len(used) <= 2, f"{code} is used by {[life.id for life in used]}")
+
+
 async def _check_guest(world: World, guest: str) -> None:
     """No payment is left open for what is over; and the papers say what the journal does."""
-    payments = await _all(world, guest, "/api/payments/history")
-    papers = await _all(world, guest, "/api/payments/invoices")
+    payments = await all_of(world, guest, "/api/payments/history")
+    papers = await all_of(world, guest, "/api/payments/invoices")
     lives = {life.id: life for life in world.lives if life.guest == guest}
     for one in papers:
         lines = sum(line["amount"]["amount"] for line in one["lines"])
@@ -289,50 +309,6 @@ async def _check_guest(world: World, guest: str) -> None:
             world.expect(one["amount"]["amount"] == (life.view.get("deposit") or {}).get("amount"), f"{one}")
 
 
-async def _all(world: World, who: str, path: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = ok(await world.read(who, path, limit=100, **({"cursor": cursor} if cursor else {})))
-        found += page["items"]
-        cursor = page.get("next_cursor")
-        if cursor is None:
-            return found
-
-
-async def _check_host(world: World, host: str) -> None:
-    payouts = await _all(world, host, "/api/stripe-connect/payouts")
-    failed = {one["booking_id"] for one in payouts if one["status"] == "failed"}
-    for life in world.lives:
-        if life.home.host != host or not life.was_paid:
-            continue
-        entries = await journal(world, life)
-        for entry in entries:
-            if entry["kind"] == "payout":
-                _check_payout(world, life, instant_of(entry["at"]))
-        owed = -summed(entries, "host_payable")
-        over = world.now > life.at("check_in_at") + ONE + SLACK
-        long = life.view["nights"] >= 28 and not life.cancelled
-        if over and not long and not _in_dispute(world, life, world.now) and life.id not in failed:
-            world.expect(owed <= 0, f"{life.id} ({life.status}): the host is still owed {owed}: {entries}")
-
-
-def _check_payout(world: World, life: Life, at: datetime) -> None:
-    world.expect(at >= life.at("check_in_at") + ONE, f"{life.id} is paid out at {at}: {life.view}")
-    world.expect(not _in_dispute(world, life, at), f"{life.id} is paid out at {at}")
-
-
-def _in_dispute(world: World, life: Life, at: datetime) -> bool:
-    ours = [(one["opened_at"], one.get("resolved_at")) for one in life.view.get("disputes") or []]
-    banks = [
-        (one["opened_at"], one.get("closed_at")) for one in world.bank_items if one["booking_id"] == life.id
-    ]
-    return any(
-        instant_of(since) < at and (until is None or at < instant_of(until))
-        for since, until in [*ours, *banks]
-    )
-
-
 ONCE = (
     "booking.created booking.requested booking.accepted booking.confirmed booking.declined booking.expired "
     "booking.cancelled booking.checked_in booking.completed"
@@ -352,3 +328,22 @@ async def check_end(world: World) -> None:
     found = [one.line() for one in await verify_house(world.house.house) if one.violations]
     world.expect(not found, "\n".join(found))
     await check_town(world)
+    await check_taxes(world)
+    await _check_notices(world)
+
+
+async def _check_notices(world: World) -> None:
+    """Each guest was told of each thing once."""
+    for guest in ("gus", "gerda", "greg"):
+        told = Counter(one["kind"] for one in await all_of(world, guest, "/api/notifications"))
+        lives = [life for life in world.lives if life.guest == guest]
+        steps = Counter(step["status"] for life in lives for step in life.view["history"])
+        wanted = {
+            "booking_confirmed": sum(life.was_paid for life in lives),
+            "booking_cancelled": steps["cancelled"],
+            "booking_declined": steps["declined"],
+            "booking_expired": steps["expired"],
+            "booking_changed": steps["changed"],
+        }
+        found = {kind: told[kind] for kind in wanted}
+        world.expect(found == wanted, f"{guest} was told {found}, not {wanted}")

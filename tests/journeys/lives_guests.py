@@ -7,7 +7,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from journeys.lives_checks import back_promised, follows_policy
+from journeys.lives_checks import follows_policy
+from journeys.lives_journal import back_promised
+from journeys.lives_town import Home
 from journeys.lives_world import LIVE, ONE, Life, World
 from journeys.steps import ok
 
@@ -50,6 +52,7 @@ async def book(world: World) -> str | None:
             world.expect(
                 not world.is_free(home, first, nights, guest), f"{said}: {answer.text}, but it is free"
             )
+            offers_free(world, home, answer.json(), nights, guest)
         else:
             world.expect(why == "coupon_refused" and code, f"{said}: {answer.text}")
         return f"{said}: {why}"
@@ -80,6 +83,16 @@ async def book(world: World) -> str | None:
 
 def name_of(world: World, life: Life) -> str:
     return f"#{world.lives.index(life)}"
+
+
+def offers_free(
+    world: World, home: Home, refusal: dict[str, Any], nights: int, guest: str, life: Life | None = None
+) -> None:
+    """What is offered instead can be had, and is as long."""
+    for offer in refusal.get("free_instead") or []:
+        first, end = (date.fromisoformat(offer[name]) for name in ("check_in", "check_out"))
+        free = world.is_free(home, first, nights, guest, life)
+        world.expect(free and (end - first).days == nights, f"{nights} nights at {home.path}: {refusal}")
 
 
 async def pay(world: World) -> str | None:
@@ -153,8 +166,10 @@ async def change(world: World) -> str | None:
     if answer.status_code != 200:
         why = answer.json()["code"]
         if why == "dates_taken":
-            free = world.is_free(life.home, first, (end - first).days, life.guest, life)
+            nights = (end - first).days
+            free = world.is_free(life.home, first, nights, life.guest, life)
             world.expect(not free, f"{said}: {answer.text}, but it is free")
+            offers_free(world, life.home, answer.json(), nights, life.guest, life)
         world.expect(answer.status_code in (409, 422), f"{said}: {answer.text}")
         return f"{said}: {why}"
     asked = answer.json()["change"]

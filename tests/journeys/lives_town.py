@@ -7,10 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import cache
+from importlib.resources import files
 from math import floor
 from random import Random
 from typing import Any
 
+from hometrip.services.listing.rules import rates
 from rules.oracle_cancellation import Line
 from rules.oracle_price import Coupon, Dear, Wished, cost
 
@@ -33,6 +36,14 @@ class Place:
     unit: int
 
     @property
+    def dollar(self) -> Fraction:
+        """What a dollar is in minor units there, by the table of the day; where that has none, as if it were
+        one of the place's own."""
+        known = _rates()
+        digits = {"JPY": 0, "KWD": 3}.get(self.currency, 2)
+        return 10**digits * (known[self.currency] / known["USD"] if self.currency in known else Fraction(1))
+
+    @property
     def area(self) -> str:
         return "/".join(part for part in (self.country, self.region, self.city) if part)
 
@@ -45,6 +56,15 @@ PLACES = (
     Place("AU", "", "Lord Howe Island", -31.55, 159.08, "Australia/Lord_Howe", "AUD", 150),
     Place("GB", "", "London", 51.5074, -0.1278, "Europe/London", "GBP", 80),
 )
+
+
+@cache
+def _rates() -> dict[str, Fraction]:
+    names, values = (files(rates) / "eurofxref.csv").read_text().splitlines()[:2]
+    known = zip(names.split(",")[1:], values.split(",")[1:], strict=True)
+    return {"EUR": Fraction(1)} | {n.strip(): Fraction(v.strip()) for n, v in known if n.strip()}
+
+
 # Around changes of clocks, north and south, a leap day, and an ordinary spring.
 STARTS = ((2027, 2, 20), (2027, 4, 14), (2027, 9, 15), (2028, 2, 5), (2027, 12, 10))
 
