@@ -54,8 +54,8 @@ bench: .venv/dev.stamp
 bench-gateway bench-shapes bench-events bench-booking: bench-%: .venv/dev.stamp
 	@$(RUN)/python -m benchmarks.$* $(ARGS)
 
-# T1, T2, T4, T5, T7 and T19 at full size: a line a proof with its figure and seed, at the end. About an hour;
-# HOMETRIP_TEST_EXAMPLES=20 shortens those that count examples, HOMETRIP_TEST_SEED=… replays one.
+# T1, T2, T4, T5, T7, T19 and a smaller T3 at full size: a line a proof with its figure and seed, at the end. More
+# than an hour; HOMETRIP_TEST_EXAMPLES=20 shortens those that count examples, HOMETRIP_TEST_SEED=… replays one.
 prove: .venv/dev.stamp
 	@$(call with_timed_alone,full,$(TIMED))
 

@@ -58,6 +58,15 @@ async def test_a_home_that_search_shows_otherwise_is_found(house: TestHouse) -> 
     assert violations == [f"listing {home}: is stale"]
 
 
+async def test_a_home_at_which_it_is_tomorrow_already_is_shown_as_it_is(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    kyoto = {"city": "Kyoto", "region": "", "country": "JP"}
+    await open_home(host, address=kyoto, location={"lat": 35.0116, "lng": 135.7681})
+    await house.settle()
+    await house.advance(7 * 3_600)  # 16:00 UTC is 1:00 in Japan
+    assert await found(house) == {}
+
+
 async def test_an_address_in_an_event_is_found(house: TestHouse) -> None:
     await lived_in(house)
     async with house.deps("user").db.transaction() as tx:

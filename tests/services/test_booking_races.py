@@ -274,3 +274,12 @@ async def test_nights_of_preparation_hold_among_guests_who_book_at_once(house: T
     assert facts["nearest"]["check_in"] == scene.day(33).isoformat()
     later = await actions.book(scene.deps, guests[2], wishes[2], NO_KEY)
     assert {made.status, later.status} == {"pending"}
+
+
+async def test_a_change_that_another_overtakes_is_asked_of_the_booking_as_it_is_now(scene: Scene) -> None:
+    booking = await scene.paid(somebody(), 20)
+    outcomes = await asyncio.gather(*(outcome(scene.change(booking, end=20 + n)) for n in (4, 5)))
+    assert kinds(outcomes) == {"BookingView": 2}
+    steps = [step.status for step in (await scene.stored(booking.id)).history[2:]]
+    assert steps == ["change_asked", "change_expired", "change_asked"]
+    assert await actions.verify(scene.deps) == []

@@ -132,6 +132,21 @@ async def test_what_a_host_gives_back_after_the_pay_out_is_taken_from_the_next(t
     await teller.end()
 
 
+async def test_a_host_who_was_paid_gives_back_no_more_than_staff_have_left(teller: Teller) -> None:
+    """Of 392.00 the host was paid 339.50. Staff give 100.00 back, all of the marketplace's and more of its
+    own: 292.00 are left to go back."""
+    booking = await teller.book()
+    await teller.pay(booking)
+    await teller.wait(days=32)
+    await staff_refund(teller, 10_000)
+    path, reason = f"/api/bookings/{booking}/refund", "The pool was closed."
+    more = await teller.host.post(path, {"amount": dollars(29_201), "reason": reason})
+    assert problem(more, 422, "invalid")["errors"][0]["code"] == "more_than_kept"
+    await host_refund(teller, booking, 29_200)
+    assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 39_200}
+    await teller.end()
+
+
 async def test_only_the_host_gives_back_once_a_key_and_only_of_what_was_paid(teller: Teller) -> None:
     booking = await teller.book()
     path = f"/api/bookings/{booking}/refund"

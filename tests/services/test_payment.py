@@ -109,6 +109,14 @@ async def test_a_booking_that_awaits_nothing_is_not_payable(till: Till, status: 
     assert refusal.value.facts == {"state": status}
 
 
+async def test_a_request_that_costs_nothing_is_not_payable(till: Till) -> None:
+    nothing = Split(payout=eur(0), platform=eur(0), taxes={})
+    free = till.desk.add("manual", total=eur(0), split=nothing)
+    with pytest.raises(NotPayable, match="costs nothing") as refusal:
+        await actions.open_intent(till.deps, GUEST, free)
+    assert refusal.value.facts == {"state": "pending"}
+
+
 async def test_a_hold_that_has_ended_is_not_payable(till: Till) -> None:
     booking_id = till.desk.add()
     till.clock.move_to(START + 15 * MINUTE)

@@ -363,6 +363,38 @@ async def test_a_refund_that_comes_back_is_owed_again_and_told(till: Till) -> No
     assert till.names().count("refund.failed") == 1
 
 
+async def test_a_refund_that_came_back_before_its_answer_was_known_is_owed(till: Till) -> None:
+    """What the provider tells of a refund that we do not know is nothing to us; asked again, it repeats its
+    first answer, that it was sent."""
+    paid = await till.pay(method="pm_card_refundFail")
+    await till.confirmed(paid.booking_id)
+    till.provider.weather = "answers_lost"
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late")
+    await till.settle()
+    till.clock.move_to(till.clock.now() + 2 * MINUTE)
+    await hear_all(till)
+    till.provider.weather = "fine"
+    await till.advance(DAY)
+    [owed] = (await actions.owed_refunds(till.deps, 20, None)).items
+    assert (owed.payment_id, owed.status, owed.amount) == (paid.id, "failed", eur(1_000))
+    assert (await till.balances(paid.booking_id))["guest"] == -1_000
+
+
+async def test_a_payout_that_came_back_before_its_answer_was_known_is_owed_again(till: Till) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    till.clock.move_to(CHECK_IN_AT + DAY)
+    till.provider.weather = "answers_lost"
+    await till.settle()
+    till.provider.weather = "fine"
+    [sent] = await till.provider.transfers_since(START)
+    await till.provider.reverse_transfer(sent.id)
+    await hear_all(till)
+    await till.advance(DAY)
+    assert till.names()[-1] == "host.payout.failed"
+    assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
+
+
 async def test_a_payout_that_comes_back_is_owed_again_and_paid_when_an_admin_says_so(till: Till) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)

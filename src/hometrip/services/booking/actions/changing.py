@@ -50,14 +50,27 @@ from hometrip.services.booking.rules import (
 )
 from hometrip.services.listing.contract import StayRefused, Terms, Wish
 
+TRIES = 3
+
 
 async def ask_change(
     deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None
 ) -> BookingView:
     """The booking with its change: done at once, or awaiting host or payment. An open one is replaced.
 
-    Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`.
+    Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`. Where another was
+    faster, it is asked of the booking as it is now.
     """
+    for _ in range(TRIES):
+        if (asked_for := await _ask(deps, caller, booking_id, wish, if_match)) is not None:
+            return asked_for
+    raise Unavailable("This booking is being changed by another at this moment.")
+
+
+async def _ask(
+    deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None
+) -> BookingView | None:
+    """Nothing where the booking has moved on since it was read."""
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)
     by, now = actor_of(caller, booking), deps.clock.now()
@@ -69,7 +82,7 @@ async def ask_change(
         async with deps.db.transaction() as tx:
             live = await store.bookings.get(tx, booking_id)
             if live.version != booking.version:
-                raise Unavailable("This booking is being changed by another at this moment.")
+                return None
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
             await _take(tx, open_now)

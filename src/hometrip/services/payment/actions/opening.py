@@ -106,6 +106,8 @@ def balance_of(payable: Payable | store.Payment, plan: store.Plan) -> Wanted:
 def _must_be_awaited(deps: Deps, payable: Payable, wanted: Wanted) -> None:
     late = payable.hold_until is not None and deps.clock.now() >= payable.hold_until
     status = payable.status
+    if status == "pending" and not wanted.amount:  # the host's yes is all that it awaits
+        raise NotPayable("this booking costs nothing", state=status)
     if wanted.part == rules.BALANCE:
         awaited, late = status in ("confirmed", "checked_in"), False
     elif payable.change_id is not None:

@@ -13,7 +13,7 @@ from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderDown, ProviderRefused
+from hometrip.ports.payments import ProviderDown, ProviderRefused, ProviderTransfer
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import PayoutRecord, payout_of
 from hometrip.services.payment.actions.deps import (
@@ -216,6 +216,9 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
             # What was put off has certainly not been sent; a provider answers the same key the same.
             key=f"payout:{payout.id}" + (f":{due.attempt}" if due.attempt else ""),
         )
+        if due.tries:
+            # Perhaps it was sent before, with an answer that was lost, and has come back since.
+            sent = await _as_it_is(deps, sent)
     except ProviderDown:
         await later(deps, due)
     except ProviderRefused as refusal:
@@ -229,6 +232,11 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
             await _completed(deps, payout, sent.id)
         else:
             await _failed(deps, payout, sent.status)
+
+
+async def _as_it_is(deps: Deps, sent: ProviderTransfer) -> ProviderTransfer:
+    """A provider says again what it said at first."""
+    return await deps.payments.get_transfer(sent.id) if sent.status == "paid" else sent
 
 
 async def _put_off(deps: Deps, due: TransferDue) -> None:

@@ -97,6 +97,10 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
         else:
             key = f"refund:{wanted.id}"
             sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
+            if deps.clock.now() >= wanted.created_at + rules.wait(0):
+                # Perhaps it was sent before, with an answer that was lost. A provider says again what it said
+                # then, and what it told since was of a refund that we did not know.
+                sent = await deps.payments.get_refund(sent.id)
     except ProviderRefused as refusal:
         why = str(refusal.facts.get("provider_code", refusal.code))
         if why != rules.HELD_BY_BANK:

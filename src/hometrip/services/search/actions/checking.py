@@ -45,7 +45,9 @@ def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
         return "is shown and should not be" if shown else ""
     if shown is None:
         return "is not shown and should be"
-    if _days(card, today) != _days(shown, today):
+    # A board begins with the day that it is at the home, which may be tomorrow already.
+    since = max(today, card.board_from, shown.board_from)
+    if _days(card, since) != _days(shown, since):
         return "other nights or prices are shown than it has"
     same = (card.title, card.guests, card.nightly, card.currency, card.rating)
     return (
@@ -53,9 +55,9 @@ def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
     )
 
 
-def _days(card: SearchCard, today: date) -> tuple[bytes, list[int], list[int]]:
-    """From today on, as far as both boards can reach after they were made on different days."""
-    begin, days = (today - card.board_from).days, 300
+def _days(card: SearchCard, since: date) -> tuple[bytes, list[int], list[int]]:
+    """From that day on, as far as both boards can reach after they were made on different days."""
+    begin, days = (since - card.board_from).days, 300
     return (
         card.taken[begin : begin + days],
         card.prices[begin : begin + days],

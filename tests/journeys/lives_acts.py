@@ -1,0 +1,47 @@
+"""All that is done in simulated lives, each with how often."""
+
+from __future__ import annotations
+
+from journeys import lives_guests as guests
+from journeys import lives_hosts as hosts
+from journeys.lives_around import (
+    Act,
+    answer_bank,
+    at_once,
+    bring_webhooks,
+    nap,
+    pay_owed,
+    reopen,
+    to_a_moment,
+    wait,
+    weather,
+)
+
+ACTS: tuple[tuple[int, Act], ...] = (
+    (16, guests.book),
+    (20, guests.pay),
+    (8, hosts.answer_request),
+    (9, guests.change),
+    (6, hosts.answer_change),
+    (7, guests.cancel),
+    (4, hosts.give_more),
+    (3, hosts.disagree),
+    (3, hosts.settle_disagreement),
+    (3, answer_bank),
+    (4, guests.claim),
+    (2, hosts.come_or_go),
+    (3, hosts.block),
+    (2, hosts.price_anew),
+    (2, hosts.make_coupon),
+    (5, bring_webhooks),
+    (1, hosts.other_site),
+    (2, pay_owed),
+    (2, weather),
+    (2, reopen),
+    (5, wait(0.05, 0.6)),
+    (6, wait(1, 30)),
+    (9, to_a_moment),
+    (2, nap),
+    (7, at_once),
+    (5, wait(24, 24 * 9)),
+)

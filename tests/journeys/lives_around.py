@@ -1,0 +1,222 @@
+"""What goes on around simulated lives: time, the provider and its webhooks, banks, and the house itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from hometrip.adapters.payments.sandbox import Webhook
+from journeys.lives_guests import name_of
+from journeys.lives_hosts import forget_site
+from journeys.lives_world import LIVE, ONE, Life, World, instant_of
+from journeys.steps import ok
+
+Act = Callable[[World], Awaitable[str | None]]
+
+
+async def answer_bank(world: World) -> str | None:
+    items = ok(await world.read("staff", "/api/payments/disputes"))["items"]
+    opened = [one for one in items if one["status"] in ("needs_response", "under_review")]
+    if not opened:
+        return None
+    one = world.chance.choice(opened)
+    text = world.chance.choice(("winning_evidence", "losing_evidence", "They stayed."))
+    path = f"/api/payments/disputes/{one['id']}/evidence"
+    answer = await world.write("staff", path, {"text": text})
+    if one["status"] == "under_review":
+        world.expect(answer.status_code == 409, answer.text)
+        told = await world.provider.disputes_since(world.began)
+        for dispute in told:
+            if dispute.status == "under_review":
+                await world.provider.decide_dispute(dispute.id, world.chance.choice(("won", "lost")))
+        await bring_webhooks(world)
+        return "the banks decide"
+    await world.settle()
+    return f"staff tell the bank {text}: {answer.status_code}"
+
+
+async def bring_webhooks(world: World) -> str | None:
+    """In any order, now and then twice, some of them later."""
+    waiting = [*await world.webhooks()]
+    if not waiting:
+        return None
+    world.chance.shuffle(waiting)
+    for webhook in waiting:
+        for _ in range(world.chance.choice((1, 1, 2))):
+            await _bring(world, webhook)
+        if world.chance.random() < 0.9:  # else the answer is lost, and it comes again
+            await world.provider.delivered(webhook.id)
+    await world.settle()
+    await world.look_at_all()
+    for life in world.lives:
+        life.unheard = life.unheard and world.foul
+    return f"{len(waiting)} webhooks"
+
+
+async def _bring(world: World, webhook: Webhook) -> None:
+    headers = {"stripe-signature": webhook.signature, "content-type": "application/json"}
+    answer = await world.house.client.post("/api/webhook/stripe", content=webhook.body, headers=headers)
+    world.expect(answer.status_code == 200, answer.text)
+
+
+async def calm_down(world: World) -> str:
+    """The provider is well, and what it has to tell, or was to be told again, has come."""
+    if world.provider.weather != "fine":
+        await weather(world)
+    for _ in range(3):
+        await world.house.advance(3 * 3_600)
+        for webhook in await world.webhooks():
+            await _bring(world, webhook)
+            await world.provider.delivered(webhook.id)
+        await world.settle()
+    await world.look_at_all()
+    for life in world.lives:
+        life.unheard = False
+    return "it is calm"
+
+
+async def pay_owed(world: World) -> str | None:
+    items = ok(await world.read("staff", "/api/payments/refunds/owed"))["items"]
+    if not items:
+        return None
+    path = f"/api/payments/refunds/{items[-1]['id']}/paid"
+    answer = await world.write("staff", path, {"reference": "by hand"}, twice=True)
+    world.expect(answer.status_code in (200, 409), answer.text)
+    await world.settle()
+    await world.look_at_all()
+    return f"staff pay {items[-1]['amount']['amount']} by hand: {answer.status_code}"
+
+
+async def weather(world: World) -> str | None:
+    if world.provider.weather == "fine":
+        if world.chance.random() < 0.6:
+            return None
+        world.provider.weather = world.chance.choice(("down", "answers_lost"))
+        return f"the provider: {world.provider.weather}"
+    world.provider.weather, world.calm_from = "fine", world.now + timedelta(hours=7)
+    return "the provider is back"
+
+
+async def reopen(world: World) -> str | None:
+    fair = world.provider.weather
+    await bring_webhooks(world)
+    await world.close()
+    # It takes a moment; now and then it was closed for a while.
+    closed = world.chance.choice((0, 0, 1, 20, 60, 100))
+    world.clock.move_to(world.now + timedelta(hours=closed, seconds=2))
+    await world.open()
+    world.provider.weather = fair
+    await world.settle()
+    await world.look_at_all()
+    return "the house is closed and opened"
+
+
+def wait(low: float, high: float) -> Act:
+    """So many hours."""
+
+    async def act(world: World) -> str | None:
+        hours = world.chance.uniform(low, high)
+        await _let_pass(world, round(hours * 3_600))
+        return f"{hours:.1f} hours go by"
+
+    return act
+
+
+async def _let_pass(world: World, left: float) -> None:
+    for home in world.homes if left > 24 * 3_600 else ():
+        await forget_site(world, home)  # which would be asked each quarter of an hour
+    while left > 0:  # the provider offers a webhook for three days
+        part = min(left, 40 * 3_600)
+        await world.house.advance(part)
+        left -= part
+        if left > 0:
+            await bring_webhooks(world)
+    await world.look_at_all()
+
+
+async def to_a_moment(world: World) -> str | None:
+    """To the very second at which something ends or begins, or one beside it."""
+    ahead = [
+        (life, name, at)
+        for life in world.lives
+        for name, at in await _moments(world, life)
+        if timedelta(seconds=2) < at - world.now < 40 * ONE
+    ]
+    if not ahead:
+        return None
+    life, name, at = world.chance.choice(ahead)
+    beside = world.chance.choice((-1, 0, 0, 1))
+    await _let_pass(world, (at - world.now).total_seconds() + beside)
+    return f"it is {name} of {name_of(world, life)}, {beside:+} s"
+
+
+async def _moments(world: World, life: Life) -> list[tuple[str, datetime]]:
+    view = life.view
+    if life.status not in (*LIVE, "completed"):
+        return []
+    names = ("hold_until", "balance_due_at", "check_in_at", "check_out_at")
+    found = [(name, instant_of(view[name])) for name in names if view.get(name)]
+    found += [("the change", instant_of(life.change["until"]))] if life.change else []
+    begins, ends = life.at("check_in_at"), life.at("check_out_at")
+    found += [("the deposit", begins - 2 * ONE), ("the pay-out", begins + ONE), ("the end", ends + 14 * ONE)]
+    if life.status in LIVE:
+        shown = ok(await world.read(life.guest, f"{life.path}/cancellation"))
+        found.append(("a deadline", instant_of(shown["valid_until"])))
+    return found
+
+
+async def nap(world: World) -> str | None:
+    """The clock jumps: whatever was due meanwhile has not been done when the next one asks."""
+    hours = world.chance.choice((0.3, 2, 25, 24.0 * world.chance.randrange(2, 20)))
+    for home in world.homes:
+        await forget_site(world, home)
+    await bring_webhooks(world)
+    world.clock.move_to(world.now + timedelta(hours=hours))
+    for life in world.lives:  # asked before any timer has fired
+        if life.status == "pending" and life.view.get("awaiting") == "host":
+            await world.write(life.home.host, f"{life.path}/accept")
+        elif life.change and life.change["status"] == "awaiting_host":
+            await world.write(life.home.host, f"{life.path}/change/accept")
+        elif life.status in LIVE and world.chance.random() < 0.15:
+            await world.write(life.guest, f"{life.path}/cancel", {"reason": "Overslept."})
+    await world.settle()
+    world.calm_from = max(world.calm_from, world.now + timedelta(hours=7))
+    await world.look_at_all()
+    return f"the clock jumps by {hours} hours"
+
+
+async def at_once(world: World) -> str | None:
+    """Two who do not know of each other do something about the same stay."""
+    living = [life for life in world.lives if life.status in LIVE]
+    if not living:
+        return None
+    life, host = world.chance.choice(living), ""
+    host = life.home.host
+    nights = {"check_in": life.view["check_in"], "check_out": life.view["check_out"]}
+    longer = nights | {"check_out": (life.at("check_out_at") + ONE).date().isoformat()}
+    does = {
+        "guest cancels": (life.guest, f"{life.path}/cancel", {"reason": "No."}, "POST"),
+        "host cancels": (host, f"{life.path}/cancel", {"reason": "No."}, "POST"),
+        "host accepts": (host, f"{life.path}/accept", None, "POST"),
+        "host declines": (host, f"{life.path}/decline", {"reason": "No."}, "POST"),
+        "guest changes": (life.guest, life.path, longer, "PUT"),
+        "host agrees": (host, f"{life.path}/change/accept", None, "POST"),
+        "host refuses": (host, f"{life.path}/change/decline", {"reason": "No."}, "POST"),
+        "host lets in": (host, f"{life.path}/check-in", None, "POST"),
+        "guest disputes": (life.guest, f"{life.path}/disputes", {"reason": "Cold."}, "POST"),
+        "guest opens a payment": (life.guest, "/api/payments/intent", {"booking_id": life.id}, "POST"),
+    }
+    chosen = world.chance.sample(sorted(does), 2)
+    asks = [does[name] for name in chosen]
+    answers = await asyncio.gather(
+        *(world.write(who, path, body, verb=verb) for who, path, body, verb in asks)
+    )
+    codes = [answer.status_code for answer in answers]
+    allowed = (200, 201, 409, 422, 503)
+    world.expect(all(code in allowed for code in codes), f"{chosen}: {[answer.text for answer in answers]}")
+    if "guest changes" in chosen:
+        life.price = None
+    await world.settle()
+    await world.look_at_all()
+    return f"of {name_of(world, life)} at once: {chosen}: {codes}, {life.status}"

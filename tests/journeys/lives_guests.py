@@ -1,0 +1,242 @@
+"""What guests do in simulated lives. An act says in a line what it did, or nothing where there was nothing to
+do; what an answer must be is asserted here, what must hold always in `lives_checks`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from journeys.lives_checks import follows_policy
+from journeys.lives_journal import back_promised
+from journeys.lives_town import Home
+from journeys.lives_world import LIVE, ONE, Life, World
+from journeys.steps import ok
+
+GUESTS = ("gus", "gerda", "greg")
+CARDS = (
+    *["pm_card_visa"] * 8,
+    "pm_card_visa_chargeDeclined",
+    "pm_card_visa_chargeDeclinedInsufficientFunds",
+    *["pm_card_threeDSecure2Required"] * 2,
+    "pm_card_threeDSecureRequiredChargeDeclined",
+    *["pm_card_chargeCustomerFail"] * 2,
+    *["pm_card_pendingRefund"] * 2,
+    "pm_card_refundFail",
+    "pm_card_createDispute",
+    "pm_card_createDisputeInquiry",
+)
+
+
+def one_of(world: World, *statuses: str) -> Life | None:
+    found = [life for life in world.lives if life.status in statuses]
+    return world.chance.choice(found) if found else None
+
+
+async def book(world: World) -> str | None:
+    chance = world.chance
+    home, guest = chance.choice(world.homes), chance.choice(GUESTS)
+    first = world.today + chance.choice((2, 3, 5, 9, 16, 25, 40)) * ONE + chance.randrange(4) * ONE
+    nights = (
+        chance.choice((1, 2, 3, 4, 5, 8, 30)) if home.policy != "long_term" else chance.choice((3, 29, 45))
+    )
+    guests, code = chance.randrange(1, 5), chance.choice((None, None, *home.coupons))
+    stay = {"check_in": first.isoformat(), "check_out": (first + nights * ONE).isoformat(), "guests": guests}
+    wish = stay | ({"coupon": code} if code else {})
+    price = home.price(world.now, first, nights, guests, home.coupons[code] if code else None)
+    answer = await world.write(guest, f"{home.path}/quote", wish)
+    said = f"{guest} asks for {nights} nights from {first} at {world.homes.index(home)} {code or ''}"
+    if answer.status_code != 200:
+        why = answer.json()["code"]
+        if why == "dates_taken" or (why == "stay_refused" and answer.json()["rule"] == "preparation"):
+            world.expect(
+                not world.is_free(home, first, nights, guest), f"{said}: {answer.text}, but it is free"
+            )
+            offers_free(world, home, answer.json(), nights, guest)
+        else:
+            world.expect(why == "coupon_refused" and code, f"{said}: {answer.text}")
+        return f"{said}: {why}"
+    world.expect(world.is_free(home, first, nights, guest), f"{said}: it is taken, but there is a quote")
+    quote = answer.json()
+    told = [(line["kind"], line["amount"]["amount"]) for line in quote["lines"]]
+    world.expect(price and told == price.told(), f"{said}: quoted {told}, not {price and price.told()}")
+    assert price is not None
+    payout = quote["host_payout"]["amount"]
+    world.expect(payout == price.payout, f"{said}: the host's part is {payout}, not {price.payout}")
+    wish |= {"listing_id": home.id, "quote_id": quote["id"]}
+    wish |= {"plan": "half"} if chance.random() < (0.5 if (first - world.today).days > 14 else 0.03) else {}
+    answer = await world.write(guest, "/api/bookings", wish, twice=True)
+    if answer.status_code == 409:
+        world.expect(answer.json()["code"] in ("plan_refused", "coupon_refused"), f"{said}: {answer.text}")
+        return f"{said}: {answer.json()['code']}"
+    life = Life(id=ok(answer, 201)["id"], home=home, guest=guest, price=price, view=answer.json())
+    life.see(life.view)
+    life.half = "plan" in wish
+    world.lives.append(life)
+    await world.settle()
+    for other in world.lives:  # an unpaid hold of the same guest has made room
+        if other.home is home and other.guest == guest and other.status == "pending":
+            await world.look(other)
+    plan = ", half now" if life.half else ""
+    return f"{said}: {life.total} {life.currency}{plan} as {name_of(world, life)}"
+
+
+def name_of(world: World, life: Life) -> str:
+    return f"#{world.lives.index(life)}"
+
+
+def offers_free(
+    world: World, home: Home, refusal: dict[str, Any], nights: int, guest: str, life: Life | None = None
+) -> None:
+    """What is offered instead can be had, and is as long."""
+    for offer in refusal.get("free_instead") or []:
+        first, end = (date.fromisoformat(offer[name]) for name in ("check_in", "check_out"))
+        free = world.is_free(home, first, nights, guest, life)
+        world.expect(free and (end - first).days == nights, f"{nights} nights at {home.path}: {refusal}")
+
+
+async def pay(world: World) -> str | None:
+    payable = [
+        life
+        for life in world.lives
+        if life.status == "pending"
+        or (life.change and life.change["status"] == "awaiting_payment")
+        or (life.status == "confirmed" and life.view.get("balance") and world.chance.random() < 0.1)
+    ]
+    if not payable:
+        return None
+    life, card = world.chance.choice(payable), world.chance.choice(CARDS)
+    if payable[-1] is world.lives[-1] and world.chance.random() < 0.7:
+        life = payable[-1]  # who has just booked
+    answer = await world.write(life.guest, "/api/payments/intent", {"booking_id": life.id})
+    said = f"{life.guest} pays {name_of(world, life)} ({life.status}) with {card.removeprefix('pm_card_')}"
+    if answer.status_code != 201:
+        world.expect(world.foul or answer.json()["code"] == "not_payable", f"{said}: {answer.text}")
+        return f"{said}: {answer.json()['code']}"
+    intent = answer.json()
+    path = f"/api/payments/{intent['id']}/confirm"
+    if world.chance.random() < 0.12:
+        return await _pay_unheard(world, life, intent, said)
+    answer = await world.write(life.guest, path, {"payment_method": card})
+    if answer.status_code == 200 and answer.json()["status"] == "requires_action":
+        await world.settle()
+        if world.chance.random() < 0.6:
+            answer = await world.write(life.guest, path, {})
+    await world.settle()
+    await world.look(life)
+    life.bank = life.bank or "Dispute" in card
+    told, amount = answer.json(), intent["amount"]["amount"]
+    return f"{said}: {told.get('status')} {told.get('code', '')} {amount}, {life.status}"
+
+
+async def _pay_unheard(world: World, life: Life, intent: dict[str, Any], said: str) -> str:
+    """In the browser, at the provider itself: the house hears of it later."""
+    at_provider = intent["client_secret"].partition("_secret_")[0]
+    weather, world.provider.weather = world.provider.weather, "fine"
+    try:
+        now = await world.provider.get_intent(at_provider)
+        if now.status in ("requires_payment_method", "requires_confirmation", "requires_action"):
+            await world.provider.confirm_intent(at_provider, method="pm_card_visa", key=world.draw())
+    finally:
+        world.provider.weather = weather
+    life.unheard = True
+    await world.settle()
+    await world.look(life)
+    return f"{said}: in the browser alone, it was {now.status}"
+
+
+async def change(world: World) -> str | None:
+    life = one_of(world, "confirmed")
+    if life is None:
+        return None
+    chance, view = world.chance, life.view
+    first, end = (date.fromisoformat(view[name]) for name in ("check_in", "check_out"))
+    kind = chance.choice(("longer", "shorter", "moved", "guests", "far"))
+    if kind == "longer":
+        end += chance.randrange(1, 4) * ONE
+    elif kind == "shorter":
+        end -= ONE
+    elif kind in ("moved", "far"):
+        by = (chance.randrange(-4, 5) if kind == "moved" else chance.randrange(10, 30)) * ONE
+        first, end = first + by, end + by
+    guests = chance.randrange(1, 5) if kind == "guests" else view["guests"]
+    wish = {"check_in": first.isoformat(), "check_out": end.isoformat(), "guests": guests}
+    answer = await world.write(life.guest, life.path, wish, verb="PUT")
+    said = f"{life.guest} wants {name_of(world, life)} {kind}: {first} to {end} for {guests}"
+    if answer.status_code != 200:
+        why = answer.json()["code"]
+        if why == "dates_taken":
+            nights = (end - first).days
+            free = world.is_free(life.home, first, nights, life.guest, life)
+            world.expect(not free, f"{said}: {answer.text}, but it is free")
+            offers_free(world, life.home, answer.json(), nights, life.guest, life)
+        world.expect(answer.status_code in (409, 422), f"{said}: {answer.text}")
+        return f"{said}: {why}"
+    asked = answer.json()["change"]
+    lines = sum(line["amount"]["amount"] for line in asked["lines"])
+    world.expect(asked["total"]["amount"] == lines, f"{said}: {asked}")
+    world.expect(asked["difference"]["amount"] == lines - life.total, f"{said}: {asked}, before {life.total}")
+    await world.settle()
+    await world.look(life)
+    life.price = None
+    return f"{said}: {asked['difference']['amount']}, {asked['status']}"
+
+
+async def cancel(world: World) -> str | None:
+    life = one_of(world, *LIVE) if world.chance.random() < 0.9 else one_of(world, "completed", "expired")
+    if life is None:
+        return None
+    role = world.chance.choice(("guest", "guest", "guest", "host", "staff"))
+    who = {"guest": life.guest, "host": life.home.host, "staff": "staff"}[role]
+    fault = world.chance.choice((None, "guest", "platform", "host")) if role == "staff" else None
+    said = f"{who} cancels {name_of(world, life)} ({life.status})"
+    await world.look(life)
+    before, was = await back_promised(world, life), life.view
+    answer = await world.read(who, f"{life.path}/cancellation", **({"fault": fault} if fault else {}))
+    if answer.status_code != 200:
+        world.expect(life.status not in LIVE and answer.status_code == 409, f"{said}: {answer.text}")
+        return f"{said}: {answer.json()['code']}"
+    shown = answer.json()
+    body = {"reason": "Plans have changed."} | ({"fault": fault} if fault else {})
+    gone = ok(await world.write(who, f"{life.path}/cancel", body, twice=True))
+    world.expect(gone["cancellation"] == shown, f"{said}: {gone['cancellation']}, shown was {shown}")
+    follows_policy(world, life, was, shown)
+    await world.settle()
+    await world.look(life)
+    kept = ok(await world.read(who, f"{life.path}/cancellation"))
+    world.expect(kept == shown, f"{said}: afterwards {kept}, shown was {shown}")
+    back = await back_promised(world, life) - before
+    if not world.foul and not life.bank and not life.unheard:
+        wanted = shown["refund"]["amount"]
+        world.expect(back == wanted, f"{said}: {back} goes back, shown was {wanted}")
+    return f"{said}: {shown['rule']}, {shown['refund']['amount']} of {life.total} back"
+
+
+async def claim(world: World) -> str | None:
+    """The host claims on a deposit; the guest answers; staff decide."""
+    held = [life for life in world.lives if life.view.get("deposit") and life.was_paid]
+    if not held:
+        return None
+    life = world.chance.choice(held)
+    path = f"/api/payments/deposits/{life.id}"
+    answer = await world.read(life.home.host, path)
+    if answer.status_code != 200:
+        return None
+    deposit, made = answer.json(), answer.json().get("claim")
+    if made is None:
+        amount = life.home.money(world.chance.randrange(1, deposit["amount"]["amount"] + 1))
+        body = {"amount": amount, "text": "The lamp is broken."}
+        answer = await world.write(life.home.host, f"{path}/claims", body, twice=True)
+        return f"{life.home.host} claims on {name_of(world, life)}: {answer.status_code}"
+    if made["status"] == "open":
+        body = {"accept": world.chance.random() < 0.4}
+        answer = await world.write(life.guest, f"{path}/claims/{made['id']}/answer", body)
+    elif made["status"] == "with_staff":
+        granted = world.chance.choice((0, made["amount"]["amount"], made["amount"]["amount"] // 2))
+        body = {"amount": life.home.money(granted)}
+        answer = await world.write("staff", f"{path}/claims/{made['id']}/decide", body)
+    else:
+        return None
+    world.expect(answer.status_code == 200, answer.text)
+    await world.settle()
+    return f"the claim on {name_of(world, life)} was {made['status']}: {answer.json()['status']}"

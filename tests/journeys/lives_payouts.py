@@ -1,0 +1,104 @@
+"""What hosts of simulated lives are paid, and when: told by their pay-outs, the journal and their papers."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+
+from journeys.lives_journal import SLACK, Entries, all_of, journal, summed
+from journeys.lives_world import ONE, Life, World, instant_of
+from journeys.steps import ok
+
+HOST = "host_payable"
+SECOND = timedelta(seconds=1)
+
+
+async def check_host(world: World, host: str) -> None:
+    payouts = await all_of(world, host, "/api/stripe-connect/payouts")
+    stories = {life.id: await journal(world, life) for life in world.lives if life.home.host == host}
+    for life in world.lives:
+        if life.home.host == host and life.was_paid:
+            ours = [one for one in payouts if one["booking_id"] == life.id]
+            _check_life(world, life, stories[life.id], ours)
+    _check_debts(world, host, stories)
+    await _check_statement(world, host, stories)
+
+
+def _check_life(world: World, life: Life, entries: Entries, payouts: list[dict[str, Any]]) -> None:
+    for entry in entries:
+        if entry["kind"] == "payout":
+            _check_payout(world, life, instant_of(entry["at"]))
+    owed, failed = -summed(entries, HOST), any(one["status"] == "failed" for one in payouts)
+    if failed:  # an admin sends it, once there is something to send it from
+        return
+    over = world.now > life.at("check_in_at") + ONE + SLACK
+    long = life.view["nights"] >= 28 and not life.cancelled
+    held = in_dispute(world, life, world.now + SECOND)
+    said = f"{life.id} ({life.status}): the host is owed {owed}: {entries}, {payouts}"
+    if over and not long and not held:
+        world.expect(owed <= 0, said)
+    planned = sum(one["amount"]["amount"] for one in payouts if one["status"] in ("due", "held"))
+    world.expect(planned == max(0, owed), f"{said}: {planned} is planned")
+    wanted = "held" if held else "due"
+    strange = [one for one in payouts if one["status"] in ("due", "held") and one["status"] != wanted]
+    world.expect(not strange or life.unheard, f"{said}: not {wanted}: {strange}")
+
+
+def _check_payout(world: World, life: Life, at: datetime) -> None:
+    world.expect(at >= life.at("check_in_at") + ONE, f"{life.id} is paid out at {at}: {life.view}")
+    world.expect(not in_dispute(world, life, at), f"{life.id} is paid out at {at}")
+
+
+def in_dispute(world: World, life: Life, at: datetime) -> bool:
+    ours = [(one["opened_at"], one.get("resolved_at")) for one in life.view.get("disputes") or []]
+    banks = [
+        (one["opened_at"], one.get("closed_at")) for one in world.bank_items if one["booking_id"] == life.id
+    ]
+    return any(
+        instant_of(since) < at and (until is None or at < instant_of(until))
+        for since, until in [*ours, *banks]
+    )
+
+
+def _check_debts(world: World, host: str, stories: dict[str, Entries]) -> None:
+    """Nothing is sent to a host who owes something for another stay."""
+    lives = {life.id: life for life in world.lives}
+    for paid_id, entries in stories.items():
+        for sent in (entry for entry in entries if entry["kind"] == "payout"):
+            for other_id, others in stories.items():
+                if lives[other_id].currency != lives[paid_id].currency:
+                    continue
+                before = [one for one in others if one["at"] < sent["at"]]
+                taken = [one for one in others if one["at"] == sent["at"] and one["kind"] == "offset_taken"]
+                debt = summed([*before, *taken], HOST)
+                world.expect(debt <= 0, f"{host} is sent {sent} and owes {debt} for {other_id}: {others}")
+
+
+async def _check_statement(world: World, host: str, stories: dict[str, Entries]) -> None:
+    owed: Counter[str] = Counter()
+    for life in world.lives:
+        if life.id in stories:
+            owed[life.currency] -= summed(stories[life.id], HOST)
+    told = ok(await world.read(host, f"/api/payments/statements/{world.now.year}"))
+    for section in told["sections"]:
+        shown = section["owed_after"]["amount"]
+        wanted = owed[section["currency"]]
+        world.expect(shown == wanted, f"{host}: the statement says {shown} is owed, not {wanted}: {section}")
+
+
+async def check_taxes(world: World) -> None:
+    """The reports of all years together are what the journal has of each area."""
+    net: Counter[str] = Counter()
+    for year in range(world.began.year, world.now.year + 1):
+        answer = await world.read("staff", "/api/payments/tax-report", year=year)
+        world.expect(answer.status_code == 200, answer.text)
+        for row in csv.DictReader(StringIO(answer.text)):
+            net[row["booking_id"]] += int(row["net"].replace(".", ""))
+    for life in world.lives:
+        wanted = -summed(await journal(world, life), "tax_payable")
+        world.expect(
+            net[life.id] == wanted, f"{life.id}: the reports have {net[life.id]} of taxes, not {wanted}"
+        )

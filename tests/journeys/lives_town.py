@@ -1,0 +1,261 @@
+"""Towns for simulated lives: homes, prices, taxes and coupons by chance, and what a stay costs there, in
+plain arithmetic that shares nothing with the house.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from math import floor
+from random import Random
+from typing import Any
+
+from hometrip.services.listing.rules import rates
+from rules.oracle_cancellation import Line
+from rules.oracle_price import Coupon, Dear, Wished, cost
+
+POLICIES = (
+    "flexible moderate limited firm strict super_strict_30 super_strict_60 non_refundable long_term"
+).split()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a home can be; `unit` is what about a dollar is there, in minor units."""
+
+    country: str
+    region: str
+    city: str
+    lat: float
+    lng: float
+    zone: str
+    currency: str
+    unit: int
+
+    @property
+    def dollar(self) -> Fraction:
+        """What a dollar is in minor units there, by the table of the day; where that has none, as if it were
+        one of the place's own."""
+        known = _rates()
+        digits = {"JPY": 0, "KWD": 3}.get(self.currency, 2)
+        return 10**digits * (known[self.currency] / known["USD"] if self.currency in known else Fraction(1))
+
+    @property
+    def area(self) -> str:
+        return "/".join(part for part in (self.country, self.region, self.city) if part)
+
+
+PLACES = (
+    Place("US", "New York", "Albany", 42.6526, -73.7562, "America/New_York", "USD", 100),
+    Place("DE", "", "Berlin", 52.52, 13.405, "Europe/Berlin", "EUR", 100),
+    Place("JP", "", "Kyoto", 35.0116, 135.7681, "Asia/Tokyo", "JPY", 150),
+    Place("KW", "", "Kuwait City", 29.3759, 47.9774, "Asia/Kuwait", "KWD", 300),
+    Place("AU", "", "Lord Howe Island", -31.55, 159.08, "Australia/Lord_Howe", "AUD", 150),
+    Place("GB", "", "London", 51.5074, -0.1278, "Europe/London", "GBP", 80),
+)
+
+
+@cache
+def _rates() -> dict[str, Fraction]:
+    names, values = (files(rates) / "eurofxref.csv").read_text().splitlines()[:2]
+    known = zip(names.split(",")[1:], values.split(",")[1:], strict=True)
+    return {"EUR": Fraction(1)} | {n.strip(): Fraction(v.strip()) for n, v in known if n.strip()}
+
+
+# Around changes of clocks, north and south, a leap day, and an ordinary spring.
+STARTS = ((2027, 2, 20), (2027, 4, 14), (2027, 9, 15), (2028, 2, 5), (2027, 12, 10))
+
+
+@dataclass(frozen=True)
+class Tax:
+    """One rule of a home's town, as staff write it."""
+
+    kind: str
+    base: str
+    bp: int
+    amount: int
+    most_nights: int | None
+    exempt_from_nights: int | None
+
+    def body(self, place: Place) -> dict[str, Any]:
+        area = {"country": place.country, "region": place.region, "city": place.city}
+        rule = {"area": area, "label": "A tax", "kind": self.kind, "enabled": True}
+        if self.kind == "percent_bp":
+            rule |= {"bp": self.bp, "base": self.base}
+        else:
+            rule |= {"amount": {"amount": self.amount, "currency": place.currency}}
+        limits = {"most_nights": self.most_nights, "exempt_from_nights": self.exempt_from_nights}
+        return rule | {name: limit for name, limit in limits.items() if limit is not None}
+
+    def takes(self, nightly: tuple[int, ...], guests: int, lines: dict[str, int]) -> int:
+        if self.exempt_from_nights is not None and len(nightly) >= self.exempt_from_nights:
+            return 0
+        nights = min(len(nightly), self.most_nights or len(nightly))
+        count = {"per_stay": 1, "per_guest": guests, "per_night": nights, "per_guest_night": nights * guests}
+        if self.kind != "percent_bp":
+            return self.amount * count[self.kind]
+        exact = Fraction(sum(nightly[:nights]), sum(nightly)) * self.bp / 10_000
+        return floor(sum(lines.get(kind, 0) for kind in self.on) * exact + Fraction(1, 2))
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        nights = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests")
+        if self.kind != "percent_bp":
+            return ("nights",)
+        return nights if self.base == "nights" else (*nights, "pets", "cleaning", "coupon", "service_fee")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a stay comes to, by the test's own reckoning."""
+
+    nightly: tuple[int, ...]
+    lines: tuple[Line, ...]
+    total: int
+    payout: int
+
+    def told(self) -> list[tuple[str, int]]:
+        return [(line.kind, line.amount) for line in self.lines]
+
+
+@dataclass
+class Home:
+    """A home as its host has made it. `blocks` and `feed` are nights kept from guests, by what keeps them."""
+
+    place: Place
+    policy: str
+    instant: bool
+    preparation: int
+    pricing: dict[str, Any]
+    taxes: list[Tax]
+    host: str = ""
+    id: str = ""
+    blocks: dict[str, set[date]] = field(default_factory=dict)
+    feed: dict[str, tuple[date, int]] = field(default_factory=dict)
+    feed_id: str = ""
+    coupons: dict[str, Coupon] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"/api/listings/{self.id}"
+
+    def money(self, amount: int) -> dict[str, Any]:
+        return {"amount": amount, "currency": self.place.currency}
+
+    def price(
+        self, now: datetime, check_in: date, nights: int, guests: int, coupon: Coupon | None
+    ) -> Price | None:
+        """None where the coupon does not fit."""
+        found = cost(self._wished(now, check_in, nights, guests, coupon))
+        if found is None:
+            return None
+        lines = [Line(kind, amount) for kind, amount in found.lines]
+        known = dict(found.lines)
+        for tax in self.taxes:
+            if amount := tax.takes(found.nightly, guests, known):
+                on = tuple(kind for kind in tax.on if kind in known)
+                lines.append(Line("tax", amount, on, self.place.area))
+        return Price(found.nightly, tuple(lines), sum(line.amount for line in lines), found.payout)
+
+    def _wished(
+        self, now: datetime, check_in: date, nights: int, guests: int, coupon: Coupon | None
+    ) -> Wished:
+        told = self.pricing
+
+        def amount(name: str) -> int | None:
+            return told[name]["amount"] if name in told else None
+
+        def lead(name: str) -> tuple[int, int] | None:
+            return (told[name]["days"], told[name]["discount_bp"]) if name in told else None
+
+        seasons = (
+            Dear(date.fromisoformat(one["from"]), date.fromisoformat(one["to"]), one["price"]["amount"])
+            for one in told["seasons"]
+        )
+        return Wished(
+            currency=self.place.currency,
+            zone=self.place.zone,
+            base=told["base"]["amount"],
+            weekend=amount("weekend"),
+            weekend_nights=(4, 5),
+            seasons=tuple(seasons),
+            dates=tuple((date.fromisoformat(day), price["amount"]) for day, price in told["dates"].items()),
+            weekly_bp=told["weekly_discount_bp"],
+            monthly_bp=told["monthly_discount_bp"],
+            early_bird=lead("early_bird"),
+            last_minute=lead("last_minute"),
+            cleaning=amount("cleaning_fee"),
+            included_guests=told.get("included_guests"),
+            extra_guest=amount("extra_guest"),
+            pet=None,
+            guest_fee_bp=1_200,
+            host_fee_bp=300,
+            check_in=check_in,
+            nights=nights,
+            guests=guests,
+            pets=0,
+            coupon=coupon,
+            now=now,
+        )
+
+
+def a_home(chance: Random, today: date, taxes: dict[str, list[Tax]]) -> Home:
+    """`taxes` are those of towns that were drawn before; a town has the same for all its homes."""
+    place = chance.choice(PLACES)
+    if place.area not in taxes:
+        taxes[place.area] = [_a_tax(chance, place) for _ in range(chance.randrange(4))]
+    return Home(
+        place=place,
+        policy=chance.choice(POLICIES),
+        instant=chance.random() < 0.6,
+        preparation=chance.choice((0, 0, 0, 1)),
+        pricing=a_price_list(chance, place, today),
+        taxes=taxes[place.area],
+    )
+
+
+def a_price_list(chance: Random, place: Place, today: date) -> dict[str, Any]:
+    def money(low: int, high: int) -> dict[str, Any]:
+        """Between so many dollars, with an odd rest."""
+        amount = chance.randrange(low * place.unit, high * place.unit)
+        return {"amount": max(1, amount), "currency": place.currency}
+
+    first = today + timedelta(days=chance.randrange(5, 60))
+    season = {
+        "from": first.isoformat(),
+        "to": (first + timedelta(days=chance.randrange(3, 30))).isoformat(),
+        "price": money(60, 300),
+    }
+    told = {
+        "base": money(30, 250),
+        "seasons": [season] if chance.random() < 0.5 else [],
+        "dates": {(first + timedelta(days=2)).isoformat(): money(50, 400)} if chance.random() < 0.4 else {},
+        "weekly_discount_bp": chance.choice((0, 500, 1_250)),
+        "monthly_discount_bp": chance.choice((0, 2_000, 3_333)),
+    }
+    maybe = {
+        "weekend": money(50, 300),
+        "cleaning_fee": money(5, 90),
+        "included_guests": chance.randrange(1, 4),
+        "extra_guest": money(1, 30),
+        "deposit": money(50, 400),
+        "early_bird": {"days": chance.randrange(20, 50), "discount_bp": 777},
+        "last_minute": {"days": chance.randrange(1, 8), "discount_bp": 1_500},
+    }
+    return told | {name: value for name, value in maybe.items() if chance.random() < 0.5}
+
+
+def _a_tax(chance: Random, place: Place) -> Tax:
+    return Tax(
+        kind=chance.choice(
+            ("percent_bp", "percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night")
+        ),
+        base=chance.choice(("nights", "nights_and_fees")),
+        bp=chance.randrange(1, 1_500),
+        amount=chance.randrange(1, 6 * place.unit),
+        most_nights=chance.choice((None, None, 3)),
+        exempt_from_nights=chance.choice((None, None, 28)),
+    )
