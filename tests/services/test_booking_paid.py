@@ -126,6 +126,8 @@ async def test_a_change_that_was_paid_too_late_is_paid_back(
     assert (found["nights"], found["change"]["status"], found["status"]) == (3, "expired", "confirmed")
     assert found["payment"]["status"] == "succeeded"
     assert await captured(admin, before["id"]) == before["total"]["amount"]
+    planned = ok(await host.get("/api/stripe-connect/balance"))["upcoming"]
+    assert planned == [before["host_payout"]]
     await all_is_well(house)
 
 
