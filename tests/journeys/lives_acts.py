@@ -18,8 +18,9 @@ from journeys.lives_around import (
 )
 
 ACTS: tuple[tuple[int, Act], ...] = (
-    (16, guests.book),
-    (20, guests.pay),
+    (5, guests.book),
+    (16, guests.book_and_pay),
+    (10, guests.pay),
     (8, hosts.answer_request),
     (9, guests.change),
     (6, hosts.answer_change),
@@ -33,6 +34,7 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (3, hosts.block),
     (2, hosts.price_anew),
     (2, hosts.make_coupon),
+    (2, hosts.edit),
     (5, bring_webhooks),
     (1, hosts.other_site),
     (2, pay_owed),
@@ -42,6 +44,6 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (6, wait(1, 30)),
     (9, to_a_moment),
     (2, nap),
-    (7, at_once),
+    (5, at_once),
     (5, wait(24, 24 * 9)),
 )

@@ -62,8 +62,7 @@ async def _bring(world: World, webhook: Webhook) -> None:
 
 async def calm_down(world: World) -> str:
     """The provider is well, and what it has to tell, or was to be told again, has come."""
-    if world.provider.weather != "fine":
-        await weather(world)
+    await _clear_up(world)
     for _ in range(3):
         await world.house.advance(3 * 3_600)
         for webhook in await world.webhooks():
@@ -123,6 +122,12 @@ def wait(low: float, high: float) -> Act:
     return act
 
 
+async def _clear_up(world: World) -> None:
+    """No provider is down for weeks."""
+    if world.provider.weather != "fine":
+        await weather(world)
+
+
 async def _let_pass(world: World, left: float) -> None:
     for home in world.homes if left > 24 * 3_600 else ():
         await forget_site(world, home)  # which would be asked each quarter of an hour
@@ -131,6 +136,7 @@ async def _let_pass(world: World, left: float) -> None:
         await world.house.advance(part)
         left -= part
         if left > 0:
+            await _clear_up(world)
             await bring_webhooks(world)
     await world.look_at_all()
 
@@ -147,7 +153,12 @@ async def to_a_moment(world: World) -> str | None:
         return None
     life, name, at = world.chance.choice(ahead)
     beside = world.chance.choice((-1, 0, 0, 1))
+    path, was = f"{life.path}/cancellation", life.view["version"]
+    shown = (await world.read(life.guest, path)).json()
     await _let_pass(world, (at - world.now).total_seconds() + beside)
+    if name == "a deadline" and beside <= 0 and life.view["version"] == was:
+        now = (await world.read(life.guest, path)).json()
+        world.expect(now == shown, f"{life.id} was to be valid until {at}: {shown}, now {now}")
     return f"it is {name} of {name_of(world, life)}, {beside:+} s"
 
 
@@ -171,6 +182,7 @@ async def nap(world: World) -> str | None:
     hours = world.chance.choice((0.3, 2, 25, 24.0 * world.chance.randrange(2, 20)))
     for home in world.homes:
         await forget_site(world, home)
+    await _clear_up(world)
     await bring_webhooks(world)
     world.clock.move_to(world.now + timedelta(hours=hours))
     for life in world.lives:  # asked before any timer has fired

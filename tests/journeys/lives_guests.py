@@ -85,6 +85,21 @@ def name_of(world: World, life: Life) -> str:
     return f"#{world.lives.index(life)}"
 
 
+async def book_and_pay(world: World) -> str | None:
+    known = len(world.lives)
+    said = await book(world)
+    if len(world.lives) == known:
+        return said
+    life = world.lives[-1]
+    said = f"{said}; {await pay(world, life)}"
+    if life.view.get("awaiting") == "host" and world.chance.random() < 0.75:
+        answer = await world.write(life.home.host, f"{life.path}/accept")
+        await world.settle()
+        await world.look(life)
+        said += f"; accepted: {answer.status_code}, {life.status}"
+    return said
+
+
 def offers_free(
     world: World, home: Home, refusal: dict[str, Any], nights: int, guest: str, life: Life | None = None
 ) -> None:
@@ -95,7 +110,7 @@ def offers_free(
         world.expect(free and (end - first).days == nights, f"{nights} nights at {home.path}: {refusal}")
 
 
-async def pay(world: World) -> str | None:
+async def pay(world: World, booked: Life | None = None) -> str | None:
     payable = [
         life
         for life in world.lives
@@ -103,11 +118,9 @@ async def pay(world: World) -> str | None:
         or (life.change and life.change["status"] == "awaiting_payment")
         or (life.status == "confirmed" and life.view.get("balance") and world.chance.random() < 0.1)
     ]
-    if not payable:
+    if not payable or (booked and booked not in payable):
         return None
-    life, card = world.chance.choice(payable), world.chance.choice(CARDS)
-    if payable[-1] is world.lives[-1] and world.chance.random() < 0.7:
-        life = payable[-1]  # who has just booked
+    life, card = booked or world.chance.choice(payable), world.chance.choice(CARDS)
     answer = await world.write(life.guest, "/api/payments/intent", {"booking_id": life.id})
     said = f"{life.guest} pays {name_of(world, life)} ({life.status}) with {card.removeprefix('pm_card_')}"
     if answer.status_code != 201:
@@ -179,7 +192,10 @@ async def change(world: World) -> str | None:
     await world.settle()
     await world.look(life)
     life.price = None
-    return f"{said}: {asked['difference']['amount']}, {asked['status']}"
+    said = f"{said}: {asked['difference']['amount']}, {asked['status']}"
+    if asked["status"] == "awaiting_payment" and world.chance.random() < 0.6:
+        return f"{said}; {await pay(world, life)}"
+    return said
 
 
 async def cancel(world: World) -> str | None:

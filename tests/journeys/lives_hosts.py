@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from journeys.lives_guests import name_of, one_of
-from journeys.lives_town import Home, a_price_list
+from journeys.lives_town import POLICIES, Home, a_price_list
 from journeys.lives_world import ONE, World, nights_of
 from journeys.steps import ok
 from rules.oracle_price import Coupon
@@ -148,6 +148,18 @@ async def price_anew(world: World) -> str | None:
     ok(await world.people[home.host].put(f"{home.path}/pricing", home.pricing))
     await world.settle()
     return f"{home.host} prices {world.homes.index(home)} anew"
+
+
+async def edit(world: World) -> str | None:
+    """Another policy, or another way to book; what was booked stays as it was agreed on."""
+    home = world.chance.choice(world.homes)
+    home.policy, home.instant = world.chance.choice(POLICIES), not home.instant
+    version = ok(await world.read(home.host, home.path))["version"]
+    edit = {"cancellation_policy": home.policy, "instant_book": home.instant}
+    person, match = world.people[home.host], {"If-Match": f'"{version}"'}
+    ok(await person.patch(home.path, edit, headers=match))
+    await world.settle()
+    return f"{home.host} lets {world.homes.index(home)} {home.policy}, instant: {home.instant}"
 
 
 async def make_coupon(world: World) -> str | None:

@@ -127,6 +127,8 @@ async def test_a_change_cannot_be_paid_after_its_time(
     assert (found["nights"], found["change"]["status"], found["status"]) == (3, "expired", "confirmed")
     assert found["payment"]["status"] == "succeeded"
     assert await captured(admin, before["id"]) == before["total"]["amount"]
+    planned = ok(await host.get("/api/stripe-connect/balance"))["upcoming"]
+    assert planned == [before["host_payout"]]
     await all_is_well(house)
 
 

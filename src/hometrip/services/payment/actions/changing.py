@@ -76,6 +76,7 @@ async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
             await give_or_wait(deps, tx, event.booking_id, back, payment.split, keeps=False, **why)
         elif payment.status != rules.CANCELED:
             await want(deps, tx, payment.id, "cancel")
+    await replan(deps, tx, event.booking_id)  # of a stay that is confirmed: it was planned to be paid out
 
 
 async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
