@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.bcrypt import BcryptHasher
 
 from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
 from harness import TestHouse, house_in
+from hometrip.services.auth.actions import passwords
 from split_house import end_all, split_house
 
 # Tests write thousands of small databases, each synced to its disk, and none is about a power cut: in memory,
@@ -25,6 +29,17 @@ settings.register_profile(
     "quick", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("quick")
+
+
+# A hash costs 25 ms by intention, and next to nothing where nobody guesses; see `real_hashes`.
+CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1), BcryptHasher()))
+REAL, passwords._hasher = passwords._hasher, CHEAP
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what passwords cost."""
+    monkeypatch.setattr(passwords, "_hasher", REAL)
 
 
 @pytest.fixture

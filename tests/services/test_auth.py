@@ -21,6 +21,8 @@ from hometrip.services.auth.actions.passwords import NOBODY
 from hometrip.services.auth.contract import AddressTaken
 from hometrip.services.auth.store.tables import accounts, refresh_tokens, sessions, signing_keys
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
+
 ANN = "ann@example.com"
 NEW = "another battery, please"
 

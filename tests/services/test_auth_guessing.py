@@ -18,6 +18,8 @@ from hometrip.services.auth import actions
 from hometrip.services.auth.actions import Tokens, passwords
 from hometrip.services.auth.contract import AccountLocked, BadCredentials
 
+pytestmark = pytest.mark.usefixtures("real_hashes")
+
 ANN, NOBODY = "ann@example.com", "nobody@example.com"
 HOME = Caller(address="10.1.1.1", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
 CAFE = Caller(address="10.2.2.2", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")

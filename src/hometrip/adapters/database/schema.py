@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, DateTime, MetaData, inspect, text
+from sqlalchemy import Connection, DateTime, MetaData, create_mock_engine, inspect, text
 
 from hometrip.ports.engine import Unfit
 
 VERSIONS = "alembic_version"
+# What makes the tables of a metadata on an engine: the same in every database of the process.
+_WRITTEN_OUT: dict[tuple[MetaData, str], list[str]] = {}
 _SCRIPT = re.compile(r"r(\d{4})_\w+\.py")
 
 
@@ -63,6 +66,19 @@ def create_missing(core: Connection, metadata: MetaData) -> None:
     for table in metadata.tables.values():
         for index in table.indexes:
             index.create(core, checkfirst=True)
+
+
+def create_all(core: Connection, metadata: MetaData) -> None:
+    """All of it, with the triggers that tables bring, in a database that has nothing of it."""
+    known = (metadata, core.dialect.name)
+    if known not in _WRITTEN_OUT:
+        said = _WRITTEN_OUT[known] = []
+        writer: Any = create_mock_engine(
+            f"{core.dialect.name}://", lambda step, *_: said.append(str(step.compile(dialect=core.dialect)))
+        )
+        metadata.create_all(writer, checkfirst=False)
+    for statement in _WRITTEN_OUT[known]:
+        core.exec_driver_sql(statement)
 
 
 def stamp(core: Connection, revision: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, DateTime, MetaData, NullPool, create_engine, inspect
+from sqlalchemy import Connection, CursorResult, DateTime, Dialect, MetaData, NullPool, create_engine, inspect
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -31,6 +31,9 @@ from hometrip.adapters.sqlite import (
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
 from hometrip.ports.database import Given, Prepared
+
+# Of all files of the process: a statement is the same in each of them.
+_TRANSLATIONS: dict[type[Dialect], Translations] = {}
 
 
 class Instant(DATETIME):
@@ -217,7 +220,8 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
         self._engine = create_engine(
             "sqlite+hometrip://", creator=self._waiting.pop, poolclass=NullPool, pool_reset_on_return=None
         )
-        self._translations = Translations(self._engine.dialect)
+        dialect = self._engine.dialect
+        self._translations = _TRANSLATIONS.setdefault(type(dialect), Translations(dialect))
         with self.file.setting_up() as link:
             create_tables(link)
             applied = _upgrade(self._core_over(link), metadata, scripts, path)
@@ -277,7 +281,7 @@ def _upgrade(core: Connection, metadata: MetaData, scripts: Path | None, path: P
     if version == head:
         return []
     if version is None and not set(metadata.tables) & set(inspect(core).get_table_names()):
-        schema.create_missing(core, metadata)
+        schema.create_all(core, metadata)
         schema.stamp(core, head)
         return schema.revisions(scripts)
     return schema.upgrade(core, scripts)

@@ -41,6 +41,8 @@ _LISTS = (
     inspect.FrozenSetType,
 )
 
+# Record types as they were laid out once: they are the same wherever they are kept.
+_LAID_OUT: dict[type[Any], inspect.Type] = {}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -78,7 +80,8 @@ class Fields(ABC):
     """The fields of a record type. A path that the type does not have is a `ValueError`."""
 
     def __init__(self, record: type[Any]) -> None:
-        self._name, self._type = record.__name__, inspect.type_info(record)
+        self._name, self._type = record.__name__, _LAID_OUT.get(record) or inspect.type_info(record)
+        _LAID_OUT[record] = self._type
         self._kinds = {"id": Kind("text", nullable=False), "version": Kind("number", nullable=False)}
 
     @abstractmethod
