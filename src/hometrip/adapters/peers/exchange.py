@@ -49,8 +49,17 @@ class Exchange(msgspec.Struct, frozen=True):
         return not self.is_command or ("key" in self.names and bool(given[self.names.index("key")]))
 
 
+_READ: dict[tuple[type[Any], str], Exchange] = {}
+
+
 def exchange(protocol: type[Any], method: str) -> Exchange:
-    """Read from the method's signature; every parameter and the answer must be annotated."""
+    """Read once from the method's signature; every parameter and the answer must be annotated."""
+    if (protocol, method) not in _READ:
+        _READ[protocol, method] = _read(protocol, method)
+    return _READ[protocol, method]
+
+
+def _read(protocol: type[Any], method: str) -> Exchange:
     function = getattr(protocol, method)
     hints = get_type_hints(function)
     answer = hints.pop("return")
