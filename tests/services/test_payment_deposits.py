@@ -182,6 +182,16 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
         await actions.deposit(till.deps, STRANGER, booking_id)
 
 
+async def test_whom_a_claim_tells_how_to_reach_stays_out_of_the_events(till: Till) -> None:
+    booking_id = await left(till)
+    text = "The repair was 100 euros: ask fix@example.com"
+    made = await actions.claim(till.deps, HOST, booking_id, eur(100), text)
+    await till.settle()
+    assert made.text == text
+    [told] = [event.why for event in till.told if event.name == "payment.deposit_claimed"]
+    assert told == "The repair was 100 euros: ask [e-mail address hidden]"
+
+
 async def test_a_claim_is_answered_and_decided_once_a_key(till: Till) -> None:
     booking_id = await left(till)
     made = await actions.claim(till.deps, HOST, booking_id, eur(100), "a cup")

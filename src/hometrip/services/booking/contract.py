@@ -193,7 +193,9 @@ class BookingUnpayable(BookingEvent):
 
 
 class DatesTaken(Conflict):
-    """Some night of the stay is already taken; `free_instead` lists the nearest stays that are not."""
+    """Some of these nights are taken already.
+
+    `free_instead` lists the nearest stays that can be had."""
 
     code = "dates_taken"
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -213,7 +214,8 @@ async def claim(
             answer_until=now + rules.CLAIM_ANSWER,
         )
         await store.add_claim(tx, made)
-        await tx.emit(told(DepositClaimed, payment, amount=amount, claim_id=made.id, why=text))
+        said = without_contacts(text)
+        await tx.emit(told(DepositClaimed, payment, amount=amount, claim_id=made.id, why=said))
         await tx.emit_later(ClaimAnswerDue(booking_id=booking_id, claim_id=made.id), made.answer_until)
         answer = claim_of(made)
         await tx.answer(once, answer)
