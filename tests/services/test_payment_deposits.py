@@ -123,7 +123,7 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
     else:
         await till.advance(24 * HOUR)
-    with pytest.raises(NotClaimable):
+    with pytest.raises(NotClaimable, match=r"^This claim is with staff\.$"):
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=True)
     with pytest.raises(Invalid):
         await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(7_501))

@@ -231,7 +231,7 @@ async def answer_claim(
         caller.must_be(held.guest_id, held.host_id)
         await tx.once(once)
         if made.status != "open":
-            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
+            raise rules.NotClaimable.as_it_is(made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
@@ -255,7 +255,7 @@ async def decide_claim(
             raise Forbidden
         await tx.once(once)
         if made.status != "with_staff":
-            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
+            raise rules.NotClaimable.as_it_is(made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
         return await _answered(tx, booking_id, claim_id, once)
