@@ -193,11 +193,9 @@ class BookingUnpayable(BookingEvent):
 
 
 class DatesTaken(Conflict):
-    """Some of these nights are taken already.
+    """Some of these nights are taken already."""
 
-    `free_instead` lists the nearest stays that can be had."""
-
-    code = "dates_taken"
+    code = "dates_taken"  # with the nearest stays that can be had, as `free_instead`
 
 
 class PriceChanged(Conflict):
