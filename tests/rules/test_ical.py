@@ -19,7 +19,7 @@ from hometrip.services.listing.rules.ical_export import calendar_text, folded, i
 from hometrip.services.listing.rules.ical_merge import after, ahead, as_before, nights_taken
 
 FEEDS = Path(__file__).parent / "feeds"
-CABIN = Home("America/New_York", "15:00")
+CABIN = Home("America/New_York", "15:00", "11:00")
 TODAY = date(2027, 4, 14)
 
 
@@ -66,6 +66,13 @@ def test_the_calendars_of_the_known_sites_are_read(name: str, taken: list[date])
         ("DTSTART:20270510T150000\nDTEND:20270512T150000", [10, 11]),
         ("DTSTART:20270510T150000\nDTEND:20270512T150100", [10, 11, 12]),
         ("DTSTART:20270510T200000\nDTEND:20270510T210000", [10]),
+        ("DTSTART:20270511T020000\nDTEND:20270511T060000", [10]),
+        ("DTSTART:20270511T000000\nDTEND:20270511T110000", [10]),
+        ("DTSTART:20270511T020000\nDTEND:20270511T120000", [11]),
+        ("DTSTART:20270511T000000", [11]),
+        ("DTSTART:20270511T000000\nDTEND:20270512T000000", [11]),
+        ("DTSTART:20270511T020000\nDTEND:20270513T020000", [11, 12]),
+        ("DTSTART:20270511T060000Z\nDURATION:PT2H\nRRULE:FREQ=DAILY;COUNT=2", [10, 11]),
         ("DTSTART:20270511T030000Z\nDTEND:20270512T030000Z", [10, 11]),
         ("DTSTART;TZID=Asia/Tokyo:20270511T090000\nDTEND;TZID=Asia/Tokyo:20270512T090000", [10, 11]),
         ("DTSTART;TZID=/maker.example/1/Europe/Paris:20270511T050000\nDURATION:PT1H", [10]),
@@ -87,6 +94,12 @@ def test_the_nights_of_an_event_are_those_that_it_touches_at_the_home(
 ) -> None:
     mondays = [date(2027, 4, 19), date(2027, 4, 26), *may(3, 10, 17)]
     assert nights(feed(event)) == (mondays if taken is None else may(*taken))
+
+
+@pytest.mark.parametrize(("ends", "taken"), [("110000", [10, 11]), ("110100", [10, 11, 12])])
+def test_where_check_in_is_from_midnight_a_stay_is_over_at_check_out(ends: str, taken: list[int]) -> None:
+    event = f"DTSTART:20270510T150000\nDTEND:20270512T{ends}"
+    assert nights(feed(event), Home("America/New_York", "00:00", "11:00")) == may(*taken)
 
 
 # As Exchange describes New York: under a name of its own, since 1601.

@@ -156,6 +156,8 @@ async def test_a_field_that_cannot_be_is_named(house: TestHouse) -> None:
         ("password", "Password123!", "too_common"),
         ("password", "ann.archer1", "too_common"),
         ("name", "\u200b \t", "bad_name"),
+        ("name", "ann@example.com", "contact"),
+        ("name", "Ann 06.12.34.56.78", "contact"),
     ):
         answer = await post(house, "signup", **(body | {field: value}))
         assert answer.status_code == 422

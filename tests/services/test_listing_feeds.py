@@ -141,6 +141,22 @@ async def test_a_server_that_says_nothing_changed_repeats_what_it_said(scene: Sc
     assert await scene.taken() == [20, 21]
 
 
+async def test_other_hours_of_the_home_make_other_nights_of_a_calendar_that_is_as_it_was(
+    scene: Scene,
+) -> None:
+    event = f"BEGIN:VEVENT\nUID:a\nDTSTART:{scene.day(10):%Y%m%d}T150000\nDTEND:{scene.day(12):%Y%m%d}T140000"
+    scene.site.pages["/feed"] = f"BEGIN:VCALENDAR\n{event}\nEND:VEVENT\nEND:VCALENDAR\n".encode()
+    feed = await scene.add()
+    assert await scene.taken() == [10, 11]
+    await scene.house.advance(60)
+    ok(await scene.host.patch(scene.path, {"check_in_from": "13:00"}))
+    await scene.house.advance(60)
+    await scene.refresh(feed)
+    assert await scene.taken() == [10, 11, 12]
+    await scene.refresh(feed)
+    assert scene.site.asked[-1].headers["If-None-Match"]
+
+
 async def test_failed_and_empty_fetches_change_nothing_and_are_told_once(either_scene: Scene) -> None:
     scene = either_scene
     scene.publish(("a", 10, 12))

@@ -99,6 +99,20 @@ async def test_a_suspended_home_is_seen_and_booked_by_nobody_until_it_is_approve
     assert ok(await host.put(path, whole | {"title": "Creek house"}))["judged"]["action"] == "approved"
 
 
+async def test_a_home_that_its_host_had_paused_is_paused_again_once_it_is_approved(house: TestHouse) -> None:
+    host, staff = await house.sign_up("host@example.com", "Hanna Host"), await house.staff("support")
+    home = (await open_home(host))["id"]
+    toggle = f"/api/listings/{home}/toggle-active"
+    assert ok(await host.patch(toggle, {}))["status"] == "paused"
+    assert (await judge(staff, home, "suspend", "Fraud?"))["status"] == "suspended"
+    assert (await judge(staff, home, "approve"))["status"] == "paused"
+    assert await found(house) == []
+    assert ok(await host.patch(toggle, {}))["status"] == "published"
+    assert await found(house) == [home]
+    for action, status in (("suspend", "suspended"), ("approve", "published")):
+        assert (await judge(staff, home, action, "Fraud?"))["status"] == status
+
+
 async def test_who_may_judge_and_what_is_said_against_it(house: TestHouse) -> None:
     host, staff = await house.sign_up("host@example.com", "Hanna Host"), await house.staff("moderator")
     home = (await open_home(host))["id"]

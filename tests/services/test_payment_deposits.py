@@ -123,7 +123,7 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
     else:
         await till.advance(24 * HOUR)
-    with pytest.raises(NotClaimable):
+    with pytest.raises(NotClaimable, match=r"^This claim is with staff\.$"):
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=True)
     with pytest.raises(Invalid):
         await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(7_501))
@@ -180,6 +180,16 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
         await actions.decide_claim(till.deps, host_of_staff, booking_id, made.id, eur(100))
     with pytest.raises(NotFound):
         await actions.deposit(till.deps, STRANGER, booking_id)
+
+
+async def test_whom_a_claim_tells_how_to_reach_stays_out_of_the_events(till: Till) -> None:
+    booking_id = await left(till)
+    text = "The repair was 100 euros: ask fix@example.com"
+    made = await actions.claim(till.deps, HOST, booking_id, eur(100), text)
+    await till.settle()
+    assert made.text == text
+    [told] = [event.why for event in till.told if event.name == "payment.deposit_claimed"]
+    assert told == "The repair was 100 euros: ask [e-mail address hidden]"
 
 
 async def test_a_claim_is_answered_and_decided_once_a_key(till: Till) -> None:

@@ -201,6 +201,8 @@ async def test_staff_find_what_is_owed_and_the_guest_is_told_how_it_was_paid(tel
     problem(await teller.guest.post(path, {"reference": "mine"}), 403, "forbidden")
     for wrong in ({}, {"reference": ""}, {"reference": "  "}, {"reference": "x", "amount": owed["amount"]}):
         problem(await support.post(path, wrong), 422, "invalid")
+    refused = problem(await support.post(path, {"reference": "to gus@example.com"}), 422, "invalid")
+    assert [(one["field"], one["code"]) for one in refused["errors"]] == [("reference", "contact")]
     key = {"Idempotency-Key": "paid-1"}
     answers = [await support.post(path, {"reference": REFERENCE}, headers=key) for _ in range(3)]
     assert len({one.content for one in answers}) == 1

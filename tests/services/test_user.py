@@ -120,6 +120,7 @@ async def test_wrong_fields_of_a_profile_are_refused(house: TestHouse) -> None:
     for wrong in (
         {"display_name": ""},
         {"display_name": "\u200b\n"},
+        {"display_name": "ann@example.com"},
         {"display_name": "x" * 101},
         {"bio": "x" * 2001},
         {"languages": ["English"]},

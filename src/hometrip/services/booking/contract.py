@@ -193,9 +193,9 @@ class BookingUnpayable(BookingEvent):
 
 
 class DatesTaken(Conflict):
-    """Some night of the stay is already taken; `free_instead` lists the nearest stays that are not."""
+    """Some of these nights are taken already."""
 
-    code = "dates_taken"
+    code = "dates_taken"  # with the nearest stays that can be had, as `free_instead`
 
 
 class PriceChanged(Conflict):

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from msgspec import Meta, field
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES
 from hometrip.kernel.record import Frozen
@@ -110,10 +111,12 @@ def muted(wishes: Wishes) -> list[str]:
 
 
 def display_name(given: str) -> str:
-    """The name on one line, without what cannot be seen."""
+    """The name on one line, without what cannot be seen; as at sign-up, no way past the marketplace."""
     name = " ".join("".join(c if c.isprintable() else " " for c in given).split())
     if not name or len(name) > LONGEST_NAME:
         raise Invalid.field("display_name", "bad_name", f"a name has 1 to {LONGEST_NAME} characters")
+    if without_contacts(name) != name:
+        raise Invalid.field("display_name", "contact", "must hold no e-mail address, phone number or link")
     return name
 
 

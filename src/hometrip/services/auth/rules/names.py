@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Invalid
 
 LONGEST = 100
@@ -9,11 +10,14 @@ LOCALES = ("en", "fr", "es", "de")
 
 
 def display_name(given: str) -> str:
-    """The name on one line: white space of any kind becomes single spaces, invisible characters go."""
+    """The name on one line: white space of any kind becomes single spaces, invisible characters go. Strangers
+    read it, and it goes into events: it is no way past the marketplace."""
     seen = "".join(c if c.isprintable() else " " for c in given)
     name = " ".join(seen.split())
     if not name or len(name) > LONGEST:
         raise Invalid.field("name", "bad_name", f"a name has 1 to {LONGEST} characters")
+    if without_contacts(name) != name:
+        raise Invalid.field("name", "contact", "must hold no e-mail address, phone number or link")
     return name
 
 

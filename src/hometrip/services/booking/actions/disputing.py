@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.contacts import without_contacts
+from hometrip.kernel.once import NO_KEY, Once
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
 from hometrip.services.booking.contract import DisputeOpened, DisputeResolved
@@ -35,13 +36,21 @@ async def dispute(deps: Deps, caller: Caller, booking_id: UUID, wish: DisputeWis
 
 
 async def resolve(
-    deps: Deps, caller: Caller, booking_id: UUID, dispute_id: UUID, how: Resolution
+    deps: Deps,
+    caller: Caller,
+    booking_id: UUID,
+    dispute_id: UUID,
+    how: Resolution,
+    once: Once = NO_KEY,
 ) -> BookingView:
     """Settled by staff: what goes back to the guest, and whose the rest is."""
     async with deps.db.transaction() as tx:
+        await tx.once(once)
         before = await store.bookings.get(tx, booking_id)
         booking = resolved(before, dispute_id, how, actor_of(caller, before), deps.clock.now())
         booking = await store.bookings.change(tx, before, booking)
         kept = booking.kept
         await tell(tx, DisputeResolved, booking, dispute_id=dispute_id, refund=how.refund, kept=kept)
-    return view_of(booking)
+        view = view_of(booking)
+        await tx.answer(once, view)
+    return view

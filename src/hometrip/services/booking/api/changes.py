@@ -87,6 +87,7 @@ async def dispute(
 @post(
     "/bookings/{booking_id:uuid}/disputes/{dispute_id:uuid}/resolve",
     access=STAFF,
+    idempotent=True,
     status_code=200,
     summary="Settle a dispute",
 )
@@ -96,8 +97,9 @@ async def resolve(
     data: JSONBody[Resolution],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
 ) -> BookingView:
-    return await actions.resolve(deps, caller, booking_id, dispute_id, data)
+    return await actions.resolve(deps, caller, booking_id, dispute_id, data, once)
 
 
 ROUTES = [change, accept_change, decline_change, withdraw_change, give_back, dispute, resolve]

@@ -39,7 +39,7 @@ CHECKOUT_SECONDS, CHECKOUT_AGE = 2.0, 1 * MINUTE
 # So many failed fetches in a row are told to the host: with a timer of 15 minutes, an hour of them.
 TOLD_AFTER = 4
 # After so long the whole calendar is read again, even if its server says that it has not changed: the nights
-# that it has far ahead have come nearer.
+# that it has far ahead have come nearer. So it is when the home was changed: other hours make other nights.
 WHOLE_AFTER = 1 * DAY
 EMPTIED = "empty"
 FAILED: tuple[type[HomeTripError], ...] = (*FAILURES, FeedUnreadable)
@@ -91,7 +91,7 @@ def timer_of(feed_id: UUID) -> str:
 async def fetch(deps: Deps, feed: Feed, home: Home, seconds: float) -> Fetch:
     """Never raises for what the other side does."""
     begun = deps.clock.now()
-    is_known = feed.read_at is not None and begun - feed.read_at < WHOLE_AFTER
+    is_known = feed.read_at is not None and max(begun - WHOLE_AFTER, home.updated_at) <= feed.read_at
     try:
         found = await deps.fetcher.get(
             feed.url, known=feed.mark if is_known else Mark(), limits=Limits(seconds=seconds)
@@ -102,7 +102,7 @@ async def fetch(deps: Deps, feed: Feed, home: Home, seconds: float) -> Fetch:
         reading = await asyncio.to_thread(
             ical_events.read_feed,
             found.body,
-            ical_events.Home(home.time_zone, home.check_in_from),
+            ical_events.Home(home.time_zone, home.check_in_from, home.check_out_by),
             local_date(begun, home.time_zone),
             host_of(deps.settings.public_url),
         )

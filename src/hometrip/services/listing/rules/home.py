@@ -151,11 +151,13 @@ class Pricing(Request):
 
 
 class Judged(Frozen):
-    """What staff decided of a home last: approved, rejected or suspended, and what its host is told of it."""
+    """What staff decided of a home last: approved, rejected or suspended, and what its host is told of it.
+    `paused`: by its host, when it was suspended."""
 
     action: str
     reason: str
     at: datetime
+    paused: bool = False
 
 
 class Home(Record):

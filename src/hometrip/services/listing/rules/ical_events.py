@@ -24,10 +24,11 @@ _DURATION = re.compile(
 
 
 class Home(NamedTuple):
-    """What makes nights of times: the zone of the home, and when its nights begin."""
+    """What makes nights of times: the zone of the home, and when its nights begin and end."""
 
     zone: str
     check_in_from: str
+    check_out_by: str
 
 
 class Busy(Frozen):
@@ -93,8 +94,8 @@ class _Reader:
 
     def __init__(self, home: Home, zones: dict[str, tzinfo], today: date) -> None:
         self.zone, self.zones = zone_of(home.zone), zones
-        hour, minute = home.check_in_from.split(":")
-        self.evening = time(int(hour), int(minute))
+        self.morning = time.fromisoformat(home.check_out_by)
+        self.evening = max(time.fromisoformat(home.check_in_from), self.morning)
         self.today, self.end = today, today + HORIZON
         self.left, self.steps = MOST_STAYS, Steps()
 
@@ -170,11 +171,14 @@ class _Reader:
 
     def nights(self, start: Moment, length: timedelta) -> Stay:
         """Days are nights one to one. A time of day belongs to the night after it, and an event that goes on
-        past the hour of check-in takes the night of its last day too."""
+        past the hours of check-in and check-out takes the night of its last day too. What begins and ends
+        before check-out lies in the night that ends there."""
         if start.clock is None:
             return Stay(start.day, start.day + max(timedelta(days=length.days), ONE_NIGHT))
         begin = self.instant(start)
         first, last = begin.astimezone(self.zone), (begin + length).astimezone(self.zone)
+        if length and first.date() == last.date() and last.time() <= self.morning:
+            return Stay(first.date() - ONE_NIGHT, first.date())
         until = last.date() + (ONE_NIGHT if last.time() > self.evening else timedelta())
         return Stay(first.date(), max(until, first.date() + ONE_NIGHT))
 

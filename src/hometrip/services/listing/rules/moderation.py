@@ -57,15 +57,25 @@ JUDGINGS = {
 
 
 def judged(home: Home, verdict: Verdict, at: datetime) -> Home:
-    """The home in its new state, with what was said of it; `NotToBeJudged` where it cannot be in it."""
+    """The home in its new state, with what was said of it; `NotToBeJudged` where it cannot be in it. One that
+    its host had paused before it was suspended is paused again: only the host opens it to guests."""
     judging, reason = JUDGINGS[verdict.action], without_contacts(verdict.reason.strip())
     if home.status not in judging.out_of:
         state = home.status.replace("_", " ")
         raise NotToBeJudged(f"A home that is {state} cannot be {judging.done}.", state=home.status)
     if judging.needs_reason and not reason:
         raise Invalid.field("reason", "required", f"the host must be told why the home is {judging.done}")
+    paused = home.status == PAUSED or (
+        home.status == SUSPENDED and home.judged is not None and home.judged.paused
+    )
+    status = PAUSED if paused and judging.status == PUBLISHED else judging.status
     return replace(
-        home, status=judging.status, updated_at=at, judged=Judged(action=judging.done, reason=reason, at=at)
+        home,
+        status=status,
+        updated_at=at,
+        judged=Judged(
+            action=judging.done, reason=reason, at=at, paused=paused and judging.status == SUSPENDED
+        ),
     )
 
 

@@ -181,7 +181,9 @@ def with_judgement(listing: Listing, home: Home) -> Listing:
     """For its host and staff."""
     if home.judged is None:
         return listing
-    return msgspec.structs.replace(listing, judged=JudgedShown(**msgspec.structs.asdict(home.judged)))
+    last = home.judged
+    shown = JudgedShown(action=last.action, reason=last.reason, at=last.at)
+    return msgspec.structs.replace(listing, judged=shown)
 
 
 _AS_KEPT = (

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
+from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -213,7 +214,8 @@ async def claim(
             answer_until=now + rules.CLAIM_ANSWER,
         )
         await store.add_claim(tx, made)
-        await tx.emit(told(DepositClaimed, payment, amount=amount, claim_id=made.id, why=text))
+        said = without_contacts(text)
+        await tx.emit(told(DepositClaimed, payment, amount=amount, claim_id=made.id, why=said))
         await tx.emit_later(ClaimAnswerDue(booking_id=booking_id, claim_id=made.id), made.answer_until)
         answer = claim_of(made)
         await tx.answer(once, answer)
@@ -229,7 +231,7 @@ async def answer_claim(
         caller.must_be(held.guest_id, held.host_id)
         await tx.once(once)
         if made.status != "open":
-            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
+            raise rules.NotClaimable.as_it_is(made.status)
         if accept:
             await _grant(deps, tx, made, made.amount)
         else:
@@ -253,7 +255,7 @@ async def decide_claim(
             raise Forbidden
         await tx.once(once)
         if made.status != "with_staff":
-            raise rules.NotClaimable(f"the claim is {made.status}", state=made.status)
+            raise rules.NotClaimable.as_it_is(made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
         await _grant(deps, tx, made, amount)
         return await _answered(tx, booking_id, claim_id, once)

@@ -98,7 +98,7 @@ async def _claim_to_prove(db: Reader, caller: Caller, booking_id: UUID, claim_id
         raise NotFound
     caller.must_be(held.host_id, held.guest_id)
     if claim.status not in UNDECIDED:
-        raise rules.NotClaimable(f"the claim is {claim.status}", state=claim.status)
+        raise rules.NotClaimable.as_it_is(claim.status)
     return claim
 
 

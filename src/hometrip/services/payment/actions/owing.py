@@ -7,7 +7,8 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.contacts import EMAIL
+from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
@@ -32,7 +33,10 @@ async def pay_otherwise(
     deps: Deps, caller: Caller, refund_id: UUID, reference: str, once: Once = NO_KEY
 ) -> RefundRecord:
     """By staff (not about a stay of their own), once: all of it was paid in another way. `RefundNotOwed`
-    where the provider has not refused it for good, or the cardholder's bank has the money."""
+    where the provider has not refused it for good, or the cardholder's bank has the money. The reference goes
+    into events: numbers may be in it, an address may not."""
+    if EMAIL.search(reference):
+        raise Invalid.field("reference", "contact", "must hold no e-mail address")
     now, entry_id = deps.clock.now(), deps.new_id()
     async with deps.db.transaction() as tx:
         await tx.once(once)

@@ -41,7 +41,7 @@ class NotRefundable(Conflict):
 
 class RefundNotOwed(Conflict):
     """Only a refund that the provider refused for good can be paid in another way: it is on its way or done,
-    or the cardholder's bank has the money; `status` is its state."""
+    or the cardholder's bank has the money; `state` is its own."""
 
     code = "refund_not_owed"
 
@@ -50,6 +50,10 @@ class NotClaimable(Conflict):
     """The deposit is not held, or its time or that of the claim is over; `state` is the one that it is in."""
 
     code = "not_claimable"
+
+    @classmethod
+    def as_it_is(cls, state: str) -> NotClaimable:
+        return cls(f"This claim is {state.replace('_', ' ')}.", state=state)
 
 
 class DisputeAnswered(Conflict):
