@@ -64,10 +64,7 @@ from hometrip.services.payment.actions.papers import (
     invoices,
     receipt_of,
     receipt_pdf,
-    statement,
-    statement_pdf,
     taken,
-    tax_report,
 )
 from hometrip.services.payment.actions.paying import (
     capture,
@@ -98,6 +95,7 @@ from hometrip.services.payment.actions.reading import (
 )
 from hometrip.services.payment.actions.refunding import refund
 from hometrip.services.payment.actions.sending import look_at_refund, send_back
+from hometrip.services.payment.actions.statements import statement, statement_pdf, tax_report
 
 __all__ = [
     "AccountLookDue",
