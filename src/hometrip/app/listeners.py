@@ -65,6 +65,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.deposit_due",
         "payment.deposit_ends",
         "payment.dispute_look_due",
+        "payment.hearing_due",
         "payment.look_due",
         "payment.payout_due",
         "payment.refund_due",

@@ -83,6 +83,16 @@ class AccountLookDue(Event):
     tries: int = 0
 
 
+class HearingDue(Event):
+    """Look for what the provider has told and no webhook has brought; there is one such timer."""
+
+    name = "payment.hearing_due"
+    about = ("provider", "of")
+
+    of: str = "payments"
+    tries: int = 0
+
+
 class BalanceDue(Event):
     """Charge the second half of a stay's price to the card that paid the first; `attempt` numbers the tries
     that were declined, `tries` those that were not answered."""
@@ -163,6 +173,7 @@ Errand = (
     | RefundLookDue
     | DisputeLookDue
     | AccountLookDue
+    | HearingDue
     | TransferDue
     | TransferLookDue
     | BalanceDue

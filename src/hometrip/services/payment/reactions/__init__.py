@@ -18,6 +18,7 @@ from hometrip.services.payment.reactions.bookings import (
 from hometrip.services.payment.reactions.timers import (
     charge_balance_when_due,
     decide_payout_when_due,
+    hear_what_was_missed_when_due,
     hold_deposit_when_due,
     look_at_account_when_due,
     look_at_dispute_when_due,
@@ -34,6 +35,7 @@ __all__ = [
     "capture_when_accepted",
     "charge_balance_when_due",
     "decide_payout_when_due",
+    "hear_what_was_missed_when_due",
     "hold_deposit_when_due",
     "hold_payouts_when_disputed",
     "look_at_account_when_due",

@@ -11,6 +11,7 @@ from hometrip.services.payment.actions import (
     DepositEnds,
     Deps,
     DisputeLookDue,
+    HearingDue,
     PaymentLookDue,
     PayoutDue,
     RefundDue,
@@ -66,3 +67,7 @@ async def look_at_dispute_when_due(deps: Deps, event: DisputeLookDue) -> None:
 
 async def look_at_account_when_due(deps: Deps, event: AccountLookDue) -> None:
     await actions.look_at_account(deps, event)
+
+
+async def hear_what_was_missed_when_due(deps: Deps, event: HearingDue) -> None:
+    await actions.hear_what_was_missed(deps, event)

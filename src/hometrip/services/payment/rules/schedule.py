@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money, half_up
 
 PAYOUT_AFTER_CHECK_IN = DAY
@@ -20,6 +20,11 @@ DEPOSIT_BEFORE_CHECK_IN = 48 * HOUR
 DEPOSIT_TRIES = (0 * HOUR, 12 * HOUR, 36 * HOUR)
 DEPOSIT_AFTER_CHECK_OUT = 14 * DAY
 CLAIM_ANSWER = 24 * HOUR
+
+
+# How often what no webhook has told is looked for, and how much of what was heard before each look takes in.
+HEAR_EVERY = 6 * HOUR
+HEARD_AGAIN = 10 * MINUTE
 
 
 class PayoutStep(msgspec.Struct, frozen=True):

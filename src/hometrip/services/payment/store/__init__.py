@@ -25,6 +25,7 @@ from hometrip.services.payment.store.deposits import (
     move_claim,
     move_deposit,
 )
+from hometrip.services.payment.store.heard import heard_until, note_heard
 from hometrip.services.payment.store.journal import (
     balances,
     debts,
@@ -187,6 +188,8 @@ __all__ = [
     "had_from_bank",
     "had_of_bank",
     "lost_to_bank",
+    "heard_until",
+    "note_heard",
     "invoice",
     "invoices_of",
     "is_disputed",

@@ -175,6 +175,14 @@ plans = Table(
     Column("tries", Integer, nullable=False, default=0),
 )
 
+# Until when what the provider has told is known, by webhook or not.
+heard = Table(
+    "heard",
+    tables,
+    Column("of", String, primary_key=True),
+    Column("until", Instant, nullable=False),
+)
+
 disputes = Table(
     "disputes",
     tables,
