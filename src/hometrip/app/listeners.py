@@ -81,6 +81,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "search.reindex_page",
     ),
     "notification": (
+        "booking.balance_owed",
         "booking.cancelled",
         "booking.change_ended",
         "booking.change_pending",
