@@ -901,6 +901,31 @@ async def test_nobody_there_is_told_in_time_and_forgotten_when_somebody_is(strip
     assert (await stripe.payments.get_intent("pi_1")).id == "pi_1"
 
 
+async def test_a_refund_that_is_not_covered_is_refused_and_sent_under_another_key(payments: Payments) -> None:
+    intent = await paid(payments)
+    await payments.transfer(EUR, destination="host", metadata={"payout_id": "p"}, key="t")
+    with pytest.raises(ProviderRefused) as refusal:
+        await payments.refund(intent.id, Money(100, "EUR"), key="r")
+    assert refusal.value.facts["provider_code"] == "balance_insufficient"
+    other = await opened(payments, key="other")
+    await payments.confirm_intent(other.id, method="pm_card_visa", key="pay other")
+    back = await payments.refund(intent.id, Money(100, "EUR"), key="r:1")
+    assert (back.status, (await payments.get_intent(intent.id)).refunded) == ("succeeded", Money(100, "EUR"))
+
+
+async def test_stripe_says_that_a_refund_is_not_covered_and_is_asked_under_the_next_key(
+    stripe: StandIn,
+) -> None:
+    """For a day it would answer the same key the same."""
+    stripe.answers["POST /v1/refunds"] = (400, error("balance_insufficient"))
+    for key in ("refund:7", "refund:7:1"):
+        with pytest.raises(ProviderRefused) as refusal:
+            await stripe.payments.refund("pi_1", Money(500, "EUR"), key=key)
+        assert refusal.value.facts["provider_code"] == "balance_insufficient"
+    asked = [one for one in stripe.posts() if one.path == "/v1/refunds"]
+    assert [one.headers["Idempotency-Key"] for one in asked] == ["refund:7", "refund:7:1"]
+
+
 async def test_no_card_number_goes_to_stripe(stripe: StandIn) -> None:
     with pytest.raises(ProviderRefused):
         await stripe.payments.confirm_intent("pi_1", card=Card("4242424242424242", 12, 2030, "123"), key="c")

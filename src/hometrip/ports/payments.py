@@ -210,7 +210,10 @@ class Payments(Protocol):
         """Release the authorisation, or make an unpaid intent unpayable."""
         ...
 
-    async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund: ...
+    async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund:
+        """Refused as `balance_insufficient`, nothing was sent, as the provider holds too little of ours: once
+        money has come in, another key may be answered otherwise."""
+        ...
 
     async def get_refund(self, refund_id: str) -> ProviderRefund:
         """As it stands now: a pending one ends later, and one that succeeded may still come back (failed)."""

@@ -43,12 +43,13 @@ class PaymentLookDue(Event):
 
 
 class RefundDue(Event):
-    """Have the provider send a refund."""
+    """Have the provider send a refund; `attempt` numbers those for which it held too little."""
 
     name = "payment.refund_due"
     about = ("refund", "refund_id")
 
     refund_id: UUID
+    attempt: int = 0
     tries: int = 0
 
 

@@ -90,9 +90,10 @@ async def _refund(deps: Deps, tx: Tx, event: ProviderEvent) -> None:
     refund = await store.refund_at_provider(tx, _id(event))
     if refund is None:
         return
-    due = RefundDue if refund.status == "initiated" else RefundLookDue
-    if refund.status in ("initiated", "completed"):
-        await tx.emit_later(due(refund_id=refund.id), deps.clock.now())
+    if refund.status == "initiated":
+        await tx.emit_later(RefundDue(refund_id=refund.id, attempt=refund.attempt), deps.clock.now())
+    elif refund.status == "completed":
+        await tx.emit_later(RefundLookDue(refund_id=refund.id), deps.clock.now())
 
 
 async def _dispute(deps: Deps, tx: Tx, event: ProviderEvent) -> None:

@@ -87,6 +87,8 @@ refunds = Table(
     Column("why", String),
     Column("created_at", Instant, nullable=False),
     Column("completed_at", Instant),
+    # How often the provider held too little for it: the number of the next try, and part of its key.
+    Column("attempt", Integer, nullable=False, server_default="0"),
     Column("reference", String),  # under which it was paid where the provider would not send it
 )
 
