@@ -34,7 +34,7 @@ BUDGETS = {
 # A contract is a list of records, a service one of reactions; those that much is told to may be longer.
 LONGER = {
     ("listing", "contract"): 320,
-    ("booking", "contract"): 300,
+    ("booking", "contract"): 310,
     ("payment", "contract"): 250,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,

@@ -26,11 +26,12 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.adapters.payments.stripe import StripePayments
 from hometrip.adapters.payments.stripe.link import API_VERSION
-from hometrip.kernel.clock import DAY, MINUTE, utc
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, utc
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
 from hometrip.ports.engine import Unfit
 from hometrip.ports.payments import (
+    MOVES,
     BadSignature,
     Card,
     Payments,
@@ -316,6 +317,28 @@ async def test_no_more_is_paid_out_than_came_in(payments: Payments) -> None:
             await payments.transfer(wrong, destination="host", metadata={}, key=f"wrong {wrong}")
 
 
+async def test_what_was_told_of_money_that_moved_is_listed_and_taken_webhooks_too(tmp_path: Path) -> None:
+    clock = MovableClock(SystemClock(), frozen_at=START)
+    sandbox = SandboxPayments(tmp_path / "provider.db", clock, ids(clock), SECRET)
+    intent = await paid(sandbox, "pm_card_refundFail")
+    for webhook in await sandbox.undelivered():
+        await sandbox.delivered(webhook.id)
+    clock.move_to(START + HOUR)
+    back = await sandbox.refund(intent.id, Money(400, "EUR"), key="r")
+    clock.move_to(START + 2 * HOUR)
+    told = await sandbox.events_since(START)
+    assert [(one.type, one.object["id"]) for one in told] == [
+        ("payment_intent.succeeded", intent.id),
+        ("refund.failed", back.id),
+    ]
+    assert [one.type for one in await sandbox.events_since(START + HOUR)] == ["refund.failed"]
+    clock.move_to(START + 40 * DAY)
+    await opened(sandbox, key="another")
+    await sandbox.cancel_intent((await opened(sandbox, key="another")).id, key="c")
+    assert [one.type for one in await sandbox.events_since(START)] == ["payment_intent.canceled"]
+    await sandbox.close()
+
+
 async def test_what_has_changed_since_is_listed(payments: Payments) -> None:
     intent = await paid(payments)
     assert await payments.intents_since(START) == [intent]
@@ -351,6 +374,7 @@ async def test_every_request_about_money_that_comes_in_is_taken(provider: Paymen
     over = await provider.create_intent(EUR, capture="automatic", metadata={}, key="i4")
     assert (await provider.cancel_intent(over.id, key="c6")).id == over.id
     assert await provider.intents_since(START - 900 * DAY)
+    await provider.events_since(START - 900 * DAY)
     await provider.ready()
 
 
@@ -877,6 +901,31 @@ async def test_nobody_there_is_told_in_time_and_forgotten_when_somebody_is(strip
     assert (await stripe.payments.get_intent("pi_1")).id == "pi_1"
 
 
+async def test_a_refund_that_is_not_covered_is_refused_and_sent_under_another_key(payments: Payments) -> None:
+    intent = await paid(payments)
+    await payments.transfer(EUR, destination="host", metadata={"payout_id": "p"}, key="t")
+    with pytest.raises(ProviderRefused) as refusal:
+        await payments.refund(intent.id, Money(100, "EUR"), key="r")
+    assert refusal.value.facts["provider_code"] == "balance_insufficient"
+    other = await opened(payments, key="other")
+    await payments.confirm_intent(other.id, method="pm_card_visa", key="pay other")
+    back = await payments.refund(intent.id, Money(100, "EUR"), key="r:1")
+    assert (back.status, (await payments.get_intent(intent.id)).refunded) == ("succeeded", Money(100, "EUR"))
+
+
+async def test_stripe_says_that_a_refund_is_not_covered_and_is_asked_under_the_next_key(
+    stripe: StandIn,
+) -> None:
+    """For a day it would answer the same key the same."""
+    stripe.answers["POST /v1/refunds"] = (400, error("balance_insufficient"))
+    for key in ("refund:7", "refund:7:1"):
+        with pytest.raises(ProviderRefused) as refusal:
+            await stripe.payments.refund("pi_1", Money(500, "EUR"), key=key)
+        assert refusal.value.facts["provider_code"] == "balance_insufficient"
+    asked = [one for one in stripe.posts() if one.path == "/v1/refunds"]
+    assert [one.headers["Idempotency-Key"] for one in asked] == ["refund:7", "refund:7:1"]
+
+
 async def test_no_card_number_goes_to_stripe(stripe: StandIn) -> None:
     with pytest.raises(ProviderRefused):
         await stripe.payments.confirm_intent("pi_1", card=Card("4242424242424242", 12, 2030, "123"), key="c")
@@ -967,6 +1016,28 @@ async def test_a_long_list_is_read_to_its_end(stripe: StandIn) -> None:
     ]
     assert [one.id for one in await stripe.payments.intents_since(START - 900 * DAY)] == ["pi_2", "pi_1"]
     assert stripe.asked[-1].fields["starting_after"] == "pi_2"
+
+
+async def test_what_stripe_has_told_is_asked_for_and_comes_in_its_order(stripe: StandIn) -> None:
+    def event(number: int, kind: str) -> dict[str, Any]:
+        about = {"id": f"dp_{number}", "object": "dispute", "payment_intent": "pi_1"}
+        created = int((START + number * MINUTE).timestamp())
+        return {"id": f"evt_{number}", "type": kind, "created": created, "data": {"object": about}}
+
+    newest_first = [
+        event(3, "charge.dispute.closed"),
+        event(2, "charge.updated"),
+        event(1, "charge.dispute.created"),
+    ]
+    stripe.answers["GET /v1/events"] = (200, {"object": "list", "has_more": False, "data": newest_first})
+    told = await stripe.payments.events_since(START)
+    assert [(one.id, one.created, one.object["payment_intent"]) for one in told] == [
+        ("evt_1", START + MINUTE, "pi_1"),
+        ("evt_3", START + 3 * MINUTE, "pi_1"),
+    ]
+    asked = stripe.asked[-1].fields
+    assert asked["created[gte]"] == str(int(START.timestamp()))
+    assert sorted(value for name, value in asked.items() if name.startswith("types")) == sorted(MOVES)
 
 
 @pytest.mark.parametrize(

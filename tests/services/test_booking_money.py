@@ -16,6 +16,7 @@ from hometrip.kernel.once import NO_KEY
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import (
+    BookingBalanceOwed,
     BookingCancelled,
     BookingConfirmed,
     BookingUnpayable,
@@ -161,6 +162,30 @@ async def test_a_second_half_that_never_comes_cancels_under_the_policy(scene: Sc
     assert (found.balance, found.balance_due_at) == (None, None)  # nobody has to pay it any more
     assert (await scene.told(booking.id)).count("booking.cancelled") == 1
     assert await scene.nights(booking.id) == set()
+
+
+async def test_a_second_half_that_is_not_paid_after_the_stay_is_shown_told_and_can_be_paid(
+    scene: Scene,
+) -> None:
+    """The provider was down from before the day on which it was due."""
+    booking = await half_paid(scene)
+    await scene.house.advance((40 * DAY).total_seconds())
+    found = await scene.look(booking.id)
+    assert (found.status, found.payment.status) == ("completed", "partially_paid")
+    assert (found.due_now, found.balance) == (booking.due_now, booking.balance)
+    assert found.balance_due_at == booking.balance_due_at
+    failed = news(PaymentBalanceFailed, booking, booking.balance, why="card_declined")
+    await reactions.cancel_when_balance_failed(scene.deps, failed)
+    await reactions.cancel_when_balance_failed(scene.deps, failed)
+    found = await scene.look(booking.id)
+    assert (found.status, found.history[-1].status) == ("completed", "balance_owed")
+    told = await last_event(scene, booking.id, BookingBalanceOwed)
+    assert (told.amount, told.why) == (booking.balance, "card_declined")
+    assert (await scene.told(booking.id)).count("booking.balance_owed") == 1
+    await reactions.confirm_when_paid(scene.deps, news(PaymentSucceeded, booking, booking.balance))
+    found = await scene.look(booking.id)
+    assert (found.status, found.payment.status, found.balance) == ("completed", "succeeded", None)
+    assert await actions.verify(scene.deps) == []
 
 
 async def test_news_of_a_second_half_that_failed_but_was_paid_cancels_nothing(scene: Scene) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from harness import Person, TestHouse
 from hometrip.kernel.clock import DAY, SECOND
+from hometrip.ports.payments import Payments
 from journeys.steps import ok
 from stories.teller import Teller, teller_in
 
@@ -108,4 +109,33 @@ async def test_a_guest_who_asks_again_or_cancels_is_not_told_of_the_change_that_
     await teller.cancel(booking, teller.guest)
     assert await told(teller, teller.guest) == []
     assert [kind for kind, _ in await told(teller, teller.host)] == ["booking_change_asked"] * 2
+    await teller.end()
+
+
+async def test_all_are_told_of_a_second_half_that_is_owed_after_the_stay(house: TestHouse) -> None:
+    """The provider is down from before its day until after check-out, and the card declines it then."""
+    teller = await teller_in(house)
+    await house.staff("support", "sue@example.com")
+    booking = await teller.book(plan="half")
+    await teller.pay(booking, card="pm_card_chargeCustomerFail")
+    house.house.shared[Payments].weather = "down"
+    await teller.wait(days=35)
+    house.house.shared[Payments].weather = "fine"
+    shown = await teller.look(booking)
+    assert (shown["status"], shown["balance"]["amount"]) == ("completed", 19_600)
+    receipt = ok(await teller.guest.get(f"/api/bookings/{booking}/receipt"))
+    assert receipt["balance"]["amount"] == 19_600
+    await teller.wait(days=5)
+    for address, kind in (
+        ("guest@example.com", "balance_owed"),
+        ("host@example.com", "balance_owed_host"),
+        ("sue@example.com", "balance_owed_staff"),
+    ):
+        told = [mail for mail in await house.mails(address) if mail["kind"].startswith("balance_owed")]
+        assert [(mail["kind"], "$196.00" in mail["text"]) for mail in told] == [(kind, True)]
+    assert (await teller.history(booking))[-1] == "balance_owed by system"
+    assert "payout" in [kind for kind, _ in await teller.journal(booking)]
+    await teller.pay(booking)
+    assert "balance" not in await teller.look(booking) or (await teller.look(booking))["balance"] is None
+    assert (await teller.history(booking))[-1] == "balance_paid by system"
     await teller.end()

@@ -37,7 +37,7 @@ from hometrip.services.booking.contract import (
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.contract import NotPayable
-from hometrip.services.payment.store.tables import entries, postings
+from hometrip.services.payment.store.books import entries, postings
 from services.payment_scene import (
     CHECK_IN_AT,
     GUEST,

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.errors import NotFound
 from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import RefundRecord
@@ -45,6 +45,63 @@ async def refused(till: Till, method: str = "pm_card_refundFail") -> RefundRecor
     [owed] = (await actions.owed_refunds(till.deps, 20, None)).items
     assert (owed.payment_id, owed.booking_id, owed.amount) == (paid.id, paid.booking_id, eur(1_000))
     return owed
+
+
+async def too_little_held(till: Till) -> actions.Intent:
+    """All that came in was taken out of the provider in another way."""
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    somewhere = {"destination": "elsewhere", "metadata": {}, "key": "by hand"}
+    await till.provider.transfer(paid.amount, **somewhere)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(1_000), "late")
+    await till.settle()
+    return paid
+
+
+async def statuses(till: Till, paid: actions.Intent) -> list[tuple[str, str | None]]:
+    return [(one.status, one.why) for one in (await actions.refunds(till.deps, GUEST, paid.id)).items]
+
+
+async def test_a_refund_that_the_provider_holds_too_little_for_is_sent_once_money_has_come_in(
+    tmp_path: Path,
+) -> None:
+    async with till_in(tmp_path) as till:
+        paid = await too_little_held(till)
+        await till.advance(2 * DAY)
+        assert await statuses(till, paid) == [("initiated", None)]
+        assert "refund.failed" not in till.names()
+        await till.pay(hold_until=None)
+        await till.advance(DAY)
+        assert await statuses(till, paid) == [("completed", None)]
+        assert till.names().count("payment.refunded") == 1
+        at_provider = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+        assert at_provider.refunded == eur(1_000)
+
+
+async def test_a_refund_that_the_provider_holds_too_little_for_for_a_week_is_owed(tmp_path: Path) -> None:
+    async with till_in(tmp_path) as till:
+        paid = await too_little_held(till)
+        await till.advance(7 * DAY - HOUR)
+        assert await statuses(till, paid) == [("initiated", None)]
+        await till.advance(DAY)
+        assert await statuses(till, paid) == [("failed", rules.NOT_COVERED)]
+        [owed] = (await actions.owed_refunds(till.deps, 20, None)).items
+        await actions.pay_otherwise(till.deps, SUPPORT, owed.id, "SEPA 1")
+        assert till.names().count("refund.failed") == 1
+
+
+async def test_a_refund_that_is_put_off_has_no_effect_twice(tmp_path: Path) -> None:
+    """The answer to a later try is lost."""
+    async with till_in(tmp_path) as till:
+        paid = await too_little_held(till)
+        await till.pay()
+        till.provider.weather = "answers_lost"
+        await till.advance(HOUR)
+        till.provider.weather = "fine"
+        await till.advance(DAY)
+        assert await statuses(till, paid) == [("completed", None)]
+        at_provider = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+        assert at_provider.refunded == eur(1_000)
 
 
 async def test_a_refund_that_was_refused_is_paid_in_another_way(till: Till) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
-from hometrip.kernel.money import Money
+from hometrip.kernel.money import Money, total
 from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import (
     BookingChanged,
@@ -122,6 +122,62 @@ async def test_a_rest_that_is_tried_late_is_tried_for_72_hours_all_the_same(till
     assert "payment.balance_failed" not in till.names()
     await till.advance(HOUR)
     assert till.names().count("payment.balance_failed") == 1
+
+
+async def away_until(till: Till, at: datetime) -> None:
+    """The provider is down from before the day on which the rest is due."""
+    await till.advance(DUE_AT - DAY - till.clock.now())
+    till.provider.weather = "down"
+    await till.advance(at - till.clock.now())
+    till.provider.weather = "fine"
+
+
+async def paid_out(till: Till) -> list[Money]:
+    return [event.amount for event in till.told if event.name == "host.payout.completed"]
+
+
+async def test_a_rest_that_could_not_be_charged_until_the_stay_was_over_is_charged_then(till: Till) -> None:
+    paid = await half_paid(till)
+    await away_until(till, CHECK_IN_AT + 8 * DAY)
+    till.desk.set_status(paid.booking_id, "completed")
+    await till.advance(DAY)
+    assert till.names().count("payment.succeeded") == 2
+    assert (await plan_of(till, paid.booking_id)).status == "paid"
+    assert total(await paid_out(till), "EUR") == eur(53_350)
+
+
+@pytest.mark.parametrize("back", [2 * DAY, 8 * DAY])
+async def test_a_rest_that_is_declined_late_is_tried_for_72_hours_and_can_still_be_paid_after_the_stay(
+    till: Till, back: timedelta
+) -> None:
+    """Nothing goes to the host that is not here."""
+    paid = await half_paid(till, PAYS_ONCE)
+    await away_until(till, CHECK_IN_AT + back)
+    await till.advance(7 * HOUR)  # until it is asked again
+    assert till.names().count("payment.failed") == 1
+    await till.advance(64 * HOUR)
+    assert "payment.balance_failed" not in till.names()
+    await till.advance(8 * HOUR)
+    assert till.names().count("payment.failed") == 3
+    assert till.names().count("payment.balance_failed") == 1
+    till.desk.set_status(paid.booking_id, "completed")
+    await till.advance(30 * DAY)
+    assert till.names().count("payment.failed") == 3
+    assert await paid_out(till) == [eur(26_675)]
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_mastercard")
+    await till.advance(DAY)
+    assert await paid_out(till) == [eur(26_675), eur(26_675)]
+
+
+async def test_what_is_cancelled_because_its_rest_was_declined_can_be_paid_no_more(till: Till) -> None:
+    paid = await half_paid(till, PAYS_ONCE)
+    await till.advance(DUE_AT - START + 73 * HOUR)
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    await till.cancelled(paid.booking_id, HALF, rules.nothing_kept("EUR"))
+    assert (await till.row(rest.id)).status == "canceled"
+    with pytest.raises(NotPayable):
+        await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_mastercard")
 
 
 async def test_a_guest_may_pay_the_rest_with_another_card_after_a_decline(till: Till) -> None:

@@ -65,6 +65,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.deposit_due",
         "payment.deposit_ends",
         "payment.dispute_look_due",
+        "payment.hearing_due",
         "payment.look_due",
         "payment.payout_due",
         "payment.refund_due",
@@ -80,6 +81,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "search.reindex_page",
     ),
     "notification": (
+        "booking.balance_owed",
         "booking.cancelled",
         "booking.change_ended",
         "booking.change_pending",

@@ -5,13 +5,30 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from hometrip.kernel.errors import Conflict, Malformed, Unavailable
 from hometrip.kernel.money import Money
+
+# For how long a provider lists what it has told.
+EVENTS_KEPT = timedelta(days=29)
+# What it tells of money that has moved, or will: the events that nobody may miss.
+MOVES = (
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "payment_intent.succeeded",
+    "refund.failed",
+    "refund.updated",
+    "transfer.reversed",
+)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -107,8 +124,9 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook whose signature and time are right: `payment_intent.succeeded` and the like. `account` is the
-    host's account that it is about, if it is about one."""
+    """What the provider tells, by a webhook whose signature and time are right or in the list of what it has
+    told: `payment_intent.succeeded` and the like. `account` is the host's account that it is about, if it is
+    about one."""
 
     id: str
     type: str
@@ -192,7 +210,10 @@ class Payments(Protocol):
         """Release the authorisation, or make an unpaid intent unpayable."""
         ...
 
-    async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund: ...
+    async def refund(self, intent_id: str, amount: Money, *, key: str) -> ProviderRefund:
+        """Refused as `balance_insufficient`, nothing was sent, as the provider holds too little of ours: once
+        money has come in, another key may be answered otherwise."""
+        ...
 
     async def get_refund(self, refund_id: str) -> ProviderRefund:
         """As it stands now: a pending one ends later, and one that succeeded may still come back (failed)."""
@@ -249,6 +270,11 @@ class Payments(Protocol):
 
     async def intents_since(self, since: datetime) -> list[ProviderIntent]:
         """Everything created or changed since then, for reconciliation."""
+        ...
+
+    async def events_since(self, since: datetime) -> list[ProviderEvent]:
+        """Those of `MOVES` since then, taken by a webhook or not, the earliest first; the last 29 days at
+        most."""
         ...
 
     def webhook(self, body: bytes, signature: str, now: datetime) -> ProviderEvent:

@@ -104,6 +104,15 @@ class BookingCancelled(BookingEvent):
     lapsed: bool = False
 
 
+class BookingBalanceOwed(BookingEvent):
+    """The second half could not be charged while the stay could still be cancelled: the guest owes it."""
+
+    name = "booking.balance_owed"
+
+    amount: Money
+    why: str
+
+
 class BookingChanged(BookingEvent):
     """Dates or guests are others now; `booking` tells the new terms, `before` what the old total was and
     whose. A dearer one was paid for before (as payment of `change_id`), of a cheaper one the rest goes back.

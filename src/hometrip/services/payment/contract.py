@@ -71,7 +71,8 @@ class PaymentRefunded(PaymentEvent):
 
 
 class PaymentBalanceFailed(PaymentEvent):
-    """The second half could not be charged in three tries over 72 hours: booking cancels under its policy."""
+    """The second half could not be charged in three tries over 72 hours: booking cancels under its policy.
+    After the stay it is owed."""
 
     name = "payment.balance_failed"
 

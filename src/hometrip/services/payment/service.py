@@ -36,7 +36,9 @@ SERVICE = Service(
         reactions.look_at_transfer_when_due,
         reactions.look_at_dispute_when_due,
         reactions.look_at_account_when_due,
+        reactions.hear_what_was_missed_when_due,
     ],
     answers={contract.PaymentQuestions: actions},
     storage=store.tables,
+    starts=[actions.begin_to_hear],
 )

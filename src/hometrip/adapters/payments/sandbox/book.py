@@ -16,7 +16,7 @@ from hometrip.adapters.payments.sandbox.words import About, Told, intent_object,
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.money import Money
-from hometrip.ports.payments import ProviderDown, ProviderIntent
+from hometrip.ports.payments import EVENTS_KEPT, MOVES, ProviderDown, ProviderIntent
 
 T = TypeVar("T")
 Weather = Literal["fine", "down", "answers_lost"]
@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS disputes (
 CREATE TABLE IF NOT EXISTS webhooks (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE, created INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS webhooks_created ON webhooks (created);
+CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_created ON events (created);
 """
 
 
@@ -93,11 +95,15 @@ class Book:
         event = Told(
             id=f"evt_{self._new_id().hex}", type=kind, created=created, data=About(about), account=account
         )
+        body = msgspec.json.encode(event)
         self._db.execute(
-            "INSERT INTO webhooks (id, created, body) VALUES (?, ?, ?)",
-            (event.id, created, msgspec.json.encode(event)),
+            "INSERT INTO webhooks (id, created, body) VALUES (?, ?, ?)", (event.id, created, body)
         )
         self._db.execute("DELETE FROM webhooks WHERE created < ?", (created - _GIVE_UP,))
+        if kind in MOVES:
+            self._db.execute("INSERT INTO events (created, body) VALUES (?, ?)", (created, body))
+            kept = created - EVENTS_KEPT.total_seconds()
+            self._db.execute("DELETE FROM events WHERE created < ?", (kept,))
 
     def _keep_card(self, account: Account) -> str | None:
         """The token under which the customer's card is found again; the same card has one token."""

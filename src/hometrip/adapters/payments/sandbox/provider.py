@@ -125,10 +125,16 @@ class SandboxPayments(Hosts, Refunds):
             event = msgspec.json.decode(body, type=Told)
         except msgspec.DecodeError as reason:
             raise BadSignature("the body is signed, but it is no event") from reason
-        created = datetime.fromtimestamp(event.created, UTC)
-        return ProviderEvent(
-            id=event.id, type=event.type, created=created, object=event.data.object, account=event.account
-        )
+        return _event(event)
+
+    async def events_since(self, since: datetime) -> list[ProviderEvent]:
+        with self._transaction():
+            self._refunds_come_due()
+            self._disputes_come_due()
+            rows = self._db.execute(
+                "SELECT body FROM events WHERE created >= ? ORDER BY number", (int(since.timestamp()),)
+            )
+            return [_event(msgspec.json.decode(body, type=Told)) for (body,) in rows]
 
     async def ready(self) -> None:
         with self._transaction():
@@ -258,6 +264,16 @@ class SandboxPayments(Hosts, Refunds):
             raise unexpected(account.intent, "cancelled")
         intent = changed(account.intent, status="canceled", next_action=None)
         return self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.canceled")
+
+
+def _event(told: Told) -> ProviderEvent:
+    return ProviderEvent(
+        id=told.id,
+        type=told.type,
+        created=datetime.fromtimestamp(told.created, UTC),
+        object=told.data.object,
+        account=told.account,
+    )
 
 
 def _saved(token: str, card: Plastic) -> SavedMethod:

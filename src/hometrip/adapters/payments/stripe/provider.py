@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,12 +21,14 @@ from hometrip.adapters.payments.stripe.words import (
     Intent,
     Page,
     Refund,
-    moment,
+    Told,
 )
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.money import Money
 from hometrip.ports.engine import Finding, Unfit
 from hometrip.ports.payments import (
+    EVENTS_KEPT,
+    MOVES,
     BadSignature,
     Card,
     ProviderAccount,
@@ -40,8 +42,6 @@ from hometrip.ports.payments import (
 )
 
 PAGE = 100
-# For how long Stripe lists what has happened.
-EVENTS_KEPT = timedelta(days=29)
 # What changes an intent that was made before.
 CHANGES = [
     "payment_intent.amount_capturable_updated",
@@ -54,19 +54,6 @@ CHANGES = [
     "refund.failed",
 ]
 WHOLE = {"expand": ["latest_charge"]}
-
-
-class Told(msgspec.Struct, kw_only=True):
-    """A webhook, as far as it is read: what it says is asked for and not believed."""
-
-    class Data(msgspec.Struct):
-        object: dict[str, Any]
-
-    id: str
-    type: str
-    created: int
-    data: Data
-    account: str | None = None
 
 
 class StripePayments:
@@ -301,13 +288,13 @@ class StripePayments:
             event = msgspec.json.decode(body, type=Told)
         except (msgspec.DecodeError, UnicodeDecodeError) as reason:
             raise BadSignature("the body is signed, but it is no event") from reason
-        return ProviderEvent(
-            id=event.id,
-            type=event.type,
-            created=moment(event.created),
-            object=event.data.object,
-            account=event.account,
-        )
+        return event.told()
+
+    async def events_since(self, since: datetime) -> list[ProviderEvent]:
+        asked = {"created": {"gte": int(since.timestamp())}, "types": [*MOVES], "limit": PAGE}
+        events = self._link.ask_all(lambda v1, after: v1.events.list_async({**asked, **after}), Told)
+        found = [one.told() async for one in events if one.type in MOVES]
+        return found[::-1]
 
 
 def _once(key: str) -> dict[str, str]:

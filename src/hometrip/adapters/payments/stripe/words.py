@@ -12,6 +12,7 @@ from hometrip.ports.payments import (
     IntentError,
     ProviderAccount,
     ProviderDispute,
+    ProviderEvent,
     ProviderIntent,
     ProviderRefund,
     ProviderTransfer,
@@ -260,6 +261,28 @@ class Happening(Record):
 
     type: str
     data: Data
+
+
+class Told(Record):
+    """An event, by webhook or in the list, as far as it is read: what it says is asked for and not
+    believed."""
+
+    class Data(msgspec.Struct):
+        object: dict[str, Any]
+
+    type: str
+    created: int
+    data: Data
+    account: str | None = None
+
+    def told(self) -> ProviderEvent:
+        return ProviderEvent(
+            id=self.id,
+            type=self.type,
+            created=moment(self.created),
+            object=self.data.object,
+            account=self.account,
+        )
 
 
 def moment(seconds: int) -> datetime:

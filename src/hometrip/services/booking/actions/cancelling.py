@@ -16,7 +16,7 @@ from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.deps import Deps, HomeTakenDown, remind, tell
-from hometrip.services.booking.contract import BookingCancelled
+from hometrip.services.booking.contract import BookingBalanceOwed, BookingCancelled
 from hometrip.services.booking.rules import (
     SYSTEM,
     Actor,
@@ -30,6 +30,7 @@ from hometrip.services.booking.rules import (
     lines_back,
     moved,
     view_of,
+    with_step,
 )
 
 TAKEN_DOWN = "suspended"  # what staff decide of a home that is taken down, and its state then
@@ -68,7 +69,7 @@ async def cancel(
 
 async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
     """The second half never came: cancelled as if by the guest, who gets back what the policy leaves of the
-    first."""
+    first. After the stay it stays owed, which all are told."""
     async with deps.db.transaction() as tx:
         if not await tx.first_time(event, "booking.lapse"):
             return
@@ -76,6 +77,10 @@ async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
         if live.status in ("confirmed", "checked_in") and live.balance is not None:
             told = f"the second half was not paid: {why}"
             await _cancelled(tx, live, "lapse", SYSTEM, "guest", deps.clock.now(), why=told)
+        elif live.status == "completed" and live.balance is not None:
+            owing = with_step(live, "balance_owed", SYSTEM, deps.clock.now())
+            booking = await store.bookings.change(tx, live, owing)
+            await tell(tx, BookingBalanceOwed, booking, amount=live.balance, why=why)
 
 
 async def take_down(deps: Deps, event: Event, down: HomeTakenDown) -> None:

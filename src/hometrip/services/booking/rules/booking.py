@@ -146,6 +146,12 @@ class Booking(Frozen):
         return self.status in LIVE
 
     @property
+    def owed(self) -> Money | None:
+        """The second half while it is still to be paid: after the stay too, where it could not be charged
+        before, but not once it was cancelled."""
+        return self.balance if self.is_live or self.status == "completed" else None
+
+    @property
     def due_now(self) -> Money | None:
         """The first half, while the second is not paid."""
         return None if self.balance is None else self.total - self.balance

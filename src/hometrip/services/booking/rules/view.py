@@ -77,9 +77,9 @@ def view_of(booking: Booking) -> BookingView:
         nights=booking.stay.nights,
         message=_between_strangers(booking),
         host_payout=booking.split.payout,
-        due_now=booking.due_now if booking.is_live else None,
-        balance=booking.balance if booking.is_live else None,
-        balance_due_at=booking.balance_due_at if booking.is_live else None,
+        due_now=booking.due_now if booking.owed else None,
+        balance=booking.owed,
+        balance_due_at=booking.balance_due_at if booking.owed else None,
         history=[
             StepView(status=step.status, at=step.at, by=step.by, why=step.why) for step in booking.history
         ],

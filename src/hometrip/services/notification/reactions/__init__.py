@@ -16,6 +16,7 @@ from hometrip.services.notification.reactions.accounts import (
 )
 from hometrip.services.notification.reactions.bookings import (
     remember_visit_when_created,
+    tell_all_when_balance_owed,
     tell_both_when_cancelled,
     tell_both_when_changed,
     tell_both_when_confirmed,
@@ -60,6 +61,7 @@ REACTIONS = (
         tell_both_when_confirmed,
         tell_guest_when_declined,
         tell_guest_when_expired,
+        tell_all_when_balance_owed,
         tell_both_when_cancelled,
         tell_when_change_pending,
         tell_both_when_changed,

@@ -41,6 +41,14 @@ async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) 
     await tell(deps, event, "booking_cancelled_host", event.booking.host_id, facts)
 
 
+async def tell_all_when_balance_owed(deps: Deps, event: booking.BookingBalanceOwed) -> None:
+    """The guest that it is still to be paid; the host, whose share waits for it; support and admins."""
+    facts = Facts(visit=visit_of(event.booking), amount=event.amount, why=event.why)
+    await tell(deps, event, "balance_owed", event.booking.guest_id, facts)
+    await tell(deps, event, "balance_owed_host", event.booking.host_id, facts)
+    await tell(deps, event, "balance_owed_staff", await deps.auth.helpers(), facts)
+
+
 async def tell_when_change_pending(deps: Deps, event: booking.BookingChangePending) -> None:
     """The host, whose consent it needs, or the guest, who has it and is to pay. Who needs none is told on the
     spot."""

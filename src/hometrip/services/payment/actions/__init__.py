@@ -41,6 +41,7 @@ from hometrip.services.payment.actions.deps import (
     DepositEnds,
     Deps,
     DisputeLookDue,
+    HearingDue,
     PaymentLookDue,
     PayoutDue,
     RefundDue,
@@ -55,7 +56,7 @@ from hometrip.services.payment.actions.disputing import (
     settle_dispute,
 )
 from hometrip.services.payment.actions.evidence import add_pictures, picture
-from hometrip.services.payment.actions.hearing import hear
+from hometrip.services.payment.actions.hearing import begin_to_hear, hear, hear_what_was_missed
 from hometrip.services.payment.actions.opening import open_intent
 from hometrip.services.payment.actions.owing import owed_refunds, pay_otherwise
 from hometrip.services.payment.actions.papers import (
@@ -64,10 +65,7 @@ from hometrip.services.payment.actions.papers import (
     invoices,
     receipt_of,
     receipt_pdf,
-    statement,
-    statement_pdf,
     taken,
-    tax_report,
 )
 from hometrip.services.payment.actions.paying import (
     capture,
@@ -98,16 +96,20 @@ from hometrip.services.payment.actions.reading import (
 )
 from hometrip.services.payment.actions.refunding import refund
 from hometrip.services.payment.actions.sending import look_at_refund, send_back
+from hometrip.services.payment.actions.statements import statement, statement_pdf, tax_report
 
 __all__ = [
     "AccountLookDue",
     "DisputeLookDue",
+    "HearingDue",
     "RefundLookDue",
     "TransferLookDue",
     "add_pictures",
     "answer_dispute",
     "disputes",
     "keep_method",
+    "begin_to_hear",
+    "hear_what_was_missed",
     "look_at_account",
     "look_at_dispute",
     "look_at_refund",

@@ -43,12 +43,13 @@ class PaymentLookDue(Event):
 
 
 class RefundDue(Event):
-    """Have the provider send a refund."""
+    """Have the provider send a refund; `attempt` numbers those for which it held too little."""
 
     name = "payment.refund_due"
     about = ("refund", "refund_id")
 
     refund_id: UUID
+    attempt: int = 0
     tries: int = 0
 
 
@@ -80,6 +81,16 @@ class AccountLookDue(Event):
     about = ("host", "host_id")
 
     host_id: UUID
+    tries: int = 0
+
+
+class HearingDue(Event):
+    """Look for what the provider has told and no webhook has brought; there is one such timer."""
+
+    name = "payment.hearing_due"
+    about = ("provider", "of")
+
+    of: str = "payments"
     tries: int = 0
 
 
@@ -163,6 +174,7 @@ Errand = (
     | RefundLookDue
     | DisputeLookDue
     | AccountLookDue
+    | HearingDue
     | TransferDue
     | TransferLookDue
     | BalanceDue

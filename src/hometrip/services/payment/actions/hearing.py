@@ -1,35 +1,82 @@
-"""What the provider tells by webhook: a reason to ask it, soon and for sure.
+"""What the provider tells: a reason to ask it, soon and for sure.
 
-What a webhook says is not believed but asked for: repeats do nothing more, and order does not matter.
+Most of it comes by webhook. What none has brought, because the provider has given up or the house was away,
+is looked for in the provider's own list. Nothing of it is believed but asked for: repeats do nothing more,
+and order does not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderEvent
+from hometrip.ports.payments import EVENTS_KEPT, ProviderDispute, ProviderDown, ProviderEvent
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import (
     AccountLookDue,
     Deps,
     DisputeLookDue,
+    HearingDue,
     RefundDue,
     RefundLookDue,
     TransferLookDue,
+    later,
 )
 from hometrip.services.payment.actions.paying import look_now
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def hear(deps: Deps, body: bytes, signature: str) -> None:
     """A webhook: its signature and time are checked on the raw body, then it sets a timer for now, which
     outlives this process. `BadSignature` for a forgery; an event about something else is taken and forgotten.
     """
-    event = deps.payments.webhook(body, signature, deps.clock.now())
+    await _take(deps, deps.payments.webhook(body, signature, deps.clock.now()))
+
+
+async def begin_to_hear(deps: Deps) -> None:
+    """What was told while this house was away is looked for at once, then regularly, by one of all copies."""
+    async with deps.db.transaction() as tx:
+        await tx.emit_later(HearingDue(), deps.clock.now())
+
+
+async def hear_what_was_missed(deps: Deps, due: HearingDue) -> None:
+    """What the timer does: all that was told since the last look is heard. With a provider that is down it is
+    set again, to hear from there on."""
+    now = deps.clock.now()
+    async with deps.db.read() as db:
+        until = await store.heard_until(db)
+    all_told = until is not None and now - until < EVENTS_KEPT - rules.HEARD_AGAIN
+    since = until - rules.HEARD_AGAIN if until is not None and all_told else now - EVENTS_KEPT
+    try:
+        events = await deps.payments.events_since(since)
+        disputes = [] if all_told else await deps.payments.disputes_since(_BEGINNING)
+    except ProviderDown:
+        await later(deps, due)
+        return
+    for event in {_id(event): event for event in events}.values():
+        await _take(deps, event)
+    for dispute in disputes:
+        await _compare(deps, dispute)
+    async with deps.db.transaction() as tx:
+        await store.note_heard(tx, now)
+        await tx.emit_later(HearingDue(), now + rules.HEAR_EVERY)
+
+
+async def _take(deps: Deps, event: ProviderEvent) -> None:
     about = str(event.object.get("object", ""))
     async with deps.db.transaction() as tx:
         await _ABOUT.get(about, _payment)(deps, tx, event)
+
+
+async def _compare(deps: Deps, dispute: ProviderDispute) -> None:
+    """Of a dispute that was opened too long ago to be listed among the events."""
+    async with deps.db.transaction() as tx:
+        known = await store.chargeback_at_provider(tx, dispute.id)
+        if known is None or (known.status, known.withdrawn) != (dispute.status, dispute.withdrawn):
+            await _look_at_dispute(deps, tx, dispute.intent_id, dispute.id)
 
 
 async def _payment(deps: Deps, tx: Tx, event: ProviderEvent) -> None:
@@ -43,16 +90,20 @@ async def _refund(deps: Deps, tx: Tx, event: ProviderEvent) -> None:
     refund = await store.refund_at_provider(tx, _id(event))
     if refund is None:
         return
-    due = RefundDue if refund.status == "initiated" else RefundLookDue
-    if refund.status in ("initiated", "completed"):
-        await tx.emit_later(due(refund_id=refund.id), deps.clock.now())
+    if refund.status == "initiated":
+        await tx.emit_later(RefundDue(refund_id=refund.id, attempt=refund.attempt), deps.clock.now())
+    elif refund.status == "completed":
+        await tx.emit_later(RefundLookDue(refund_id=refund.id), deps.clock.now())
 
 
 async def _dispute(deps: Deps, tx: Tx, event: ProviderEvent) -> None:
     """Its payment may not be settled here yet: the look sees to that first."""
-    known = await store.of_provider(tx, str(event.object.get("payment_intent")))
+    await _look_at_dispute(deps, tx, str(event.object.get("payment_intent")), _id(event))
+
+
+async def _look_at_dispute(deps: Deps, tx: Tx, intent: str, dispute: str) -> None:
+    known = await store.of_provider(tx, intent)
     if known is not None:
-        dispute = _id(event)
         due = DisputeLookDue(payment_id=known[0], dispute=dispute)
         await tx.emit_later(due, deps.clock.now(), key=f"{DisputeLookDue.name}:{dispute}")
 

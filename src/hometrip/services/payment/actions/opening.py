@@ -109,7 +109,7 @@ def _must_be_awaited(deps: Deps, payable: Payable, wanted: Wanted) -> None:
     if status == "pending" and not wanted.amount:  # the host's yes is all that it awaits
         raise NotPayable("this booking costs nothing", state=status)
     if wanted.part == rules.BALANCE:
-        awaited, late = status in ("confirmed", "checked_in"), False
+        awaited, late = status in ("confirmed", "checked_in", "completed"), False
     elif payable.change_id is not None:
         awaited = status in ("confirmed", "checked_in") and wanted.amount.amount > 0
     else:

@@ -70,7 +70,7 @@ async def give_up(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> Non
             continue
         # Nothing is asked for twice under one id in two amounts: the rest has an id of its own.
         left = {"amount": rest, "cause": f"{one.cause}/rest:{one.id}", "created_at": deps.clock.now()}
-        other = replace(one, id=deps.new_id(), provider_id=None, completed_at=None, **left)
+        other = replace(one, id=deps.new_id(), provider_id=None, completed_at=None, attempt=0, **left)
         if one.status == "failed":
             await store.had_from_bank(tx, one.id, part)
             if rest:

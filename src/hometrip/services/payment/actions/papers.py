@@ -1,39 +1,28 @@
-"""Invoices, a host's yearly statement and the tax report, as records, as PDF, as CSV."""
+"""Invoices, credit notes and receipts of a booking, as records and as PDF."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-from datetime import UTC, date, datetime
-from io import StringIO
-from itertools import groupby
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Invalid, NotFound
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Reader
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.answers import (
-    InvoiceRecord,
-    Statement,
-    StatementLine,
-    StatementSection,
-)
+from hometrip.services.payment.actions.answers import InvoiceRecord
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papering import CREDIT_NOTE
-from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, span_of
 from hometrip.services.payment.contract import Taken
 
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 TAXES = "Taxes are collected by HomeTrip for the offices named."
-TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
 
 
 async def invoices(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[InvoiceRecord]:
@@ -58,7 +47,7 @@ async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
     one = await invoice(deps, caller, number)
     async with deps.db.read() as db:
         facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
-    guest, host = await _name(deps, one.guest_id), await _name(deps, one.host_id)
+    guest, host = await name_of(deps, one.guest_id), await name_of(deps, one.host_id)
     return await asyncio.to_thread(pdf_of, invoice_of(one, facts, guest=guest, host=host))
 
 
@@ -72,7 +61,7 @@ def invoice_of(one: InvoiceRecord, facts: BookingFacts | None, *, guest: str, ho
         number=one.number,
         facts=[
             ("Number", one.number),
-            ("Date", _day(one.at)),
+            ("Date", day_of(one.at)),
             ("Booking", str(one.booking_id)[-12:]),
             *([("Corrects", "\n".join(f"Invoice {number}" for number in one.corrects))] if is_note else []),
         ],
@@ -137,7 +126,7 @@ async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
         plan = await store.plan_of(db, booking_id)
     if stay is None:
         raise NotFound
-    guest, host = await _name(deps, stay.facts.guest_id), await _name(deps, stay.host_id)
+    guest, host = await name_of(deps, stay.facts.guest_id), await name_of(deps, stay.host_id)
     paper = receipt_of(stay.facts, payments, plan, guest=guest, host=host, at=deps.clock.now())
     return await asyncio.to_thread(pdf_of, paper)
 
@@ -158,7 +147,7 @@ def receipt_of(
     return Paper(
         title="Receipt",
         number=str(facts.booking_id)[-12:],
-        facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", _day(at))],
+        facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", day_of(at))],
         parties=[Party("Guest", [guest]), Party("Host", [host]), _stay(facts)],
         sheets=[
             _priced(facts),
@@ -183,96 +172,25 @@ def _rate(facts: BookingFacts) -> list[str]:
     shown, own = facts.shown, facts.total.currency
     if shown is None:
         return []
-    return [f"At the rate of {_day(shown.on)}: 1 {own} is {shown.rate} {shown.currency}. Charged is {own}."]
+    return [f"At the rate of {day_of(shown.on)}: 1 {own} is {shown.rate} {shown.currency}. Charged is {own}."]
 
 
 def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:
     """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
     sums = _taken(taken, facts.total.currency)
-    rows = [[f"Paid on {_day(one.created_at)}", str(one.captured)] for one in taken]
+    rows = [[f"Paid on {day_of(one.created_at)}", str(one.captured)] for one in taken]
     if sums.refunded:
         rows.append(["Refunded", str(-sums.refunded)])
     if sums.charged_back:
         rows.append(["Taken back by the card's bank", str(-sums.charged_back)])
     totals = [["Paid in all", str(sums.paid - sums.refunded - sums.charged_back)]]
     if plan and plan.status == "waiting":
-        totals.append([f"To be paid on {_day(plan.due_at)}", str(plan.amount)])
+        totals.append([f"To be paid on {day_of(plan.due_at)}", str(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)
 
 
 def _claimed(deposit: store.Payment) -> list[str]:
     return [f"Taken of {deposit.amount} for the host's claim", str(deposit.captured)]
-
-
-async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
-    """What the caller earned and was paid as a host in a year (UTC), booking by booking, as the journal
-    tells it."""
-    since, until = _bounds(year)
-    account = rules.host_payable(caller.id)
-    async with deps.db.read() as db:
-        before = await store.moved_on(db, account, BEGINNING, since)
-        moved = await store.moved_on(db, account, since, until)
-        facts = await store.facts_of(db, {row.booking_id for row in moved})
-    currencies = sorted({row.currency for row in (*before, *moved)})
-    sections = [_section(currency, before, moved, facts) for currency in currencies]
-    return Statement(
-        year=year,
-        host_id=caller.id,
-        host=await _name(deps, caller.id),
-        made_at=deps.clock.now(),
-        sections=sections,
-    )
-
-
-async def statement_pdf(deps: Deps, caller: Caller, year: int) -> bytes:
-    return await asyncio.to_thread(pdf_of, statement_of(await statement(deps, caller, year)))
-
-
-def statement_of(told: Statement) -> Paper:
-    """A table for each currency; of a year that is not over, up to the day on which it was made."""
-    year = told.year
-    is_over = told.made_at >= _bounds(year)[1]
-    end = "at the end of the year" if is_over else f"on {_day(told.made_at)}"
-    return Paper(
-        title="Yearly statement",
-        number=str(year),
-        facts=[("Year", str(year)), ("Made on", _day(told.made_at)), ("Host", str(told.host_id)[-12:])],
-        parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
-        sheets=[_sheet(one, end) for one in told.sections],
-        notes=[
-            "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
-            "Set off: what one booking owed was taken from another's pay-out.",
-            *(["Nothing moved in this year."] if not told.sections else []),
-        ],
-    )
-
-
-async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
-    """CSV: what was collected and given back for each area and booking in a year (UTC); for an admin of all
-    bookings, for a host of their own."""
-    since, until = _bounds(year)
-    host_id = None if caller.is_admin else caller.id
-    async with deps.db.read() as db:
-        moved = await store.moved_on(db, rules.TAX, since, until, host_id)
-        known = await store.facts_of(db, {row.booking_id for row in moved})
-    text = StringIO()
-    table = csv.writer(text, lineterminator="\r\n")
-    table.writerow(TAX_COLUMNS)
-    moved.sort(key=lambda row: (str(row.booking_id), row.account, row.currency))
-    for key, rows in groupby(moved, key=lambda row: (row.booking_id, row.account, row.currency)):
-        booking_id, account, currency = key
-        amounts = [(row.kind, Money(-int(row.amount), currency)) for row in rows]
-        collected = total((amount for kind, amount in amounts if kind == "capture"), currency)
-        net = total((amount for _, amount in amounts), currency)
-        words = [
-            str(booking_id),
-            *_stay_words(known.get(booking_id)),
-            account.removeprefix(rules.TAX),
-            currency,
-        ]
-        figures = [collected, collected - net, net]
-        table.writerow([*map(rules.safe_cell, words), *map(rules.decimal, figures)])
-    return text.getvalue()
 
 
 def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:
@@ -293,106 +211,15 @@ def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:
     )
 
 
-def _section(
-    currency: str, before: list[Any], moved: list[Any], facts: dict[UUID, BookingFacts]
-) -> StatementSection:
-    opening = -sum(int(row.amount) for row in before if row.currency == currency)
-    sums: dict[UUID, dict[str, int]] = {}
-    for row in moved:
-        if row.currency == currency:
-            sums.setdefault(row.booking_id, {})[row.kind] = int(row.amount)
-    lines = [_line(booking_id, kinds, facts.get(booking_id), currency) for booking_id, kinds in sums.items()]
-
-    def summed(name: str) -> Money:
-        return total((getattr(line, name) for line in lines), currency)
-
-    start = Money(opening, currency)
-    earned, penalties, paid_out = summed("earned"), summed("penalties"), summed("paid_out")
-    return StatementSection(
-        currency=currency,
-        lines=lines,
-        owed_before=start,
-        earned=earned,
-        penalties=penalties,
-        set_off=summed("set_off"),
-        paid_out=paid_out,
-        owed_after=start + earned - penalties - summed("set_off") - paid_out,
-    )
-
-
-def _line(
-    booking_id: UUID, kinds: dict[str, int], facts: BookingFacts | None, currency: str
-) -> StatementLine:
-    def moved(*names: str) -> int:
-        return sum(kinds.get(name, 0) for name in names)
-
-    out = moved("payout", "payout_returned")
-    set_off, penalties = moved("offset_given", "offset_taken"), moved("penalty")
-    return StatementLine(
-        booking_id=booking_id,
-        title=facts.title if facts else "",
-        check_in=facts.check_in if facts else None,
-        check_out=facts.check_out if facts else None,
-        cancelled=facts is not None and facts.status == "cancelled",
-        earned=Money(out + set_off + penalties - sum(kinds.values()), currency),
-        penalties=Money(penalties, currency),
-        set_off=Money(set_off, currency),
-        paid_out=Money(out, currency),
-    )
-
-
-def _sheet(section: StatementSection, end: str) -> Sheet:
-    def row(label: str, one: StatementLine | StatementSection) -> list[str]:
-        return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
-
-    lines = [row(_told(line), line) for line in section.lines]
-    return Sheet(
-        ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
-        lines,
-        [
-            row(f"Total in {section.currency}", section),
-            ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
-            [f"Owed to you {end}", "", "", "", rules.decimal(section.owed_after)],
-        ],
-        heading=f"In {section.currency}",
-        widths=[187, 75, 75, 75, 75],
-    )
-
-
-def _told(line: StatementLine) -> str:
-    """Which stay it was; nothing more is known of one that was paid for in vain."""
-    if not line.title:
-        return f"A booking that was never confirmed\n{str(line.booking_id)[-12:]}"
-    return f"{line.title}\n{_span(line.check_in, line.check_out)}{', cancelled' * line.cancelled}"
-
-
 def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
     """Where something else was billed, the stay was changed since. What bills it is from before it was
     cancelled, and does not tell of that."""
     word = "Stay, cancelled" if billed is None and facts.status == "cancelled" else "Stay"
     word = "Stay, as changed since" if billed and billed != facts.lines else word
-    span, nights = _span(facts.check_in, facts.check_out), rules.counted(facts.nights, "night")
+    span, nights = span_of(facts.check_in, facts.check_out), rules.counted(facts.nights, "night")
     return Party(word, [facts.title, span, nights])
 
 
-def _stay_words(facts: BookingFacts | None) -> list[str]:
-    return [facts.title, str(facts.check_in), str(facts.check_out)] if facts else ["", "", ""]
-
-
-def _span(since: date | None, until: date | None) -> str:
-    return f"{_day(since)} to {_day(until)}" if since and until else ""
-
-
-def _day(at: date) -> str:
-    return f"{at.day} {at:%B %Y}"
-
-
-async def _name(deps: Deps, account_id: UUID) -> str:
+async def name_of(deps: Deps, account_id: UUID) -> str:
     found = await deps.auth.addresses([account_id])
     return found[0].display_name if found else "a former member"
-
-
-def _bounds(year: int) -> tuple[datetime, datetime]:
-    if not 2000 <= year <= 9998:
-        raise Invalid.field("year", "out_of_range", "a year from 2000 on")
-    return datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import BalanceDue, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
-from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
+from hometrip.services.payment.actions.paying import look_later, settle, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
 
 NO_CARD = "no_saved_card"
@@ -35,8 +35,9 @@ async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None) 
 async def charge_balance(deps: Deps, due: BalanceDue) -> None:
     """What the timer does: the card that paid the first half is charged, its owner absent.
 
-    Declined three times over 72 hours, or by the check-in where that comes earlier, the plan has failed:
-    booking hears of it, and the payment is closed.
+    Declined three times over 72 hours, or by the check-in where that comes earlier, it is charged no more:
+    booking hears of it, and cancels, which closes the payment. After a stay it does not, and the guest may
+    still pay.
     """
     async with deps.db.read() as db:
         plan = await store.plan_of(db, due.booking_id)
@@ -74,18 +75,15 @@ async def _charged(deps: Deps, payment: store.Payment, method: str | None, attem
 
 
 async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:
-    at = rules.next_try(rules.BALANCE_TRIES, plan.tries + 1, deps.clock.now())
+    tried = plan.tries + 1
     async with deps.db.transaction() as tx:
         await lock_books(tx, plan.booking_id)
         stay = await store.stay_of(tx, plan.booking_id)
-        if at is not None and stay is not None:
-            at = min(at, stay.facts.check_in_at)
-        status = "failed" if at is None else "waiting"
-        if not await store.move_plan(tx, plan, tries=plan.tries + 1, status=status):
+        if stay is None or not await store.move_plan(tx, plan, tries=tried):
             return
+        at = rules.next_balance_try(tried, deps.clock.now(), stay.facts.check_in_at)
         await tx.emit(told(PaymentFailed, payment, why=why))
         if at is None:
             await tx.emit(told(PaymentBalanceFailed, payment, why=why))
-            await want(deps, tx, payment.id, "cancel")
         else:
-            await tx.emit_later(BalanceDue(booking_id=plan.booking_id, attempt=plan.tries + 1), at)
+            await tx.emit_later(BalanceDue(booking_id=plan.booking_id, attempt=tried), at)

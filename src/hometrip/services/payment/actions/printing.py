@@ -6,6 +6,7 @@ Latin, Greek and Cyrillic letters with all their accents.
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache, partial
 from html import escape
 from io import BytesIO
@@ -169,3 +170,11 @@ def _sheet(sheet: Sheet) -> list[Any]:
 
 def _notes(paper: Paper) -> list[Any]:
     return [_words(note, 8, color=QUIET, indent=-6) for note in paper.notes]
+
+
+def span_of(since: date | None, until: date | None) -> str:
+    return f"{day_of(since)} to {day_of(until)}" if since and until else ""
+
+
+def day_of(at: date) -> str:
+    return f"{at.day} {at:%B %Y}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
 from hometrip.services.listing.contract import Split
@@ -42,12 +44,12 @@ async def send_promised(
 
 
 async def send_back(deps: Deps, due: RefundDue) -> None:
-    """What the timer does: the provider sends it; when it is down, or the cardholder's bank has the money for
-    now, again after a while."""
+    """What the timer does: the provider sends it; when it is down, holds too little, or the cardholder's bank
+    has the money for now, again after a while."""
     async with deps.db.read() as db:
         wanted = await store.refund(db, due.refund_id)
         payment = await store.payment(db, wanted.payment_id)
-    if wanted.status == "initiated":
+    if wanted.status == "initiated" and wanted.attempt == due.attempt:
         try:
             await _send(deps, payment, wanted, due)
         except ProviderDown:
@@ -63,7 +65,7 @@ async def find_sent(deps: Deps, payment: store.Payment) -> None:
         known = await store.refunds_of(db, payment.id)
     for one in known:
         if one.status == "initiated":
-            await _send(deps, payment, one, RefundDue(refund_id=one.id))
+            await _send(deps, payment, one, RefundDue(refund_id=one.id, attempt=one.attempt))
 
 
 async def look_at_refund(deps: Deps, due: RefundLookDue) -> None:
@@ -95,7 +97,8 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
         if wanted.provider_id is not None:
             sent = await deps.payments.get_refund(wanted.provider_id)
         else:
-            key = f"refund:{wanted.id}"
+            # What was put off has certainly not been sent; a provider answers the same key the same.
+            key = f"refund:{wanted.id}" + (f":{wanted.attempt}" if wanted.attempt else "")
             sent = await deps.payments.refund(payment.provider_id, wanted.amount, key=key)
             if deps.clock.now() >= wanted.created_at + rules.wait(0):
                 # Perhaps it was sent before, with an answer that was lost. A provider says again what it said
@@ -103,7 +106,9 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
                 sent = await deps.payments.get_refund(sent.id)
     except ProviderRefused as refusal:
         why = str(refusal.facts.get("provider_code", refusal.code))
-        if why != rules.HELD_BY_BANK:
+        if why == rules.NOT_COVERED and rules.may_be_covered(wanted.attempt):
+            await _put_off(deps, due)
+        elif why != rules.HELD_BY_BANK:
             await _failed(deps, payment, wanted, why)
         elif await _is_lost(deps, payment.id):
             await _failed(deps, payment, wanted, rules.LOST_TO_BANK)
@@ -111,6 +116,14 @@ async def _send(deps: Deps, payment: store.Payment, wanted: store.Refund, due: R
             await later(deps, due)
     else:
         await _sent(deps, payment, wanted, sent, due)
+
+
+async def _put_off(deps: Deps, due: RefundDue) -> None:
+    async with deps.db.transaction() as tx:
+        if await store.put_off_refund(tx, due.refund_id, due.attempt):
+            # It waits the longer, the more often it was put off, whatever else has kept it.
+            again_at = deps.clock.now() + rules.wait(due.attempt)
+            await tx.emit_later(RefundDue(refund_id=due.refund_id, attempt=due.attempt + 1), again_at)
 
 
 async def _is_lost(deps: Deps, payment_id: UUID) -> bool:
@@ -124,7 +137,7 @@ async def _sent(
     if sent.status == "pending":
         async with deps.db.transaction() as tx:
             await store.note_refund(tx, wanted.id, sent.id)
-            await again(deps, tx, RefundDue(refund_id=wanted.id, tries=due.tries + 1))
+            await again(deps, tx, replace(due, tries=due.tries + 1))
         return
     if sent.status != "succeeded":
         await _failed(deps, payment, wanted, sent.status)

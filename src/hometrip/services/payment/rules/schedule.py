@@ -7,19 +7,24 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from hometrip.kernel.clock import DAY, HOUR
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money, half_up
 
 PAYOUT_AFTER_CHECK_IN = DAY
 LONG_STAY = 28  # nights from which the host is paid monthly
 
-# After the day on which the second half is due: three tries over 72 hours.
+# From the day on which the second half is due: three tries over 72 hours.
 BALANCE_TRIES = (0 * HOUR, 24 * HOUR, 72 * HOUR)
 
 DEPOSIT_BEFORE_CHECK_IN = 48 * HOUR
 DEPOSIT_TRIES = (0 * HOUR, 12 * HOUR, 36 * HOUR)
 DEPOSIT_AFTER_CHECK_OUT = 14 * DAY
 CLAIM_ANSWER = 24 * HOUR
+
+
+# How often what no webhook has told is looked for, and how much of what was heard before each look takes in.
+HEAR_EVERY = 6 * HOUR
+HEARD_AGAIN = 10 * MINUTE
 
 
 class PayoutStep(msgspec.Struct, frozen=True):
@@ -66,3 +71,11 @@ def next_try(tries: tuple[timedelta, ...], tried: int, now: datetime) -> datetim
     As long after it as the two lie apart: a first try that came late does not bring the others closer.
     """
     return now + tries[tried] - tries[tried - 1] if tried < len(tries) else None
+
+
+def next_balance_try(tried: int, now: datetime, check_in_at: datetime) -> datetime | None:
+    """As `next_try`, and at check-in at the latest. A half that could not be asked for before the stay began
+    has its 72 hours all the same."""
+    at = next_try(BALANCE_TRIES, tried, now)
+    late = now >= check_in_at if tried == 1 else now > check_in_at + HOUR
+    return at if at is None or late else min(at, check_in_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Protocol
 
-from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import IntentError, ProviderIntent
@@ -22,6 +22,10 @@ CANCELED = "canceled"
 HELD_BY_BANK = "charge_disputed"
 # In ours: the bank has decided, and the provider refunds nothing of what is left either.
 LOST_TO_BANK = "dispute_lost"
+
+# In Stripe's words: the provider holds too little of ours to send it. Money comes in, so it is asked again.
+NOT_COVERED = "balance_insufficient"
+COVERED_WITHIN = 7 * DAY
 
 # What a payment is for. A change's payment is `CHANGE` and the change's id.
 FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"
@@ -105,6 +109,11 @@ def refund_within(asked: Money | None, left: Money) -> Money:
 def wait(tries: int) -> timedelta:
     """How long before the next try."""
     return PATIENCE[min(tries, len(PATIENCE) - 1)]
+
+
+def may_be_covered(attempt: int) -> bool:
+    """Is a refund asked for again after so many tries before this one?"""
+    return sum((wait(before) for before in range(attempt)), timedelta()) < COVERED_WITHIN
 
 
 def moves_on(status: str, intent: ProviderIntent) -> bool:

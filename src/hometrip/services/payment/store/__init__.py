@@ -25,6 +25,7 @@ from hometrip.services.payment.store.deposits import (
     move_claim,
     move_deposit,
 )
+from hometrip.services.payment.store.heard import heard_until, note_heard
 from hometrip.services.payment.store.journal import (
     balances,
     debts,
@@ -50,6 +51,7 @@ from hometrip.services.payment.store.money_back import (
     pay_otherwise,
     payments_with_open_refunds,
     promise_back,
+    put_off_refund,
     refund,
     refund_at_provider,
     refunds_of,
@@ -187,6 +189,8 @@ __all__ = [
     "had_from_bank",
     "had_of_bank",
     "lost_to_bank",
+    "heard_until",
+    "note_heard",
     "invoice",
     "invoices_of",
     "is_disputed",
@@ -216,6 +220,7 @@ __all__ = [
     "plan_of",
     "promise_back",
     "put_off",
+    "put_off_refund",
     "refund",
     "refunds_of",
     "set_offs",

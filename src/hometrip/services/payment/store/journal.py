@@ -12,7 +12,8 @@ from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.payment.contract import SetOff
 from hometrip.services.payment.rules import CLEARING, Entry, Owing, Posting, Unbalanced
 from hometrip.services.payment.rules import set_offs as told_apart
-from hometrip.services.payment.store.tables import entries, postings, refunds
+from hometrip.services.payment.store.books import entries, postings
+from hometrip.services.payment.store.tables import refunds
 
 _last_step = Prepared(select(func.max(entries.c.step)).where(entries.c.booking_id == bindparam("booking_id")))
 _add_entry, _add_lines = Prepared(insert(entries)), Prepared(insert(postings))

@@ -57,6 +57,12 @@ async def note_refund(tx: Tx, refund_id: UUID, provider_id: str) -> None:
     await tx.execute(update(refunds).where(refunds.c.id == refund_id).values(provider_id=provider_id))
 
 
+async def put_off_refund(tx: Tx, refund_id: UUID, attempt: int) -> bool:
+    """Of one attempt, once."""
+    this = and_(refunds.c.id == refund_id, refunds.c.status == "initiated", refunds.c.attempt == attempt)
+    return await tx.execute(update(refunds).where(this).values(attempt=attempt + 1)) == 1
+
+
 async def return_refund(tx: Tx, refund_id: UUID, why: str) -> bool:
     """One that was completed has come back; False where it was not, or has already."""
     completed = and_(refunds.c.id == refund_id, refunds.c.status == "completed")

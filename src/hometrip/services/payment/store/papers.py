@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.rules import is_part, why_back
+from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import counters, entries, invoices, postings, refunds
+from hometrip.services.payment.store.tables import refunds
 
 
 async def next_number(tx: Tx, series: str) -> int:

@@ -104,6 +104,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
     completed_at: datetime | None = None
     reference: str | None = None
+    attempt: int = 0
 
     @property
     def is_owed(self) -> bool:

@@ -1,4 +1,4 @@
-"""What payment does when others speak, and when its own timers come; each may run twice."""
+"""What payment does when booking speaks; each may run twice."""
 
 from __future__ import annotations
 
@@ -19,21 +19,7 @@ from hometrip.services.booking.contract import (
     DisputeResolved,
 )
 from hometrip.services.payment import actions
-from hometrip.services.payment.actions import (
-    AccountLookDue,
-    BalanceDue,
-    ClaimAnswerDue,
-    DepositDue,
-    DepositEnds,
-    Deps,
-    DisputeLookDue,
-    PaymentLookDue,
-    PayoutDue,
-    RefundDue,
-    RefundLookDue,
-    TransferDue,
-    TransferLookDue,
-)
+from hometrip.services.payment.actions import Deps
 
 
 async def capture_when_accepted(deps: Deps, event: BookingAccepted) -> None:
@@ -94,54 +80,6 @@ async def plan_when_confirmed(deps: Deps, event: BookingConfirmed) -> None:
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "payment.plan_when_confirmed"):
             await actions.confirmed(deps, tx, event.booking)
-
-
-async def charge_balance_when_due(deps: Deps, event: BalanceDue) -> None:
-    await actions.charge_balance(deps, event)
-
-
-async def hold_deposit_when_due(deps: Deps, event: DepositDue) -> None:
-    await actions.hold_deposit(deps, event)
-
-
-async def release_deposit_when_over(deps: Deps, event: DepositEnds) -> None:
-    await actions.end_deposit(deps, event.booking_id)
-
-
-async def pass_claim_on_when_unanswered(deps: Deps, event: ClaimAnswerDue) -> None:
-    await actions.pass_to_staff(deps, event)
-
-
-async def look_when_due(deps: Deps, event: PaymentLookDue) -> None:
-    await actions.look_again(deps, event)
-
-
-async def refund_when_due(deps: Deps, event: RefundDue) -> None:
-    await actions.send_back(deps, event)
-
-
-async def decide_payout_when_due(deps: Deps, event: PayoutDue) -> None:
-    await actions.pay_out(deps, event.payout_id)
-
-
-async def transfer_when_due(deps: Deps, event: TransferDue) -> None:
-    await actions.transfer(deps, event)
-
-
-async def look_at_refund_when_due(deps: Deps, event: RefundLookDue) -> None:
-    await actions.look_at_refund(deps, event)
-
-
-async def look_at_transfer_when_due(deps: Deps, event: TransferLookDue) -> None:
-    await actions.look_at_transfer(deps, event)
-
-
-async def look_at_dispute_when_due(deps: Deps, event: DisputeLookDue) -> None:
-    await actions.look_at_dispute(deps, event)
-
-
-async def look_at_account_when_due(deps: Deps, event: AccountLookDue) -> None:
-    await actions.look_at_account(deps, event)
 
 
 async def _let_go(deps: Deps, event: BookingEvent, effect: str, change_id: UUID | None = None) -> None:

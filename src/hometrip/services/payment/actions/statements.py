@@ -1,0 +1,179 @@
+"""A host's yearly statement and the tax report of a year, as the journal tells them: as records, as PDF, as
+CSV."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from datetime import UTC, datetime
+from io import StringIO
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Invalid
+from hometrip.kernel.money import Money, total
+from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.answers import Statement, StatementLine, StatementSection
+from hometrip.services.payment.actions.deps import Deps
+from hometrip.services.payment.actions.papers import name_of
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, span_of
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
+
+
+async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
+    """What the caller earned and was paid as a host in a year (UTC), booking by booking, as the journal
+    tells it."""
+    since, until = _bounds(year)
+    account = rules.host_payable(caller.id)
+    async with deps.db.read() as db:
+        before = await store.moved_on(db, account, BEGINNING, since)
+        moved = await store.moved_on(db, account, since, until)
+        facts = await store.facts_of(db, {row.booking_id for row in moved})
+    currencies = sorted({row.currency for row in (*before, *moved)})
+    sections = [_section(currency, before, moved, facts) for currency in currencies]
+    return Statement(
+        year=year,
+        host_id=caller.id,
+        host=await name_of(deps, caller.id),
+        made_at=deps.clock.now(),
+        sections=sections,
+    )
+
+
+async def statement_pdf(deps: Deps, caller: Caller, year: int) -> bytes:
+    return await asyncio.to_thread(pdf_of, statement_of(await statement(deps, caller, year)))
+
+
+def statement_of(told: Statement) -> Paper:
+    """A table for each currency; of a year that is not over, up to the day on which it was made."""
+    year = told.year
+    is_over = told.made_at >= _bounds(year)[1]
+    end = "at the end of the year" if is_over else f"on {day_of(told.made_at)}"
+    return Paper(
+        title="Yearly statement",
+        number=str(year),
+        facts=[("Year", str(year)), ("Made on", day_of(told.made_at)), ("Host", str(told.host_id)[-12:])],
+        parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
+        sheets=[_sheet(one, end) for one in told.sections],
+        notes=[
+            "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
+            "Set off: what one booking owed was taken from another's pay-out.",
+            *(["Nothing moved in this year."] if not told.sections else []),
+        ],
+    )
+
+
+async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
+    """CSV: what was collected and given back for each area and booking in a year (UTC); for an admin of all
+    bookings, for a host of their own."""
+    since, until = _bounds(year)
+    host_id = None if caller.is_admin else caller.id
+    async with deps.db.read() as db:
+        moved = await store.moved_on(db, rules.TAX, since, until, host_id)
+        known = await store.facts_of(db, {row.booking_id for row in moved})
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\r\n")
+    table.writerow(TAX_COLUMNS)
+    moved.sort(key=lambda row: (str(row.booking_id), row.account, row.currency))
+    for key, rows in groupby(moved, key=lambda row: (row.booking_id, row.account, row.currency)):
+        booking_id, account, currency = key
+        amounts = [(row.kind, Money(-int(row.amount), currency)) for row in rows]
+        collected = total((amount for kind, amount in amounts if kind == "capture"), currency)
+        net = total((amount for _, amount in amounts), currency)
+        words = [
+            str(booking_id),
+            *_stay_words(known.get(booking_id)),
+            account.removeprefix(rules.TAX),
+            currency,
+        ]
+        figures = [collected, collected - net, net]
+        table.writerow([*map(rules.safe_cell, words), *map(rules.decimal, figures)])
+    return text.getvalue()
+
+
+def _section(
+    currency: str, before: list[Any], moved: list[Any], facts: dict[UUID, BookingFacts]
+) -> StatementSection:
+    opening = -sum(int(row.amount) for row in before if row.currency == currency)
+    sums: dict[UUID, dict[str, int]] = {}
+    for row in moved:
+        if row.currency == currency:
+            sums.setdefault(row.booking_id, {})[row.kind] = int(row.amount)
+    lines = [_line(booking_id, kinds, facts.get(booking_id), currency) for booking_id, kinds in sums.items()]
+
+    def summed(name: str) -> Money:
+        return total((getattr(line, name) for line in lines), currency)
+
+    start = Money(opening, currency)
+    earned, penalties, paid_out = summed("earned"), summed("penalties"), summed("paid_out")
+    return StatementSection(
+        currency=currency,
+        lines=lines,
+        owed_before=start,
+        earned=earned,
+        penalties=penalties,
+        set_off=summed("set_off"),
+        paid_out=paid_out,
+        owed_after=start + earned - penalties - summed("set_off") - paid_out,
+    )
+
+
+def _line(
+    booking_id: UUID, kinds: dict[str, int], facts: BookingFacts | None, currency: str
+) -> StatementLine:
+    def moved(*names: str) -> int:
+        return sum(kinds.get(name, 0) for name in names)
+
+    out = moved("payout", "payout_returned")
+    set_off, penalties = moved("offset_given", "offset_taken"), moved("penalty")
+    return StatementLine(
+        booking_id=booking_id,
+        title=facts.title if facts else "",
+        check_in=facts.check_in if facts else None,
+        check_out=facts.check_out if facts else None,
+        cancelled=facts is not None and facts.status == "cancelled",
+        earned=Money(out + set_off + penalties - sum(kinds.values()), currency),
+        penalties=Money(penalties, currency),
+        set_off=Money(set_off, currency),
+        paid_out=Money(out, currency),
+    )
+
+
+def _sheet(section: StatementSection, end: str) -> Sheet:
+    def row(label: str, one: StatementLine | StatementSection) -> list[str]:
+        return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
+
+    lines = [row(_told(line), line) for line in section.lines]
+    return Sheet(
+        ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
+        lines,
+        [
+            row(f"Total in {section.currency}", section),
+            ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
+            [f"Owed to you {end}", "", "", "", rules.decimal(section.owed_after)],
+        ],
+        heading=f"In {section.currency}",
+        widths=[187, 75, 75, 75, 75],
+    )
+
+
+def _told(line: StatementLine) -> str:
+    """Which stay it was; nothing more is known of one that was paid for in vain."""
+    if not line.title:
+        return f"A booking that was never confirmed\n{str(line.booking_id)[-12:]}"
+    return f"{line.title}\n{span_of(line.check_in, line.check_out)}{', cancelled' * line.cancelled}"
+
+
+def _stay_words(facts: BookingFacts | None) -> list[str]:
+    return [facts.title, str(facts.check_in), str(facts.check_out)] if facts else ["", "", ""]
+
+
+def _bounds(year: int) -> tuple[datetime, datetime]:
+    if not 2000 <= year <= 9998:
+        raise Invalid.field("year", "out_of_range", "a year from 2000 on")
+    return datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
