@@ -37,6 +37,7 @@ MAIL, LINK, NUMBER = "[e-mail address hidden]", "[link hidden]", "[phone number 
         ("bob arobase exemple point fr", MAIL),
         ("bob(ät)web(punkt)de", MAIL),
         ("my-house dot com", LINK),
+        ("my.house.de, gite.fr or www.db.de", f"{LINK}, {LINK} or {LINK}"),
     ],
 )
 def test_a_way_past_the_marketplace_is_hidden(written: str, read: str) -> None:
@@ -53,6 +54,7 @@ def test_a_way_past_the_marketplace_is_hidden(written: str, read: str) -> None:
         "Near the lake.it is quiet, o.k.?",
         "2 beds, 1 bath, 1500 sq.ft., 24/7",
         "Questions @ the door",
+        "J.de Vries, Dr.De Luca",
         "2027/05/14 - 2027/05/20",
         "14-05-2027 – 20-05-2027",
         "14. 5. 2027 – 20. 5. 2027",

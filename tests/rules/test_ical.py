@@ -102,6 +102,14 @@ def test_where_check_in_is_from_midnight_a_stay_is_over_at_check_out(ends: str, 
     assert nights(feed(event), Home("America/New_York", "00:00", "11:00")) == may(*taken)
 
 
+@pytest.mark.parametrize("hours", [("00:00", "11:00"), ("00:00", "23:00"), ("08:00", "20:00")])
+def test_where_check_in_is_before_check_out_a_day_is_that_of_the_night_that_has_begun(
+    hours: tuple[str, str],
+) -> None:
+    event = "DTSTART:20270511T083000\nDTEND:20270511T103000"
+    assert nights(feed(event), Home("America/New_York", *hours)) == may(11)
+
+
 # As Exchange describes New York: under a name of its own, since 1601.
 EASTERN = """BEGIN:VCALENDAR
 BEGIN:VTIMEZONE

@@ -11,12 +11,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from harness import Person, TestHouse
 from hometrip.app.demo import FOLDER
 from hometrip.services.listing import actions, store
 from hometrip.services.listing.actions import ImportReport
 from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.rules.home import Judged
 from hometrip.services.listing.rules.insideairbnb import ColumnsMissing
 from journeys.steps import book, ok, problem
 
@@ -182,6 +184,18 @@ async def test_a_home_without_a_price_gets_the_middle_one_of_its_days_or_stays_a
     priced = next(home for home in await scene.homes() if home.pricing)
     assert (priced.pricing.base.amount, priced.pricing.currency) == (12_000, "USD")
     assert (await scene.run([row(price=""), row("101", price="$90.00")])).drafts == 0
+
+
+async def test_a_home_that_staff_have_rejected_is_not_published_by_the_next_import(scene: Scene) -> None:
+    await scene.run([row(price="")])
+    (home,) = await scene.homes()
+    rejected = Judged(action="rejected", reason="Other pictures.", at=scene.house.clock.now())
+    async with scene.deps.docs.transaction() as tx:
+        await store.keep_home(tx, replace(home, judged=rejected))
+    for price, calendar in (("", days()), ("$90.00", None), ("$90.00", days(price="$95.00"))):
+        await scene.run([row(price=price)], calendar)
+        (home,) = await scene.homes()
+        assert (home.status, home.judged) == ("draft", rejected)
 
 
 async def test_what_cannot_be_used_is_left_out_with_row_and_reason(scene: Scene) -> None:

@@ -187,7 +187,7 @@ async def test_each_turn_of_a_booking_is_told_once_to_whom_it_concerns(town: Tow
         "host": ["booking_cancelled_host", "booking_request_received"],
     }
     texts = {mail["kind"]: mail["text"] for mail in await town.mails(town.guest)}
-    assert "€200.00 go back" in texts["booking_cancelled"]
+    assert "€200.00 goes back" in texts["booking_cancelled"]
     assert "We repaint" in texts["booking_declined"]
     (kept,) = [m["text"] for m in await town.mails(town.host) if m["kind"] == "booking_cancelled_host"]
     assert "Vous conservez\N{NO-BREAK SPACE}: 190,00\N{NO-BREAK SPACE}€" in kept
@@ -303,6 +303,28 @@ async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended
     (opened,) = [mail for mail in await town.mails(town.host) if mail["kind"] == "dispute_opened"]
     assert opened["subject"] == "Paiement contesté : Cabin above the lake"
     assert "La banque réclame 400,00\N{NO-BREAK SPACE}€ pour Ann" in opened["text"]
+
+
+async def test_the_guest_is_told_once_of_a_claim_on_the_deposit_and_what_the_host_says(town: Town) -> None:
+    facts = town.booked()
+    created = booking.BookingCreated(booking_id=facts.booking_id, booking=facts)
+    await town.hear(reactions.remember_visit_when_created, created)
+    event = payment.DepositClaimed(
+        payment_id=uuid4(),
+        booking_id=facts.booking_id,
+        guest_id=town.guest.id,
+        amount=Money(7_500, EUR),
+        claim_id=uuid4(),
+        why="The lamp is broken.",
+    )
+    await town.hear(reactions.tell_guest_when_deposit_claimed, event)
+    assert await town.kinds(town.host) == []
+    (told,) = await town.mails(town.guest)
+    assert (told["kind"], told["subject"]) == (
+        "deposit_claimed", "Claim on your deposit: Cabin above the lake"
+    )  # fmt: skip
+    assert "claims €75.00 of the damage deposit. Please agree or refuse within 24 hours." in told["text"]
+    assert told["text"].count("The lamp is broken.") == 1
 
 
 async def test_a_host_is_told_whether_pay_outs_arrive(town: Town) -> None:

@@ -259,6 +259,23 @@ async def test_a_favourite_is_one_however_often_it_is_added(house: TestHouse) ->
     assert (await events(house, ann.id)).count("favorite.added") == 1
 
 
+async def test_of_a_favourite_that_staff_take_down_nothing_is_shown_but_to_its_host(house: TestHouse) -> None:
+    host, ann = await house.sign_up("host@example.com"), await house.sign_up("ann@example.com")
+    home, staff = (await open_home(host))["id"], await house.staff("moderator")
+    for person in (host, ann):
+        await person.post(f"/api/users/{person.id}/favorites/{home}")
+
+    async def shown(person: Person) -> str | None:
+        (item,) = (await person.get(f"/api/users/{person.id}/favorites")).json()["items"]
+        return item["home"]["status"] if "home" in item else None
+
+    await host.patch(f"/api/listings/{home}/toggle-active", {})
+    assert await shown(ann) == "paused"
+    verdict = {"action": "suspend", "reason": "Other pictures."}
+    assert (await staff.post(f"/api/listings/{home}/moderate", verdict)).status_code == 200
+    assert (await shown(ann), await shown(host)) == (None, "suspended")
+
+
 async def test_a_home_that_cannot_be_seen_cannot_be_a_favourite(house: TestHouse) -> None:
     host, ann = await house.sign_up("host@example.com"), await house.sign_up("ann@example.com")
     draft = (await host.post("/api/listings", {"title": "Not yet"})).json()["id"]

@@ -98,6 +98,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "host.payout.set_off",
         "listing.moderated",
         "notification.delivery_due",
+        "payment.deposit_claimed",
         "payment.disputed",
         "payment.failed",
         "payment.refunded",

@@ -14,7 +14,8 @@ _PLAIN |= dict.fromkeys(map(ord, _SPACES), " ") | dict.fromkeys(_WIDTHLESS)
 
 # None of them begins in the middle of a word: a long text without any is read once.
 EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w.-]+\.[^\W\d_]{2,}")
-_TOP = "(?:com|org|net|info|io|eu|uk|de|fr|ch)"
+# A name may be written J.de Vries: of these ends, what stands before has three letters or more.
+_TOP, _SHORT = "(?:com|org|net|info|io|eu|uk)", "(?:de|fr|ch)"
 _OPEN, _SHUT = r"\s*[(\[{]\s*", r"\s*[)\]}]\s*"
 _DOT = rf"(?:{_OPEN}(?:dot|punkt|point|punto){_SHUT}|\s+\.\s*|\.)"
 _SPELT_OUT = re.compile(
@@ -25,7 +26,8 @@ _SPELT_OUT = re.compile(
 _LINK = re.compile(
     r"(?:https?://|www\.)\S+"
     rf"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:[a-z]{{2,}}/\S+|{_TOP}\b)"
-    rf"|(?<![\w-])[\w-]+ dot {_TOP}\b",
+    rf"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)*[a-z0-9-]{{3,}}\.{_SHORT}\b"
+    rf"|(?<![\w-])[\w-]+ dot (?:{_TOP}|{_SHORT})\b",
     re.I,
 )
 # Nine digits or more, eight after a plus, however they are set apart. Dates are none, nor is a record's id.

@@ -74,7 +74,7 @@ class FavoriteHome(Answer):
 
 
 class FavoriteShown(Answer):
-    """`home` is left out where the home is gone or cannot be asked for now."""
+    """`home` is left out where the home is gone, is taken down, or cannot be asked for now."""
 
     listing_id: UUID
     added_at: datetime
@@ -246,6 +246,9 @@ def _settings_shown(settings: Settings) -> SettingsShown:
 
 # favourites
 
+# In which states a home that somebody liked is still shown to them: a paused one may come back.
+SEEN = ("published", "paused")
+
 
 async def list_favorites(
     deps: Deps, caller: Caller, user_id: UUID, limit: int, cursor: str | None
@@ -290,13 +293,14 @@ async def remove_favorite(deps: Deps, caller: Caller, user_id: UUID, listing_id:
 
 
 def _favorite_shown(favorite: Favorite, home: HomeCard | None) -> FavoriteShown:
+    seen = home is not None and (home.status in SEEN or home.host_id == favorite.user_id)
     return FavoriteShown(
         listing_id=favorite.listing_id,
         added_at=favorite.added_at,
         home=FavoriteHome(
             title=home.title, city=home.city, country=home.country, status=home.status, cover=home.cover
         )
-        if home
+        if home and seen
         else None,
     )
 

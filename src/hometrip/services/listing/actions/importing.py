@@ -236,7 +236,7 @@ async def _keep_calendars(run: Run, told: list[SourceDays], shift: timedelta) ->
         if new == old and new_home == home:
             run.count("calendars_unchanged")
             continue
-        if new_home.status == DRAFT and new_home.pricing is not None:
+        if _is_new(new_home) and new_home.pricing is not None:
             now = deps.clock.now()
             new_home = msgspec.structs.replace(new_home, status=PUBLISHED, updated_at=now)
         run.count("calendars_changed")
@@ -271,14 +271,20 @@ async def _keep_days(tx: DocumentTx, each: _Days) -> None:
 # publishing
 
 
+def _is_new(home: Home) -> bool:
+    """Was it never published? What staff have rejected is the host's to change and to publish."""
+    return home.status == DRAFT and home.judged is None
+
+
 async def _publish(run: Run) -> None:
-    """Imported homes are published without further ado; those without a price stay drafts."""
+    """Imported homes are published without further ado; those without a price stay drafts, and those that
+    staff have rejected."""
     deps, now = run.deps, run.deps.clock.now()
     for at in range(0, len(run.drafts), HOMES_AT_ONCE):
         ids = run.drafts[at : at + HOMES_AT_ONCE]
         async with deps.docs.transaction() as tx:
             for home in await tx.get_many(store.HOMES, ids):
-                if home.status != DRAFT:
+                if not _is_new(home):
                     continue
                 if home.pricing is None:
                     run.count("drafts")

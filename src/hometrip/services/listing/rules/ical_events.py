@@ -94,8 +94,8 @@ class _Reader:
 
     def __init__(self, home: Home, zones: dict[str, tzinfo], today: date) -> None:
         self.zone, self.zones = zone_of(home.zone), zones
-        self.morning = time.fromisoformat(home.check_out_by)
-        self.evening = max(time.fromisoformat(home.check_in_from), self.morning)
+        check_in, check_out = time.fromisoformat(home.check_in_from), time.fromisoformat(home.check_out_by)
+        self.morning, self.evening = min(check_in, check_out), max(check_in, check_out)
         self.today, self.end = today, today + HORIZON
         self.left, self.steps = MOST_STAYS, Steps()
 
@@ -172,7 +172,7 @@ class _Reader:
     def nights(self, start: Moment, length: timedelta) -> Stay:
         """Days are nights one to one. A time of day belongs to the night after it, and an event that goes on
         past the hours of check-in and check-out takes the night of its last day too. What begins and ends
-        before check-out lies in the night that ends there."""
+        before both lies in the night that ends there."""
         if start.clock is None:
             return Stay(start.day, start.day + max(timedelta(days=length.days), ONE_NIGHT))
         begin = self.instant(start)

@@ -34,6 +34,7 @@ from hometrip.services.notification.reactions.homes import (
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
     tell_guest_and_staff_when_refund_failed,
+    tell_guest_when_deposit_claimed,
     tell_guest_when_payment_failed,
     tell_guest_when_refunded,
     tell_host_when_account_updated,
@@ -73,6 +74,7 @@ REACTIONS = (
         tell_host_when_paid_out,
         tell_host_when_set_off,
         tell_host_when_disputed,
+        tell_guest_when_deposit_claimed,
         tell_host_when_account_updated,
         tell_host_when_moderated,
         tell_host_when_calendars_conflict,

@@ -65,6 +65,12 @@ async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) ->
     await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)
 
 
+async def tell_guest_when_deposit_claimed(deps: Deps, event: payment.DepositClaimed) -> None:
+    """Whose silence leaves it to staff."""
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount, why=event.why)
+    await tell(deps, event, "deposit_claimed", event.guest_id, facts)
+
+
 async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountUpdated) -> None:
     """What exactly is missing the provider says, where the host fills it in."""
     kind = "payouts_ready" if event.can_be_paid else "payouts_stopped"

@@ -93,6 +93,7 @@ KINDS = {
     "dispute_opened": _payment("host", "stay", urgent=True),
     "dispute_won": _payment("host", "stay"),
     "dispute_lost": _payment("host", "stay"),
+    "deposit_claimed": _payment("guest", "stay", urgent=True),
     "payouts_ready": _payouts(),
     "payouts_stopped": _payouts(urgent=True),
     "listing_approved": _listing(),
