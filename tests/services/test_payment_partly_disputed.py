@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
+from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.money import Money
 from hometrip.services.payment import actions, rules, store
-from services.payment_scene import GUEST, SUPPORT, Till, eur, hear_all, till_in
+from services.payment_scene import GUEST, START, SUPPORT, Till, eur, hear_all, till_in
+
+ADMIN = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
 
 
 @pytest.fixture
@@ -74,6 +78,64 @@ async def test_what_the_bank_has_not_taken_of_a_refund_is_sent_once_it_is_lost(t
     assert told[1].all  # nothing is left of it
     with pytest.raises(rules.RefundTooLarge):
         await actions.refund(till.deps, SUPPORT, paid.id, eur(1), "once more")
+
+
+async def refunded(till: Till, paid: actions.Intent) -> set[int]:
+    """As the payment tells it, by itself and in the list, and the statistics."""
+    [in_list] = (await actions.history(till.deps, GUEST, 10, None)).items
+    [own] = (await actions.stats(till.deps, GUEST)).payments
+    [all_of_them] = (await actions.stats(till.deps, ADMIN)).payments
+    alone = await actions.payment(till.deps, GUEST, paid.id)
+    return {one.refunded.amount for one in (in_list, own, all_of_them, alone)}
+
+
+async def test_what_the_bank_has_of_a_refund_is_not_told_as_refunded_before_it_has_decided_either(
+    till: Till,
+) -> None:
+    paid = await partly_disputed(till, eur(30_000), 50_000)
+    assert await refunded(till, paid) == {50_000}
+    await hear_all(till)
+    assert await taken(till, paid) == (68_500, 38_500, 30_000)
+    assert await refunded(till, paid) == {38_500}
+    await decide(till)
+    assert await taken(till, paid) == (68_500, 38_500, 30_000)
+    assert await refunded(till, paid) == {38_500}
+
+
+@pytest.mark.parametrize(
+    ("ends", "sent", "owed"),
+    [
+        # 300.00 were sent, 200.00 not yet: the first dispute has those and 185.00 that were to stay here.
+        (("lost", "lost"), [30_000], []),
+        (("lost", "won"), [30_000], []),
+        # The provider sends no more than the bank has left of the payment.
+        (("won", "lost"), [30_000], [20_000]),
+        (("won", "won"), [20_000, 30_000], []),
+    ],
+)
+async def test_two_disputes_at_once_take_an_unsent_refund_once(
+    till: Till, ends: tuple[str, str], sent: list[int], owed: list[int]
+) -> None:
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(30_000), "noise")
+    await till.settle()
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    for amount in (38_500, 30_000):
+        till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], eur(amount))
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(20_000), "noise")
+    await hear_all(till)
+    assert (await till.balances(paid.booking_id)).get("guest", 0) == 0
+    assert await taken(till, paid) == (68_500, 30_000, 38_500)
+    disputes = {one.amount.amount: one.id for one in await till.provider.disputes_since(START)}
+    for amount, status in zip((38_500, 30_000), ends, strict=True):
+        await till.provider.decide_dispute(disputes[amount], status)
+        await hear_all(till)
+    await till.advance(2 * DAY)
+    assert (await till.balances(paid.booking_id)).get("guest", 0) == -sum(owed)
+    assert sent == [amount for status, amount, _ in await refunds_of(till, paid) if status == "completed"]
+    listed = (await actions.owed_refunds(till.deps, 10, None)).items
+    assert [one.amount.amount for one in listed] == owed
 
 
 async def test_all_of_a_refund_is_sent_once_it_is_won(till: Till) -> None:

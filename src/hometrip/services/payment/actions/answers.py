@@ -231,7 +231,8 @@ class DisputeRecord(Answer):
 
 
 class PaymentSum(Answer):
-    """Payments of one currency and state: how many, and what of them was captured and promised back."""
+    """Payments of one currency and state: how many, what of them was captured, and what went back or is to,
+    but for what a cardholder's bank has."""
 
     currency: str
     status: str

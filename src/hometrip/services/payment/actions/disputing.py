@@ -98,8 +98,11 @@ async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Ch
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
     taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
-    unsent = [one.amount for one in refunds if one.is_owed]
-    owed = min(known.amount - taken, total(unsent, taken.currency))
+    nothing = zero(taken.currency)
+    unsent = total((one.amount for one in refunds if one.is_owed), taken.currency)
+    # Of what is unsent another bank's dispute may have some already.
+    unsent -= await store.had_for_now(tx, payment.id) or nothing
+    owed = min(known.amount - taken, max(unsent, nothing))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
     lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)

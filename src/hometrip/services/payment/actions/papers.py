@@ -6,8 +6,6 @@ import asyncio
 from datetime import datetime
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
@@ -101,13 +99,8 @@ async def taken(deps: Deps, booking_id: UUID, currency: str) -> Taken:
 
 
 async def _paid(db: Reader, booking_id: UUID) -> list[store.Payment]:
-    """The payments of a stay; what the bank gave back in the place of a refund is the bank's."""
-    had = await store.had_of_bank(db, booking_id)
-    return [
-        replace(one, promised_back=one.promised_back - part, disputed=one.disputed + part)
-        for one in await store.payments_of(db, booking_id)
-        for part in [Money(had.get(one.id, 0), one.captured.currency)]
-    ]
+    """The payments of a stay; what the bank has in the place of a refund is the bank's."""
+    return await store.as_it_went(db, await store.payments_of(db, booking_id))
 
 
 def _taken(payments: list[store.Payment], currency: str) -> Taken:

@@ -32,7 +32,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 async def payment(deps: Deps, caller: Caller, payment_id: UUID) -> Intent:
     async with deps.db.read() as db:
-        found = await store.payment(db, payment_id)
+        [found] = await store.as_it_went(db, [await store.payment(db, payment_id)])
     caller.must_be_one_of(found.guest_id)
     return intent_of(found, secret=caller.account_id == found.guest_id)
 
@@ -40,7 +40,8 @@ async def payment(deps: Deps, caller: Caller, payment_id: UUID) -> Intent:
 async def history(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Intent]:
     """The caller's own payments, the newest first."""
     async with deps.db.read() as db:
-        found = await store.payments_of_guest(db, caller.id, limit + 1, behind(cursor, UUID))
+        known = await store.payments_of_guest(db, caller.id, limit + 1, behind(cursor, UUID))
+        found = await store.as_it_went(db, known)
     items = [intent_of(one, secret=False) for one in found[:limit]]
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 

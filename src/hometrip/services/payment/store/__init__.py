@@ -5,15 +5,18 @@ from __future__ import annotations
 from hometrip.services.payment.store.chargebacks import (
     add_chargeback,
     add_settlement,
+    as_it_went,
     change_chargeback,
     chargeback,
     chargeback_at_provider,
     chargebacks_page,
     count_as_disputed,
     every_chargeback,
+    had_for_now,
     is_charged_back,
     is_set_aside,
     lost_to_bank,
+    sums_of_guest,
     take_settlements,
 )
 from hometrip.services.payment.store.deposits import (
@@ -44,7 +47,6 @@ from hometrip.services.payment.store.money_back import (
     bookings_of,
     end_refund,
     had_from_bank,
-    had_of_bank,
     left_to_refund,
     note_refund,
     owed_refunds,
@@ -69,7 +71,6 @@ from hometrip.services.payment.store.money_in import (
     payment_at_provider,
     payments_of,
     payments_of_guest,
-    sums_of_guest,
 )
 from hometrip.services.payment.store.money_out import (
     account_of,
@@ -187,7 +188,8 @@ __all__ = [
     "every_payment",
     "facts_of",
     "had_from_bank",
-    "had_of_bank",
+    "as_it_went",
+    "had_for_now",
     "lost_to_bank",
     "heard_until",
     "note_heard",

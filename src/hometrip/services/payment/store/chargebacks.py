@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, true, union_all, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Chargeback, Settlement, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import chargebacks, payments, settlements
+from hometrip.services.payment.rules import GUEST
+from hometrip.services.payment.store.books import entries, postings
+from hometrip.services.payment.store.money_back import FROM_BANK
+from hometrip.services.payment.store.rows import Chargeback, Payment, Settlement, all_of, one_of, row_of
+from hometrip.services.payment.store.tables import chargebacks, payments, refunds, settlements
 
 
 async def add_chargeback(tx: Tx, chargeback: Chargeback) -> None:
@@ -85,3 +89,80 @@ async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:
     """So much more of the payment (less, below zero) cannot be given back."""
     more = payments.c.disputed + amount.amount
     await tx.execute(update(payments).where(payments.c.id == payment_id).values(disputed=more))
+
+
+_FOR_NOW = and_(
+    chargebacks.c.closed_at.is_(None),
+    chargebacks.c.withdrawn,
+    entries.c.kind == "disputed",
+    postings.c.account == GUEST,
+)
+
+
+async def had_for_now(db: Reader, payment_id: UUID) -> Money | None:
+    """What banks that have not decided have of what is promised back of a payment."""
+    statement = (
+        select(func.sum(postings.c.amount).label("had"), postings.c.currency)
+        .join(entries, entries.c.id == postings.c.entry_id)
+        .join(chargebacks, chargebacks.c.id == entries.c.reference)
+        .where(_FOR_NOW, chargebacks.c.payment_id == payment_id)
+        .group_by(postings.c.currency)
+    )
+    row = await db.row(statement)
+    return None if row is None else Money(int(row.had), row.currency)
+
+
+async def had_of_bank(db: Reader, these: ColumnElement[bool]) -> list[tuple[UUID, str, str, int]]:
+    """Of which of these payments something was promised back that a cardholder's bank has given instead, or
+    has for now: their ids, currencies and states, and how much."""
+    columns = (payments.c.id, payments.c.currency, payments.c.status)
+    for_good = (
+        select(*columns, refunds.c.amount)
+        .join(refunds, refunds.c.payment_id == payments.c.id)
+        .where(these, FROM_BANK)
+    )
+    same_booking = chargebacks.c.booking_id == payments.c.booking_id
+    for_now = (
+        select(*columns, postings.c.amount)
+        .join(chargebacks, and_(chargebacks.c.payment_id == payments.c.id, same_booking))
+        .join(entries, entries.c.reference == chargebacks.c.id)
+        .join(postings, postings.c.entry_id == entries.c.id)
+        .where(these, _FOR_NOW)
+    )
+    had = union_all(for_good, for_now).subquery()
+    statement = select(had.c.id, had.c.currency, had.c.status, func.sum(had.c.amount).label("had"))
+    rows = await db.rows(statement.group_by(had.c.id, had.c.currency, had.c.status))
+    return [(row.id, row.currency, row.status, int(row.had)) for row in rows]
+
+
+async def as_it_went(db: Reader, found: list[Payment]) -> list[Payment]:
+    """The same payments; what a bank has in the place of a refund is the bank's, and not promised back."""
+    promised = [one.id for one in found if one.promised_back]
+    told = await had_of_bank(db, payments.c.id.in_(promised)) if promised else []
+    had = {payment_id: amount for payment_id, _, _, amount in told}
+    return [
+        replace(one, promised_back=one.promised_back - part, disputed=one.disputed + part)
+        for one in found
+        for part in [Money(had.get(one.id, 0), one.captured.currency)]
+    ]
+
+
+async def sums_of_guest(db: Reader, guest_id: UUID | None) -> list[tuple[str, str, int, int, int]]:
+    """By currency and state: how many payments, what was captured, what of it promised back, as it went."""
+    columns = (
+        payments.c.currency,
+        payments.c.status,
+        func.count().label("count"),
+        func.sum(payments.c.captured).label("captured"),
+        func.sum(payments.c.promised_back).label("refunded"),
+    )
+    these = true() if guest_id is None else payments.c.guest_id == guest_id
+    statement = select(*columns).where(these).group_by(payments.c.currency, payments.c.status)
+    rows = await db.rows(statement.order_by(payments.c.currency, payments.c.status))
+    had: dict[tuple[str, str], int] = {}
+    for _, currency, status, amount in await had_of_bank(db, these):
+        had[currency, status] = had.get((currency, status), 0) + amount
+    # `row.count` would be the tuple's own method.
+    return [
+        (row[0], row[1], int(row[2]), int(row[3]), int(row[4]) - had.get((row[0], row[1]), 0)) for row in rows
+    ]

@@ -15,7 +15,7 @@ from hometrip.services.payment.rules import HELD_BY_BANK, RefundTooLarge
 from hometrip.services.payment.store.rows import Refund, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import payments, refunds
 
-_FROM_BANK = and_(refunds.c.status == "failed", refunds.c.why == HELD_BY_BANK)
+FROM_BANK = and_(refunds.c.status == "failed", refunds.c.why == HELD_BY_BANK)
 _OWED = and_(refunds.c.status == "failed", refunds.c.why.is_distinct_from(HELD_BY_BANK))
 
 
@@ -105,21 +105,10 @@ async def bookings_of(db: Reader, found: list[Refund]) -> dict[UUID, UUID]:
 
 async def left_to_refund(db: Reader, payment_id: UUID) -> int:
     """What was captured and has not gone back yet, by us or by the cardholder's bank."""
-    gone = or_(refunds.c.status.in_(("completed", "paid")), _FROM_BANK)
+    gone = or_(refunds.c.status.in_(("completed", "paid")), FROM_BANK)
     had = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(refunds.c.payment_id == payment_id, gone)
     still_here = select(payments.c.captured - payments.c.disputed).where(payments.c.id == payment_id)
     return int(await db.value(still_here)) - int(await db.value(had))
-
-
-async def had_of_bank(db: Reader, booking_id: UUID) -> dict[UUID, int]:
-    """What of each payment of a stay was promised back and came from the cardholder's bank instead."""
-    statement = (
-        select(refunds.c.payment_id, func.sum(refunds.c.amount).label("had"))
-        .join(payments, payments.c.id == refunds.c.payment_id)
-        .where(payments.c.booking_id == booking_id, _FROM_BANK)
-        .group_by(refunds.c.payment_id)
-    )
-    return {row.payment_id: int(row.had) for row in await db.rows(statement)}
 
 
 async def payments_with_open_refunds(db: Reader) -> set[UUID]:

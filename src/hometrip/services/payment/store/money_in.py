@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     and_,
     bindparam,
-    func,
     select,
     update,
 )
@@ -99,23 +98,6 @@ async def payments_of_guest(db: Reader, guest_id: UUID, limit: int, before: UUID
     if before is not None:
         statement = statement.where(payments.c.id < before)
     return await all_of(db, Payment, statement.order_by(payments.c.id.desc()).limit(limit))
-
-
-async def sums_of_guest(db: Reader, guest_id: UUID | None) -> list[tuple[str, str, int, int, int]]:
-    """By currency and state: how many payments, what was captured, what of it promised back."""
-    columns = (
-        payments.c.currency,
-        payments.c.status,
-        func.count().label("count"),
-        func.sum(payments.c.captured).label("captured"),
-        func.sum(payments.c.promised_back).label("refunded"),
-    )
-    statement = select(*columns).group_by(payments.c.currency, payments.c.status)
-    if guest_id is not None:
-        statement = statement.where(payments.c.guest_id == guest_id)
-    rows = await db.rows(statement.order_by(payments.c.currency, payments.c.status))
-    # `row.count` would be the tuple's own method.
-    return [(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
 
 async def every_payment(db: Reader) -> list[Payment]:
