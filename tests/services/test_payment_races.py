@@ -165,7 +165,8 @@ async def test_a_timer_of_the_old_day_that_is_on_its_way_when_the_stay_is_moved_
     await till.settle()
     assert till.names() == before
     await till.advance(MONTHS_LATER)
-    assert till.names() == [*before, "payment.succeeded" if of == "rest" else "payment.deposit_held"]
+    news = ["payment.balance_soon", "payment.succeeded"] if of == "rest" else ["payment.deposit_held"]
+    assert till.names() == [*before, *news]
 
 
 async def test_a_rest_that_was_declined_before_its_day_was_moved_is_tried_on_the_new_one(till: Till) -> None:

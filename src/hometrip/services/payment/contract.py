@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -77,6 +78,14 @@ class PaymentBalanceFailed(PaymentEvent):
     name = "payment.balance_failed"
 
     why: str
+
+
+class PaymentBalanceSoon(PaymentEvent):
+    """The second half of a stay's price, `amount`, will be charged at `due_at`."""
+
+    name = "payment.balance_soon"
+
+    due_at: datetime
 
 
 class DepositHeld(PaymentEvent):

@@ -23,6 +23,7 @@ SERVICE = Service(
             reactions.hold_payouts_when_disputed,
             reactions.settle_when_resolved,
             reactions.plan_when_confirmed,
+            reactions.tell_of_balance_when_near,
         ),
         reactions.charge_balance_when_due,
         reactions.hold_deposit_when_due,

@@ -33,13 +33,18 @@ from hometrip.services.notification.reactions.homes import (
 )
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
+    tell_both_when_deposit_failed,
     tell_guest_and_staff_when_refund_failed,
+    tell_guest_when_balance_near,
     tell_guest_when_deposit_claimed,
+    tell_guest_when_deposit_held,
+    tell_guest_when_deposit_released,
     tell_guest_when_payment_failed,
     tell_guest_when_refunded,
     tell_host_when_account_updated,
     tell_host_when_disputed,
     tell_host_when_paid_out,
+    tell_host_when_payout_failed,
     tell_host_when_set_off,
 )
 
@@ -76,6 +81,11 @@ REACTIONS = (
         tell_host_when_disputed,
         tell_guest_when_deposit_claimed,
         tell_host_when_account_updated,
+        tell_both_when_deposit_failed,
+        tell_guest_when_balance_near,
+        tell_guest_when_deposit_held,
+        tell_guest_when_deposit_released,
+        tell_host_when_payout_failed,
         tell_host_when_moderated,
         tell_host_when_calendars_conflict,
         tell_host_when_calendar_fails,

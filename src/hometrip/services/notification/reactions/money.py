@@ -43,6 +43,12 @@ async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) ->
     await tell(deps, event, "payout_sent", event.host_id, await _paid_out(deps, event))
 
 
+async def tell_host_when_payout_failed(deps: Deps, event: payment.PayoutFailed) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount, why=event.why)
+    await tell(deps, event, "payout_failed", event.host_id, facts)
+
+
 async def tell_host_when_set_off(deps: Deps, event: payment.PayoutSetOff) -> None:
     await tell(deps, event, "payout_set_off", event.host_id, await _paid_out(deps, event))
 
@@ -63,6 +69,29 @@ async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) ->
     visit = await visit_told(deps, event.booking_id)
     facts = Facts(visit=visit, amount=event.amount)
     await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)
+
+
+async def tell_guest_when_balance_near(deps: Deps, event: payment.PaymentBalanceSoon) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount, at=event.due_at)
+    await tell(deps, event, "balance_due", event.guest_id, facts)
+
+
+async def tell_guest_when_deposit_held(deps: Deps, event: payment.DepositHeld) -> None:
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
+    await tell(deps, event, "deposit_held", event.guest_id, facts)
+
+
+async def tell_guest_when_deposit_released(deps: Deps, event: payment.DepositReleased) -> None:
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
+    await tell(deps, event, "deposit_released", event.guest_id, facts)
+
+
+async def tell_both_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount, why=event.why)
+    await tell(deps, event, "deposit_failed", event.guest_id, facts)
+    await tell(deps, event, "deposit_failed_host", visit.host_id, facts)
 
 
 async def tell_guest_when_deposit_claimed(deps: Deps, event: payment.DepositClaimed) -> None:

@@ -99,6 +99,8 @@ def _values(telling: Telling) -> dict[str, str]:
         values["refunded"] = "yes" if facts.amount.amount else ""
         values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
+    if facts.at:
+        values["due"] = how.instant(facts.at)
     if facts.home:
         values |= {"title": one_line(facts.home.title), "calendar": one_line(facts.feed, 100)}
     if facts.visit:

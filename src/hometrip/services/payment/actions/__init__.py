@@ -36,6 +36,7 @@ from hometrip.services.payment.actions.deposits import (
 from hometrip.services.payment.actions.deps import (
     AccountLookDue,
     BalanceDue,
+    BalanceReminder,
     ClaimAnswerDue,
     DepositDue,
     DepositEnds,
@@ -82,7 +83,7 @@ from hometrip.services.payment.actions.paying_out import (
     replan,
     transfer,
 )
-from hometrip.services.payment.actions.plans import charge_balance
+from hometrip.services.payment.actions.plans import charge_balance, tell_of_balance
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, pdf_of
 from hometrip.services.payment.actions.reading import (
     history,
@@ -120,6 +121,7 @@ __all__ = [
     "pay_out_now",
     "settle_dispute",
     "BalanceDue",
+    "BalanceReminder",
     "ClaimAnswerDue",
     "DepositDue",
     "DepositEnds",
@@ -140,6 +142,7 @@ __all__ = [
     "capture",
     "changed",
     "charge_balance",
+    "tell_of_balance",
     "claim",
     "confirm",
     "confirmed",

@@ -21,7 +21,7 @@ from hometrip.services.payment.actions.deposits import let_deposit_go, plan_depo
 from hometrip.services.payment.actions.deps import BalanceDue, Deps, lock_books
 from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
-from hometrip.services.payment.actions.plans import keep_plan
+from hometrip.services.payment.actions.plans import keep_plan, remind_of_balance
 from hometrip.services.payment.actions.settling import give_or_wait, taken_for
 
 
@@ -50,7 +50,7 @@ async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
     if not booking.total:
         await _grant(deps, tx, booking)
     await store.count_with(tx, booking.booking_id)
-    await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id))
+    await keep_plan(tx, booking, await store.live_payment(tx, booking.booking_id), deps.clock.now())
     await plan_deposit(deps, tx, booking)
     await replan(deps, tx, booking.booking_id)
 
@@ -154,6 +154,7 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
     await store.move_plan(tx, plan, was=plan.status, **fields)
     if left and (anew or plan.tries == 0):
         await tx.emit_later(BalanceDue(booking_id=plan.booking_id), max(due_at, now))
+        await remind_of_balance(tx, plan.booking_id, due_at, now)
     elif not left:
         await tx.withdraw(f"{BalanceDue.name}:booking/{plan.booking_id}")
     payment = await store.live_payment(tx, plan.booking_id, rules.BALANCE)

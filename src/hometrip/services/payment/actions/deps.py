@@ -106,6 +106,15 @@ class BalanceDue(Event):
     tries: int = 0
 
 
+class BalanceReminder(Event):
+    """Tell the guest that the second half will be charged."""
+
+    name = "payment.balance_reminder"
+    about = ("booking", "booking_id")
+
+    booking_id: UUID
+
+
 class DepositDue(Event):
     """Hold a damage deposit on the card that paid; `attempt` and `tries` as of `BalanceDue`."""
 

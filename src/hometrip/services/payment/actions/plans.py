@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from hometrip.kernel.clock import SKEW
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.deps import BalanceDue, Deps, later, lock_books, told
+from hometrip.services.payment.actions.deps import BalanceDue, BalanceReminder, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
 from hometrip.services.payment.actions.paying import look_later, settle, why_declined
-from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentFailed
+from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentBalanceSoon, PaymentFailed
 
 NO_CARD = "no_saved_card"
 
 
-async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None) -> None:
+async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None, now: datetime) -> None:
     """Once the first half is paid: the rest of each share is due on the plan's day."""
     if booking.due_now is None or booking.balance_due_at is None or first is None:
         return
@@ -30,6 +33,30 @@ async def keep_plan(tx: Tx, booking: BookingFacts, first: store.Payment | None) 
     )
     await store.add_plan(tx, plan)
     await tx.emit_later(BalanceDue(booking_id=plan.booking_id), plan.due_at)
+    await remind_of_balance(tx, plan.booking_id, plan.due_at, now)
+
+
+async def remind_of_balance(tx: Tx, booking_id: UUID, due_at: datetime, now: datetime) -> None:
+    """A timer to tell the guest some days before, where there are so many; it replaces one of before."""
+    at = due_at - rules.BALANCE_TOLD_BEFORE
+    if at > now:
+        await tx.emit_later(BalanceReminder(booking_id=booking_id), at)
+
+
+async def tell_of_balance(deps: Deps, due: BalanceReminder) -> None:
+    """What the timer does: nothing where it was paid meanwhile, and nothing yet where the stay was moved."""
+    now = deps.clock.now()
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(due, "payment.tell_of_balance"):
+            return
+        plan = await store.plan_of(tx, due.booking_id)
+        first = await store.live_payment(tx, due.booking_id)
+        if plan is None or first is None or plan.status != "waiting" or plan.tries or plan.due_at <= now:
+            return
+        if plan.due_at - now > rules.BALANCE_TOLD_BEFORE + SKEW:
+            await remind_of_balance(tx, plan.booking_id, plan.due_at, now)
+        else:
+            await tx.emit(told(PaymentBalanceSoon, first, amount=plan.amount, due_at=plan.due_at))
 
 
 async def charge_balance(deps: Deps, due: BalanceDue) -> None:

@@ -28,10 +28,12 @@ from hometrip.services.payment.reactions.timers import (
     pass_claim_on_when_unanswered,
     refund_when_due,
     release_deposit_when_over,
+    tell_of_balance_when_near,
     transfer_when_due,
 )
 
 __all__ = [
+    "tell_of_balance_when_near",
     "capture_when_accepted",
     "charge_balance_when_due",
     "decide_payout_when_due",

@@ -6,6 +6,7 @@ from hometrip.services.payment import actions
 from hometrip.services.payment.actions import (
     AccountLookDue,
     BalanceDue,
+    BalanceReminder,
     ClaimAnswerDue,
     DepositDue,
     DepositEnds,
@@ -23,6 +24,10 @@ from hometrip.services.payment.actions import (
 
 async def charge_balance_when_due(deps: Deps, event: BalanceDue) -> None:
     await actions.charge_balance(deps, event)
+
+
+async def tell_of_balance_when_near(deps: Deps, event: BalanceReminder) -> None:
+    await actions.tell_of_balance(deps, event)
 
 
 async def hold_deposit_when_due(deps: Deps, event: DepositDue) -> None:

@@ -46,6 +46,7 @@ from hometrip.services.payment.rules.papers import (
     why_back,
 )
 from hometrip.services.payment.rules.schedule import (
+    BALANCE_TOLD_BEFORE,
     BALANCE_TRIES,
     CLAIM_ANSWER,
     DEPOSIT_AFTER_CHECK_OUT,
@@ -110,6 +111,7 @@ __all__ = [
     "TAX",
     "AUTHORISED",
     "BALANCE",
+    "BALANCE_TOLD_BEFORE",
     "BALANCE_TRIES",
     "BESIDES_THE_STAY",
     "CANCELED",

@@ -22,6 +22,9 @@ DEPOSIT_AFTER_CHECK_OUT = 14 * DAY
 CLAIM_ANSWER = 24 * HOUR
 
 
+# So long before it is charged, the guest is told of the second half.
+BALANCE_TOLD_BEFORE = 3 * DAY
+
 # How often what no webhook has told is looked for, and how much of what was heard before each look takes in.
 HEAR_EVERY = 6 * HOUR
 HEARD_AGAIN = 10 * MINUTE

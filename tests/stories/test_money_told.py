@@ -1,0 +1,102 @@
+"""What guests and hosts are told of money that is to be charged, held, released, or that did not arrive."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from harness import TestHouse
+from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.ports.payments import Payments
+from journeys.steps import PRICING, ok
+from stories.teller import Teller, teller_in
+
+
+async def told(teller: Teller, to: str = "guest") -> list[tuple[str, str]]:
+    """Kind and text of the mails about money, the oldest first."""
+    kinds = ("balance_", "deposit_", "payout_failed")
+    mails = await teller.house.mails(f"{to}@example.com")
+    return [(mail["kind"], mail["text"]) for mail in reversed(mails) if mail["kind"].startswith(kinds)]
+
+
+def with_deposit(amount: int = 20_000) -> dict[str, Any]:
+    return PRICING | {"deposit": {"amount": amount, "currency": "USD"}}
+
+
+async def test_the_second_half_is_told_of_three_days_before_it_is_charged(house: TestHouse) -> None:
+    """It is due 14 days before check-in, on April 30 at 3:00 PM in Albany."""
+    teller = await teller_in(house)
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await teller.wait(days=13, hours=9)
+    assert await told(teller) == []
+    await teller.wait(hours=2)
+    [(kind, text)] = await told(teller)
+    assert kind == "balance_due"
+    assert (
+        "On April 30, 2027, 7:00\N{NARROW NO-BREAK SPACE}PM (Coordinated Universal Time) we charge $196.00"
+        in text
+    )
+    await teller.wait(days=4)
+    assert (await teller.look(booking))["payment"]["status"] == "succeeded"
+    assert len(await told(teller)) == 1
+    await teller.end()
+
+
+async def test_a_second_half_that_was_paid_or_moved_is_not_told_of_too_soon(house: TestHouse) -> None:
+    teller = await teller_in(house)
+    otto = await house.sign_up("otto@example.com", "Otto")
+    paid = await teller.book(plan="half")
+    await teller.pay(paid)
+    await teller.pay(paid)  # the rest, on the guest's own account
+    moved = await teller.book(otto, days=40, plan="half")
+    await teller.pay(moved, otto)
+    later = {"check_in": "2027-07-01", "check_out": "2027-07-04"}
+    ok(await otto.put(f"/api/bookings/{moved}", later))
+    await teller.wait(days=30)
+    assert await told(teller) == []
+    assert await told(teller, "otto") == []
+    await teller.wait(days=32)
+    assert [kind for kind, _ in await told(teller, "otto")] == ["balance_due"]
+    await teller.end()
+
+
+async def test_a_deposit_is_told_of_when_it_is_held_and_when_it_is_released(house: TestHouse) -> None:
+    teller = await teller_in(house, with_deposit())
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=9)
+    [(kind, text)] = await told(teller)
+    assert kind == "deposit_held"
+    assert "$200.00 is held on your card as damage deposit" in text
+    await teller.wait(days=20)
+    assert [kind for kind, _ in await told(teller)] == ["deposit_held", "deposit_released"]
+    await teller.end()
+
+
+async def test_a_deposit_that_the_card_refuses_is_told_to_guest_and_host(house: TestHouse) -> None:
+    teller = await teller_in(house, with_deposit())
+    booking = await teller.book(days=10)
+    await teller.pay(booking, card="pm_card_chargeCustomerFail")
+    await teller.wait(days=12)
+    [(kind, text)] = await told(teller)
+    assert kind == "deposit_failed"
+    assert "Your booking stays as it is." in text
+    [(kind, text)] = await told(teller, "host")
+    assert (kind, "on the card of Gus" in text) == ("deposit_failed_host", True)
+    await teller.end()
+
+
+async def test_a_pay_out_that_did_not_arrive_is_told_to_the_host(house: TestHouse) -> None:
+    teller = await teller_in(house)
+    provider: SandboxPayments = house.house.shared[Payments]
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=12)
+    assert await told(teller, "host") == []
+    [sent] = await provider.transfers_since(house.clock.now() - timedelta(days=30))
+    await provider.reverse_transfer(sent.id)
+    await teller.webhooks()
+    [(kind, text)] = await told(teller, "host")
+    assert (kind, "$339.50" in text) == ("payout_failed", True)
+    await teller.end()
