@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -192,6 +192,22 @@ async def test_who_books_anew_while_the_hold_of_before_is_being_paid_is_not_refu
     assert await actions.verify(scene.deps) == []
 
 
+async def test_a_calendar_that_comes_while_its_nights_are_being_booked_leaves_them_to_the_booking(
+    scene: Spread,
+) -> None:
+    booker, source, booking_id = scene.deps, uuid4(), uuid4()
+    stay = Stay(date(2027, 6, 1), date(2027, 6, 3))
+    async with booker.db.transaction() as tx:
+        await store.nights.take_nights(tx, scene.home_id, booking_id, "booking", stay.each_night())
+
+        async def replace_blocks() -> list[Stay]:
+            return await actions.questions.replace_blocks(scene.deps, scene.home_id, source, [stay])
+
+        replaced = asyncio.ensure_future(again(replace_blocks, Contended))
+        await somebody_waits(scene)
+    assert await replaced == [stay]
+
+
 async def somebody_waits(scene: Spread) -> None:
     """For a lock in the database of the scene."""
     waits = (
@@ -200,7 +216,7 @@ async def somebody_waits(scene: Spread) -> None:
     )
     async with asyncio.timeout(10), scene.deps.db.look() as db:
         while not await db.value(text(waits)):
-            await asyncio.sleep(0.01)
+            pass
 
 
 async def test_a_booking_is_cancelled_once_and_the_others_see_that_it_was(scene: Spread) -> None:

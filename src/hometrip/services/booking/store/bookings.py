@@ -98,10 +98,7 @@ async def add(tx: Tx, booking: Booking, once_key: str) -> None:
 
 
 async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
-    """Write what has changed, and the new steps of its history; the booking at its next version.
-
-    `Contended` where another has changed it since it was read: that reads it anew.
-    """
+    """Write what has changed, and its new steps; answers its next version. `Contended` where it moved on."""
     after = msgspec.structs.replace(after, version=before.version + 1)
     row = _row_of(after)
     written = {name: row[name] for name in _CHANGING} | {"of_id": before.id, "was": before.version}
