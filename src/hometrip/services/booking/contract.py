@@ -292,7 +292,7 @@ class BookingQuestions(Protocol):
 
     @command
     async def edit_blocks(self, edits: list[BlockEdit]) -> None:
-        """All or none: `DatesTaken` tells in `taken` what is somebody else's in which home. Safe to repeat."""
+        """All or none: `DatesTaken` tells in `taken` which nights of which home others have. Repeatable."""
 
     @command
     async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
