@@ -99,8 +99,7 @@ def _gone(world: World, life: Life, was: dict[str, Any], said: str) -> None:
     world.expect(life.status == "cancelled" and gone, f"{said}: {life.id} is {life.status}")
     assert gone is not None
     world.expect(gone["by"] == "staff" and gone["kept"]["amount"] == 0, f"{said}: {life.id}: {gone}")
-    paid = was.get("confirmed_at") is not None
-    world.expect((gone.get("penalty") is not None) == paid, f"{said}: {life.id}: {gone}, was {was}")
+    world.expect((gone.get("penalty") is not None) == life.was_paid, f"{said}: {life.id}: {gone}, was {was}")
     follows_policy(world, life, was, gone)
 
 
