@@ -32,7 +32,9 @@ async def judge(world: World) -> str | None:
     await world.look_at_all()
     said = f"staff take {world.homes.index(home)} down, {len(before)} are cancelled"
     for life in world.lives:
-        if life.id in before:
+        if (
+            life.id in before and not life.unheard
+        ):  # else a payment may have brought back a hold that was over
             _gone(world, life, before[life.id], said)
     if made is not None:
         said += f"; {await _of_that_moment(world, made)}"
@@ -96,7 +98,7 @@ def _gone(world: World, life: Life, was: dict[str, Any], said: str) -> None:
     if life.status in ("expired", "declined"):
         return
     gone = life.view.get("cancellation")
-    world.expect(life.status == "cancelled" and gone, f"{said}: {life.id} is {life.status}")
+    world.expect(life.status == "cancelled" and gone, f"{said}: {life.id}: {life.statuses} {life.view}")
     assert gone is not None
     world.expect(gone["by"] == "staff" and gone["kept"]["amount"] == 0, f"{said}: {life.id}: {gone}")
     world.expect((gone.get("penalty") is not None) == life.was_paid, f"{said}: {life.id}: {gone}, was {was}")
