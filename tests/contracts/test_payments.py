@@ -691,6 +691,29 @@ async def test_a_host_has_one_account_which_is_paid_once_its_owner_is_known(paym
         await payments.get_account("acct_nobody")
 
 
+async def test_hosts_who_open_an_account_in_the_same_moment_have_one_each(tmp_path: Path) -> None:
+    payments, _ = waiting(tmp_path)
+    owners = [f"host {number}" for number in range(20)]
+    made = [await payments.open_account(owner, key=owner) for owner in owners]
+    assert len({account.id for account in made}) == len(owners)
+    await payments.close()
+
+
+async def test_to_an_account_whose_owner_is_not_known_nothing_is_sent(tmp_path: Path) -> None:
+    payments, _ = waiting(tmp_path)
+    intent = await payments.create_intent(Money(5_000, "EUR"), capture="automatic", metadata={}, key="i")
+    await payments.confirm_intent(intent.id, method="pm_card_visa", key="c")
+    account = await payments.open_account("hanna", key="a")
+    sent = {"destination": account.id, "metadata": {"payout_id": "1"}}
+    with pytest.raises(ProviderRefused) as refusal:
+        await payments.transfer(Money(5_000, "EUR"), key="early", **sent)  # type: ignore[arg-type]
+    assert refusal.value.facts["provider_code"] == "insufficient_capabilities_for_transfer"
+    await payments.account_link(account.id, back_to="https://example.com/back")
+    paid = await payments.transfer(Money(5_000, "EUR"), key="late", **sent)  # type: ignore[arg-type]
+    assert paid.status == "paid"
+    await payments.close()
+
+
 # What comes after a payment: refunds that take their time, disputes, money that comes back
 
 

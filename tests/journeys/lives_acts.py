@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from journeys import lives_guests as guests
 from journeys import lives_hosts as hosts
+from journeys import lives_staff as staff
 from journeys.lives_around import (
     Act,
     answer_bank,
@@ -16,6 +17,7 @@ from journeys.lives_around import (
     wait,
     weather,
 )
+from journeys.lives_falls import fall
 
 ACTS: tuple[tuple[int, Act], ...] = (
     (5, guests.book),
@@ -40,6 +42,12 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (2, pay_owed),
     (2, weather),
     (2, reopen),
+    (2, fall),
+    (3, guests.withdraw),
+    (3, staff.judge),
+    (3, staff.pause),
+    (2, staff.open_account),
+    (2, staff.send_by_hand),
     (5, wait(0.05, 0.6)),
     (6, wait(1, 30)),
     (9, to_a_moment),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hometrip.adapters.payments.sandbox import Webhook
 from journeys.lives_guests import name_of
 from journeys.lives_hosts import forget_site
+from journeys.lives_staff import SUSPEND
 from journeys.lives_world import LIVE, ONE, Life, World, instant_of
 from journeys.steps import ok
 
@@ -26,14 +27,20 @@ async def answer_bank(world: World) -> str | None:
     answer = await world.write("staff", path, {"text": text})
     if one["status"] == "under_review":
         world.expect(answer.status_code == 409, answer.text)
-        told = await world.provider.disputes_since(world.began)
-        for dispute in told:
-            if dispute.status == "under_review":
-                await world.provider.decide_dispute(dispute.id, world.chance.choice(("won", "lost")))
+        await _decide(world)
         await bring_webhooks(world)
         return "the banks decide"
     await world.settle()
     return f"staff tell the bank {text}: {answer.status_code}"
+
+
+async def _decide(world: World) -> None:
+    """The banks, of whatever has their evidence; there is no weather between them and the provider."""
+    weather, world.provider.weather = world.provider.weather, "fine"
+    for dispute in await world.provider.disputes_since(world.began):
+        if dispute.status == "under_review":
+            await world.provider.decide_dispute(dispute.id, world.chance.choice(("won", "lost")))
+    world.provider.weather = weather
 
 
 async def bring_webhooks(world: World) -> str | None:
@@ -216,6 +223,8 @@ async def at_once(world: World) -> str | None:
         "host agrees": (host, f"{life.path}/change/accept", None, "POST"),
         "host refuses": (host, f"{life.path}/change/decline", {"reason": "No."}, "POST"),
         "host lets in": (host, f"{life.path}/check-in", None, "POST"),
+        "guest withdraws": (life.guest, f"{life.path}/change/withdraw", None, "POST"),
+        "staff take it down": ("staff", f"{life.home.path}/moderate", SUSPEND, "POST"),
         "guest disputes": (life.guest, f"{life.path}/disputes", {"reason": "Cold."}, "POST"),
         "guest opens a payment": (life.guest, "/api/payments/intent", {"booking_id": life.id}, "POST"),
     }
@@ -229,6 +238,8 @@ async def at_once(world: World) -> str | None:
     world.expect(all(code in allowed for code in codes), f"{chosen}: {[answer.text for answer in answers]}")
     if "guest changes" in chosen:
         life.price = None
+    if "staff take it down" in chosen:
+        life.home.status, life.home.down_since = "suspended", life.home.down_since or world.now
     await world.settle()
     await world.look_at_all()
     return f"of {name_of(world, life)} at once: {chosen}: {codes}, {life.status}"

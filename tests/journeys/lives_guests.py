@@ -4,15 +4,21 @@ do; what an answer must be is asserted here, what must hold always in `lives_che
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import date
 from typing import Any
 
 from journeys.lives_checks import follows_policy
 from journeys.lives_journal import back_promised
-from journeys.lives_town import Home
+from journeys.lives_shown import check_change_shown, check_shown
+from journeys.lives_town import Home, Party
 from journeys.lives_world import LIVE, ONE, Life, World
 from journeys.steps import ok
 
+CURRENCIES = (*[None] * 9, *["USD", "JPY", "GBP", "EUR"] * 2, "KWD")
+PICTURE = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 GUESTS = ("gus", "gerda", "greg")
 CARDS = (
     *["pm_card_visa"] * 8,
@@ -36,31 +42,34 @@ def one_of(world: World, *statuses: str) -> Life | None:
 async def book(world: World) -> str | None:
     chance = world.chance
     home, guest = chance.choice(world.homes), chance.choice(GUESTS)
+    if home.status != "published" and chance.random() < 0.7:
+        return None
     first = world.today + chance.choice((2, 3, 5, 9, 16, 25, 40)) * ONE + chance.randrange(4) * ONE
     nights = (
         chance.choice((1, 2, 3, 4, 5, 8, 30)) if home.policy != "long_term" else chance.choice((3, 29, 45))
     )
-    guests, code = chance.randrange(1, 5), chance.choice((None, None, *home.coupons))
-    stay = {"check_in": first.isoformat(), "check_out": (first + nights * ONE).isoformat(), "guests": guests}
+    party, code = a_party(world, home), chance.choice((None, None, *home.coupons))
+    stay = {"check_in": first.isoformat(), "check_out": (first + nights * ONE).isoformat()} | party.body()
     wish = stay | ({"coupon": code} if code else {})
-    price = home.price(world.now, first, nights, guests, home.coupons[code] if code else None)
-    answer = await world.write(guest, f"{home.path}/quote", wish)
-    said = f"{guest} asks for {nights} nights from {first} at {world.homes.index(home)} {code or ''}"
+    price = home.price(world.now, first, nights, party, home.coupons[code] if code else None)
+    currency = chance.choice(CURRENCIES if home.place.rate("EUR") else (None,) * 9 + CURRENCIES)
+    answer = await world.write(
+        guest, f"{home.path}/quote", wish | ({"currency": currency} if currency else {})
+    )
+    said = (
+        f"{guest} asks for {nights} nights from {first} for {party} at {world.homes.index(home)} {code or ''}"
+    )
     if answer.status_code != 200:
-        why = answer.json()["code"]
-        if why == "dates_taken" or (why == "stay_refused" and answer.json()["rule"] == "preparation"):
-            world.expect(
-                not world.is_free(home, first, nights, guest), f"{said}: {answer.text}, but it is free"
-            )
-            offers_free(world, home, answer.json(), nights, guest)
-        else:
-            world.expect(why == "coupon_refused" and code, f"{said}: {answer.text}")
-        return f"{said}: {why}"
+        return (
+            f"{said}: {_no_quote(world, home, answer.json(), (first, nights, guest), code, party, currency)}"
+        )
     world.expect(world.is_free(home, first, nights, guest), f"{said}: it is taken, but there is a quote")
+    world.expect(home.status == "published", f"{said}: it is {home.status}, but there is a quote")
     quote = answer.json()
     told = [(line["kind"], line["amount"]["amount"]) for line in quote["lines"]]
     world.expect(price and told == price.told(), f"{said}: quoted {told}, not {price and price.told()}")
     assert price is not None
+    check_shown(world, home, quote, currency)
     payout = quote["host_payout"]["amount"]
     world.expect(payout == price.payout, f"{said}: the host's part is {payout}, not {price.payout}")
     wish |= {"listing_id": home.id, "quote_id": quote["id"]}
@@ -69,16 +78,56 @@ async def book(world: World) -> str | None:
     if answer.status_code == 409:
         world.expect(answer.json()["code"] in ("plan_refused", "coupon_refused"), f"{said}: {answer.text}")
         return f"{said}: {answer.json()['code']}"
-    life = Life(id=ok(answer, 201)["id"], home=home, guest=guest, price=price, view=answer.json())
+    life = await begin(world, Life(home=home, guest=guest, price=price, **first_seen(ok(answer, 201), party)))
+    world.expect(life.view.get("shown") == quote.get("shown"), f"{said}: {life.view}, quoted {quote}")
+    plan = ", half now" if life.half else ""
+    return f"{said}: {life.total} {life.currency}{plan} as {name_of(world, life)}"
+
+
+def a_party(world: World, home: Home) -> Party:
+    guests = world.chance.randrange(1, 5)
+    pets = world.chance.choice((0, 0, 0, 1, 2)) if home.pets or world.chance.random() < 0.1 else 0
+    return Party(guests, pets, world.chance.choice((0, 0, 1, guests)))
+
+
+def _no_quote(
+    world: World,
+    home: Home,
+    refusal: dict[str, Any],
+    stay: tuple[date, int, str],
+    code: str | None,
+    party: Party,
+    currency: str | None,
+) -> str:
+    """A stay cannot be quoted for a reason that the test knows of."""
+    why, rule = str(refusal["code"]), refusal.get("rule")
+    if why == "dates_taken" or (why == "stay_refused" and rule == "preparation"):
+        world.expect(not world.is_free(home, *stay), f"{stay} at {home.path}: {refusal}, but it is free")
+        offers_free(world, home, refusal, stay[1], stay[2])
+        return why
+    reasons = {
+        "not_found": home.status != "published",
+        "stay_refused": rule == "pets" and party.pets and not home.pets,
+        "coupon_refused": code is not None,
+        "invalid": currency is not None and home.place.rate(currency) is None,
+    }
+    world.expect(reasons.get(why), f"{stay} at {home.path}, {home.status}: {refusal}")
+    return why
+
+
+def first_seen(view: dict[str, Any], party: Party) -> dict[str, Any]:
+    return {"id": view["id"], "view": view, "exempt": party.exempt, "half": "due_now" in view}
+
+
+async def begin(world: World, life: Life) -> Life:
+    """From now on it is known to the test."""
     life.see(life.view)
-    life.half = "plan" in wish
     world.lives.append(life)
     await world.settle()
     for other in world.lives:  # an unpaid hold of the same guest has made room
-        if other.home is home and other.guest == guest and other.status == "pending":
+        if other.home is life.home and other.guest == life.guest and other.status == "pending":
             await world.look(other)
-    plan = ", half now" if life.half else ""
-    return f"{said}: {life.total} {life.currency}{plan} as {name_of(world, life)}"
+    return life
 
 
 def name_of(world: World, life: Life) -> str:
@@ -164,7 +213,7 @@ async def change(world: World) -> str | None:
         return None
     chance, view = world.chance, life.view
     first, end = (date.fromisoformat(view[name]) for name in ("check_in", "check_out"))
-    kind = chance.choice(("longer", "shorter", "moved", "guests", "far"))
+    kind = chance.choice(("longer", "shorter", "moved", "party", "far"))
     if kind == "longer":
         end += chance.randrange(1, 4) * ONE
     elif kind == "shorter":
@@ -172,10 +221,12 @@ async def change(world: World) -> str | None:
     elif kind in ("moved", "far"):
         by = (chance.randrange(-4, 5) if kind == "moved" else chance.randrange(10, 30)) * ONE
         first, end = first + by, end + by
-    guests = chance.randrange(1, 5) if kind == "guests" else view["guests"]
-    wish = {"check_in": first.isoformat(), "check_out": end.isoformat(), "guests": guests}
+    party = Party(view["guests"], view["pets"], life.exempt)
+    party = a_party(world, life.home) if kind == "party" else party
+    wish = party.body() | {"check_in": first.isoformat(), "check_out": end.isoformat()}
+    wish |= {"pets": party.pets, "exempt_guests": party.exempt}
     answer = await world.write(life.guest, life.path, wish, verb="PUT")
-    said = f"{life.guest} wants {name_of(world, life)} {kind}: {first} to {end} for {guests}"
+    said = f"{life.guest} wants {name_of(world, life)} {kind}: {first} to {end} for {party}"
     if answer.status_code != 200:
         why = answer.json()["code"]
         if why == "dates_taken":
@@ -183,18 +234,50 @@ async def change(world: World) -> str | None:
             free = world.is_free(life.home, first, nights, life.guest, life)
             world.expect(not free, f"{said}: {answer.text}, but it is free")
             offers_free(world, life.home, answer.json(), nights, life.guest, life)
+        closed = life.home.status != "published"
+        world.expect((why == "home_closed") <= closed, f"{said}: {answer.text}, {life.home.status}")
         world.expect(answer.status_code in (409, 422), f"{said}: {answer.text}")
         return f"{said}: {why}"
+    world.expect(life.home.status == "published", f"{said}: it is {life.home.status}, and can be changed")
     asked = answer.json()["change"]
     lines = sum(line["amount"]["amount"] for line in asked["lines"])
     world.expect(asked["total"]["amount"] == lines, f"{said}: {asked}")
     world.expect(asked["difference"]["amount"] == lines - life.total, f"{said}: {asked}, before {life.total}")
+    _check_asked(world, life, asked, party, said)
+    life.asked = party
     await world.settle()
     await world.look(life)
     life.price = None
     said = f"{said}: {asked['difference']['amount']}, {asked['status']}"
     if asked["status"] == "awaiting_payment" and world.chance.random() < 0.6:
         return f"{said}; {await pay(world, life)}"
+    return said
+
+
+def _check_asked(world: World, life: Life, asked: dict[str, Any], party: Party, said: str) -> None:
+    """What a changed stay is to cost is what a new one would; a coupon that is used up is left out."""
+    first, end = (date.fromisoformat(asked[name]) for name in ("check_in", "check_out"))
+    coupon = life.home.coupons.get(life.view.get("coupon") or "")
+    prices = [life.home.price(world.now, first, (end - first).days, party, one) for one in (coupon, None)]
+    told = [(line["kind"], line["amount"]["amount"]) for line in asked["lines"]]
+    wanted = [price.told() for price in prices if price]
+    world.expect(told in wanted, f"{said}: {told}, reckoned {wanted}")
+    check_change_shown(world, life, asked)
+
+
+async def withdraw(world: World) -> str | None:
+    asked = [life for life in world.lives if life.change]
+    if not asked:
+        return None
+    life = world.chance.choice(asked)
+    answer = await world.write(life.guest, f"{life.path}/change/withdraw")
+    said = f"{life.guest} withdraws the change of {name_of(world, life)}: {answer.status_code}"
+    world.expect(answer.status_code in (200, 409), f"{said}: {answer.text}")
+    await world.settle()
+    await world.look(life)
+    if answer.status_code == 200:
+        world.expect(answer.json()["change"]["status"] == "withdrawn", f"{said}: {answer.text}")
+        world.expect(not life.change, f"{said}: {life.view['change']}")
     return said
 
 
@@ -244,6 +327,8 @@ async def claim(world: World) -> str | None:
         body = {"amount": amount, "text": "The lamp is broken."}
         answer = await world.write(life.home.host, f"{path}/claims", body, twice=True)
         return f"{life.home.host} claims on {name_of(world, life)}: {answer.status_code}"
+    if world.chance.random() < 0.4:
+        return await _picture(world, life, f"{path}/claims/{made['id']}", made)
     if made["status"] == "open":
         body = {"accept": world.chance.random() < 0.4}
         answer = await world.write(life.guest, f"{path}/claims/{made['id']}/answer", body)
@@ -256,3 +341,27 @@ async def claim(world: World) -> str | None:
     world.expect(answer.status_code == 200, answer.text)
     await world.settle()
     return f"the claim on {name_of(world, life)} was {made['status']}: {answer.json()['status']}"
+
+
+async def _picture(world: World, life: Life, path: str, made: dict[str, Any]) -> str:
+    """Of what was damaged, until it is decided; guest, host and staff see it, and nobody else."""
+    files, headers = [("pictures", ("1.png", PICTURE, "image/png"))], {"Idempotency-Key": world.draw()}
+    host = world.people[life.home.host]
+    answers = [await host._send("POST", f"{path}/pictures", files=files, headers=headers) for _ in range(2)]
+    answer, again = answers
+    said = f"{life.home.host} adds a picture to the claim on {name_of(world, life)}: {answer.status_code}"
+    world.expect(
+        (answer.status_code, answer.json()) == (again.status_code, again.json()) or answer.status_code != 201,
+        f"{said}: {answer.text}, asked again {again.text}",
+    )
+    if answer.status_code != 201:
+        full = len(made["pictures"]) >= 10
+        world.expect(full or made["status"] not in ("open", "with_staff"), f"{said}: {answer.text}, {made}")
+        return said
+    pictures = answer.json()["pictures"]
+    world.expect(len(pictures) == len(made["pictures"]) + 1, f"{said}: {pictures}, before {made}")
+    other = next(guest for guest in GUESTS if guest != life.guest)
+    for who, status in ((life.guest, 200), ("staff", 200), (life.home.host, 200), (other, 404)):
+        seen = await world.read(who, pictures[-1]["url"])
+        world.expect(seen.status_code == status, f"{said}: {who} sees it {seen.status_code}")
+    return said

@@ -14,25 +14,33 @@ from journeys.steps import ok
 
 HOST = "host_payable"
 SECOND = timedelta(seconds=1)
+NO_ACCOUNT = "insufficient_capabilities_for_transfer"
 
 
 async def check_host(world: World, host: str) -> None:
     payouts = await all_of(world, host, "/api/stripe-connect/payouts")
+    calm = not await world.webhooks()
     stories = {life.id: await journal(world, life) for life in world.lives if life.home.host == host}
     for life in world.lives:
         if life.home.host == host and life.was_paid:
             ours = [one for one in payouts if one["booking_id"] == life.id]
-            _check_life(world, life, stories[life.id], ours)
+            _check_life(world, life, stories[life.id], ours, calm=calm)
     _check_debts(world, host, stories)
     await _check_statement(world, host, stories)
 
 
-def _check_life(world: World, life: Life, entries: Entries, payouts: list[dict[str, Any]]) -> None:
+def _check_life(
+    world: World, life: Life, entries: Entries, payouts: list[dict[str, Any]], *, calm: bool
+) -> None:
     for entry in entries:
         if entry["kind"] == "payout":
             _check_payout(world, life, instant_of(entry["at"]))
     owed, failed = -summed(entries, HOST), any(one["status"] == "failed" for one in payouts)
-    if failed:  # an admin sends it, once there is something to send it from
+    owed_still = owed > sum(one["amount"]["amount"] for one in payouts if one["status"] in ("due", "held"))
+    if failed and owed_still:  # it goes out once there is an account, or something to send it from
+        refused = payouts[0]["why"] == NO_ACCOUNT if payouts[0]["status"] == "failed" else False
+        can_be = world.accounts.get(life.home.host, True) and calm
+        world.expect(not (refused and can_be), f"{life.id} is not paid out: {payouts}")
         return
     over = world.now > life.at("check_in_at") + ONE + SLACK
     long = life.view["nights"] >= 28 and not life.cancelled

@@ -40,8 +40,15 @@ class Place:
         """What a dollar is in minor units there, by the table of the day; where that has none, as if it were
         one of the place's own."""
         known = _rates()
-        digits = {"JPY": 0, "KWD": 3}.get(self.currency, 2)
-        return 10**digits * (known[self.currency] / known["USD"] if self.currency in known else Fraction(1))
+        return 10 ** digits_of(self.currency) * (
+            known[self.currency] / known["USD"] if self.currency in known else Fraction(1)
+        )
+
+    def rate(self, currency: str) -> Fraction | None:
+        """What one unit of the place's money is in another, where the table of the day has both."""
+        known = _rates()
+        both = self.currency in known and currency in known
+        return known[currency] / known[self.currency] if both else None
 
     @property
     def area(self) -> str:
@@ -58,6 +65,10 @@ PLACES = (
 )
 
 
+def digits_of(currency: str) -> int:
+    return {"JPY": 0, "KWD": 3}.get(currency, 2)
+
+
 @cache
 def _rates() -> dict[str, Fraction]:
     names, values = (files(rates) / "eurofxref.csv").read_text().splitlines()[:2]
@@ -70,6 +81,19 @@ STARTS = ((2027, 2, 20), (2027, 4, 14), (2027, 9, 15), (2028, 2, 5), (2027, 12, 
 
 
 @dataclass(frozen=True)
+class Party:
+    """Who stays; `exempt` of the guests are too young for taxes that spare them."""
+
+    guests: int
+    pets: int = 0
+    exempt: int = 0
+
+    def body(self) -> dict[str, int]:
+        told = {"guests": self.guests, "pets": self.pets, "exempt_guests": self.exempt}
+        return {name: number for name, number in told.items() if number or name == "guests"}
+
+
+@dataclass(frozen=True)
 class Tax:
     """One rule of a home's town, as staff write it."""
 
@@ -79,6 +103,7 @@ class Tax:
     amount: int
     most_nights: int | None
     exempt_from_nights: int | None
+    exempt_below_age: int | None
 
     def body(self, place: Place) -> dict[str, Any]:
         area = {"country": place.country, "region": place.region, "city": place.city}
@@ -87,17 +112,20 @@ class Tax:
             rule |= {"bp": self.bp, "base": self.base}
         else:
             rule |= {"amount": {"amount": self.amount, "currency": place.currency}}
-        limits = {"most_nights": self.most_nights, "exempt_from_nights": self.exempt_from_nights}
+        names = ("most_nights", "exempt_from_nights", "exempt_below_age")
+        limits = {name: getattr(self, name) for name in names}
         return rule | {name: limit for name, limit in limits.items() if limit is not None}
 
-    def takes(self, nightly: tuple[int, ...], guests: int, lines: dict[str, int]) -> int:
-        if self.exempt_from_nights is not None and len(nightly) >= self.exempt_from_nights:
+    def takes(self, nightly: tuple[int, ...], party: Party, lines: dict[str, int]) -> int:
+        """Reading: a percentage is of the part of those who are not exempt; where all are, nothing is."""
+        taxed = party.guests - (0 if self.exempt_below_age is None else party.exempt)
+        if not taxed or (self.exempt_from_nights is not None and len(nightly) >= self.exempt_from_nights):
             return 0
         nights = min(len(nightly), self.most_nights or len(nightly))
-        count = {"per_stay": 1, "per_guest": guests, "per_night": nights, "per_guest_night": nights * guests}
+        count = {"per_stay": 1, "per_guest": taxed, "per_night": nights, "per_guest_night": nights * taxed}
         if self.kind != "percent_bp":
             return self.amount * count[self.kind]
-        exact = Fraction(sum(nightly[:nights]), sum(nightly)) * self.bp / 10_000
+        exact = Fraction(sum(nightly[:nights]) * taxed, sum(nightly) * party.guests) * self.bp / 10_000
         return floor(sum(lines.get(kind, 0) for kind in self.on) * exact + Fraction(1, 2))
 
     @property
@@ -123,15 +151,19 @@ class Price:
 
 @dataclass
 class Home:
-    """A home as its host has made it. `blocks` and `feed` are nights kept from guests, by what keeps them."""
+    """A home as its host has made it. `blocks` and `feed` are nights kept from guests, by what keeps them;
+    `down_since` is when staff have taken it down."""
 
     place: Place
     policy: str
     instant: bool
     preparation: int
+    pets: bool
     pricing: dict[str, Any]
     taxes: list[Tax]
     host: str = ""
+    status: str = "published"
+    down_since: datetime | None = None
     id: str = ""
     blocks: dict[str, set[date]] = field(default_factory=dict)
     feed: dict[str, tuple[date, int]] = field(default_factory=dict)
@@ -146,22 +178,22 @@ class Home:
         return {"amount": amount, "currency": self.place.currency}
 
     def price(
-        self, now: datetime, check_in: date, nights: int, guests: int, coupon: Coupon | None
+        self, now: datetime, check_in: date, nights: int, party: Party, coupon: Coupon | None
     ) -> Price | None:
         """None where the coupon does not fit."""
-        found = cost(self._wished(now, check_in, nights, guests, coupon))
+        found = cost(self._wished(now, check_in, nights, party, coupon))
         if found is None:
             return None
         lines = [Line(kind, amount) for kind, amount in found.lines]
         known = dict(found.lines)
         for tax in self.taxes:
-            if amount := tax.takes(found.nightly, guests, known):
+            if amount := tax.takes(found.nightly, party, known):
                 on = tuple(kind for kind in tax.on if kind in known)
                 lines.append(Line("tax", amount, on, self.place.area))
         return Price(found.nightly, tuple(lines), sum(line.amount for line in lines), found.payout)
 
     def _wished(
-        self, now: datetime, check_in: date, nights: int, guests: int, coupon: Coupon | None
+        self, now: datetime, check_in: date, nights: int, party: Party, coupon: Coupon | None
     ) -> Wished:
         told = self.pricing
 
@@ -190,13 +222,13 @@ class Home:
             cleaning=amount("cleaning_fee"),
             included_guests=told.get("included_guests"),
             extra_guest=amount("extra_guest"),
-            pet=None,
+            pet=amount("pet_fee"),
             guest_fee_bp=1_200,
             host_fee_bp=300,
             check_in=check_in,
             nights=nights,
-            guests=guests,
-            pets=0,
+            guests=party.guests,
+            pets=party.pets,
             coupon=coupon,
             now=now,
         )
@@ -212,6 +244,7 @@ def a_home(chance: Random, today: date, taxes: dict[str, list[Tax]]) -> Home:
         policy=chance.choice(POLICIES),
         instant=chance.random() < 0.6,
         preparation=chance.choice((0, 0, 0, 1)),
+        pets=chance.random() < 0.6,
         pricing=a_price_list(chance, place, today),
         taxes=taxes[place.area],
     )
@@ -241,6 +274,7 @@ def a_price_list(chance: Random, place: Place, today: date) -> dict[str, Any]:
         "cleaning_fee": money(5, 90),
         "included_guests": chance.randrange(1, 4),
         "extra_guest": money(1, 30),
+        "pet_fee": money(1, 40),
         "deposit": money(50, 400),
         "early_bird": {"days": chance.randrange(20, 50), "discount_bp": 777},
         "last_minute": {"days": chance.randrange(1, 8), "discount_bp": 1_500},
@@ -258,4 +292,5 @@ def _a_tax(chance: Random, place: Place) -> Tax:
         amount=chance.randrange(1, 6 * place.unit),
         most_nights=chance.choice((None, None, 3)),
         exempt_from_nights=chance.choice((None, None, 28)),
+        exempt_below_age=chance.choice((None, 12)),
     )

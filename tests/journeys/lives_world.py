@@ -4,9 +4,11 @@ itself knows of their homes and stays.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,12 +25,13 @@ from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.payments import Payments
-from journeys.lives_town import STARTS, Home, Price, Tax, a_home
+from journeys.lives_town import STARTS, Home, Party, Price, Tax, a_home
 from journeys.steps import ok, open_home
 from web_server import LOOPBACK, WebServer, web_server
 
 ONE = timedelta(days=1)
 SECONDS_OF_ACCESS = 400 * 86_400
+EMBEDDED: Mapping[str, str] = {}
 LIVE = ("pending", "confirmed", "checked_in")
 
 
@@ -52,6 +55,9 @@ class Life:
     unheard: bool = False
     bank: bool = False
     half: bool = False
+    # How many of its guests no tax is taken of; of a change that is open, who is to stay.
+    exempt: int = 0
+    asked: Party | None = None
     statuses: list[str] = field(default_factory=list)
 
     @property
@@ -93,6 +99,9 @@ class Life:
     def see(self, view: dict[str, Any]) -> None:
         """How it stands now, and what that means for the money."""
         self.view = view
+        if self.asked and not self.change:
+            done = (view.get("change") or {}).get("status") == "done"
+            self.exempt, self.asked = self.asked.exempt if done else self.exempt, None
         if self.statuses[-1:] != [view["status"]]:
             self.statuses.append(view["status"])
         if not self.was_paid or self.cancelled:
@@ -118,18 +127,22 @@ class Errors(logging.Handler):
 class World:
     """`chance` decides everything; `told` is what was done so far, a line each."""
 
-    def __init__(self, folder: Path, seed: int, site: WebServer) -> None:
+    def __init__(self, folder: Path, seed: int, site: WebServer, engines: Mapping[str, str]) -> None:
         self.folder, self.seed, self.site, self.chance = folder, seed, site, Random(seed)
+        self.engines = engines
         self.began = datetime(*self.chance.choice(STARTS), 9, 30, tzinfo=UTC)
         self.clock = MovableClock(SystemClock(), frozen_at=self.began)
         self.people: dict[str, Person] = {}
         self.homes: list[Home] = []
         self.lives: list[Life] = []
         self.told: list[str] = []
+        # Hosts who have an account at the provider, and whether it can be paid.
+        self.accounts: dict[str, bool] = {}
         self.errors = Errors()
         self.calm_from = self.began  # when what bad weather has put off is done
         self.bank_items: list[dict[str, Any]] = []  # disputes of banks, as they were told last
         self._open = contextlib.AsyncExitStack()
+        self._use_threads()
         self.house: TestHouse
 
     @property
@@ -156,8 +169,11 @@ class World:
         return self.people["staff"]
 
     async def open(self) -> None:
+        self._before = asyncio.all_tasks()
         own = {"auth": {"access_seconds": SECONDS_OF_ACCESS}}
-        self.house = await self._open.enter_async_context(house_in(self.folder, clock=self.clock, own=own))
+        self.house = await self._open.enter_async_context(
+            house_in(self.folder, clock=self.clock, own=own, **self.engines)
+        )
         self.house.house.shared[Fetcher].get = WebFetcher(LOOPBACK).get
         provider = self.provider
         self.webhooks = provider.undelivered
@@ -167,6 +183,25 @@ class World:
 
     async def close(self) -> None:
         await self._open.aclose()
+
+    async def fall(self, under_way: list[asyncio.Task[Any]]) -> None:
+        """As if the process were killed: nothing that it does goes on, and nothing is put in order."""
+        own = asyncio.all_tasks() - self._before - {asyncio.current_task()}
+        for task in own:
+            task.cancel()
+        await asyncio.wait(own)
+        self._threads.shutdown()  # what a thread has begun is done
+        self._use_threads()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*under_way, return_exceptions=True)
+        await self.close()
+        self.clock.move_to(self.now + timedelta(seconds=2))
+        await self.open()
+
+    def _use_threads(self) -> None:
+        """Those of one house, which end with it."""
+        self._threads = ThreadPoolExecutor(4)
+        asyncio.get_running_loop().set_default_executor(self._threads)
 
     async def settle(self) -> None:
         await self.house.settle()
@@ -261,10 +296,10 @@ async def _nothing() -> list[Any]:
 
 
 @contextlib.asynccontextmanager
-async def world_of(folder: Path, seed: int) -> AsyncIterator[World]:
-    """A town of two hosts, some homes and three guests."""
+async def world_of(folder: Path, seed: int, engines: Mapping[str, str] = EMBEDDED) -> AsyncIterator[World]:
+    """A town of two hosts, some homes and three guests; `engines` are the settings of those that are used."""
     async with web_server() as site:
-        world = World(folder, seed, site)
+        world = World(folder, seed, site, engines)
         logging.getLogger().addHandler(world.errors)
         try:
             await world.open()
@@ -298,6 +333,7 @@ async def _settle_in(world: World) -> None:
                 "country": place.country,
             },
             location={"lat": place.lat, "lng": place.lng},
+            rules={"pets": home.pets},
             stay_rules={"preparation_nights": home.preparation},
         )
         home.id = made["id"]

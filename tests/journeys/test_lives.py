@@ -5,19 +5,28 @@ A seed makes the town, its people and all that they do. The default run has a fe
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from engines import url_of
 from figures import Figure
+from harness import settings_in
+from hometrip.adapters.postgres import drop_database
+from hometrip.app.migrate import migrate_all
+from hometrip.app.rooms import kept_in
+from hometrip.app.settings import SERVICES
 from journeys.lives_acts import ACTS
 from journeys.lives_around import calm_down
 from journeys.lives_checks import check_end, check_town
-from journeys.lives_world import World, world_of
+from journeys.lives_world import EMBEDDED, World, world_of
 from rules.oracle_hunt import size
 
-SEEDS = (1, 2, 3, 4, 5, 6)
+SEEDS, ON_POSTGRES = (1, 2, 3), (4,)
 STEPS, CHECKED_EVERY, MOST_DAYS = 60, 6, 100
 
 
@@ -37,8 +46,10 @@ async def live(world: World, steps: int) -> Counter[str]:
     return done
 
 
-async def one_town(folder: Path, seed: int, steps: int = STEPS) -> Counter[str]:
-    async with world_of(folder, seed) as world:
+async def one_town(
+    folder: Path, seed: int, steps: int = STEPS, engines: Mapping[str, str] = EMBEDDED
+) -> Counter[str]:
+    async with world_of(folder, seed, engines) as world:
         try:
             done = await live(world, steps)
             world.say(await calm_down(world))
@@ -50,10 +61,42 @@ async def one_town(folder: Path, seed: int, steps: int = STEPS) -> Counter[str]:
         return done
 
 
+@contextlib.asynccontextmanager
+async def on_postgres(folder: Path) -> AsyncIterator[dict[str, str]]:
+    """What puts the relational services of one house into databases of its own on a server."""
+    url = f"{url_of('postgres').rpartition('/')[0]}/lives_{uuid4().hex[:12]}"
+    try:
+        await migrate_all(settings_in(folder, database_url=url))
+        yield {"database_url": url}
+    finally:
+        for service in SERVICES:
+            if kept_in(service) == "database":
+                await drop_database(f"{url}_{service}")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_whatever_happens_in_a_town_every_promise_holds(tmp_path: Path, seed: int) -> None:
     done = await one_town(tmp_path, seed)
     assert sum(done.values()) > STEPS // 2
+
+
+@pytest.mark.parametrize("seed", ON_POSTGRES)
+async def test_so_it_does_with_the_relational_services_on_postgres(tmp_path: Path, seed: int) -> None:
+    async with on_postgres(tmp_path) as engines:
+        done = await one_town(tmp_path, seed, STEPS // 2, engines)
+    assert sum(done.values()) > STEPS // 4
+
+
+@pytest.mark.full
+@pytest.mark.timeout(7_200)
+async def test_many_towns_on_postgres(tmp_path: Path, figure: Figure) -> None:
+    count, first = size(40)
+    done: Counter[str] = Counter()
+    for seed in range(first, first + count):
+        folder = tmp_path / str(seed)
+        async with on_postgres(folder) as engines:
+            done += await one_town(folder, seed, 2 * STEPS, engines)
+    figure(f"T3, a smaller relative: {count} towns on PostgreSQL, {sum(done.values()):,} steps", first)
 
 
 @pytest.mark.full

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 from uuid import UUID, uuid4
@@ -196,7 +196,13 @@ class Till:
         await self.hear(BookingConfirmed(booking_id=booking_id, booking=facts))
 
     async def cancelled(
-        self, booking_id: UUID, refund: Money, kept: Split, penalty: Money | None = None, by: str = "guest"
+        self,
+        booking_id: UUID,
+        refund: Money,
+        kept: Split,
+        penalty: Money | None = None,
+        by: str = "guest",
+        at: datetime | None = None,
     ) -> None:
         await self.hear(
             BookingCancelled(
@@ -207,6 +213,7 @@ class Till:
                 refund=refund,
                 kept=kept,
                 penalty=penalty,
+                at=at,
             )
         )
 

@@ -247,6 +247,17 @@ async def test_a_cancellation_before_check_in_holds_nothing_any_more(till: Till,
     assert await till.deps.db.next_due() is None
 
 
+async def test_a_cancellation_before_check_in_that_is_heard_of_after_it_releases_what_is_held(
+    till: Till,
+) -> None:
+    booking_id = await booked(till)
+    await till.advance(CHECK_IN_AT + MINUTE - START)
+    before = CHECK_IN_AT - MINUTE
+    await till.cancelled(booking_id, TOTAL, rules.nothing_kept("EUR"), at=before)
+    await till.advance(MINUTE)
+    assert (await actions.deposit(till.deps, GUEST, booking_id)).status == "released"
+
+
 @pytest.mark.parametrize("weather", ["down", "answers_lost"])
 async def test_a_provider_that_does_not_answer_holds_it_once_and_captures_once(
     till: Till, weather: Any

@@ -12,10 +12,11 @@ import pytest
 from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.money import Money
 from hometrip.services.booking.contract import BookingRefunded
+from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import PayoutRecord
 from hometrip.services.payment.contract import SetOff
-from services.payment_scene import CHECK_IN_AT, GUEST, HOST, SPLIT, START, TOTAL, Till, eur, till_in
+from services.payment_scene import CHECK_IN_AT, GUEST, HOST, SPLIT, START, SUPPORT, TOTAL, Till, eur, till_in
 
 AFTER = CHECK_IN_AT + DAY - START
 
@@ -39,6 +40,21 @@ async def payouts(till: Till) -> dict[UUID, PayoutRecord]:
     found = (await actions.payouts(till.deps, HOST, 20, None)).items
     assert len({one.booking_id for one in found}) == len(found)
     return {one.booking_id: one for one in found}
+
+
+async def test_a_host_who_cancels_after_all_was_given_back_keeps_nothing_and_owes_the_penalty(
+    till: Till,
+) -> None:
+    """A coupon of the marketplace had made the host's part larger than what the guest paid."""
+    split = Split(payout=eur(12_000), platform=eur(-3_000), taxes={"berlin": eur(1_000)})
+    paid = await till.pay(total=eur(10_000), split=split)
+    await till.confirmed(paid.booking_id)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(10_000), "a broken tap")
+    await till.settle()
+    await till.cancelled(paid.booking_id, eur(0), rules.nothing_kept("EUR"), eur(5_000), by="host")
+    assert (await till.balances(paid.booking_id))["host_payable:host"] == 5_000
+    planned = await actions.payouts(till.deps, HOST, limit=10, cursor=None)
+    assert [one for one in planned.items if one.status in ("due", "held")] == []
 
 
 async def test_a_payout_tells_what_was_taken_of_it_for_which_booking_and_why(till: Till) -> None:

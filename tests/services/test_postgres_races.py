@@ -8,13 +8,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from engines import url_of
 from harness import PASSWORD, TestHouse
@@ -30,14 +31,16 @@ from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.app.migrations import scripts_of
 from hometrip.app.rooms import service_of
 from hometrip.kernel.access import Caller
+from hometrip.kernel.again import again
 from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.ids import ids
 from hometrip.kernel.once import NO_KEY
 from hometrip.kernel.stay import Stay
+from hometrip.ports.outbox import Contended
 from hometrip.services.auth import actions as auth
 from hometrip.services.auth.contract import AuthQuestions
-from hometrip.services.booking import actions, reactions
+from hometrip.services.booking import actions, reactions, store
 from hometrip.services.booking.actions import Deps
 from hometrip.services.booking.contract import DisputeResolved
 from hometrip.services.booking.rules import BookingView, NewCoupon
@@ -174,6 +177,46 @@ async def test_a_guest_has_one_hold_of_a_home_however_many_are_asked_for_at_once
     made = [await scene.look(view.id) for view in outcomes if isinstance(view, BookingView)]
     assert Counter(view.status for view in made) == {"pending": 1, "expired": len(made) - 1}
     assert await actions.verify(scene.deps) == []
+
+
+async def test_who_books_anew_while_the_hold_of_before_is_being_paid_is_not_refused(scene: Spread) -> None:
+    guest, payments_side = somebody(), scene.deps
+    held, wish = await scene.book(guest), await scene.wish(guest, 60)
+    async with payments_side.db.transaction() as tx:
+        booking = await store.bookings.get(tx, held.id)
+        await actions.hear_of_payment(payments_side, tx, booking, scene.succeeded(held))
+        anew = asyncio.ensure_future(again(lambda: actions.book(scene.deps, guest, wish, NO_KEY), Contended))
+        await somebody_waits(scene)
+    assert (await anew).status == "pending"
+    assert (await scene.look(held.id)).status == "confirmed"
+    assert await actions.verify(scene.deps) == []
+
+
+async def test_a_calendar_that_comes_while_its_nights_are_being_booked_leaves_them_to_the_booking(
+    scene: Spread,
+) -> None:
+    booker, source, booking_id = scene.deps, uuid4(), uuid4()
+    stay = Stay(date(2027, 6, 1), date(2027, 6, 3))
+    async with booker.db.transaction() as tx:
+        await store.nights.take_nights(tx, scene.home_id, booking_id, "booking", stay.each_night())
+
+        async def replace_blocks() -> list[Stay]:
+            return await actions.questions.replace_blocks(scene.deps, scene.home_id, source, [stay])
+
+        replaced = asyncio.ensure_future(again(replace_blocks, Contended))
+        await somebody_waits(scene)
+    assert await replaced == [stay]
+
+
+async def somebody_waits(scene: Spread) -> None:
+    """For a lock in the database of the scene."""
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10), scene.deps.db.look() as db:
+        while not await db.value(text(waits)):
+            pass
 
 
 async def test_a_booking_is_cancelled_once_and_the_others_see_that_it_was(scene: Spread) -> None:

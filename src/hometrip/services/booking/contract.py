@@ -90,8 +90,8 @@ class BookingExpired(BookingEvent):
 
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest, `lines` tell of which lines of the price; `kept` says whose the rest
-    is. `by` is guest, host or staff. `penalty` is taken from the host's coming payouts. It `lapsed` where it
-    counts as the guest's, because the second half was not paid."""
+    is. `by` is guest, host or staff, `at` when. `penalty` is taken from the host's coming payouts. It
+    `lapsed` where it counts as the guest's, because the second half was not paid."""
 
     name = "booking.cancelled"
 
@@ -102,6 +102,7 @@ class BookingCancelled(BookingEvent):
     penalty: Money | None = None
     lines: list[QuoteLine] = []
     lapsed: bool = False
+    at: datetime | None = None
 
 
 class BookingBalanceOwed(BookingEvent):
@@ -300,8 +301,7 @@ class BookingQuestions(Protocol):
 
     @command
     async def edit_blocks(self, edits: list[BlockEdit]) -> None:
-        """All of them or none: `DatesTaken` tells in `taken` which nights of which home are somebody else's.
-        Safe to repeat."""
+        """All or none: `DatesTaken` tells in `taken` which nights of which home others have. Repeatable."""
 
     @command
     async def replace_blocks(self, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:

@@ -72,6 +72,11 @@ class Hosts(Book):
     def _transfer(self, amount: Money, destination: str, metadata: Mapping[str, str]) -> ProviderTransfer:
         if amount.amount <= 0 or not destination:
             raise refusal("parameter_invalid", "an amount over 0 and a destination")
+        row = self._db.execute("SELECT account FROM hosts WHERE id = ?", (destination,)).fetchone()
+        if row and not msgspec.json.decode(row[0], type=ProviderAccount).can_be_paid:
+            raise refusal(
+                "insufficient_capabilities_for_transfer", "the account's owner has not told everything"
+            )
         self._move(-amount)
         transfer = ProviderTransfer(
             id=f"tr_{self._new_id().hex}", amount=amount, status="paid", metadata=dict(metadata)
@@ -92,7 +97,7 @@ class Hosts(Book):
         if row is not None:
             return msgspec.json.decode(row[0], type=ProviderAccount)
         account = ProviderAccount(
-            id=f"acct_{self._new_id().hex[:16]}", can_be_paid=False, missing=["external_account"]
+            id=f"acct_{self._new_id().hex}", can_be_paid=False, missing=["external_account"]
         )
         self._db.execute(
             "INSERT INTO hosts VALUES (?, ?, ?)", (account.id, owner, msgspec.json.encode(account))

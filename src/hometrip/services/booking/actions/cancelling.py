@@ -127,5 +127,5 @@ async def _cancelled(
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
     facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
-    await tell(tx, BookingCancelled, booking, by=by, why=why, lapsed=verb == "lapse", **facts)
+    await tell(tx, BookingCancelled, booking, by=by, at=now, why=why, lapsed=verb == "lapse", **facts)
     return booking

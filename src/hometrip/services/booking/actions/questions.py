@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
 from hometrip.services.booking.contract import BlockEdit, CouponTerms, DatesTaken, NightsTaken, Payable
@@ -123,5 +123,5 @@ async def replace_blocks(deps: Deps, listing_id: UUID, source_id: UUID, stays: l
             added = sorted(wanted - mine - others.keys())
             await store.nights.take_nights(tx, listing_id, source_id, "import", added)
         except DatesTaken as race:
-            raise Unavailable("Nights of this home were booked at this moment; ask again.") from race
+            raise Contended("Nights of this home were booked at this moment; ask again.") from race
     return ranges([(others[night], night) for night in sorted(wanted & others.keys())])

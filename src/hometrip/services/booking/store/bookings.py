@@ -10,11 +10,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select, and_, bindparam, func, insert, literal, or_, select, tuple_, update
 
-from hometrip.kernel.errors import NotFound, Unavailable
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page, cursor_of, values_of
 from hometrip.kernel.record import Frozen
 from hometrip.ports.database import Prepared, Reader, Tx
+from hometrip.ports.outbox import Contended
 from hometrip.services.booking.rules import (
     LIVE,
     Booking,
@@ -97,12 +98,12 @@ async def add(tx: Tx, booking: Booking, once_key: str) -> None:
 
 
 async def change(tx: Tx, before: Booking, after: Booking) -> Booking:
-    """Write what has changed, and the new steps of its history; the booking at its next version."""
+    """Write what has changed, and its new steps; answers its next version. `Contended` where it moved on."""
     after = msgspec.structs.replace(after, version=before.version + 1)
     row = _row_of(after)
     written = {name: row[name] for name in _CHANGING} | {"of_id": before.id, "was": before.version}
     if await tx.execute(_change, [written]) != 1:
-        raise Unavailable("This booking is being changed by another at this moment.")
+        raise Contended("This booking is being changed by another at this moment.")
     await _write_steps(tx, after, after=len(before.history))
     return after
 

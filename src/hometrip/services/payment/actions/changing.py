@@ -93,9 +93,11 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
         now, entry_id = deps.clock.now(), deps.new_id()
         await store.write(tx, rules.entry(entry_id, now, "penalty", booking_id, booking_id, lines))
     await _let_go(deps, tx, booking_id)
-    await let_deposit_go(deps, tx, event.booking)
+    await let_deposit_go(deps, tx, event.booking, event.at or deps.clock.now())
     nothing = not any((event.refund, kept.payout, kept.platform, *kept.taxes.values()))
-    if event.booking.total and (nothing or not await taken_for(tx, booking_id)):
+    # Of a stay that is known all may have gone back before: whose the rest is, is told anew all the same.
+    unpaid = nothing and await store.stay_of(tx, booking_id) is None
+    if event.booking.total and (unpaid or not await taken_for(tx, booking_id)):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
         # BookingUnpayable, which gives all of it back.
         return

@@ -79,9 +79,9 @@ async def _plan_anew(deps: Deps, tx: Tx, known: store.Deposit, days: dict[str, d
             await tx.emit(told(DepositReleased, payment))
 
 
-async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
-    """The booking was cancelled: nothing is held for a stay that never began."""
-    if deps.clock.now() >= booking.check_in_at:
+async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts, at: datetime) -> None:
+    """The booking was cancelled `at` that moment: nothing is held for a stay that never began."""
+    if at >= booking.check_in_at:
         return
     if await store.move_deposit(tx, booking.booking_id, "planned", status="void"):
         await tx.withdraw(f"{DepositDue.name}:booking/{booking.booking_id}")
