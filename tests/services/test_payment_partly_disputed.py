@@ -14,7 +14,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.money import Money
 from hometrip.services.payment import actions, rules, store
-from services.payment_scene import GUEST, START, SUPPORT, Till, eur, hear_all, till_in
+from services.payment_scene import GUEST, START, SUPPORT, TOTAL, Till, eur, hear_all, till_in
 
 ADMIN = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
 
@@ -55,6 +55,23 @@ async def refunds_of(till: Till, paid: actions.Intent) -> list[tuple[str, int, s
 async def taken(till: Till, paid: actions.Intent) -> tuple[int, int, int]:
     told = await actions.taken(till.deps, paid.booking_id, "EUR")
     return told.paid.amount, told.refunded.amount, told.charged_back.amount
+
+
+async def test_a_refund_that_is_sent_before_the_books_hear_of_the_banks_decision_waits_for_it(
+    till: Till,
+) -> None:
+    """The bank has all of it and then decides for us, unheard: the provider sends what it refused before."""
+    paid = await partly_disputed(till, TOTAL, 68_500)
+    await hear_all(till)
+    assert await refunds_of(till, paid) == [("initiated", 68_500, None)]
+    [dispute] = await till.provider.disputes_since(START)
+    await till.provider.send_evidence(dispute.id, {"uncategorized_text": "winning_evidence"}, key="by hand")
+    await till.advance(3 * DAY)
+    [unheard] = await actions.verify(till.deps)
+    assert "needs_response here and won at the provider" in unheard
+    await hear_all(till)
+    await till.advance(DAY)
+    assert await refunds_of(till, paid) == [("completed", 68_500, None)]
 
 
 async def test_what_the_bank_has_not_taken_of_a_refund_is_sent_once_it_is_lost(till: Till) -> None:

@@ -145,6 +145,11 @@ async def _sent(
     now, amount = deps.clock.now(), wanted.amount
     async with deps.db.transaction() as tx:
         await lock_books(tx, payment.booking_id)
+        if -(await store.balances(tx, payment.booking_id)).get(rules.GUEST, 0) < amount.amount:
+            # The bank has decided for us, or the provider would not have sent it; the books have yet to hear.
+            await store.note_refund(tx, wanted.id, sent.id)
+            await again(deps, tx, replace(due, tries=due.tries + 1))
+            return
         ends = {"status": "completed", "provider_id": sent.id, "completed_at": now}
         if not await store.end_refund(tx, wanted.id, **ends):
             return
