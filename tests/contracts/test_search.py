@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import sys
+import threading
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from hometrip.adapters.search.elasticsearch import ElasticsearchSearch
 from hometrip.adapters.search.elasticsearch.indexes import Indexes
 from hometrip.adapters.search.elasticsearch.link import Link
 from hometrip.adapters.search.tantivy import TantivySearch
+from hometrip.adapters.search.tantivy.shelf import Shelf
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.search import (
     EARTH_KM,
@@ -513,6 +515,7 @@ HOLD = """
 import asyncio, sys
 from pathlib import Path
 from hometrip.adapters.search.tantivy import TantivySearch
+from hometrip.adapters.search.tantivy.shelf import Shelf
 from hometrip.ports.search import Schema
 
 async def hold():
@@ -553,6 +556,30 @@ async def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "homes" / "meta.json").write_text("{")
     await search.declare(HOMES)
     assert await search.behind("homes", {"loft": 1}) == ["loft"]
+    await search.close()
+
+
+async def test_a_write_that_nobody_waits_for_any_more_is_ended_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = TantivySearch(tmp_path)
+    await search.declare(HOMES)
+    shelf, writing, write = search._shelves["homes"], threading.Event(), Shelf._write
+
+    def slowly(self: Shelf, batch: Any) -> None:
+        writing.set()
+        time.sleep(0.1)
+        write(self, batch)
+
+    monkeypatch.setattr(Shelf, "_write", slowly)
+    await search.put("homes", [LOFT | {"id": "first"}], [1])
+    given_up = asyncio.ensure_future(shelf.commit())
+    await asyncio.to_thread(writing.wait)
+    given_up.cancel()
+    await search.put("homes", [LOFT | {"id": "second"}], [2])
+    await search.flush()
+    assert given_up.cancelled()
+    assert await ids(search) == {"first", "second"}
     await search.close()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import tantivy
 
+from hometrip.adapters.block import to_its_end
 from hometrip.adapters.search.tantivy.questions import INT64, Questions, inside
 from hometrip.adapters.search.tantivy.records import fill
 from hometrip.kernel.errors import Unavailable
@@ -152,9 +153,10 @@ class Shelf:
             await self._written(self._writer.delete_all_documents)
 
     async def _written(self, write: Callable[..., object], *args: object) -> None:
-        """Write and commit in a thread, all or nothing; under the lock."""
+        """Write and commit in a thread, all or nothing; under the lock, which is kept until the thread has ended,
+        whoever gives up waiting for it."""
         try:
-            await asyncio.to_thread(self._write_all, write, *args)
+            await to_its_end(asyncio.to_thread(self._write_all, write, *args))
         except (ValueError, OSError) as failure:
             self.trouble = str(failure)
             raise Unavailable(f"the index {self.schema.name} cannot be written") from failure

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.contacts import without_contacts
-from hometrip.kernel.errors import NotFound, Unavailable, VersionMismatch
+from hometrip.kernel.errors import NotFound, VersionMismatch
 from hometrip.ports.database import Tx
+from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
 from hometrip.services.booking.actions.making import is_prepared, must_be_prepared, with_proposal
@@ -64,7 +65,7 @@ async def ask_change(
     for _ in range(TRIES):
         if (asked_for := await _ask(deps, caller, booking_id, wish, if_match)) is not None:
             return asked_for
-    raise Unavailable("This booking is being changed by another at this moment.")
+    raise Contended("This booking is being changed by another at this moment.")
 
 
 async def _ask(
