@@ -153,8 +153,8 @@ class Shelf:
             await self._written(self._writer.delete_all_documents)
 
     async def _written(self, write: Callable[..., object], *args: object) -> None:
-        """Write and commit in a thread, all or nothing; under the lock, which is kept until the thread has ended,
-        whoever gives up waiting for it."""
+        """Write and commit in a thread, all or nothing; under the lock, which is kept until the thread has
+        ended, whoever gives up waiting for it."""
         try:
             await to_its_end(asyncio.to_thread(self._write_all, write, *args))
         except (ValueError, OSError) as failure:
