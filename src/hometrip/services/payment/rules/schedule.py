@@ -26,7 +26,7 @@ CLAIM_ANSWER = 24 * HOUR
 BALANCE_TOLD_BEFORE = 3 * DAY
 
 # How often what no webhook has told is looked for, and how much of what was heard before each look takes in.
-HEAR_EVERY = 6 * HOUR
+HEAR_EVERY = DAY
 HEARD_AGAIN = 10 * MINUTE
 
 
