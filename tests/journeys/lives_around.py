@@ -239,7 +239,7 @@ async def at_once(world: World) -> str | None:
     if "guest changes" in chosen:
         life.price = None
     if "staff take it down" in chosen:
-        life.home.status, life.home.down_since = "suspended", life.home.down_since or world.now
+        life.home.taken_down(world.now)
     await world.settle()
     await world.look_at_all()
     return f"of {name_of(world, life)} at once: {chosen}: {codes}, {life.status}"

@@ -27,7 +27,7 @@ async def judge(world: World) -> str | None:
     await world.look_at_all()
     before = {life.id: life.view for life in world.lives if life.home is home and life.status in LIVE}
     made = await _taken_down(world, home)
-    home.status, home.down_since = "suspended", world.now
+    home.taken_down(world.now)
     await world.settle()
     await world.look_at_all()
     said = f"staff take {world.homes.index(home)} down, {len(before)} are cancelled"
@@ -42,8 +42,10 @@ async def judge(world: World) -> str | None:
 
 
 async def _put_up(world: World, home: Home) -> str:
-    ok(await world.write("staff", f"{home.path}/moderate", {"action": "approve"}))
-    home.status, home.down_since = "published", None
+    """One that its host had paused is paused again."""
+    seen = ok(await world.write("staff", f"{home.path}/moderate", {"action": "approve"}))
+    home.status, home.down_since = home.up_again, None
+    world.expect(seen["status"] == home.status, f"put up again, it is {seen['status']}, not {home.status}")
     await world.settle()
     return f"staff put {world.homes.index(home)} up again"
 

@@ -152,7 +152,7 @@ class Price:
 @dataclass
 class Home:
     """A home as its host has made it. `blocks` and `feed` are nights kept from guests, by what keeps them;
-    `down_since` is when staff have taken it down."""
+    `down_since` is when staff have taken it down, `up_again` what it was before, and is then again."""
 
     place: Place
     policy: str
@@ -164,11 +164,17 @@ class Home:
     host: str = ""
     status: str = "published"
     down_since: datetime | None = None
+    up_again: str = "published"
+
     id: str = ""
     blocks: dict[str, set[date]] = field(default_factory=dict)
     feed: dict[str, tuple[date, int]] = field(default_factory=dict)
     feed_id: str = ""
     coupons: dict[str, Coupon] = field(default_factory=dict)
+
+    def taken_down(self, at: datetime) -> None:
+        if self.status != "suspended":
+            self.status, self.up_again, self.down_since = "suspended", self.status, at
 
     @property
     def path(self) -> str:
