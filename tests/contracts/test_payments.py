@@ -506,6 +506,17 @@ async def test_the_sandbox_remembers_when_it_is_opened_again(tmp_path: Path) -> 
     await again.close()
 
 
+async def test_money_comes_in_also_where_a_bank_has_taken_more_than_there_was(tmp_path: Path) -> None:
+    sandbox = sandbox_in(tmp_path)
+    disputed = await sandbox.confirm_intent(
+        (await opened(sandbox, key="disputed")).id, method="pm_card_createDispute", key="pay"
+    )
+    sandbox._move(-EUR * 3, by_bank=True)
+    assert disputed.status == "succeeded"
+    assert (await paid(sandbox)).status == "succeeded"
+    await sandbox.close()
+
+
 async def test_a_sandbox_whose_disk_is_full_is_down_until_there_is_room(tmp_path: Path) -> None:
     sandbox = sandbox_in(tmp_path)
     first = await opened(sandbox)

@@ -126,11 +126,11 @@ class Book:
 
     def _move(self, amount: Money, *, by_bank: bool = False) -> None:
         """What the provider holds for us; it never pays out more than came in. What a bank takes back, it
-        takes all the same."""
+        takes all the same, and what comes in is taken also where that has left us owing."""
         self._db.execute("INSERT OR IGNORE INTO balance VALUES (?, 0)", (amount.currency,))
         moved = self._db.execute(
             "UPDATE balance SET amount = amount + ? WHERE currency = ? AND (? OR amount + ? >= 0)",
-            (amount.amount, amount.currency, by_bank, amount.amount),
+            (amount.amount, amount.currency, by_bank or amount.amount > 0, amount.amount),
         )
         if not moved.rowcount:
             raise refusal("balance_insufficient", f"the balance does not cover {-amount}")
