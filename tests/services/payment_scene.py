@@ -271,3 +271,12 @@ async def hear_all(till: Till) -> None:
         await actions.hear(till.deps, webhook.body, webhook.signature)
         await till.provider.delivered(webhook.id)
     await till.settle()
+
+
+@asynccontextmanager
+async def till_heard_out(folder: Path) -> AsyncIterator[Till]:
+    """In the end all that the provider has told is heard, and its records are the books'."""
+    async with till_in(folder) as opened:
+        yield opened
+        await hear_all(opened)
+        assert await actions.verify(opened.deps) == []

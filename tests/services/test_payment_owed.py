@@ -16,7 +16,7 @@ from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import RefundRecord
 from hometrip.services.payment.contract import RefundFailed
 from journeys.steps import ok, problem
-from services.payment_scene import GUEST, HOST, SUPPORT, TOTAL, Till, eur, hear_all, till_in
+from services.payment_scene import GUEST, HOST, SUPPORT, TOTAL, Till, eur, hear_all, till_heard_out, till_in
 from stories.teller import Teller, teller_in
 
 REFERENCE = "SEPA 2027-04-16 / RF18 5390"
@@ -24,10 +24,8 @@ REFERENCE = "SEPA 2027-04-16 / RF18 5390"
 
 @pytest.fixture
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
-    async with till_in(tmp_path) as opened:
+    async with till_heard_out(tmp_path) as opened:
         yield opened
-        await hear_all(opened)
-        assert await actions.verify(opened.deps) == []
 
 
 @pytest.fixture

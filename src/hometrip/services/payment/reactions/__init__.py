@@ -33,7 +33,6 @@ from hometrip.services.payment.reactions.timers import (
 )
 
 __all__ = [
-    "tell_of_balance_when_near",
     "capture_when_accepted",
     "charge_balance_when_due",
     "decide_payout_when_due",
@@ -57,5 +56,6 @@ __all__ = [
     "settle_when_changed",
     "settle_when_refunded",
     "settle_when_resolved",
+    "tell_of_balance_when_near",
     "transfer_when_due",
 ]

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
-from journeys.lives_journal import SLACK, Entries, all_of, journal, summed
-from journeys.lives_world import ONE, Life, World, instant_of
 from journeys.steps import ok
+from lives.journal import SLACK, Entries, all_of, journal, summed
+from lives.world import ONE, Life, World, instant_of
 
 HOST = "host_payable"
 SECOND = timedelta(seconds=1)

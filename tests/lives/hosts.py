@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from journeys.lives_guests import name_of, one_of
-from journeys.lives_town import POLICIES, Home, a_price_list
-from journeys.lives_world import ONE, World, nights_of
 from journeys.steps import ok
+from lives.guests import name_of, one_of
+from lives.town import POLICIES, Home, a_price_list
+from lives.world import ONE, World, nights_of
 from rules.oracle_price import Coupon
 
 

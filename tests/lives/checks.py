@@ -12,7 +12,8 @@ from random import Random
 from typing import Any
 
 from hometrip.app.verify import verify_house
-from journeys.lives_journal import (
+from journeys.steps import ok
+from lives.journal import (
     BESIDES,
     SLACK,
     Entries,
@@ -22,11 +23,10 @@ from journeys.lives_journal import (
     promised,
     summed,
 )
-from journeys.lives_payouts import check_host, check_taxes
-from journeys.lives_shown import check_booking_shown
-from journeys.lives_town import Home
-from journeys.lives_world import LIVE, ONE, Life, World, instant_of
-from journeys.steps import ok
+from lives.payouts import check_host, check_taxes
+from lives.shown import check_booking_shown
+from lives.town import Home
+from lives.world import LIVE, ONE, Life, World, instant_of
 from rules.oracle_cancellation import OF_THE_HOST, Cancelled, Told, told
 from rules.oracle_instants import instant
 

@@ -25,8 +25,8 @@ from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.payments import Payments
-from journeys.lives_town import STARTS, Home, Party, Price, Tax, a_home
 from journeys.steps import ok, open_home
+from lives.town import STARTS, Home, Party, Price, Tax, a_home
 from web_server import LOOPBACK, WebServer, web_server
 
 ONE = timedelta(days=1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from journeys import lives_guests as guests
-from journeys import lives_hosts as hosts
-from journeys import lives_staff as staff
-from journeys.lives_around import (
+from lives import guests, hosts, staff
+from lives.around import (
     Act,
     answer_bank,
     at_once,
@@ -17,7 +15,7 @@ from journeys.lives_around import (
     wait,
     weather,
 )
-from journeys.lives_falls import fall
+from lives.falls import fall
 
 ACTS: tuple[tuple[int, Act], ...] = (
     (5, guests.book),

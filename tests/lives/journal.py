@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from journeys.lives_world import Life, World
 from journeys.steps import ok
+from lives.world import Life, World
 
 SLACK = timedelta(minutes=2)
 OUT = ("payout", "payout_returned", "offset_given", "offset_taken")

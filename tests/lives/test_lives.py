@@ -20,10 +20,10 @@ from hometrip.adapters.postgres import drop_database
 from hometrip.app.migrate import migrate_all
 from hometrip.app.rooms import kept_in
 from hometrip.app.settings import SERVICES
-from journeys.lives_acts import ACTS
-from journeys.lives_around import calm_down
-from journeys.lives_checks import check_end, check_town
-from journeys.lives_world import EMBEDDED, World, world_of
+from lives.acts import ACTS
+from lives.around import calm_down
+from lives.checks import check_end, check_town
+from lives.world import EMBEDDED, World, world_of
 from rules.oracle_hunt import size
 
 SEEDS, ON_POSTGRES = (1, 2, 3), (4,)

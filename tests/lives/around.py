@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from hometrip.adapters.payments.sandbox import Webhook
-from journeys.lives_guests import name_of
-from journeys.lives_hosts import forget_site
-from journeys.lives_staff import SUSPEND
-from journeys.lives_world import LIVE, ONE, Life, World, instant_of
 from journeys.steps import ok
+from lives.guests import name_of
+from lives.hosts import forget_site
+from lives.staff import SUSPEND
+from lives.world import LIVE, ONE, Life, World, instant_of
 
 Act = Callable[[World], Awaitable[str | None]]
 

@@ -1,5 +1,5 @@
 """What guests do in simulated lives. An act says in a line what it did, or nothing where there was nothing to
-do; what an answer must be is asserted here, what must hold always in `lives_checks`.
+do; what an answer must be is asserted here, what must hold always in `checks`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from base64 import b64decode
 from datetime import date
 from typing import Any
 
-from journeys.lives_checks import follows_policy
-from journeys.lives_journal import back_promised
-from journeys.lives_shown import check_change_shown, check_shown
-from journeys.lives_town import Home, Party
-from journeys.lives_world import LIVE, ONE, Life, World
 from journeys.steps import ok
+from lives.checks import follows_policy
+from lives.journal import back_promised
+from lives.shown import check_change_shown, check_shown
+from lives.town import Home, Party
+from lives.world import LIVE, ONE, Life, World
 
 CURRENCIES = (*[None] * 9, *["USD", "JPY", "GBP", "EUR"] * 2, "KWD")
 PICTURE = b64decode(

@@ -8,8 +8,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
-from journeys.lives_town import Home, digits_of
-from journeys.lives_world import Life, World
+from lives.town import Home, digits_of
+from lives.world import Life, World
 
 # The rate is written with ten decimal places.
 ROUNDED = Fraction(1, 10**10)

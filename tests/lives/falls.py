@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 
-from journeys.lives_guests import name_of
-from journeys.lives_world import LIVE, ONE, Life, World
+from lives.guests import name_of
+from lives.world import LIVE, ONE, Life, World
 
 Asked = tuple[str, str, str, Any, dict[str, str]]
 

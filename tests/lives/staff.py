@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from journeys.lives_checks import FOUND_WITHIN, follows_policy
-from journeys.lives_guests import GUESTS, a_party, begin, first_seen, name_of, pay
-from journeys.lives_town import Home
-from journeys.lives_world import LIVE, ONE, Life, World
 from journeys.steps import ok
+from lives.checks import FOUND_WITHIN, follows_policy
+from lives.guests import GUESTS, a_party, begin, first_seen, name_of, pay
+from lives.town import Home
+from lives.world import LIVE, ONE, Life, World
 
 SUSPEND = {"action": "suspend", "reason": "The flat is not theirs to let."}
 
