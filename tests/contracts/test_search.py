@@ -564,21 +564,27 @@ async def test_a_write_that_nobody_waits_for_any_more_is_ended_before_the_next(
 ) -> None:
     search = TantivySearch(tmp_path)
     await search.declare(HOMES)
-    shelf, writing, write = search._shelves["homes"], threading.Event(), Shelf._write
+    shelf, write = search._shelves["homes"], Shelf._write
+    writing, may_end = threading.Event(), threading.Event()
 
-    def slowly(self: Shelf, batch: Any) -> None:
+    def held_up(self: Shelf, batch: Any) -> None:
         writing.set()
-        time.sleep(0.1)
+        may_end.wait()
         write(self, batch)
 
-    monkeypatch.setattr(Shelf, "_write", slowly)
+    monkeypatch.setattr(Shelf, "_write", held_up)
     await search.put("homes", [LOFT | {"id": "first"}], [1])
     given_up = asyncio.ensure_future(shelf.commit())
     await asyncio.to_thread(writing.wait)
     given_up.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not given_up.done()  # the thread still writes, so nobody else may
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
     await search.put("homes", [LOFT | {"id": "second"}], [2])
     await search.flush()
-    assert given_up.cancelled()
     assert await ids(search) == {"first", "second"}
     await search.close()
 
