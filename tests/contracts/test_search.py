@@ -579,8 +579,9 @@ async def test_a_write_that_nobody_waits_for_any_more_is_ended_before_the_next(
     given_up.cancel()
     for _ in range(10):
         await asyncio.sleep(0)
-    assert not given_up.done()  # the thread still writes, so nobody else may
+    waits_for_it = not given_up.done()
     may_end.set()
+    assert waits_for_it, "the thread still writes, so nobody else may"
     with pytest.raises(asyncio.CancelledError):
         await given_up
     await search.put("homes", [LOFT | {"id": "second"}], [2])
