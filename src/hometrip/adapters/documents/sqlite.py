@@ -333,10 +333,11 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
         """As the port says; while nothing was committed to the file, by anyone, without asking it again."""
         shelf = self.shelves[of]
         current = self._memory.of(shelf, self.reading)
-        missing = [record_id for record_id in ids if record_id.int not in current]
-        if missing:
-            for record in await super().get_many(of, missing):
-                current[record.id.int] = record
+        while missing := [record_id for record_id in ids if record_id.int not in current]:
+            read = await super().get_many(of, missing)
+            if not self._memory.is_over(self.reading):
+                current.update((record.id.int, record) for record in read)
+                break
         found = [known for record_id in ids if (known := current.get(record_id.int)) is not None]
         if not shelf.lives:
             return found
@@ -359,8 +360,11 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
             known = shelf.pages.get(asked)
         except TypeError:  # a list in the filter
             return await super().find(of, where, sort=sort, limit=limit, cursor=cursor)
-        if known is None:
-            known = await super().find(of, where, sort=sort, limit=limit, cursor=cursor)
+        while known is None:
+            read = await super().find(of, where, sort=sort, limit=limit, cursor=cursor)
+            if self._memory.is_over(self.reading):
+                continue
+            known = read
             if not shelf.lives and len(known.items) <= _SHORT:
                 shelf.pages[asked] = known
         return known

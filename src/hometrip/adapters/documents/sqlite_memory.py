@@ -28,7 +28,7 @@ class Memory:
         then, too.
 
         The file is asked once in a round of the event loop. Whoever waits for a commit goes on in a later
-        round than the one in which it was made.
+        round than the one in which it was made. Whoever has read the file asks whether the memory `is_over`.
         """
         loop = asyncio.get_running_loop()
         if self._looked_in is not loop:
@@ -40,13 +40,21 @@ class Memory:
             shelf.pages.clear()
         return shelf.current
 
-    def _look(self, reading: sqlite3.Connection) -> None:
+    def is_over(self, reading: sqlite3.Connection) -> bool:
+        """Has anybody committed since? Then all is forgotten: what was read of the file just now may be newer
+        than what is remembered, and nobody is to be told first of the newer and then of the older.
+        """
+        return self._look(reading)
+
+    def _look(self, reading: sqlite3.Connection) -> bool:
         [(version,)] = fetch(reading, "PRAGMA data_version")
-        if version != self._seen:
-            self._seen = version
-            for shelf in self._shelves:
-                shelf.current.clear()
-                shelf.pages.clear()
+        if version == self._seen:
+            return False
+        self._seen = version
+        for shelf in self._shelves:
+            shelf.current.clear()
+            shelf.pages.clear()
+        return True
 
     def _look_again(self) -> None:
         self._looked_in = None
