@@ -20,10 +20,11 @@ import msgspec
 import hometrip
 from hometrip.app.edge.problems import STATUSES
 from hometrip.app.edge.routes import every_handler, litestar_of
+from hometrip.app.hearing import event_of
 from hometrip.app.metrics import REGISTRY
 from hometrip.app.rooms import service_of, settings_kind
 from hometrip.app.settings import ENGINES, SERVICES, Settings, load
-from hometrip.app.wiring import House, event_of
+from hometrip.app.wiring import House
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Event
 from hometrip.services.booking.rules.cancellation import POLICIES, WHOLE_BP, Notice, Part

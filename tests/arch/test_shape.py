@@ -12,10 +12,10 @@ import pytest
 from harness import TestHouse
 from hometrip.app.edge.problems import STANDARD
 from hometrip.app.edge.routes import every_handler, litestar_of
+from hometrip.app.hearing import event_of
 from hometrip.app.listeners import HEARD
 from hometrip.app.rooms import service_of
 from hometrip.app.settings import SERVICES
-from hometrip.app.wiring import event_of
 from hometrip.kernel.access import Access
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.events import Event

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +46,8 @@ def copy_of(house: TestHouse, **other: Any) -> Deps:
     return dataclasses.replace(here, **other)
 
 
-async def titles(deps: Deps, words: str = "") -> list[str]:
-    return [hit.title for hit in as_read(await actions.search(deps, NOBODY, Asked(q=words))).items]
+async def titles(deps: Deps, words: str = "", **more: Any) -> list[str]:
+    return [hit.title for hit in as_read(await actions.search(deps, NOBODY, Asked(q=words, **more))).items]
 
 
 async def test_a_copy_that_missed_what_was_announced_catches_up(house: TestHouse, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ async def test_what_the_index_could_not_take_is_found_once_it_is_back(house: Tes
         home = (await listing.all_ids(house.deps("listing"), None, 1))[0]
         await road.close()
         # No error: the event would be parked, and the home be missing until somebody looked.
-        await actions.take_in(there, home, 1)
+        await actions.take_in(there, {home: 1})
         await house.advance(6)
         assert await titles(there) == ["Creek cabin"]
         await road.open()
@@ -169,3 +170,33 @@ async def test_of_two_copies_that_keep_one_home_the_newer_card_stays(
         await asyncio.gather(_keep(one, newer), _keep(other, older))
         assert {home.revision for home in await store.some(one.documents, homes)} == {9}
     await index.close()
+
+
+async def test_the_index_is_spared_what_it_knows_nothing_of(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no calendar: a block of nights is shown, and is no reason to write the index."""
+    host = await house.sign_up("host@example.com")
+    home = await open_home(host, "Creek cabin")
+    await house.settle()
+    deps, written = house.deps("search"), list[str]()
+    put = deps.index.put
+
+    async def noting(index: str, records: Any, revisions: Any) -> None:
+        written.extend(record["title"] for record in records)
+        await put(index, records, revisions)
+
+    monkeypatch.setattr(deps.index, "put", noting)
+    first = house.clock.now().date() + timedelta(days=30)
+    until = first + timedelta(days=3)
+    block = {"from": str(first), "to": str(until), "reason": "mine"}
+    ok(await host.post(f"/api/listings/{home['id']}/block-dates", block), 201)
+    await house.settle()
+    assert written == []
+    assert await titles(deps, "cabin", check_in=first, check_out=until) == []
+    ok(await host.patch(f"/api/listings/{home['id']}", {"title": "Brook cabin"}))
+    await house.settle()
+    assert written == ["Brook cabin"]
+    await deps.index.flush()
+    assert await titles(deps, "brook") == ["Brook cabin"]
+    assert await actions.verify(deps) == []

@@ -29,6 +29,7 @@ from hometrip.app.timekeeping import clock_of
 from hometrip.app.version import VERSION
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId, ids
+from hometrip.kernel.pace import Pace
 from hometrip.kernel.service import Service
 from hometrip.ports.blobs import Blobs
 from hometrip.ports.bus import Bus, Patience
@@ -103,11 +104,18 @@ def storage(settings: Settings, port: str, service: Service, clock: Clock, new_i
     return SqliteDocuments(folder / f"{service.name}.db", **rest)
 
 
-def bus(settings: Settings, clock: Clock, *, patience: Patience = Patience(), times: int = 1) -> Bus:
+def bus(
+    settings: Settings,
+    clock: Clock,
+    *,
+    pace: Pace | None = None,
+    patience: Patience = Patience(),
+    times: int = 1,
+) -> Bus:
     if adapter := outside(settings, "bus"):
         made: Bus = adapter(settings.bus_url, clock, patience=patience, heard=HEARD)
         return made
-    return MemoryBus(parking_of(settings), clock, patience=patience, times=times)
+    return MemoryBus(parking_of(settings), clock, patience=patience, pace=pace, times=times)
 
 
 def parking_of(settings: Settings) -> Path:

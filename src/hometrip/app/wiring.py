@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +20,7 @@ from hometrip.adapters.peers.local import LocalPeers
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app import metrics
 from hometrip.app.engines import SharedPorts, bus, storage
+from hometrip.app.hearing import Hearing
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
 from hometrip.app.sampling import sampling_of
@@ -27,16 +28,17 @@ from hometrip.app.settings import ENGINES, SERVICES, BadSettings, Settings
 from hometrip.app.timekeeping import SETTLE_SECONDS, Elsewhere, Here, Timekeeper, in_order
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError, Unavailable
-from hometrip.kernel.events import Cause, Envelope, Event
+from hometrip.kernel.events import Envelope
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.service import Reaction, Service, is_unhurried
+from hometrip.kernel.pace import Pace
+from hometrip.kernel.service import Service
 from hometrip.kernel.service import Settings as ServiceSettings
-from hometrip.kernel.trace import Kind, Step, Tracer, well_formed
-from hometrip.ports.bus import Handler, Patience
+from hometrip.kernel.trace import Kind, Tracer
+from hometrip.ports.bus import Patience
 from hometrip.ports.database import Database
 from hometrip.ports.documents import Documents
 from hometrip.ports.engine import Unfit
-from hometrip.ports.outbox import Outbox, Unhurried
+from hometrip.ports.outbox import Outbox
 from hometrip.ports.payments import Payments
 from hometrip.ports.peer import Peers
 from hometrip.ports.secrets import Secrets
@@ -61,11 +63,14 @@ class Runner(msgspec.Struct, frozen=True):
     patience: Patience = Patience()
 
 
-class Room:
-    """A service in its place: what it needs, and its storage with the relay of it."""
+class Room(NamedTuple):
+    """A service in its place: what it needs, what it hears, and its storage with the relay of it."""
 
-    def __init__(self, service: Service, deps: Any, storage: Outbox | None, relay: Relay | None) -> None:
-        self.service, self.deps, self.storage, self.relay = service, deps, storage, relay
+    service: Service
+    deps: Any
+    storage: Outbox | None
+    relay: Relay | None
+    hearing: Hearing
 
 
 class House:
@@ -92,7 +97,8 @@ class House:
         self.shared = shared or SharedPorts(settings, clock=clock)
         self.clock: Clock = self.shared[Clock]
         self.new_id: NewId = self.shared[NewId]
-        self.bus = bus(settings, self.clock, patience=runner.patience, times=2 if runner.loopback else 1)
+        self.pace, times = Pace(), 2 if runner.loopback else 1
+        self.bus = bus(settings, self.clock, pace=self.pace, patience=runner.patience, times=times)
         sampling = sampling_of(settings.traces_url, sandbox=settings.sandbox)
         self.tracer = Tracer(
             self.shared[Traces].keep, share=sampling.share, slow=sampling.slow, service=_name_of(services)
@@ -120,7 +126,9 @@ class House:
         own = self._storage(service)
         given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, own, self.bus, self.clock) if own else None
-        self.rooms[service.name] = Room(service, service.deps(**given), own, relay)
+        deps = service.deps(**given)
+        hearing = Hearing(service, deps, own, self.tracer, self.pace)
+        self.rooms[service.name] = Room(service, deps, own, relay, hearing)
 
     def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""
@@ -215,33 +223,8 @@ class House:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _listen(self, room: Room) -> None:
-        """A service is one listener, so that it hears the events of a subject in their order."""
-        reactions: dict[str, list[tuple[type[Event], Reaction]]] = {}
-        for reaction in room.service.reactions:
-            kind = event_of(reaction)
-            reactions.setdefault(kind.name, []).append((kind, reaction))
-
-        async def react(envelope: Envelope) -> None:
-            outcome = "failed"
-            try:
-                with self._hearing(room.service.name, envelope):
-                    for kind, reaction in reactions[envelope.name]:
-                        await reaction(room.deps, envelope.open(kind))
-                outcome = "ok"
-            finally:
-                metrics.count_handled(room.service.name, envelope.name, outcome)
-
-        if reactions:
-            unhurried = {
-                name for name, some in reactions.items() if all(is_unhurried(each) for _, each in some)
-            }
-            handle = _handler(room.storage, react, unhurried)
-            await self.bus.listen(room.service.name, list(reactions), handle)
-
-    def _hearing(self, service: str, envelope: Envelope) -> Step:
-        cause = Cause(envelope.correlation_id, str(envelope.id), well_formed(envelope.traceparent))
-        facts = {"messaging.message.id": str(envelope.id), "messaging.producer": envelope.producer}
-        return self.tracer.outer(f"hear {envelope.name}", Kind.CONSUMER, service, cause, facts)
+        if room.hearing.names:
+            await self.bus.listen(room.service.name, room.hearing.names, room.hearing.handle)
 
     def open_for_business(self) -> None:
         """From now on `ready` is only about the engines."""
@@ -274,6 +257,7 @@ class House:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(relay.stop() for relay in self._relays()))
         await self.bus.stop()
+        await asyncio.gather(*(room.hearing.stop() for room in self.rooms.values()))
         # Together: of engines that are away, each takes its time to be given up.
         parts = (*self.shared.made().values(), *self._storages().values())
         await asyncio.gather(*(close() for part in parts if (close := getattr(part, "close", None))))
@@ -364,25 +348,3 @@ class House:
 def _name_of(services: Sequence[str]) -> str:
     """Whose steps a process takes: a service's, the door's, or (nothing) those of all of them."""
     return services[0] if len(services) == 1 else "" if services else "gateway"
-
-
-def _handler(
-    storage: Outbox | None, react: Callable[[Envelope], Awaitable[None]], unhurried: Collection[str]
-) -> Handler:
-    """Where the storage lets it, the bus waits for the disk: once for many events of these names."""
-    if not isinstance(storage, Unhurried):
-        return react
-
-    async def handle(envelope: Envelope) -> asyncio.Future[None] | None:
-        if envelope.name in unhurried:
-            return await storage.unhurried(react(envelope))
-        await react(envelope)
-        return None
-
-    return handle
-
-
-def event_of(reaction: Reaction) -> type[Event]:
-    """The event that a reaction hears: the annotation of its second parameter."""
-    kinds = [hint for name, hint in get_type_hints(reaction).items() if name not in ("deps", "return")]
-    return cast("type[Event]", kinds[0])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
+from hometrip.kernel.events import Cause, E, current_cause
+
 Reaction = Callable[[Any, Any], Awaitable[None]]
 _unhurried: set[Reaction] = set()
+_gathered: set[Reaction] = set()
 
 
 def unhurried(*reactions: Reaction) -> Sequence[Reaction]:
@@ -26,6 +30,35 @@ def is_unhurried(reaction: Reaction) -> bool:
     return reaction in _unhurried
 
 
+class Heard(msgspec.Struct, Generic[E], frozen=True, gc=False):
+    """An event that is handled together with others."""
+
+    event: E
+    cause: Cause
+
+    @contextmanager
+    def within(self) -> Iterator[E]:
+        """What is emitted in the block is caused by this event, and not by those beside it."""
+        token = current_cause.set(self.cause)
+        try:
+            yield self.event
+        finally:
+            current_cause.reset(token)
+
+
+def gathered(*reactions: Reaction) -> Sequence[Reaction]:
+    """Reactions `(deps, Sequence[Heard[event]])` to many events at once: of different subjects, in no order.
+
+    Where one fails, each event is handled again alone; so what was done may be done twice.
+    """
+    _gathered.update(reactions)
+    return reactions
+
+
+def is_gathered(reaction: Reaction) -> bool:
+    return reaction in _gathered
+
+
 class Settings(msgspec.Struct, frozen=True):
     """A service's own settings: each field has a default and is set as `HOMETRIP_<SERVICE>_<FIELD>`."""
 
@@ -37,7 +70,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
       another service's contract (a peer), `NewId`, `Clock`, or the service's own `Settings` subclass.
     - `routes`: its HTTP handlers, each with `access=`.
     - `reactions`: functions `(deps, event)`; the event's class is read from the annotation, and the effect is
-      named `<service>.<function>`. Those that can be are `unhurried`.
+      named `<service>.<function>`. Those that can be are `unhurried`, or `gathered`.
     - `answers`: for each `Protocol` in its contract, the module whose functions `(deps, …)` answer it.
     - `storage`: SQLAlchemy `MetaData` for a relational service, a sequence of `Collection` for the others.
     - `starts`: coroutines `(deps)` run once before the service takes requests; they may be run again.

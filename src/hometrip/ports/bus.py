@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
 
 # What a handler answers, if anything, ends when what it did is safe (or raises): only then is it handled.
-Handler = Callable[[Envelope], Awaitable["Future[None] | None"]]
+Handler = Callable[[Envelope], Coroutine[Any, Any, "Future[None] | None"]]
 
 
 class Patience(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -57,6 +57,8 @@ class FolderCourier:
         self._ids: set[str] = set()
         self._of: dict[str, list[Letter]] = defaultdict(list)
         self._seen_change, self._next_look = 0, 0.0
+        self._outgoing: dict[str, tuple[bytes, asyncio.Future[None]]] = {}
+        self._writing: asyncio.Task[None] | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._look()
 
@@ -66,10 +68,7 @@ class FolderCourier:
         if str(message.id) in self._ids:
             return f"folder:{message.id}"
         letter = Letter((message.at - _EPOCH) // _MICROSECOND, str(message.id), _name(message))
-        try:
-            await asyncio.to_thread(self._write, letter.name, msgspec.json.encode(_content(message)))
-        except OSError as reason:
-            raise CourierDown(f"the folder of mail cannot be written to: {reason.strerror}") from reason
+        await self._written(letter.name, msgspec.json.encode(_content(message)))
         self._note(_hashed(message.to), letter)
         return f"folder:{message.id}"
 
@@ -89,8 +88,40 @@ class FolderCourier:
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise CourierDown("the folder of mail cannot be written to")
 
-    def _write(self, name: str, content: bytes) -> None:
-        """All of it or nothing, and on disk: a link to a finished file, refused where the name is taken."""
+    async def _written(self, name: str, content: bytes) -> None:
+        """On disk, with whatever else comes while others are being written. `CourierDown` where it is not."""
+        if name not in self._outgoing:
+            self._outgoing[name] = (content, asyncio.get_running_loop().create_future())
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_out(), name="letters to the folder")
+        await asyncio.shield(self._outgoing[name][1])
+
+    async def _write_out(self) -> None:
+        while self._outgoing:
+            some, self._outgoing = self._outgoing, {}
+            error = await asyncio.to_thread(
+                self._write, {name: content for name, (content, _) in some.items()}
+            )
+            for _, written in some.values():
+                if error is None:
+                    written.set_result(None)
+                else:
+                    why = f"the folder of mail cannot be written to: {error.strerror}"
+                    written.set_exception(CourierDown(why))
+                    written.exception()  # whoever waited for it may have given up
+
+    def _write(self, letters: Mapping[str, bytes]) -> OSError | None:
+        """All of them are on disk, or what is in the way of it."""
+        try:
+            for name, content in letters.items():
+                self._put(name, content)
+            _sync_folder(self._folder)
+        except OSError as reason:
+            return reason
+        return None
+
+    def _put(self, name: str, content: bytes) -> None:
+        """All of it or nothing: a link to a finished file, refused where the name is taken."""
         unfinished = self._folder / f".{uuid4().hex}"
         try:
             with unfinished.open("xb") as file:
@@ -100,7 +131,6 @@ class FolderCourier:
             target = self._folder / name
             if not target.exists():
                 unfinished.replace(target)
-                _sync_folder(self._folder)
         finally:
             unfinished.unlink(missing_ok=True)
 

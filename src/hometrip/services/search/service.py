@@ -8,13 +8,7 @@ SERVICE = Service(
     port=4010,
     deps=actions.Deps,
     routes=api.ROUTES,
-    reactions=[
-        reactions.show_when_published,
-        reactions.renew_when_updated,
-        reactions.hide_when_unpublished,
-        reactions.forget_when_deleted,
-        reactions.take_in_page_by_page,
-    ],
+    reactions=reactions.REACTIONS,
     storage=store.COLLECTIONS,
     starts=[actions.begin],
 )

@@ -10,7 +10,6 @@ from contextlib import suppress
 from copy import copy
 from itertools import count
 from pathlib import Path
-from time import thread_time
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +18,12 @@ from hometrip.adapters.bus.telling import handler_failed
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import NotFound, Unavailable
 from hometrip.kernel.events import Envelope
+from hometrip.kernel.pace import Pace
 from hometrip.ports.bus import Handler, Parked
 from hometrip.ports.bus import Patience as Patience  # also had from here
 
 log = logging.getLogger("hometrip.bus")
 
-# In a round of the event loop, deliveries are begun for so many seconds of the processor, or for half of what
-# others had since the last one: requests come first, and events do not wait for ever.
-AT_A_TIME_SECONDS, SHARE = 0.002, 0.5
 STOP_SECONDS = 20.0
 
 
@@ -86,10 +83,12 @@ class MemoryBus:
         clock: Clock,
         *,
         patience: Patience = Patience(),
+        pace: Pace | None = None,
         times: int = 1,
         workers: int = 256,
     ) -> None:
         self._patience, self._times, self._most = patience, times, workers
+        self._pace = pace or Pace()
         self._listeners: dict[str, list[tuple[str, Handler]]] = defaultdict(list)
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -97,7 +96,6 @@ class MemoryBus:
         self._workers: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         self._called = False  # a worker that has not begun yet
-        self._begins_until = self._others_since = 0.0
         self._unsafe: dict[asyncio.Future[None], list[Lane]] = {}
         self._open, self._none_open = 0, asyncio.Event()
         self._none_open.set()
@@ -174,8 +172,9 @@ class MemoryBus:
 
     async def _work(self) -> None:
         """Serve what is ready; who is served meanwhile, should a handler wait, is up to the next worker."""
+        await self._pace.turn()
         self._called = False
-        while self._ready and self._may_begin():
+        while self._ready and self._pace.may_begin():
             lane = self._ready.popleft()
             self._call_worker()
             lane.served = True
@@ -185,21 +184,10 @@ class MemoryBus:
                 self._hand_back(lane, 0)
                 raise
 
-    def _may_begin(self) -> bool:
-        """All workers share the time of a round."""
-        now = thread_time()
-        if not self._begins_until:
-            self._begins_until = now + max(AT_A_TIME_SECONDS, SHARE * (now - self._others_since))
-            asyncio.get_running_loop().call_soon(self._end_round)
-        return now < self._begins_until
-
-    def _end_round(self) -> None:
-        self._begins_until, self._others_since = 0.0, thread_time()
-
     async def _serve(self, lane: Lane) -> None:
         delivery = lane.waiting[0]
         try:
-            safe = await delivery.handler(delivery.envelope)
+            safe = await self._pace.metered(delivery.handler(delivery.envelope))
         except Exception as error:
             # Whatever a handler raises, its event must be tried again and then parked, never lost.
             await self._insist(lane, error)

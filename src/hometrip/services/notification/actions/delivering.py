@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.errors import NotFound, Unavailable
+from hometrip.kernel.service import Heard
 from hometrip.ports.courier import Message, Undeliverable
+from hometrip.ports.documents import DocumentTx
 from hometrip.services.auth.contract import Address
 from hometrip.services.listing.contract import HomeCard
 from hometrip.services.notification import store
@@ -15,130 +19,193 @@ from hometrip.services.notification.contract import DeliveryDue, NotificationDel
 from hometrip.services.notification.rules.content import content
 from hometrip.services.notification.rules.facts import Around, Reader
 from hometrip.services.notification.rules.kinds import is_muted, kind_of, masked, next_try
-from hometrip.services.notification.rules.mail import mail
+from hometrip.services.notification.rules.mail import Mail, mail
 from hometrip.services.user.contract import Preferences
 
 
-async def deliver(deps: Deps, due: DeliveryDue) -> None:
-    """One try. A crash after the sending repeats it with the same id, by which couriers know it again."""
-    delivery = await deps.db.get(store.deliveries, due.delivery_id)
-    if delivery is None or delivery.status != store.QUEUED:
-        return None
-    told = await deps.db.get(store.notifications, delivery.notification_id)
-    if told is None:
-        return await _fail(deps, due, delivery, "the notification was deleted")
+class Try(NamedTuple):
+    """A delivery that is to be tried now; without `told`, its notification was deleted."""
+
+    due: Heard[DeliveryDue]
+    delivery: store.Delivery
+    told: store.Notification | None
+
+
+class Known(NamedTuple):
+    """What the other services say of the readers, guests, hosts and homes of some deliveries, by id."""
+
+    addresses: dict[UUID, Address]
+    preferences: dict[UUID, Preferences]
+    names: dict[UUID, str]
+    homes: dict[UUID, HomeCard]
+
+
+class Outcome(NamedTuple):
+    """How a try has ended: with a status that is the last one, or (`QUEUED`) to be tried again."""
+
+    status: str
+    facts: dict[str, str] = {}
+    why: str = ""
+
+
+class Letter(NamedTuple):
+    """Whom a delivery is to reach, and everything that its words are made of."""
+
+    told: store.Notification
+    delivery: store.Delivery
+    address: Address
+    reader: Reader
+    around: Around
+
+
+async def deliver(deps: Deps, due: Sequence[Heard[DeliveryDue]]) -> None:
+    """One try of each. A crash after the sending repeats it with the same id, by which couriers know it
+    again."""
+    tries = await _tries(deps, due)
+    if not tries:
+        return
     try:
-        address, preferences = await _reader_of(deps, delivery.user_id)
-        if is_muted(delivery.kind, delivery.channel, preferences.muted):
-            return await _mute(deps, due, delivery)
-        message = await _message(deps, told, delivery, address, preferences)
-        answer = await deps.courier.send(message)
-    except (Undeliverable, NotFound) as refusal:
-        return await _fail(deps, due, delivery, refusal.detail)
-    except Unavailable as reason:
-        return await _try_again(deps, due, delivery, reason.detail)
-    return await _sent(deps, due, delivery, masked(address.email), preferences.locale, answer)
+        known = await _known(deps, tries)
+    except Unavailable as away:
+        outcomes = [Outcome(store.QUEUED, why=away.detail)] * len(tries)
+    else:
+        outcomes = await _outcomes(deps, tries, known)
+    async with deps.db.transaction() as tx:
+        for each, outcome in zip(tries, outcomes, strict=True):
+            with each.due.within() as event:
+                if await tx.first_time(event, "notification.deliver"):
+                    await _end(deps, tx, each.delivery, outcome)
 
 
-async def _reader_of(deps: Deps, user_id: UUID) -> tuple[Address, Preferences]:
-    """Where the account is reached, and how it wants to be spoken to: before its profile exists, as it said
-    when it signed up."""
-    addresses = await deps.auth.addresses([user_id])
-    if not addresses:
-        raise Undeliverable("there is no such account any more")
-    found = await deps.user.preferences([user_id])
-    default = Preferences(user_id=user_id, locale=addresses[0].locale, currency="", time_zone="UTC", muted=[])
-    return addresses[0], found[0] if found else default
+async def _tries(deps: Deps, due: Sequence[Heard[DeliveryDue]]) -> list[Try]:
+    """Of those that have not ended yet."""
+    found = await deps.db.get_many(store.deliveries, [each.event.delivery_id for each in due])
+    queued = {delivery.id: delivery for delivery in found if delivery.status == store.QUEUED}
+    about = [delivery.notification_id for delivery in queued.values()]
+    told = {each.id: each for each in await deps.db.get_many(store.notifications, about)}
+    waiting = [(each, queued[each.event.delivery_id]) for each in due if each.event.delivery_id in queued]
+    return [Try(each, delivery, told.get(delivery.notification_id)) for each, delivery in waiting]
 
 
-async def _message(
-    deps: Deps, told: store.Notification, delivery: store.Delivery, address: Address, how: Preferences
-) -> Message:
-    """The message as its reader will see it, with names and tokens asked for now."""
-    reader = Reader(name=address.display_name, locale=how.locale, time_zone=how.time_zone)
-    around = await _around(deps, told)
-    # In a thread: the first mail loads the templates and the languages, which takes a third of a second.
-    letter = await asyncio.to_thread(lambda: mail(content(told.kind, told.facts, reader, around)))
-    return Message(
-        id=delivery.id,
-        channel=delivery.channel,
-        to=address.email,
-        kind=told.kind,
-        subject=letter.subject,
-        text=letter.text,
-        html=letter.html,
-        # The time that the notification was made, not of this try: a repeated message is the same message.
-        at=delivery.created_at,
+async def _known(deps: Deps, tries: Sequence[Try]) -> Known:
+    readers = list({each.delivery.user_id: None for each in tries if each.told})
+    visits = [each.told.facts.visit for each in tries if each.told and each.told.facts.visit]
+    people = list({person: None for visit in visits for person in (visit.guest_id, visit.host_id)})
+    homes = list({visit.listing_id: None for visit in visits})
+    return Known(
+        {each.user_id: each for each in await deps.auth.addresses(readers)} if readers else {},
+        {each.user_id: each for each in await deps.user.preferences(readers)} if readers else {},
+        {each.id: each.first_name for each in await deps.user.public_profiles(people)} if people else {},
+        {each.id: each for each in await deps.listing.homes(homes)} if homes else {},
     )
 
 
-async def _around(deps: Deps, told: store.Notification) -> Around:
-    visit, kind = told.facts.visit, kind_of(told.kind)
-    token = ""
+async def _outcomes(deps: Deps, tries: Sequence[Try], known: Known) -> list[Outcome]:
+    """What becomes of each; those that can be sent are written and sent together."""
+    prepared = [await _prepared(deps, each, known) for each in tries]
+    letters = [letter for letter in prepared if isinstance(letter, Letter)]
+    # In a thread: the first mail loads the templates and the languages, which takes a third of a second.
+    mails = await asyncio.to_thread(lambda: [_written(letter) for letter in letters])
+    sendings = (_sent(deps, *both) for both in zip(letters, mails, strict=True))
+    sent = iter(await asyncio.gather(*sendings))
+    return [next(sent) if isinstance(letter, Letter) else letter for letter in prepared]
+
+
+async def _prepared(deps: Deps, each: Try, known: Known) -> Letter | Outcome:
+    """The letter, or why there is none."""
+    if each.told is None:
+        return Outcome(store.FAILED, why="the notification was deleted")
+    address = known.addresses.get(each.delivery.user_id)
+    if address is None:
+        return Outcome(store.FAILED, why="there is no such account any more")
+    how = _preferences(address, known)
+    if is_muted(each.delivery.kind, each.delivery.channel, how.muted):
+        return Outcome(store.MUTED)
+    try:
+        around = await _around(deps, each.told, known)
+    except NotFound as refusal:
+        return Outcome(store.FAILED, why=refusal.detail)
+    except Unavailable as away:
+        return Outcome(store.QUEUED, why=away.detail)
+    reader = Reader(name=address.display_name, locale=how.locale, time_zone=how.time_zone)
+    return Letter(each.told, each.delivery, address, reader, around)
+
+
+def _preferences(address: Address, known: Known) -> Preferences:
+    """How the account wants to be spoken to: before its profile exists, as it said when it signed up."""
+    default = Preferences(
+        user_id=address.user_id, locale=address.locale, currency="", time_zone="UTC", muted=[]
+    )
+    return known.preferences.get(address.user_id, default)
+
+
+async def _around(deps: Deps, told: store.Notification, known: Known) -> Around:
+    """What its words speak of besides the facts, with a token asked for now."""
+    visit, kind, token = told.facts.visit, kind_of(told.kind), ""
     if kind.token:
         token = await deps.auth.mail_token(told.user_id, kind.token, told.facts.request_id)
     site = deps.settings.public_url.rstrip("/")
     link = site + kind.path.format(token=token, **told.facts.of_path)
     if visit is None:
         return Around(link=link, site=site)
-    profiles = await deps.user.public_profiles([visit.guest_id, visit.host_id])
-    names = {profile.id: profile.first_name for profile in profiles}
-    homes: list[HomeCard] = await deps.listing.homes([visit.listing_id])
     return Around(
-        guest=names.get(visit.guest_id, ""),
-        host=names.get(visit.host_id, ""),
-        home=homes[0] if homes else None,
+        guest=known.names.get(visit.guest_id, ""),
+        host=known.names.get(visit.host_id, ""),
+        home=known.homes.get(visit.listing_id),
         link=link,
         site=site,
     )
 
 
-async def _sent(
-    deps: Deps, due: DeliveryDue, delivery: store.Delivery, to: str, locale: str, answer: str
-) -> None:
-    done = {"to": to, "locale": locale, "answer": answer, "why": "", "done_at": deps.clock.now()}
-    async with deps.db.transaction() as tx:
-        if await tx.first_time(due, "notification.deliver") and await store.end(
-            tx, delivery, store.SENT, **done
-        ):
-            await tx.emit(
-                NotificationDelivered(
-                    notification_id=delivery.notification_id,
-                    user_id=delivery.user_id,
-                    kind=delivery.kind,
-                    channel=delivery.channel,
-                )
-            )
+def _written(letter: Letter) -> Mail:
+    return mail(content(letter.told.kind, letter.told.facts, letter.reader, letter.around))
 
 
-async def _mute(deps: Deps, due: DeliveryDue, delivery: store.Delivery) -> None:
-    async with deps.db.transaction() as tx:
-        if await tx.first_time(due, "notification.deliver"):
-            await store.end(tx, delivery, store.MUTED, done_at=deps.clock.now())
+async def _sent(deps: Deps, letter: Letter, written: Mail) -> Outcome:
+    message = Message(
+        id=letter.delivery.id,
+        channel=letter.delivery.channel,
+        to=letter.address.email,
+        kind=letter.told.kind,
+        subject=written.subject,
+        text=written.text,
+        html=written.html,
+        # The time that the notification was made, not of this try: a repeated message is the same message.
+        at=letter.delivery.created_at,
+    )
+    try:
+        answer = await deps.courier.send(message)
+    except (Undeliverable, NotFound) as refusal:
+        return Outcome(store.FAILED, why=refusal.detail)
+    except Unavailable as away:
+        return Outcome(store.QUEUED, why=away.detail)
+    to = masked(letter.address.email)
+    return Outcome(store.SENT, {"to": to, "locale": letter.reader.locale, "answer": answer})
 
 
-async def _try_again(deps: Deps, due: DeliveryDue, delivery: store.Delivery, why: str) -> None:
+async def _end(deps: Deps, tx: DocumentTx, delivery: store.Delivery, outcome: Outcome) -> None:
+    """Keep it, and tell of it where the delivery has not ended meanwhile."""
     now = deps.clock.now()
-    again = next_try(delivery.tries + 1, now)
-    if again is None:
-        return await _fail(deps, due, delivery, why)
-    async with deps.db.transaction() as tx:
-        if await tx.first_time(due, "notification.deliver") and await store.put_off(tx, delivery, why, again):
+    again = next_try(delivery.tries + 1, now) if outcome.status == store.QUEUED else None
+    if again is not None:
+        if await store.put_off(tx, delivery, outcome.why, again):
             await tx.emit_later(DeliveryDue(delivery_id=delivery.id), again)
-    return None
-
-
-async def _fail(deps: Deps, due: DeliveryDue, delivery: store.Delivery, why: str) -> None:
-    async with deps.db.transaction() as tx:
-        if await tx.first_time(due, "notification.deliver") and await store.end(
-            tx, delivery, store.FAILED, why=why, done_at=deps.clock.now()
-        ):
-            await tx.emit(
-                NotificationFailed(
-                    notification_id=delivery.notification_id,
-                    user_id=delivery.user_id,
-                    kind=delivery.kind,
-                    channel=delivery.channel,
-                    why=why,
-                )
+        return
+    status = store.FAILED if outcome.status == store.QUEUED else outcome.status
+    if not await store.end(tx, delivery, status, **outcome.facts, why=outcome.why, done_at=now):
+        return
+    whose, user_id, kind = delivery.notification_id, delivery.user_id, delivery.kind
+    if status == store.SENT:
+        await tx.emit(
+            NotificationDelivered(notification_id=whose, user_id=user_id, kind=kind, channel=delivery.channel)
+        )
+    elif status == store.FAILED:
+        await tx.emit(
+            NotificationFailed(
+                notification_id=whose,
+                user_id=user_id,
+                kind=kind,
+                channel=delivery.channel,
+                why=outcome.why,
             )
+        )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Event
 from hometrip.ports.documents import DocumentTx
-from hometrip.services.booking.contract import BookingChanged, BookingChangePending, BookingEvent
 from hometrip.services.notification import store
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.contract import DeliveryDue, NotificationCreated
-from hometrip.services.notification.rules.facts import Facts, Visit, visit_of
+from hometrip.services.notification.rules.facts import Facts, Visit
 from hometrip.services.notification.rules.kinds import kind_of
 
 
@@ -21,12 +22,29 @@ class BookingNotHeardOf(Unavailable):
     code = "booking_not_heard_of"
 
 
+class Told(NamedTuple):
+    """What is told, to one account or to each of several."""
+
+    kind: str
+    whom: UUID | list[UUID]
+    facts: Facts
+
+
 async def tell(deps: Deps, event: Event, kind: str, whom: UUID | list[UUID], facts: Facts) -> None:
     """Record once that this account, or each of these, is told of this event, and have it delivered."""
+    await tell_all(deps, event, Told(kind, whom, facts))
+
+
+async def tell_all(deps: Deps, event: Event, *told: Told, visits: Mapping[UUID, Visit] = {}) -> None:
+    """`tell` each in one transaction, which also keeps the `visits`, by booking or change, for mails that
+    come later."""
     async with deps.db.transaction() as tx:
-        if await tx.first_time(event, f"notification.{kind}"):
-            for user_id in whom if isinstance(whom, list) else [whom]:
-                await _tell(deps, tx, event, kind, user_id, facts)
+        for known_as, visit in visits.items():
+            await tx.upsert(store.visits, store.KnownVisit(id=known_as, visit=visit))
+        for kind, whom, facts in told:
+            if await tx.first_time(event, f"notification.{kind}"):
+                for user_id in whom if isinstance(whom, list) else [whom]:
+                    await _tell(deps, tx, event, kind, user_id, facts)
 
 
 async def _tell(deps: Deps, tx: DocumentTx, event: Event, kind: str, user_id: UUID, facts: Facts) -> None:
@@ -57,21 +75,6 @@ async def _tell(deps: Deps, tx: DocumentTx, event: Event, kind: str, user_id: UU
         )
         await tx.insert(store.deliveries, delivery)
         await tx.emit(DeliveryDue(delivery_id=delivery.id))
-
-
-async def remember(deps: Deps, event: BookingEvent) -> None:
-    """Keep what is needed of a booking for the mails about its money."""
-    await _keep(deps, event.booking_id, visit_of(event.booking))
-
-
-async def remember_change(deps: Deps, event: BookingChangePending | BookingChanged, visit: Visit) -> None:
-    """Keep how the stay is to be, for the mails about what the change costs: they may be before it is so."""
-    await _keep(deps, event.change_id, visit)
-
-
-async def _keep(deps: Deps, known_as: UUID, visit: Visit) -> None:
-    async with deps.db.transaction() as tx:
-        await tx.upsert(store.visits, store.KnownVisit(id=known_as, visit=visit))
 
 
 async def visit_told(deps: Deps, booking_id: UUID, change_id: UUID | None = None) -> Visit:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hometrip.kernel.service import unhurried
+from collections.abc import Sequence
+
+from hometrip.kernel.service import Heard, gathered, unhurried
 from hometrip.services.notification.actions import delivering
 from hometrip.services.notification.actions.deps import Deps
 from hometrip.services.notification.contract import DeliveryDue
@@ -49,12 +51,12 @@ from hometrip.services.notification.reactions.money import (
 )
 
 
-async def deliver_when_due(deps: Deps, event: DeliveryDue) -> None:
-    await delivering.deliver(deps, event)
+async def deliver_when_due(deps: Deps, due: Sequence[Heard[DeliveryDue]]) -> None:
+    await delivering.deliver(deps, due)
 
 
 REACTIONS = (
-    deliver_when_due,
+    *gathered(deliver_when_due),
     *unhurried(
         ask_to_verify_when_created,
         ask_to_verify_when_requested,

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from uuid import UUID
+
 from hometrip.services.booking import contract as booking
 from hometrip.services.notification.actions.deps import Deps
-from hometrip.services.notification.actions.telling import remember, remember_change, tell
-from hometrip.services.notification.rules.facts import TIMED_OUT, Facts, asked_for, cancelled, visit_of
+from hometrip.services.notification.actions.telling import Told, tell, tell_all
+from hometrip.services.notification.rules.facts import TIMED_OUT, Facts, Visit, asked_for, cancelled, visit_of
 
 
 async def remember_visit_when_created(deps: Deps, event: booking.BookingCreated) -> None:
-    await remember(deps, event)
+    """For the mails about its money."""
+    await tell_all(deps, event, visits={event.booking_id: visit_of(event.booking)})
 
 
 async def tell_both_when_requested(deps: Deps, event: booking.BookingRequested) -> None:
-    await remember(deps, event)
-    facts = Facts(visit=visit_of(event.booking))
-    await tell(deps, event, "booking_request_received", event.booking.host_id, facts)
-    await tell(deps, event, "booking_request_sent", event.booking.guest_id, facts)
+    visit = visit_of(event.booking)
+    received = Told("booking_request_received", visit.host_id, Facts(visit=visit))
+    sent = Told("booking_request_sent", visit.guest_id, Facts(visit=visit))
+    await tell_all(deps, event, received, sent, visits={event.booking_id: visit})
 
 
 async def tell_both_when_confirmed(deps: Deps, event: booking.BookingConfirmed) -> None:
     facts = Facts(visit=visit_of(event.booking))
-    await tell(deps, event, "booking_confirmed", event.booking.guest_id, facts)
-    await tell(deps, event, "booking_confirmed_host", event.booking.host_id, facts)
+    await _tell_both(deps, event, "booking_confirmed", facts)
 
 
 async def tell_guest_when_declined(deps: Deps, event: booking.BookingDeclined) -> None:
@@ -36,37 +39,34 @@ async def tell_guest_when_expired(deps: Deps, event: booking.BookingExpired) -> 
 
 
 async def tell_both_when_cancelled(deps: Deps, event: booking.BookingCancelled) -> None:
-    facts = cancelled(event)
-    await tell(deps, event, "booking_cancelled", event.booking.guest_id, facts)
-    await tell(deps, event, "booking_cancelled_host", event.booking.host_id, facts)
+    await _tell_both(deps, event, "booking_cancelled", cancelled(event))
 
 
 async def tell_all_when_balance_owed(deps: Deps, event: booking.BookingBalanceOwed) -> None:
     """The guest that it is still to be paid; the host, whose share waits for it; support and admins."""
     facts = Facts(visit=visit_of(event.booking), amount=event.amount, why=event.why)
-    await tell(deps, event, "balance_owed", event.booking.guest_id, facts)
-    await tell(deps, event, "balance_owed_host", event.booking.host_id, facts)
-    await tell(deps, event, "balance_owed_staff", await deps.auth.helpers(), facts)
+    staff = Told("balance_owed_staff", await deps.auth.helpers(), facts)
+    await _tell_both(deps, event, "balance_owed", facts, staff)
 
 
 async def tell_when_change_pending(deps: Deps, event: booking.BookingChangePending) -> None:
     """The host, whose consent it needs, or the guest, who has it and is to pay. Who needs none is told on the
     spot."""
     facts = asked_for(event)
-    if facts.visit:
-        await remember_change(deps, event, facts.visit)
+    told = []
     if event.status == "awaiting_host":
-        await tell(deps, event, "booking_change_asked", event.booking.host_id, facts)
+        told = [Told("booking_change_asked", event.booking.host_id, facts)]
     elif event.consented:
-        await tell(deps, event, "booking_change_agreed", event.booking.guest_id, facts)
+        told = [Told("booking_change_agreed", event.booking.guest_id, facts)]
+    # How the stay is to be is kept for the mails about what the change costs: they may be before it is so.
+    kept = {event.change_id: facts.visit} if facts.visit else {}
+    await tell_all(deps, event, *told, visits=kept)
 
 
 async def tell_both_when_changed(deps: Deps, event: booking.BookingChanged) -> None:
-    await remember(deps, event)
-    await remember_change(deps, event, visit_of(event.booking))
-    facts = Facts(visit=visit_of(event.booking))
-    await tell(deps, event, "booking_changed", event.booking.guest_id, facts)
-    await tell(deps, event, "booking_changed_host", event.booking.host_id, facts)
+    visit = visit_of(event.booking)
+    kept = {event.booking_id: visit, event.change_id: visit}
+    await _tell_both(deps, event, "booking_changed", Facts(visit=visit), visits=kept)
 
 
 async def tell_other_when_change_ended(deps: Deps, event: booking.BookingChangeEnded) -> None:
@@ -78,3 +78,17 @@ async def tell_other_when_change_ended(deps: Deps, event: booking.BookingChangeE
     if event.status == "declined" or event.why in TIMED_OUT:
         facts = Facts(visit=visit_of(event.booking), why=event.why)
         await tell(deps, event, "booking_change_ended", event.booking.guest_id, facts)
+
+
+async def _tell_both(
+    deps: Deps,
+    event: booking.BookingEvent,
+    kind: str,
+    facts: Facts,
+    *others: Told,
+    visits: Mapping[UUID, Visit] = {},
+) -> None:
+    """The guest, and the host in words of their own."""
+    guest = Told(kind, event.booking.guest_id, facts)
+    host = Told(f"{kind}_host", event.booking.host_id, facts)
+    await tell_all(deps, event, guest, host, *others, visits=visits)

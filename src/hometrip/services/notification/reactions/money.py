@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hometrip.kernel.stay import Stay
 from hometrip.services.notification.actions.deps import Deps
-from hometrip.services.notification.actions.telling import tell, visit_told
+from hometrip.services.notification.actions.telling import Told, tell, tell_all, visit_told
 from hometrip.services.notification.rules.facts import Facts, TakenOff
 from hometrip.services.payment import contract as payment
 
@@ -35,8 +35,8 @@ async def tell_guest_and_staff_when_refund_failed(deps: Deps, event: payment.Ref
     if not event.owed:
         return
     facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount, why=event.why)
-    await tell(deps, event, "refund_delayed", event.guest_id, facts)
-    await tell(deps, event, "refund_owed", await deps.auth.helpers(), facts)
+    staff = Told("refund_owed", await deps.auth.helpers(), facts)
+    await tell_all(deps, event, Told("refund_delayed", event.guest_id, facts), staff)
 
 
 async def tell_host_when_paid_out(deps: Deps, event: payment.PayoutCompleted) -> None:
@@ -90,8 +90,8 @@ async def tell_guest_when_deposit_released(deps: Deps, event: payment.DepositRel
 async def tell_both_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:
     visit = await visit_told(deps, event.booking_id)
     facts = Facts(visit=visit, amount=event.amount, why=event.why)
-    await tell(deps, event, "deposit_failed", event.guest_id, facts)
-    await tell(deps, event, "deposit_failed_host", visit.host_id, facts)
+    host = Told("deposit_failed_host", visit.host_id, facts)
+    await tell_all(deps, event, Told("deposit_failed", event.guest_id, facts), host)
 
 
 async def tell_guest_when_deposit_claimed(deps: Deps, event: payment.DepositClaimed) -> None:

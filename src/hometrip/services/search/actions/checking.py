@@ -31,7 +31,7 @@ async def verify(deps: Deps) -> list[str]:
             if (wrong := difference(cards.get(home_id), shown.get(home_id), today))
         ]
         if deps.memory.filled:
-            revisions = {str(home.id): home.revision for home in shown.values() if home.card}
+            revisions = {str(home.id): home.in_index for home in shown.values() if home.card}
             behind = await deps.index.behind(HOMES.name, revisions)
             found += [f"listing {home_id}: the text index is behind" for home_id in behind]
         after = ids[-1]

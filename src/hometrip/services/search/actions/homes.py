@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -117,12 +117,17 @@ def heard(deps: Deps, message: bytes) -> None:
             deps.memory.changed.add(home)
 
 
-async def take_in(deps: Deps, listing_id: UUID, revision: int) -> None:
-    """Show the home as it is now; one that is not there any more, or not for all, is shown no more."""
-    cards = await deps.listing.search_cards([listing_id])
-    await _keep(
-        deps, [await _shown(deps, card) for card in cards] or [Shown(id=listing_id, revision=revision)]
-    )
+async def take_in(deps: Deps, heard_of: Mapping[UUID, int]) -> None:
+    """Show these homes as they are now, at least of these revisions; one that is not there any more, or not
+    for all, is shown no more. Those of which as much is shown have been taken in before.
+    """
+    board = deps.memory.board
+    homes = [home for home, new in heard_of.items() if board is None or board.revision(str(home)) < new]
+    if not homes:
+        return
+    shown = {card.id: await _shown(deps, card) for card in await deps.listing.search_cards(homes)}
+    gone = (Shown(id=home, revision=heard_of[home]) for home in homes if home not in shown)
+    await _keep(deps, [*shown.values(), *gone])
 
 
 async def forget(deps: Deps, listing_id: UUID, revision: int) -> None:
@@ -147,8 +152,8 @@ async def take_in_page(deps: Deps, page: ReindexPage) -> None:
     # A home may have been made since the ids were read.
     cards += await deps.listing.search_cards(sorted(absent))
     gone = sorted(absent - {card.id for card in cards})
-    await _keep(deps, [await _shown(deps, card) for card in cards])
-    await _keep(deps, [Shown(id=home, revision=known[home].revision) for home in gone])
+    await _keep(deps, [await _shown(deps, card) for card in cards], anew=True)
+    await _keep(deps, [Shown(id=home, revision=known[home].revision) for home in gone], anew=True)
     if last is not None:
         async with deps.documents.transaction() as tx:
             if await tx.first_time(page, "search.take_in_page"):
@@ -164,35 +169,39 @@ async def _shown(deps: Deps, card: SearchCard) -> Shown:
     return Shown(id=card.id, revision=card.revision, zone=zone, card=hidden)
 
 
-async def _keep(deps: Deps, homes: Sequence[Shown]) -> None:
-    """Each step may be done twice, and none puts an older card over a newer one; so there is nothing to mark
-    as done, and after a crash in between the event comes again.
+async def _keep(deps: Deps, homes: Sequence[Shown], *, anew: bool = False) -> None:
+    """The index gets those in which something has changed that it knows of, or all of them `anew`.
 
-    Once the own copies are kept, the rest follows, if not now then when copies of this service catch up.
+    Each step may be done twice, and none puts an older card over a newer one; so there is nothing to mark as
+    done, and after a crash in between the event comes again. Once the own copies are kept, the rest follows,
+    if not now then when copies of this service catch up.
     """
     if not homes:
         return
-    await _keep_copies(deps, homes)
+    kept = await _keep_copies(deps, homes)
     if deps.memory.board is not None:
-        _show(deps.memory.board, homes)
-    revisions = {home.id: home.revision for home in homes}
-    await _if_possible(_index(deps, homes))
+        _show(deps.memory.board, kept)
+    revisions = {home.id: home.revision for home in kept}
+    await _if_possible(_index(deps, [home for home in kept if anew or home.in_index == home.revision]))
     await _if_possible(deps.cache.announce(CHANGED, msgspec.msgpack.encode(revisions)))
 
 
-async def _keep_copies(deps: Deps, homes: Sequence[Shown]) -> None:
-    """In order of their ids, so that two who keep the same ones do not wait for each other."""
+async def _keep_copies(deps: Deps, homes: Sequence[Shown]) -> list[Shown]:
+    """What is kept then; in order of their ids, so that two who keep the same ones do not wait for each
+    other."""
+    ordered = sorted(homes, key=lambda home: home.id)
     for tries_left in reversed(range(TRIES)):
         kept_at = deps.clock.now()
         try:
             async with deps.documents.transaction() as tx:
-                for home in sorted(homes, key=lambda home: home.id):
-                    await store.keep(tx, msgspec.structs.replace(home, kept_at=kept_at))
-            return
+                return [
+                    await store.keep(tx, msgspec.structs.replace(home, kept_at=kept_at)) for home in ordered
+                ]
         except (Duplicate, VersionMismatch):
             # Another copy of this service was faster with one of them, maybe with a newer card.
             if not tries_left:
                 raise
+    raise AssertionError("the last try returns or raises")
 
 
 async def _if_possible(step: Awaitable[None]) -> None:
@@ -203,18 +212,18 @@ async def _if_possible(step: Awaitable[None]) -> None:
 
 
 async def _index_missing(deps: Deps, homes: Sequence[Shown]) -> None:
-    behind = set(await deps.index.behind(HOMES.name, {str(home.id): home.revision for home in homes}))
+    behind = set(await deps.index.behind(HOMES.name, {str(home.id): home.in_index for home in homes}))
     await _index(deps, [home for home in homes if str(home.id) in behind])
 
 
 async def _index(deps: Deps, homes: Sequence[Shown]) -> None:
-    found = [(record_of(home.card), home.revision) for home in homes if home.card is not None]
+    found = [(record_of(home.card), home.in_index) for home in homes if home.card is not None]
     if found:
         records, revisions = zip(*found, strict=True)
         await deps.index.put(HOMES.name, records, revisions)
     for home in homes:
         if home.card is None:
-            await deps.index.remove(HOMES.name, str(home.id), home.revision)
+            await deps.index.remove(HOMES.name, str(home.id), home.in_index)
 
 
 def _show(board: Board, homes: Sequence[Shown]) -> None:

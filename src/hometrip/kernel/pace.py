@@ -1,0 +1,84 @@
+"""Pace: how much of the loop's time events may take, so that requests come first and events do not wait for
+ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from time import perf_counter, thread_time
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# While requests are under way, events may use the loop's thread for as long as it slept since they were last
+# allowed to, and for half as long as others used it; otherwise for so many seconds in a round of the loop.
+SHARE, UNDISTURBED = 0.5, 0.002
+# One request that waits for something is nobody to make way for.
+FEW = 1
+AGAIN_SECONDS = 0.001
+
+
+class Pace:
+    """One for each thread with a loop. Work on an event is begun where it `may_begin`, and is `metered`: what
+    it takes beyond what it may is taken off later. `requests` is how many of them are under way.
+    """
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._left = 0.0
+        self._spent = self._spent_before = 0.0
+        self._used_before, self._at = thread_time(), perf_counter()
+        self._decided = False
+        self._decided_anew = asyncio.Event()
+
+    def may_begin(self) -> bool:
+        if not self._decided:
+            self._decided = True
+            self._grant()
+            loop = asyncio.get_running_loop()
+            if self._left > 0:
+                loop.call_soon(self._decide_anew)
+            else:
+                loop.call_later(AGAIN_SECONDS, self._decide_anew)
+        return self._left > 0
+
+    async def turn(self) -> None:
+        """Wait until work may begin."""
+        while not self.may_begin():
+            await self._decided_anew.wait()
+
+    @coroutine
+    def metered(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """The work, the processor's time of which is counted: while it runs, not while it waits."""
+        step: Callable[[Any], Any] = work.send
+        given: Any = None
+        while True:
+            began = thread_time()
+            try:
+                waits_for = step(given)
+            except StopIteration as end:
+                done: T = end.value
+                return done
+            finally:
+                took = thread_time() - began
+                self._spent += took
+                self._left -= took
+            try:
+                given, step = (yield waits_for), work.send
+            except BaseException as error:
+                given, step = error, work.throw
+
+    def _grant(self) -> None:
+        used, at = thread_time(), perf_counter()
+        took, spent = used - self._used_before, self._spent - self._spent_before
+        slept, others = max(0.0, at - self._at - took), max(0.0, took - spent)
+        self._used_before, self._at, self._spent_before = used, at, self._spent
+        granted = UNDISTURBED if self.requests <= FEW else min(UNDISTURBED, slept + SHARE * others)
+        self._left = min(self._left, 0.0) + granted
+
+    def _decide_anew(self) -> None:
+        self._decided = False
+        heard, self._decided_anew = self._decided_anew, asyncio.Event()
+        heard.set()

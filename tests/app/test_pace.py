@@ -1,0 +1,114 @@
+"""How much of the loop's time events get beside requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import thread_time
+
+import pytest
+
+from hometrip.kernel.pace import SHARE, UNDISTURBED, Pace
+
+
+def work(seconds: float) -> None:
+    ends = thread_time() + seconds
+    while thread_time() < ends:
+        pass
+
+
+async def event(seconds: float) -> float:
+    work(seconds)
+    return seconds
+
+
+@asynccontextmanager
+async def requests(pace: Pace, seconds: float) -> AsyncIterator[list[float]]:
+    """Requests that want the loop without end, so many seconds of it at a time; what they have used."""
+    used = [0.0]
+    pace.requests += 2
+
+    async def ask() -> None:
+        while True:
+            work(seconds)
+            used[0] += seconds
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield used
+    finally:
+        asking.cancel()
+        pace.requests -= 2
+
+
+async def events_for(pace: Pace, seconds: float, each: float) -> float:
+    """What events get in so long a time of the thread."""
+    spent, until = 0.0, thread_time() + seconds
+    while thread_time() < until:
+        await pace.turn()
+        spent += await pace.metered(event(each))
+    return spent
+
+
+@pytest.mark.parametrize("each", [0.0002, 0.008])
+async def test_events_take_half_of_what_busy_requests_do_however_long_each_is(each: float) -> None:
+    pace = Pace()
+    async with requests(pace, 0.001) as used:
+        spent = await events_for(pace, 0.3, each)
+    assert 0.5 * SHARE < spent / used[0] < 1.5 * SHARE + each / used[0]
+
+
+async def test_events_have_the_loop_where_nobody_else_wants_it() -> None:
+    pace = Pace()
+    began = thread_time()
+    spent = await events_for(pace, 0.1, 0.0005)
+    assert spent > 0.8 * (thread_time() - began)
+
+
+async def test_a_request_that_waits_for_something_is_made_no_way_for() -> None:
+    pace = Pace()
+    pace.requests = 1
+    assert pace.may_begin()
+
+
+async def test_what_an_event_took_too_long_is_taken_off_the_next() -> None:
+    pace = Pace()
+    assert pace.may_begin()
+    await pace.metered(event(3 * UNDISTURBED))
+    assert not pace.may_begin()
+    await pace.turn()
+    assert pace.may_begin()
+
+
+async def test_metered_work_waits_answers_fails_and_is_cancelled_like_any_other() -> None:
+    pace = Pace()
+
+    async def double(number: int) -> int:
+        await asyncio.sleep(0)
+        if number < 0:
+            raise ValueError("negative")
+        return 2 * number
+
+    assert await pace.metered(double(4)) == 8
+    with pytest.raises(ValueError, match="negative"):
+        await pace.metered(double(-1))
+    ended = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    async def patient() -> None:
+        await pace.metered(stubborn())
+
+    task = asyncio.create_task(patient())
+    await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
