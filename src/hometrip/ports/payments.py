@@ -222,7 +222,8 @@ class Payments(Protocol):
     async def transfer(
         self, amount: Money, *, destination: str, metadata: Mapping[str, str], key: str
     ) -> ProviderTransfer:
-        """Pay that much out to a host's account."""
+        """Pay that much out to a host's account. What is refused as `balance_insufficient` may be covered
+        later, as with a refund."""
         ...
 
     async def get_transfer(self, transfer_id: str) -> ProviderTransfer: ...
