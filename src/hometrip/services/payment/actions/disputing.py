@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Forbidden
-from hometrip.kernel.money import total, zero
+from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
@@ -15,7 +15,7 @@ from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefus
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
-from hometrip.services.payment.actions.owing import give_up
+from hometrip.services.payment.actions.owing import give_up, owe_again
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.sending import find_sent
@@ -94,7 +94,9 @@ async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderD
     return made
 
 
-async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback) -> None:
+async def _set_aside(
+    deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback, kind: str = "disputed"
+) -> None:
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
     taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
@@ -106,7 +108,7 @@ async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Ch
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
     lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)
-    await _write(deps, tx, known, "disputed", lines)
+    await _write(deps, tx, known, kind, lines)
 
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
@@ -115,17 +117,42 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
     ends = {"closed_at": deps.clock.now()} if over else {}
     await store.change_chargeback(tx, known.id, status=status, **ends)
     if known.withdrawn and status == "won":
-        await store.count_as_disputed(tx, payment.id, -known.taken)
-        taken = await store.postings_of(tx, known.id, "disputed")
-        await _write(deps, tx, known, "dispute_won", rules.dispute_won(taken))
+        await _give_back(deps, tx, known)
     elif known.withdrawn and status == "lost":
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
-        lines = await store.postings_of(tx, known.id, "disputed")
-        owed = [line.amount for line in lines if line.account == rules.GUEST]
-        await give_up(deps, tx, payment, total(owed, known.amount.currency))
+        await give_up(deps, tx, payment, await _had(tx, known))
     if over:
         await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)
+
+
+async def _give_back(deps: Deps, tx: Tx, won: store.Chargeback) -> None:
+    """Each share has again what the bank had of it. What was set aside after that, for other disputes of the
+    booking, was reckoned of the little that this one had left: those are reckoned anew, lost ones as well, so
+    that it does not matter in which order banks ask and decide."""
+    others = await store.set_aside_since(tx, won)
+    for other in reversed(others):
+        if other.status == "lost":
+            payment = await store.payment(tx, other.payment_id)
+            await owe_again(deps, tx, payment, await _had(tx, other))
+        await _undo(deps, tx, other, f"dispute_undone:{won.id}")
+    await _undo(deps, tx, won, "dispute_won")
+    for other in others:
+        payment = await store.payment(tx, other.payment_id)
+        await _set_aside(deps, tx, payment, other, f"disputed_anew:{won.id}")
+        if other.status == "lost":
+            await give_up(deps, tx, payment, await _had(tx, other))
+
+
+async def _undo(deps: Deps, tx: Tx, known: store.Chargeback, kind: str) -> None:
+    await store.count_as_disputed(tx, known.payment_id, -known.taken)
+    await _write(deps, tx, known, kind, rules.dispute_won(await store.taken_by(tx, known.id)))
+
+
+async def _had(tx: Tx, known: store.Chargeback) -> Money:
+    """What of it the guest was owed."""
+    lines = await store.taken_by(tx, known.id)
+    return total((one.amount for one in lines if one.account == rules.GUEST), known.amount.currency)
 
 
 async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: list[rules.Posting]) -> None:

@@ -16,8 +16,10 @@ from hometrip.services.payment.store.chargebacks import (
     is_charged_back,
     is_set_aside,
     lost_to_bank,
+    set_aside_since,
     sums_of_guest,
     take_settlements,
+    taken_by,
 )
 from hometrip.services.payment.store.deposits import (
     AlreadyClaimed,
@@ -34,7 +36,6 @@ from hometrip.services.payment.store.journal import (
     debts,
     entries_of,
     moved,
-    postings_of,
     set_offs,
     stories,
     trial_balance,
@@ -57,6 +58,7 @@ from hometrip.services.payment.store.money_back import (
     refund,
     refund_at_provider,
     refunds_of,
+    reopen_refund,
     return_refund,
 )
 from hometrip.services.payment.store.money_in import (
@@ -140,7 +142,9 @@ __all__ = [
     "is_charged_back",
     "is_set_aside",
     "take_settlements",
-    "postings_of",
+    "reopen_refund",
+    "set_aside_since",
+    "taken_by",
     "note_refund",
     "refund_at_provider",
     "return_refund",

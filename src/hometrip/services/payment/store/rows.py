@@ -111,8 +111,13 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
         """The guest has it neither from the provider (it is not even on its way), nor from staff, nor from
         the cardholder's bank."""
         if self.status == "failed":
-            return self.why != HELD_BY_BANK
+            return not self.is_from_bank
         return self.status == "initiated" and self.provider_id is None
+
+    @property
+    def is_from_bank(self) -> bool:
+        """The guest has it from the cardholder's bank."""
+        return self.status == "failed" and self.why == HELD_BY_BANK
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
