@@ -1,17 +1,13 @@
-"""Chargebacks: a cardholder's bank asks for the money back; staff answer with evidence; the bank decides."""
+"""Chargebacks: a cardholder's bank asks for the money back, and decides. What staff answer: `answering`."""
 
 from __future__ import annotations
 
-import hashlib
 from uuid import UUID
 
-from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.money import Money, total, zero
-from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefused
+from hometrip.ports.payments import ProviderDispute, ProviderDown
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
@@ -163,57 +159,3 @@ async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: 
 async def _tell(tx: Tx, payment: store.Payment, known: store.Chargeback, status: str) -> None:
     facts = {"amount": known.amount, "dispute_id": known.id, "status": status, "why": known.reason}
     await tx.emit(told(PaymentDisputed, payment, **facts))
-
-
-async def answer_dispute(
-    deps: Deps, caller: Caller, dispute_id: UUID, text: str, once: Once = NO_KEY
-) -> DisputeRecord:
-    """By staff (not about a stay of their own), once: their words with what is known of the stay.
-    `DisputeAnswered` where the bank takes none any more."""
-    async with deps.db.transaction() as tx:
-        known = await store.chargeback(tx, dispute_id)
-        payment = await store.payment(tx, known.payment_id)
-        stay = await store.stay_of(tx, known.booking_id)
-        if caller.account_id in (payment.guest_id, payment.host_id):
-            raise Forbidden
-        await tx.once(once)
-    if known.status != "needs_response":
-        raise rules.DisputeAnswered(f"the dispute is {known.status}", state=known.status)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    try:
-        dispute = await deps.payments.send_evidence(
-            known.provider_id, _evidence(text, stay), key=f"evidence:{known.id}:{digest}"
-        )
-    except ProviderRefused as refusal:
-        # Perhaps it was answered in another way, or the time for it is over.
-        now = await settle_dispute(deps, payment.id, await deps.payments.get_dispute(known.provider_id))
-        if now.status == "needs_response":
-            raise
-        raise rules.DisputeAnswered(f"the dispute is {now.status}", state=now.status) from refusal
-    await settle_dispute(deps, payment.id, dispute)
-    async with deps.db.transaction() as tx:
-        await tx.once(once)
-        await store.change_chargeback(tx, known.id, evidence=text)
-        answer = dispute_of(await store.chargeback(tx, known.id))
-        await tx.answer(once, answer)
-    return answer
-
-
-def _evidence(text: str, stay: store.Stay | None) -> dict[str, str]:
-    """In Stripe's words."""
-    if stay is None:
-        return {"uncategorized_text": text}
-    facts = stay.facts
-    return {
-        "uncategorized_text": text,
-        "product_description": (
-            f"{facts.title}: a stay of {rules.counted(facts.nights, 'night')} "
-            f"for {rules.counted(facts.guests, 'guest')}, "
-            f"{facts.check_in.isoformat()} to {facts.check_out.isoformat()}"
-        ),
-        "service_date": facts.check_in.isoformat(),
-        "cancellation_policy_disclosure": (
-            f"The cancellation policy {facts.cancellation_policy} was shown, and agreed to, when the stay "
-            f"was booked."
-        ),
-    }

@@ -42,7 +42,7 @@ from hometrip.services.payment.store.journal import (
     unbalanced,
     write,
 )
-from hometrip.services.payment.store.kinds import ClaimPicture
+from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile
 from hometrip.services.payment.store.money_back import (
     add_refund,
     bookings_of,
@@ -160,6 +160,7 @@ __all__ = [
     "ClaimPicture",
     "Correction",
     "Deposit",
+    "EvidenceFile",
     "Invoice",
     "Payment",
     "Payout",

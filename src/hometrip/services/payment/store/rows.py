@@ -17,7 +17,7 @@ from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
-from hometrip.services.payment.store.kinds import ClaimPicture
+from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile
 
 
 class AlreadyOpen(Conflict):
@@ -73,6 +73,7 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
     due_by: datetime | None = None
     evidence: str | None = None
+    file: EvidenceFile | None = None
     closed_at: datetime | None = None
 
 
