@@ -480,6 +480,8 @@ async def test_disputes_are_for_staff_and_payouts_for_admins(house: TestHouse) -
     support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
     for person in (guest, host):
         problem(await person.get("/api/payments/disputes"), 403, "forbidden")
+        problem(await person.get("/api/payments/payouts/owed"), 403, "forbidden")
+    assert ok(await support.get("/api/payments/payouts/owed"))["items"] == []
     [dispute] = ok(await support.get("/api/payments/disputes"))["items"]
     assert (dispute["booking_id"], dispute["status"]) == (booking["id"], "needs_response")
     assert ok(await support.get("/api/payments/disputes", params={"status": "won"}))["items"] == []

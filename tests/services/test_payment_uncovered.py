@@ -88,6 +88,8 @@ async def test_it_is_asked_for_less_often_with_each_time_and_no_longer_than_a_we
     told = [event for event in till.told if event.name == "host.payout.failed"]
     assert [(event.amount, event.why) for event in told] == [(SPLIT.payout, rules.NOT_COVERED)]
     assert (await till.balances(booking_id))["host_payable:host"] == -SPLIT.payout.amount
+    [owed] = (await actions.owed_payouts(till.deps, 20, None)).items
+    assert (owed.booking_id, owed.amount, owed.why) == (booking_id, SPLIT.payout, rules.NOT_COVERED)
     await till.advance(30 * DAY)
     assert moments[-1] < DUE + 8 * DAY
 
@@ -97,7 +99,9 @@ async def test_an_admin_has_it_sent_after_the_week(till: Till) -> None:
     await till.advance(8 * DAY)
     await till.pay(hold_until=None)
     await actions.pay_out_now(till.deps, booking_id)
+    assert (await actions.owed_payouts(till.deps, 20, None)).items == []
     await till.settle()
+    assert (await actions.owed_payouts(till.deps, 20, None)).items == []
     assert await statuses(till) == [("completed", None), ("failed", rules.NOT_COVERED)]
     assert await sent_to_host(till) == [SPLIT.payout.amount]
 
@@ -124,6 +128,23 @@ async def test_during_a_dispute_it_is_taken_back(till: Till) -> None:
     await till.hear(DisputeResolved(**dispute, refund=eur(0), kept=SPLIT))
     await till.advance(DAY)
     assert await sent_to_host(till) == [SPLIT.payout.amount]
+
+
+async def test_what_nobody_is_owed_any_more_is_not_listed_for_staff(till: Till) -> None:
+    booking_ids = [await too_little_held(till)]
+    till.provider._move(eur(-30_000), by_bank=True)  # a bank has taken it
+    second = await till.pay(hold_until=None, total=eur(1_000), split=rules.part_of(SPLIT, eur(1_000)))
+    await till.confirmed(second.booking_id)
+    booking_ids.append(second.booking_id)
+    await till.advance(8 * DAY)
+    listed, cursor = [], None
+    for _ in booking_ids:
+        page = await actions.owed_payouts(till.deps, 1, cursor)
+        listed, cursor = [*listed, *(one.booking_id for one in page.items)], page.next_cursor
+    assert (listed, cursor) == (booking_ids[::-1], None)
+    await till.cancelled(booking_ids[1], eur(1_000), rules.nothing_kept("EUR"))
+    [left] = (await actions.owed_payouts(till.deps, 20, None)).items
+    assert left.booking_id == booking_ids[0]
 
 
 async def test_what_is_missing_for_another_reason_waits_for_nothing(till: Till) -> None:
