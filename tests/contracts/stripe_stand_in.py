@@ -33,6 +33,7 @@ INTENT: dict[str, Any] = {
 class Asked:
     def __init__(self, request: web.Request, body: str) -> None:
         self.method, self.path, self.headers = request.method, request.path, request.headers
+        self.body = body
         self.fields = dict(parse_qsl(body or request.query_string, keep_blank_values=True))
 
 

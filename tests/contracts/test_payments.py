@@ -31,6 +31,7 @@ from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
 from hometrip.ports.engine import Unfit
 from hometrip.ports.payments import (
+    EVIDENCE_BYTES,
     MOVES,
     BadSignature,
     Card,
@@ -43,6 +44,7 @@ from hometrip.ports.payments import (
 START = utc(2027, 4, 14, 9)
 SECRET = b"whsec" * 6
 EUR = Money(10_000, "EUR")
+FILES_OF_STRIPE = "https://files.stripe.com"
 
 
 def sandbox_in(folder: Path) -> SandboxPayments:
@@ -397,6 +399,7 @@ async def test_every_request_about_money_that_goes_back_is_taken(provider: Payme
         "product_description": "5 nights",
         "service_date": "2027-05-10",
         "cancellation_policy_disclosure": "flexible",
+        "uncategorized_file": await provider.keep_evidence(b"%PDF-1.7 a letter", "letter.pdf", key="f1"),
     }
     assert (await provider.send_evidence(dispute.id, evidence, key="e1")).id == dispute.id
 
@@ -775,6 +778,41 @@ async def test_a_dispute_takes_the_money_and_evidence_decides(payments: Payments
             await payments.send_evidence(dispute.id, {"uncategorized_text": "more"}, key=f"more {words}")
     with pytest.raises(ProviderRefused):
         await payments.get_dispute("dp_nobody")
+
+
+async def test_a_file_is_kept_once_for_a_dispute_and_no_other_is_taken(payments: Payments) -> None:
+    intent = await paid(payments, "pm_card_createDispute")
+    [dispute] = await payments.disputes_since(START)
+    assert dispute.intent_id == intent.id
+    letter = b"%PDF-1.7 a letter"
+    first, again = [await payments.keep_evidence(letter, "letter.pdf", key="f") for _ in range(2)]
+    assert first == again
+    with pytest.raises(ProviderRefused):
+        await payments.keep_evidence(b"%PDF-1.7 another", "letter.pdf", key="f")
+    for wrong in (b"<html>", b"%PDF-" + bytes(EVIDENCE_BYTES)):
+        with pytest.raises(ProviderRefused):
+            await payments.keep_evidence(wrong, "letter.pdf", key=f"wrong {len(wrong)}")
+    words = {"uncategorized_text": "They came."}
+    with pytest.raises(ProviderRefused):
+        await payments.send_evidence(dispute.id, words | {"uncategorized_file": "file_nobody"}, key="e1")
+    told = await payments.send_evidence(dispute.id, words | {"uncategorized_file": first}, key="e2")
+    assert told.status == "under_review"
+
+
+async def test_a_file_goes_to_stripe_as_evidence_under_its_key(stripe: StandIn) -> None:
+    stripe.answers["POST /v1/files"] = (200, {"id": "file_1", "object": "file"})
+    assert await stripe.payments.keep_evidence(b"%PDF-1.7 a letter", "letter.pdf", key="f") == "file_1"
+    [asked] = stripe.posts()
+    assert asked.headers["Idempotency-Key"] == "f"
+    assert asked.headers["Content-Type"].startswith("multipart/form-data")
+    for part in ('name="purpose"', "dispute_evidence", 'filename="letter.pdf"', "%PDF-1.7 a letter"):
+        assert part in asked.body
+    stripe.answers["POST /v1/files"] = (400, error("file_upload_invalid"))
+    with pytest.raises(ProviderRefused):
+        await stripe.payments.keep_evidence(b"%PDF-1.7 a letter", "letter.pdf", key="g")
+    where = StripePayments("stripe:", secret_key="sk_test_1", webhook_secrets=["whsec_1"])
+    assert where._link._services().files._requestor._options.base_addresses["files"] == FILES_OF_STRIPE
+    await where.close()
 
 
 async def test_an_inquiry_takes_nothing_and_what_nobody_answers_is_lost(tmp_path: Path) -> None:

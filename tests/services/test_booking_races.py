@@ -23,7 +23,7 @@ from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import CouponRefused, DatesTaken
 from hometrip.services.booking.rules import BookingView, NewCoupon
-from hometrip.services.listing.contract import StayRefused
+from hometrip.services.listing.contract import ListingModerated, StayRefused
 from journeys.steps import ok
 from services.booking_scene import Scene, scene_in, somebody
 
@@ -186,6 +186,42 @@ async def test_a_booking_that_is_made_while_its_home_is_taken_down_is_cancelled_
     after = await scene.paid(somebody(), ahead=40)
     await scene.house.advance((2 * DAY).total_seconds())
     assert (await scene.look(after.id)).status == "confirmed"
+
+
+async def test_who_had_booked_a_home_that_was_taken_down_is_cancelled_however_soon_it_is_up_again(
+    scene: Scene,
+) -> None:
+    staff, path = await scene.house.staff(), f"/api/listings/{scene.home_id}/moderate"
+    paid, held = await scene.paid(somebody()), await scene.book(somebody(), ahead=40)
+    ok(await staff.post(path, {"action": "suspend", "reason": "The wrong home"}))
+    ok(await staff.post(path, {"action": "approve"}))
+    await scene.house.settle()
+    for booking in (paid, held):
+        gone = await scene.look(booking.id)
+        assert (gone.status, gone.history[-1].why) == ("cancelled", "the home was taken down")
+    gone = await scene.look(paid.id)
+    assert gone.cancellation is not None
+    assert (gone.cancellation.refund, gone.cancellation.by) == (paid.total, "staff")
+
+
+async def test_who_books_a_home_that_is_up_again_stays_however_late_its_end_is_heard_of(scene: Scene) -> None:
+    """Nor does a hold that was over when the home was taken down, and was paid for afterwards."""
+    deps, clock = scene.deps, scene.house.clock
+    before, over = await scene.paid(somebody(), ahead=20), await scene.book(somebody(), ahead=30)
+    await scene.house.advance((20 * MINUTE).total_seconds())
+    assert (await scene.look(over.id)).status == "expired"
+    facts = {"host_id": uuid4(), "revision": 1, "title": "", "reason": "", "staff_id": uuid4()}
+    down = ListingModerated(
+        event_id=uuid4(), listing_id=scene.home_id, action="suspended", at=clock.now(), **facts
+    )
+    await scene.house.advance(MINUTE.total_seconds())
+    after = await scene.paid(somebody(), ahead=40)
+    await reactions.confirm_when_paid(deps, scene.succeeded(over))
+    for _ in range(2):
+        await reactions.cancel_when_taken_down(deps, down)
+    await scene.house.advance((2 * DAY).total_seconds())
+    for booking, status in ((before, "cancelled"), (after, "confirmed"), (over, "confirmed")):
+        assert (await scene.look(booking.id)).status == status
 
 
 async def test_a_home_whose_end_was_refused_can_be_booked_as_before(scene: Scene) -> None:

@@ -76,13 +76,40 @@ async def test_a_page_by_price_leads_on_in_the_measure_that_it_began_in(
     assert (rest["currency"], len(seen), len(set(seen))) == ("EUR", 9, 9)
 
 
-async def test_a_currency_without_a_rate_is_refused_or_left_out(house: TestHouse, host: Person) -> None:
+async def test_homes_without_a_rate_come_behind_an_order_and_are_left_out_by_a_limit(
+    any_house: TestHouse,
+) -> None:
+    house, host = any_house, await any_house.sign_up("host@example.com", "Hanna Host")
+    for title, amount, currency in (
+        ("Ouguiya", 5_000, "MRU"),
+        ("Euros", 5_000, "EUR"),
+        ("Drams", 9_000, "AMD"),
+        ("Dollars", 5_000, "USD"),
+        ("Fewer drams", 1, "AMD"),
+        ("Many ouguiyas", 70_000, "MRU"),
+    ):
+        await priced(host, title, amount, currency)
+    rising = ["Dollars", "Euros", "Fewer drams", "Drams", "Ouguiya", "Many ouguiyas"]
+    falling = ["Euros", "Dollars", "Drams", "Fewer drams", "Many ouguiyas", "Ouguiya"]
+    for limit in range(1, 8):
+        assert await pages(house, sort="price", currency="EUR", limit=limit) == rising
+        assert await pages(house, sort="-price", currency="EUR", limit=limit) == falling
+    for sort in ("price", "-price", "newest"):
+        limited = await answer(house, sort=sort, currency="EUR", min_price=0)
+        assert {home["title"] for home in limited["items"]} == {"Dollars", "Euros"}
+        assert limited["uncompared"] == 4
+    assert (await answer(house, sort="price", currency="EUR"))["uncompared"] is None
+
+
+async def test_a_currency_without_a_rate_is_refused_where_no_home_has_it(
+    house: TestHouse, host: Person
+) -> None:
     await priced(host, "Euros", 5_000, "EUR")
     await priced(host, "Dollars", 5_000, "USD")
     await priced(host, "Ouguiya", 5_000, "MRU")
-    assert await titles(house, sort="price") == ["Dollars", "Euros"]
+    assert await titles(house, sort="price") == ["Dollars", "Euros", "Ouguiya"]
     assert await titles(house) == ["Ouguiya", "Dollars", "Euros"]
-    assert await titles(house, sort="price", currency="MRU") == ["Ouguiya"]
+    assert await titles(house, sort="price", currency="MRU") == ["Ouguiya", "Euros", "Dollars"]
     refused = problem(
         await house.client.get("/api/listings", params={"max_price": 1, "currency": "XXX"}),
         422,

@@ -539,17 +539,6 @@ async def test_what_a_host_was_paid_too_much_is_taken_from_the_next_payout(till:
         assert "host_payable:host" not in await till.balances(paid.booking_id)
 
 
-async def test_a_payout_that_the_provider_refuses_is_owed_again(tmp_path: Path) -> None:
-    async with till_in(tmp_path) as till:
-        paid = await till.pay()
-        await till.confirmed(paid.booking_id)
-        somewhere = {"destination": "elsewhere", "metadata": {}, "key": "by hand"}
-        await till.provider.transfer(eur(50_000), **somewhere)
-        await till.advance(CHECK_IN_AT + DAY - START)
-        assert (till.names()[-1], till.told[-1].why) == ("host.payout.failed", "balance_insufficient")
-        assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
-
-
 # The journal
 
 

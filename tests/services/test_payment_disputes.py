@@ -300,7 +300,7 @@ async def test_evidence_tells_of_the_stay_in_plain_english(till: Till) -> None:
     await till.confirmed(paid.booking_id, nights=1, guests=1)
     async with till.deps.db.read() as db:
         stay = await store.stay_of(db, paid.booking_id)
-    told = actions.disputing._evidence("They came.", stay)["product_description"]
+    told = actions.answering._evidence("They came.", stay)["product_description"]
     assert told == f"{facts.title}: a stay of 1 night for 1 guest, 2027-05-10 to 2027-05-11"
 
 
@@ -480,6 +480,8 @@ async def test_disputes_are_for_staff_and_payouts_for_admins(house: TestHouse) -
     support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
     for person in (guest, host):
         problem(await person.get("/api/payments/disputes"), 403, "forbidden")
+        problem(await person.get("/api/payments/payouts/owed"), 403, "forbidden")
+    assert ok(await support.get("/api/payments/payouts/owed"))["items"] == []
     [dispute] = ok(await support.get("/api/payments/disputes"))["items"]
     assert (dispute["booking_id"], dispute["status"]) == (booking["id"], "needs_response")
     assert ok(await support.get("/api/payments/disputes", params={"status": "won"}))["items"] == []

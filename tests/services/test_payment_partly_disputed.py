@@ -123,8 +123,8 @@ async def test_what_the_bank_has_of_a_refund_is_not_told_as_refunded_before_it_h
         # 300.00 were sent, 200.00 not yet: the first dispute has those and 185.00 that were to stay here.
         (("lost", "lost"), [30_000], []),
         (("lost", "won"), [30_000], []),
-        # The provider sends no more than the bank has left of the payment.
-        (("won", "lost"), [30_000], [20_000]),
+        # Of the second 185.00 were to stay here and 115.00 to go back, as if the first had never been.
+        (("won", "lost"), [8_500, 30_000], []),
         (("won", "won"), [20_000, 30_000], []),
     ],
 )

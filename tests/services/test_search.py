@@ -541,12 +541,18 @@ async def test_prices_are_told_and_compared_in_the_currency_that_is_asked_for(ho
         return [hit["id"] for hit in (await at_door(house, currency="EUR", **query))["items"]]
 
     for dates in ({}, when):
-        assert await ids(sort="price", **dates) == [dollars, yen]
-        assert await ids(sort="-price", **dates) == [yen, dollars]
+        assert await ids(sort="price", **dates) == [dollars, yen, roubles]  # an order leaves nobody out
+        assert await ids(sort="-price", **dates) == [yen, dollars, roubles]
+        assert await ids(sort="-price", per_page="1", page="3", **dates) == [roubles]
         limit = (totals if dates else nightly)[yen]["amount"]
         assert await ids(min_price=str(limit), **dates) == [yen]
         assert await ids(max_price=str(limit - 1), **dates) == [dollars]
         assert await ids(q="two", min_price=str(limit), **dates) == [yen]
+        limited = await at_door(house, currency="EUR", min_price="0", **dates)
+        assert (limited["total"], limited["uncompared"]) == (2, 1)  # is it within? nobody knows
+        free = await at_door(house, currency="EUR", sort="price", **dates)
+        assert (free["total"], "uncompared" in free) == (3, False)
+        assert sum(band["count"] for band in free["facets"]["price"]) == 2
     assert len((await at_door(house, currency="RUB"))["items"]) == 3
 
 
@@ -577,8 +583,8 @@ async def test_without_a_currency_prices_are_compared_by_their_worth_and_told_as
         assert {home: told[home]["currency"] for home in (dear, dollars, cheap, roubles)} == {
             dear: "JPY", dollars: "USD", cheap: "JPY", roubles: "RUB"
         }  # fmt: skip
-        assert await ids(sort="price") == [cheap, dollars, dear]
-        assert await ids(sort="-price") == [dear, dollars, cheap]
+        assert await ids(sort="price") == [cheap, dollars, dear, roubles]
+        assert await ids(sort="-price") == [dear, dollars, cheap, roubles]
         low, high = str(told[cheap]["amount"] + 1), str(told[dear]["amount"] - 1)
         assert await ids(min_price=low, max_price=high) == [dollars]
         assert await ids(min_price=low, max_price=high, q="home") == [dollars]

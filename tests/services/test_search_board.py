@@ -203,9 +203,9 @@ def test_the_board_finds_what_looking_at_every_card_finds(seed: int) -> None:
     assert some > 100
 
 
-# What one of each is in dollars; nobody knows that of roubles.
+# What one of each is in dollars; nobody knows that of roubles and drams.
 DOLLARS = {"USD": Fraction(1), "JPY": Fraction("0.0065"), "KWD": Fraction("3.25"), "EUR": Fraction("1.1")}
-MINOR = {"USD": 100, "JPY": 1, "KWD": 1000, "EUR": 100, "RUB": 100}
+MINOR = {"USD": 100, "JPY": 1, "KWD": 1000, "EUR": 100, "RUB": 100, "AMD": 100}
 
 
 def of_many_currencies(seed: int) -> list[SearchCard]:
@@ -242,7 +242,7 @@ def test_prices_of_several_currencies_are_compared_by_what_they_are_worth(seed: 
     """Each is told in its own; limits and order go by the currency of most of the homes that match."""
     cards, chance = of_many_currencies(seed), random.Random(seed)
     own = {card.id: card.currency for card in cards}
-    board, several = board_of(cards), 0
+    board, several, apart = board_of(cards), 0, 0
     for _ in range(300):
         sort = chance.choice(["price", "-price", "newest"])
         limits = chance.choice([(None, None), (5_000, 60_000), (None, 30_000)])
@@ -259,17 +259,26 @@ def test_prices_of_several_currencies_are_compared_by_what_they_are_worth(seed: 
         expected, worth = {}, {}
         for home, price in prices.items():
             worth[home] = None if price is None else worth_by_looking(price, own[home], measure)
-            left_out = wanted.by_price and (worth[home] is None or not wanted.fits(worth[home]))
+            left_out = wanted.limited and (worth[home] is None or not wanted.fits(worth[home]))
             if price is not None and not left_out:
                 expected[home] = price
                 assert worth[home] in (None, wanted.worth(Money(price, own[home])))
         ids = [board.hits[row].id for row in found.rows]
         assert dict(zip(ids, found.prices.tolist(), strict=True)) == expected, wanted
         if sort != "newest":
-            order = [worth[ids[place]] for place in matching.order(board, wanted, found, None, NOW, 150)]
-            assert order == sorted(order, reverse=sort == "-price")
+            order = [ids[place] for place in matching.order(board, wanted, found, None, NOW, 150)]
+            known = [worth[home] for home in order if worth[home] is not None]
+            assert known == sorted(known, reverse=sort == "-price")
+            behind = order[len(known) :]
+            assert [worth[home] for home in behind] == [None] * len(behind)
+            assert behind == sorted(
+                behind,
+                key=lambda home: (own[home], prices[home] * (1 if sort == "price" else -1), home),
+            )
+            apart += len({own[home] for home in behind}) > 1
         several += len({own[home] for home in expected}) > 1
     assert several > 50
+    assert apart > 5
 
 
 @pytest.mark.parametrize("amounts", [[0], [1, 99, 10_000], [10**12, 5, 0]])

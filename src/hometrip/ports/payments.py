@@ -13,6 +13,8 @@ import msgspec
 from hometrip.kernel.errors import Conflict, Malformed, Unavailable
 from hometrip.kernel.money import Money
 
+# All the files of a dispute's evidence together.
+EVIDENCE_BYTES = 4_500_000
 # For how long a provider lists what it has told.
 EVENTS_KEPT = timedelta(days=29)
 # What it tells of money that has moved, or will: the events that nobody may miss.
@@ -222,7 +224,8 @@ class Payments(Protocol):
     async def transfer(
         self, amount: Money, *, destination: str, metadata: Mapping[str, str], key: str
     ) -> ProviderTransfer:
-        """Pay that much out to a host's account."""
+        """Pay that much out to a host's account. What is refused as `balance_insufficient` may be covered
+        later, as with a refund."""
         ...
 
     async def get_transfer(self, transfer_id: str) -> ProviderTransfer: ...
@@ -233,12 +236,16 @@ class Payments(Protocol):
 
     async def get_dispute(self, dispute_id: str) -> ProviderDispute: ...
 
+    async def keep_evidence(self, content: bytes, name: str, *, key: str) -> str:
+        """A file for a dispute's evidence, a PDF, JPEG or PNG of at most `EVIDENCE_BYTES`; its id there."""
+        ...
+
     async def send_evidence(
         self, dispute_id: str, evidence: Mapping[str, str], *, key: str
     ) -> ProviderDispute:
         """Answer a dispute, once and for all. `evidence` has Stripe's names (`uncategorized_text`,
-        `product_description`, `service_date`, `cancellation_policy_disclosure`). A dispute that takes none
-        any more is `ProviderRefused`."""
+        `product_description`, `service_date`, `cancellation_policy_disclosure`, and `uncategorized_file` for
+        the id of a file that it keeps). A dispute that takes none any more is `ProviderRefused`."""
         ...
 
     async def disputes_since(self, since: datetime) -> list[ProviderDispute]:

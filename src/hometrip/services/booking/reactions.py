@@ -87,7 +87,7 @@ async def cancel_when_balance_failed(deps: Deps, event: PaymentBalanceFailed) ->
 
 async def cancel_when_taken_down(deps: Deps, event: ListingModerated) -> None:
     if event.action == actions.TAKEN_DOWN:
-        down = HomeTakenDown(listing_id=event.listing_id, staff_id=event.staff_id, looks=0)
+        down = HomeTakenDown(listing_id=event.listing_id, staff_id=event.staff_id, looks=0, at=event.at)
         await actions.take_down(deps, event, down)
 
 

@@ -47,7 +47,7 @@ class ListingDeleted(ListingEvent):
 
 
 class ListingModerated(ListingEvent):
-    """Staff decided: `action` is approved, rejected or suspended."""
+    """Staff decided `at` that moment: `action` is approved, rejected or suspended."""
 
     name = "listing.moderated"
 
@@ -55,6 +55,7 @@ class ListingModerated(ListingEvent):
     action: str
     reason: str
     staff_id: UUID
+    at: datetime | None = None
 
 
 class CalendarBlocked(ListingEvent):

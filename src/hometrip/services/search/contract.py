@@ -78,7 +78,8 @@ class Counted(Answer, kw_only=False, gc=False):
 class Results(Answer):
     """A page of what was found. `total` and `facets` are of all that was found, not only of this page.
     `currency` is the one in which prices were compared, limited and counted: the one that was asked for, else
-    where the homes that match have several, the one of most of them. Without it all have the same.
+    where the homes that match have several, the one of most of them. Without it all have the same. So many
+    homes are `uncompared`, and left out by a limit: there is no rate for their currency.
     """
 
     items: list[Hit]
@@ -88,6 +89,7 @@ class Results(Answer):
     pages: int
     facets: dict[str, list[Counted]]
     currency: str | None = None
+    uncompared: int | None = None
 
 
 class Suggestion(Answer):

@@ -28,7 +28,7 @@ AskFrom = Callable[[Any, dict[str, str]], Awaitable[Any]]
 
 # What each request is written for. The library would follow its own release; a new one is taken on purpose.
 API_VERSION = "2026-10-28.endive"
-STRIPE = "https://api.stripe.com"
+STRIPE, FILES = "https://api.stripe.com", "https://files.stripe.com"
 
 # A charge waits for banks; a request that is not answered by then may have happened all the same.
 ANSWER_SECONDS = 25.0
@@ -131,7 +131,7 @@ class StripeLink:
                 self._key,
                 http_client=self._http,
                 stripe_version=API_VERSION,
-                base_addresses={"api": self.base},
+                base_addresses={"api": self.base, "files": FILES if self.base == STRIPE else self.base},
                 max_network_retries=1,
             )
         return self._client.v1

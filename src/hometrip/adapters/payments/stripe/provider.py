@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from hometrip.adapters.payments.stripe.words import (
     Happening,
     Intent,
     Page,
+    Record,
     Refund,
     Told,
 )
@@ -234,6 +236,14 @@ class StripePayments:
 
     async def get_dispute(self, dispute_id: str) -> ProviderDispute:
         return (await self._link.ask(lambda v1: v1.disputes.retrieve_async(dispute_id), Dispute)).told()
+
+    async def keep_evidence(self, content: bytes, name: str, *, key: str) -> str:
+        def ask(v1: Any) -> Any:
+            file = BytesIO(content)
+            file.name = name  # the library sends it on
+            return v1.files.create_async({"purpose": "dispute_evidence", "file": file}, _once(key))
+
+        return (await self._link.ask(ask, Record)).id
 
     async def send_evidence(
         self, dispute_id: str, evidence: Mapping[str, str], *, key: str

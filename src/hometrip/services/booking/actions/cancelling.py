@@ -84,13 +84,17 @@ async def lapse(deps: Deps, event: Event, booking_id: UUID, why: str) -> None:
 
 
 async def take_down(deps: Deps, event: Event, down: HomeTakenDown) -> None:
-    """Staff have taken a home down: whoever is in it or is to come is cancelled, at its host's fault.
+    """Staff have taken a home down: whoever is in it or is to come is cancelled, at its host's fault. Where
+    it was put up again before this is heard of, that is who had booked it by the moment in which it was taken
+    down: what becomes of a booking does not hang on how fast staff were.
 
     Bookings are looked for again a minute later, when whatever was asked of the home before has its answer,
     and a day later, when no payment for a hold of before can come any more.
     """
     homes = await deps.listing.homes([down.listing_id])
-    if not homes or homes[0].status != TAKEN_DOWN:
+    is_down = bool(homes) and homes[0].status == TAKEN_DOWN
+    by_then = None if is_down or down.looks else down.at
+    if not is_down and by_then is None:
         return  # it was put up again meanwhile, or deleted
     by = Actor(role="staff", account_id=down.staff_id)
     async with deps.db.read() as db:
@@ -98,7 +102,7 @@ async def take_down(deps: Deps, event: Event, down: HomeTakenDown) -> None:
     for booking_id in found:
         async with deps.db.transaction() as tx:
             live = await store.bookings.get(tx, booking_id)
-            if live.is_live:
+            if live.is_live and (by_then is None or live.live_since <= by_then):
                 await _cancelled(tx, live, "cancel", by, by.role, deps.clock.now(), why=WHY_TAKEN_DOWN)
     async with deps.db.transaction() as tx:
         if await tx.first_time(event, "booking.take_down") and down.looks < len(LOOKS_AGAIN):

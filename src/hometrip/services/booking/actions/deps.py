@@ -55,7 +55,8 @@ class ChangeEnded(BookingTimer):
 
 
 class HomeTakenDown(Event):
-    """A home was taken down: bookings that were made or paid for at that moment are looked for again."""
+    """A home was taken down, `at` that moment: bookings that were made or paid for then are looked for
+    again."""
 
     name = "booking.home_taken_down"
     about = ("taken_down", "listing_id")
@@ -63,6 +64,7 @@ class HomeTakenDown(Event):
     listing_id: UUID
     staff_id: UUID
     looks: int
+    at: datetime | None = None
 
 
 async def tell(tx: Tx, kind: type[BookingEvent], booking: Booking, **more: Any) -> None:

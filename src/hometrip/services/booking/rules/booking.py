@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -144,6 +145,12 @@ class Booking(Frozen):
     @property
     def is_live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def live_since(self) -> datetime:
+        """Since when it holds its nights: one that was over and was paid all the same, since then."""
+        revived = [now.at for before, now in pairwise(self.history) if before.status == "expired"]
+        return revived[-1] if revived else self.created_at
 
     @property
     def owed(self) -> Money | None:

@@ -31,8 +31,12 @@ class Prices(NamedTuple):
     ordered: bool
 
     @property
+    def limited(self) -> bool:
+        return self.lowest is not None or self.highest is not None
+
+    @property
     def compared(self) -> bool:
-        return self.ordered or self.lowest is not None or self.highest is not None
+        return self.ordered or self.limited
 
 
 class Position(NamedTuple):
@@ -57,23 +61,28 @@ class Position(NamedTuple):
     def rest(self, own: str, measure: Measure, falling: bool) -> Where:
         """The homes of this currency that come behind it. Equal worth is in the order of the currencies."""
         if own == self.currency:
-            behind = lt if falling else gt
-            return behind(store.PRICE, self.price) | (
-                eq(store.PRICE, self.price) & behind("id", self.home_id)
-            )
+            return self.behind(falling)
         bound = _bound(measure, own, self.worth + (own < self.currency))
         return (lt if falling else ge)(store.PRICE, bound)
+
+    def behind(self, falling: bool) -> Where:
+        """The homes of the same currency that come behind it."""
+        behind = lt if falling else gt
+        return behind(store.PRICE, self.price) | (eq(store.PRICE, self.price) & behind("id", self.home_id))
 
 
 class Pages(NamedTuple):
     """What pages are taken of: of the homes of these currencies, those within the limits. Without a measure,
-    all homes, each page in the order that the storage knows."""
+    all homes, each page in the order that the storage knows. Without limits, those of the `unrated`
+    currencies come behind an order by price; so many homes are `uncompared`, and left out, with them."""
 
     reader: DocumentReader
     where: Where
     currencies: list[str]
     prices: Prices
     measure: Measure | None
+    unrated: list[str] = []
+    uncompared: int = 0
 
     async def after(self, cursor: str | None, sort: str, limit: int) -> Page[Home]:
         if self.measure is None:
@@ -86,17 +95,37 @@ class Pages(NamedTuple):
         return await store.found(self.reader, self.where & where, sort, limit, cursor)
 
     async def _by_price(self, measure: Measure, cursor: str | None, sort: str, limit: int) -> Page[Home]:
-        """The first of each currency, in one order."""
-        last, falling = Position.at(cursor) if cursor else None, sort.startswith("-")
+        """An order leaves nobody out: behind those with a rate come the others, currency by currency."""
+        last = Position.at(cursor) if cursor else None
         found, more = list[Home](), False
+        if last is None or measure.rate_of(last.currency) is not None:
+            found, more = await self._rated(measure, last, sort, limit)
+            last = None
+        for own in self.unrated:
+            if more or (last and own < last.currency):
+                continue
+            if len(found) == limit:
+                more = True
+                break
+            where = self.where & eq(store.PRICED_IN, own)
+            if last and own == last.currency:
+                where = where & last.behind(sort.startswith("-"))
+            page = await store.found(self.reader, where, sort, limit - len(found), None)
+            found, more = found + page.items, page.next_cursor is not None
+        return Page(found, cursor_of([*Position.of(found[-1], measure)]) if more else None)
+
+    async def _rated(
+        self, measure: Measure, last: Position | None, sort: str, limit: int
+    ) -> tuple[list[Home], bool]:
+        """The first of each currency, in one order, and whether there are more."""
+        found, more, falling = list[Home](), False, sort.startswith("-")
         for own in self.currencies:
             where = self.where & self._within(own, measure)
             where = where if last is None else where & last.rest(own, measure, falling)
             page = await store.found(self.reader, where, sort, limit, None)
             found, more = found + page.items, more or page.next_cursor is not None
         found.sort(key=lambda home: Position.of(home, measure), reverse=falling)
-        more, found = more or len(found) > limit, found[:limit]
-        return Page(found, cursor_of([*Position.of(found[-1], measure)]) if more else None)
+        return found[:limit], more or len(found) > limit
 
     def _within(self, own: str, measure: Measure) -> Where:
         where, lowest, highest = eq(store.PRICED_IN, own), self.prices.lowest, self.prices.highest
@@ -110,8 +139,8 @@ class Pages(NamedTuple):
 async def compared(deps: Deps, where: Where, prices: Prices, cursor: str | None) -> Pages:
     """With the currency that is asked for as the measure, or the page before has, else that of most homes.
 
-    Homes in currencies without a rate are left out where prices are compared. `Invalid` where the one that is
-    asked for has none.
+    Homes in currencies without a rate are left out by limits: nobody knows whether they are within. `Invalid`
+    where the currency that is asked for has none.
     """
     if not prices.compared:
         return Pages(deps.docs, where, [], prices, None)
@@ -124,7 +153,12 @@ async def compared(deps: Deps, where: Where, prices: Prices, cursor: str | None)
         measure = found or Measure.of(next(iter(counts), deps.settings.platform_currency), {})
     if len(measure.rates) == 1 and prices.currency not in (None, *counts):
         raise Invalid.field("currency", "unknown_currency", "there is no rate for this currency")
-    return Pages(deps.docs, where, [own for own in counts if measure.rate_of(own)], prices, measure)
+    rated = [own for own in counts if measure.rate_of(own)]
+    unrated = sorted({*counts} - {*rated})
+    if prices.limited:
+        left_out = sum(counts[own] for own in unrated)
+        return Pages(deps.docs, where, rated, prices, measure, uncompared=left_out)
+    return Pages(deps.docs, where, rated, prices, measure, unrated)
 
 
 def _bound(measure: Measure, own: str, worth: int) -> int:

@@ -50,9 +50,11 @@ class Filters(NamedTuple):
 
 
 class Homes(Page[Listing], frozen=True):
-    """`currency` is the one in which prices were compared, where they were."""
+    """`currency` is the one in which prices were compared, where they were. So many homes are `uncompared`,
+    and left out by a limit: there is no rate for their currency."""
 
     currency: str | None = None
+    uncompared: int | None = None
 
 
 async def browse(
@@ -80,7 +82,8 @@ async def browse(
         cursor = page.next_cursor
         if cursor is None or len(items) >= limit:
             break
-    return Homes(items, cursor, pages.measure.currency if pages.measure else None)
+    currency = pages.measure.currency if pages.measure else None
+    return Homes(items, cursor, currency, pages.uncompared or None)
 
 
 def _prices(filters: Filters, sort: str) -> Prices:

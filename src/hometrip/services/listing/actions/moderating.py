@@ -49,6 +49,7 @@ async def moderate(
             action=home.judged.action,
             reason=home.judged.reason,
             staff_id=caller.id,
+            at=home.judged.at,
         )
         await tx.emit(told)
     return as_own(deps, home)

@@ -12,6 +12,7 @@ from hometrip.services.payment.actions.accounts import (
     open_account,
     stats,
 )
+from hometrip.services.payment.actions.answering import answer_dispute, attach, evidence_file
 from hometrip.services.payment.actions.answers import Intent
 from hometrip.services.payment.actions.changing import (
     accepted,
@@ -50,12 +51,7 @@ from hometrip.services.payment.actions.deps import (
     TransferDue,
     TransferLookDue,
 )
-from hometrip.services.payment.actions.disputing import (
-    answer_dispute,
-    disputes,
-    look_at_dispute,
-    settle_dispute,
-)
+from hometrip.services.payment.actions.disputing import disputes, look_at_dispute, settle_dispute
 from hometrip.services.payment.actions.evidence import add_pictures, picture
 from hometrip.services.payment.actions.hearing import begin_to_hear, hear, hear_what_was_missed
 from hometrip.services.payment.actions.opening import open_intent
@@ -89,6 +85,7 @@ from hometrip.services.payment.actions.reading import (
     history,
     host_balance,
     ledger,
+    owed_payouts,
     payment,
     payouts,
     reconciliation,
@@ -125,6 +122,8 @@ __all__ = [
     "add_pictures",
     "answer_claim",
     "answer_dispute",
+    "attach",
+    "evidence_file",
     "begin_to_hear",
     "cancelled",
     "capture",
@@ -159,6 +158,7 @@ __all__ = [
     "not_to_be",
     "open_account",
     "open_intent",
+    "owed_payouts",
     "owed_refunds",
     "pass_to_staff",
     "pay_otherwise",

@@ -214,9 +214,17 @@ class DepositRecord(Answer):
     claim: ClaimRecord | None = None
 
 
+class FileRecord(Answer):
+    """A picture (JPEG) or a PDF; at `url` staff see it, and nobody else."""
+
+    url: str
+    content_type: str
+    size: int
+
+
 class DisputeRecord(Answer):
     """A cardholder's bank asks for the money back. `status` is needs_response (until `due_by`),
-    under_review, won or lost."""
+    under_review, won or lost. The `file` goes to the bank with the `evidence`."""
 
     id: UUID
     booking_id: UUID
@@ -228,6 +236,7 @@ class DisputeRecord(Answer):
     due_by: datetime | None = None
     closed_at: datetime | None = None
     evidence: str | None = None
+    file: FileRecord | None = None
 
 
 class PaymentSum(Answer):
@@ -296,7 +305,11 @@ def claim_of(claim: store.Claim) -> ClaimRecord:
 
 
 def dispute_of(dispute: store.Chargeback) -> DisputeRecord:
-    return DisputeRecord(**{name: getattr(dispute, name) for name in DisputeRecord.__struct_fields__})
+    same = {name: getattr(dispute, name) for name in DisputeRecord.__struct_fields__ if name != "file"}
+    if (file := dispute.file) is None:
+        return DisputeRecord(**same)
+    url = f"/api/payments/disputes/{dispute.id}/file"
+    return DisputeRecord(**same, file=FileRecord(url=url, content_type=file.content_type, size=file.size))
 
 
 def deposit_of(deposit: store.Deposit, claim: store.Claim | None) -> DepositRecord:

@@ -156,7 +156,8 @@ class PayoutDue(Event):
 
 class TransferDue(Event):
     """Have the provider send a pay-out that was decided; `attempt` numbers those that it put off, because
-    what came in had not settled. One that was `put_off` is surely not sent, and can be taken back."""
+    what came in had not settled or, `uncovered` times, because it held too little. One that was `put_off` is
+    surely not sent, and can be taken back."""
 
     name = "payment.transfer_due"
     about = ("payout", "payout_id")
@@ -165,6 +166,7 @@ class TransferDue(Event):
     attempt: int = 0
     tries: int = 0
     put_off: bool = False
+    uncovered: int = 0
 
 
 class TransferLookDue(Event):

@@ -1,21 +1,17 @@
-"""Chargebacks: a cardholder's bank asks for the money back; staff answer with evidence; the bank decides."""
+"""Chargebacks: a cardholder's bank asks for the money back, and decides. What staff answer: `answering`."""
 
 from __future__ import annotations
 
-import hashlib
 from uuid import UUID
 
-from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Forbidden
-from hometrip.kernel.money import total, zero
-from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderDispute, ProviderDown, ProviderRefused
+from hometrip.ports.payments import ProviderDispute, ProviderDown
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
-from hometrip.services.payment.actions.owing import give_up
+from hometrip.services.payment.actions.owing import give_up, owe_again
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.sending import find_sent
@@ -94,7 +90,9 @@ async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderD
     return made
 
 
-async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback) -> None:
+async def _set_aside(
+    deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback, kind: str = "disputed"
+) -> None:
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
     taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
@@ -106,7 +104,7 @@ async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Ch
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
     lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)
-    await _write(deps, tx, known, "disputed", lines)
+    await _write(deps, tx, known, kind, lines)
 
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
@@ -115,17 +113,42 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
     ends = {"closed_at": deps.clock.now()} if over else {}
     await store.change_chargeback(tx, known.id, status=status, **ends)
     if known.withdrawn and status == "won":
-        await store.count_as_disputed(tx, payment.id, -known.taken)
-        taken = await store.postings_of(tx, known.id, "disputed")
-        await _write(deps, tx, known, "dispute_won", rules.dispute_won(taken))
+        await _give_back(deps, tx, known)
     elif known.withdrawn and status == "lost":
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
-        lines = await store.postings_of(tx, known.id, "disputed")
-        owed = [line.amount for line in lines if line.account == rules.GUEST]
-        await give_up(deps, tx, payment, total(owed, known.amount.currency))
+        await give_up(deps, tx, payment, await _had(tx, known))
     if over:
         await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)
+
+
+async def _give_back(deps: Deps, tx: Tx, won: store.Chargeback) -> None:
+    """Each share has again what the bank had of it. What was set aside after that, for other disputes of the
+    booking, was reckoned of the little that this one had left: those are reckoned anew, lost ones as well, so
+    that it does not matter in which order banks ask and decide."""
+    others = await store.set_aside_since(tx, won)
+    for other in reversed(others):
+        if other.status == "lost":
+            payment = await store.payment(tx, other.payment_id)
+            await owe_again(deps, tx, payment, await _had(tx, other))
+        await _undo(deps, tx, other, f"dispute_undone:{won.id}")
+    await _undo(deps, tx, won, "dispute_won")
+    for other in others:
+        payment = await store.payment(tx, other.payment_id)
+        await _set_aside(deps, tx, payment, other, f"disputed_anew:{won.id}")
+        if other.status == "lost":
+            await give_up(deps, tx, payment, await _had(tx, other))
+
+
+async def _undo(deps: Deps, tx: Tx, known: store.Chargeback, kind: str) -> None:
+    await store.count_as_disputed(tx, known.payment_id, -known.taken)
+    await _write(deps, tx, known, kind, rules.dispute_won(await store.taken_by(tx, known.id)))
+
+
+async def _had(tx: Tx, known: store.Chargeback) -> Money:
+    """What of it the guest was owed."""
+    lines = await store.taken_by(tx, known.id)
+    return total((one.amount for one in lines if one.account == rules.GUEST), known.amount.currency)
 
 
 async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: list[rules.Posting]) -> None:
@@ -136,57 +159,3 @@ async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: 
 async def _tell(tx: Tx, payment: store.Payment, known: store.Chargeback, status: str) -> None:
     facts = {"amount": known.amount, "dispute_id": known.id, "status": status, "why": known.reason}
     await tx.emit(told(PaymentDisputed, payment, **facts))
-
-
-async def answer_dispute(
-    deps: Deps, caller: Caller, dispute_id: UUID, text: str, once: Once = NO_KEY
-) -> DisputeRecord:
-    """By staff (not about a stay of their own), once: their words with what is known of the stay.
-    `DisputeAnswered` where the bank takes none any more."""
-    async with deps.db.transaction() as tx:
-        known = await store.chargeback(tx, dispute_id)
-        payment = await store.payment(tx, known.payment_id)
-        stay = await store.stay_of(tx, known.booking_id)
-        if caller.account_id in (payment.guest_id, payment.host_id):
-            raise Forbidden
-        await tx.once(once)
-    if known.status != "needs_response":
-        raise rules.DisputeAnswered(f"the dispute is {known.status}", state=known.status)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    try:
-        dispute = await deps.payments.send_evidence(
-            known.provider_id, _evidence(text, stay), key=f"evidence:{known.id}:{digest}"
-        )
-    except ProviderRefused as refusal:
-        # Perhaps it was answered in another way, or the time for it is over.
-        now = await settle_dispute(deps, payment.id, await deps.payments.get_dispute(known.provider_id))
-        if now.status == "needs_response":
-            raise
-        raise rules.DisputeAnswered(f"the dispute is {now.status}", state=now.status) from refusal
-    await settle_dispute(deps, payment.id, dispute)
-    async with deps.db.transaction() as tx:
-        await tx.once(once)
-        await store.change_chargeback(tx, known.id, evidence=text)
-        answer = dispute_of(await store.chargeback(tx, known.id))
-        await tx.answer(once, answer)
-    return answer
-
-
-def _evidence(text: str, stay: store.Stay | None) -> dict[str, str]:
-    """In Stripe's words."""
-    if stay is None:
-        return {"uncategorized_text": text}
-    facts = stay.facts
-    return {
-        "uncategorized_text": text,
-        "product_description": (
-            f"{facts.title}: a stay of {rules.counted(facts.nights, 'night')} "
-            f"for {rules.counted(facts.guests, 'guest')}, "
-            f"{facts.check_in.isoformat()} to {facts.check_out.isoformat()}"
-        ),
-        "service_date": facts.check_in.isoformat(),
-        "cancellation_policy_disclosure": (
-            f"The cancellation policy {facts.cancellation_policy} was shown, and agreed to, when the stay "
-            f"was booked."
-        ),
-    }

@@ -15,7 +15,7 @@ from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
-from hometrip.services.payment.actions.deps import Deps, lock_books, told
+from hometrip.services.payment.actions.deps import Deps, RefundDue, lock_books, told
 from hometrip.services.payment.actions.sending import send_promised
 from hometrip.services.payment.contract import PaymentRefunded, RefundCompleted, RefundFailed
 
@@ -69,8 +69,9 @@ async def give_up(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> Non
         if not part:
             continue
         # Nothing is asked for twice under one id in two amounts: the rest has an id of its own.
-        left = {"amount": rest, "cause": f"{one.cause}/rest:{one.id}", "created_at": deps.clock.now()}
-        other = replace(one, id=deps.new_id(), provider_id=None, completed_at=None, attempt=0, **left)
+        rest_id, now = deps.new_id(), deps.clock.now()
+        left = {"id": rest_id, "amount": rest, "cause": f"{one.cause}/rest:{rest_id}", "created_at": now}
+        other = replace(one, provider_id=None, completed_at=None, attempt=0, **left)
         if one.status == "failed":
             await store.had_from_bank(tx, one.id, part)
             if rest:
@@ -81,3 +82,14 @@ async def give_up(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> Non
             await tx.emit(told(RefundFailed, payment, **facts))
             if rest:
                 await send_promised(deps, tx, payment, other)
+
+
+async def owe_again(deps: Deps, tx: Tx, payment: store.Payment, had: Money) -> None:
+    """The reverse of `give_up`, where so much turns out to be no part of what the bank has given."""
+    given = [one for one in await store.refunds_of(tx, payment.id) if one.is_from_bank]
+    for one in reversed(given):
+        if had.amount > 0:
+            await store.reopen_refund(tx, one.id)
+            await tx.emit_later(RefundDue(refund_id=one.id, attempt=one.attempt + 1), deps.clock.now())
+            had -= one.amount
+    await give_up(deps, tx, payment, max(-had, had * 0))

@@ -21,7 +21,6 @@ from hometrip.services.payment.actions.deps import (
     PayoutDue,
     TransferDue,
     TransferLookDue,
-    again,
     later,
     lock_books,
 )
@@ -199,8 +198,8 @@ async def _less_debts(deps: Deps, tx: Tx, payout: store.Payout, owed: Money, deb
 
 
 async def transfer(deps: Deps, due: TransferDue) -> None:
-    """What the timer does: the provider sends it; when it is down, again after a while. What it has put off
-    is taken back during a dispute."""
+    """What the timer does: the provider sends it; when it is down or holds too little, again after a while.
+    What it has put off is taken back during a dispute."""
     async with deps.db.read() as db:
         payout = await store.payout(db, due.payout_id)
     if payout.status != "initiated" or payout.attempt != due.attempt:
@@ -222,7 +221,11 @@ async def transfer(deps: Deps, due: TransferDue) -> None:
     except ProviderDown:
         await later(deps, due)
     except ProviderRefused as refusal:
-        await _failed(deps, payout, str(refusal.facts.get("provider_code", refusal.code)))
+        why = str(refusal.facts.get("provider_code", refusal.code))
+        if why == rules.NOT_COVERED and rules.may_be_covered(due.uncovered):
+            await _put_off(deps, due, uncovered=1)
+        else:
+            await _failed(deps, payout, why)
     else:
         if sent.status == "waits":
             await _put_off(deps, due)
@@ -239,11 +242,13 @@ async def _as_it_is(deps: Deps, sent: ProviderTransfer) -> ProviderTransfer:
     return await deps.payments.get_transfer(sent.id) if sent.status == "paid" else sent
 
 
-async def _put_off(deps: Deps, due: TransferDue) -> None:
+async def _put_off(deps: Deps, due: TransferDue, uncovered: int = 0) -> None:
+    """It waits the longer, the more often it was put off, whatever else has kept it."""
+    counted = {"attempt": due.attempt + 1, "tries": due.tries + 1, "uncovered": due.uncovered + uncovered}
     async with deps.db.transaction() as tx:
         if await store.put_off(tx, due.payout_id, due.attempt):
-            counted = {"attempt": due.attempt + 1, "tries": due.tries + 1}
-            await again(deps, tx, msgspec.structs.replace(due, **counted, put_off=True))
+            again_at = deps.clock.now() + rules.wait(due.attempt)
+            await tx.emit_later(msgspec.structs.replace(due, **counted, put_off=True), again_at)
 
 
 async def _go_on_or_back(deps: Deps, payout: store.Payout, due: TransferDue) -> None:
@@ -283,8 +288,8 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
 
 
 async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
-    """The provider will not: the host is owed it again. It goes out once their account can be paid, or when
-    an admin says so."""
+    """The provider will not, or held too little for a week: the host is owed it again. It goes out once their
+    account can be paid, or when an admin says so."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
         await _owed_again(deps, tx, payout, why, was)

@@ -63,6 +63,15 @@ async def payouts(deps: Deps, caller: Caller, limit: int, cursor: str | None) ->
     return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 
+async def owed_payouts(deps: Deps, limit: int, cursor: str | None) -> Page[PayoutRecord]:
+    """What hosts are owed and a pay-out did not bring them, until another is under way; the newest first."""
+    async with deps.db.read() as db:
+        found = await store.owed_payouts(db, limit + 1, behind(cursor, UUID))
+        set_offs = await store.set_offs(db, [one.id for one in found])
+    items = [payout_of(one, set_offs.get(one.id, ())) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
+
+
 async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
     async with deps.db.read() as db:
         sums = await store.payout_sums(db, caller.id)

@@ -6,10 +6,11 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from hometrip.kernel.access import ADMIN, USER, Caller
+from hometrip.kernel.access import ADMIN, STAFF, USER, Caller
 from hometrip.kernel.once import Once
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.kernel.wire import Request
 from hometrip.services.payment import actions
 from hometrip.services.payment.actions import Deps
@@ -85,6 +86,15 @@ async def account_link(
     return await actions.account_link(deps, caller, data.back_to)
 
 
+@get("/payments/payouts/owed", access=STAFF, summary="Pay-outs that failed, and whose hosts are owed them")
+async def owed_payouts(
+    deps: NamedDependency[Deps],
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+) -> Page[PayoutRecord]:
+    return await actions.owed_payouts(deps, limit, cursor)
+
+
 @post("/stripe-connect/payout", access=ADMIN, idempotent=True, summary="Pay a host before the day")
 async def pay_out(
     data: JSONBody[PayoutWish], deps: NamedDependency[Deps], once: NamedDependency[Once]
@@ -100,5 +110,6 @@ ROUTES: list[Any] = [
     open_account,
     account,
     account_link,
+    owed_payouts,
     pay_out,
 ]

@@ -112,7 +112,7 @@ def wait(tries: int) -> timedelta:
 
 
 def may_be_covered(attempt: int) -> bool:
-    """Is a refund asked for again after so many tries before this one?"""
+    """Is a refund or a pay-out asked for again after so many tries before this one?"""
     return sum((wait(before) for before in range(attempt)), timedelta()) < COVERED_WITHIN
 
 

@@ -16,8 +16,10 @@ from hometrip.services.payment.store.chargebacks import (
     is_charged_back,
     is_set_aside,
     lost_to_bank,
+    set_aside_since,
     sums_of_guest,
     take_settlements,
+    taken_by,
 )
 from hometrip.services.payment.store.deposits import (
     AlreadyClaimed,
@@ -34,14 +36,13 @@ from hometrip.services.payment.store.journal import (
     debts,
     entries_of,
     moved,
-    postings_of,
     set_offs,
     stories,
     trial_balance,
     unbalanced,
     write,
 )
-from hometrip.services.payment.store.kinds import ClaimPicture
+from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile
 from hometrip.services.payment.store.money_back import (
     add_refund,
     bookings_of,
@@ -57,6 +58,7 @@ from hometrip.services.payment.store.money_back import (
     refund,
     refund_at_provider,
     refunds_of,
+    reopen_refund,
     return_refund,
 )
 from hometrip.services.payment.store.money_in import (
@@ -82,6 +84,7 @@ from hometrip.services.payment.store.money_out import (
     keep_account,
     move_payout,
     note_account,
+    owed_payouts,
     payout,
     payout_at_provider,
     payout_sums,
@@ -140,7 +143,9 @@ __all__ = [
     "is_charged_back",
     "is_set_aside",
     "take_settlements",
-    "postings_of",
+    "reopen_refund",
+    "set_aside_since",
+    "taken_by",
     "note_refund",
     "refund_at_provider",
     "return_refund",
@@ -156,6 +161,7 @@ __all__ = [
     "ClaimPicture",
     "Correction",
     "Deposit",
+    "EvidenceFile",
     "Invoice",
     "Payment",
     "Payout",
@@ -208,6 +214,7 @@ __all__ = [
     "moved_on",
     "next_number",
     "open_dispute",
+    "owed_payouts",
     "owed_refunds",
     "pay_otherwise",
     "payment",

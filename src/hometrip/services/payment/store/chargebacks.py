@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, true, 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import GUEST
+from hometrip.services.payment.rules import GUEST, Posting
 from hometrip.services.payment.store.books import entries, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
 from hometrip.services.payment.store.rows import Chargeback, Payment, Settlement, all_of, one_of, row_of
@@ -91,12 +91,43 @@ async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:
     await tx.execute(update(payments).where(payments.c.id == payment_id).values(disputed=more))
 
 
+# The money that a bank took: as it was reckoned at first and, where that was undone, anew.
+_TAKEN = entries.c.kind.startswith("dispute")
 _FOR_NOW = and_(
     chargebacks.c.closed_at.is_(None),
     chargebacks.c.withdrawn,
-    entries.c.kind == "disputed",
+    _TAKEN,
     postings.c.account == GUEST,
 )
+
+
+async def taken_by(db: Reader, chargeback_id: UUID) -> list[Posting]:
+    """Of which share how much is with the bank; nothing once that has given it back."""
+    amount = func.sum(postings.c.amount).label("amount")
+    statement = (
+        select(postings.c.account, amount, postings.c.currency)
+        .join(entries)
+        .where(entries.c.reference == chargeback_id, _TAKEN)
+        .group_by(postings.c.account, postings.c.currency)
+        .order_by(postings.c.account)
+    )
+    return [Posting(row.account, Money(int(row.amount), row.currency)) for row in await db.rows(statement)]
+
+
+async def set_aside_since(db: Reader, won: Chargeback) -> list[Chargeback]:
+    """The booking's that were set aside after this one and have not been won, the earliest first."""
+    step = select(entries.c.step).where(entries.c.reference == won.id, entries.c.kind == "disputed")
+    statement = (
+        select(chargebacks)
+        .join(entries, and_(entries.c.reference == chargebacks.c.id, entries.c.kind == "disputed"))
+        .where(
+            chargebacks.c.booking_id == won.booking_id,
+            chargebacks.c.status != "won",
+            entries.c.step > step.scalar_subquery(),
+        )
+        .order_by(entries.c.step)
+    )
+    return await all_of(db, Chargeback, statement)
 
 
 async def had_for_now(db: Reader, payment_id: UUID) -> Money | None:

@@ -180,14 +180,3 @@ async def moved(db: Reader) -> dict[tuple[UUID, str], int]:
         key = (row.payment_id, "refund" if row.kind == "refund_returned" else row.kind)
         sums[key] = sums.get(key, 0) + int(row.amount)
     return sums
-
-
-async def postings_of(db: Reader, reference: UUID, kind: str) -> list[Posting]:
-    """The lines of the movement of that name."""
-    statement = (
-        select(postings.c.account, postings.c.amount, postings.c.currency)
-        .join(entries)
-        .where(entries.c.reference == reference, entries.c.kind == kind)
-        .order_by(postings.c.line)
-    )
-    return [Posting(row.account, Money(row.amount, row.currency)) for row in await db.rows(statement)]

@@ -18,6 +18,14 @@ class ClaimPicture(msgspec.Struct, frozen=True):
     height: int
 
 
+class EvidenceFile(msgspec.Struct, frozen=True):
+    """A picture or a PDF that speaks for us in a bank's dispute. The key of its file is told to nobody."""
+
+    key: str
+    content_type: str
+    size: int
+
+
 class Json(TypeDecorator[Any]):
     """A record of `kind`, kept as JSON text."""
 

@@ -88,6 +88,13 @@ async def had_from_bank(tx: Tx, refund_id: UUID, amount: Money) -> None:
     await tx.execute(update(refunds).where(this).values(why=HELD_BY_BANK, amount=amount.amount))
 
 
+async def reopen_refund(tx: Tx, refund_id: UUID) -> None:
+    """The cardholder's bank has not given it after all: it is to be sent, by another try than before."""
+    this = and_(refunds.c.id == refund_id, FROM_BANK)
+    again = {"status": "initiated", "why": None, "attempt": refunds.c.attempt + 1}
+    await tx.execute(update(refunds).where(this).values(**again))
+
+
 async def owed_refunds(db: Reader, limit: int, before: UUID | None) -> list[Refund]:
     """Those that the provider refused for good and that the guest has in no other way, the newest first."""
     statement = select(refunds).where(_OWED)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
+from hometrip.services.payment.store.books import entries, postings
 from hometrip.services.payment.store.rows import Payout, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import host_accounts, payouts
 
@@ -93,6 +94,30 @@ async def failed_bookings(db: Reader, host_id: UUID) -> list[UUID]:
 async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:
     """The newest first; those that came to nothing are left out."""
     statement = select(payouts).where(payouts.c.host_id == host_id, payouts.c.status != "void")
+    if before is not None:
+        statement = statement.where(payouts.c.id < before)
+    return await all_of(db, Payout, statement.order_by(payouts.c.id.desc()).limit(limit))
+
+
+async def owed_payouts(db: Reader, limit: int, before: UUID | None) -> list[Payout]:
+    """Those that failed and that no other has taken the place of, while the host is owed something for the
+    booking; the newest first."""
+    later = payouts.alias()
+    replaced = exists().where(
+        later.c.booking_id == payouts.c.booking_id,
+        later.c.number > payouts.c.number,
+        later.c.status != "void",
+    )
+    left = (
+        select(func.sum(postings.c.amount))
+        .join(entries, entries.c.id == postings.c.entry_id)
+        .where(
+            entries.c.booking_id == payouts.c.booking_id,
+            postings.c.account.startswith("host_payable:"),
+        )
+        .scalar_subquery()
+    )
+    statement = select(payouts).where(payouts.c.status == "failed", ~replaced, left < 0)
     if before is not None:
         statement = statement.where(payouts.c.id < before)
     return await all_of(db, Payout, statement.order_by(payouts.c.id.desc()).limit(limit))

@@ -17,7 +17,7 @@ from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
-from hometrip.services.payment.store.kinds import ClaimPicture
+from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile
 
 
 class AlreadyOpen(Conflict):
@@ -73,6 +73,7 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
     due_by: datetime | None = None
     evidence: str | None = None
+    file: EvidenceFile | None = None
     closed_at: datetime | None = None
 
 
@@ -111,8 +112,13 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
         """The guest has it neither from the provider (it is not even on its way), nor from staff, nor from
         the cardholder's bank."""
         if self.status == "failed":
-            return self.why != HELD_BY_BANK
+            return not self.is_from_bank
         return self.status == "initiated" and self.provider_id is None
+
+    @property
+    def is_from_bank(self) -> bool:
+        """The guest has it from the cardholder's bank."""
+        return self.status == "failed" and self.why == HELD_BY_BANK
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from hometrip.ports.payments import IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.payment.store.kinds import ClaimPicture, Json
+from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile, Json
 
 tables = MetaData()
 Instant = DateTime(timezone=True)
@@ -109,6 +109,7 @@ chargebacks = Table(
     Column("taken", BigInteger, nullable=False),
     Column("due_by", Instant),
     Column("evidence", String),
+    Column("file", Json(EvidenceFile)),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
 )

@@ -80,6 +80,8 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     if wish.measure is None:
         wish = wish.measured(await measure_for(matching.currencies(board, matched), deps.listing.rates))
     matched = matching.exchanged(board, matched, wish)
+    every, matched = len(matched.rows), matching.comparable(matched, wish)
+    uncompared = every - len(matched.rows)
     exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
     if exact:
         matched = await _priced(deps, board, wish, matched)
@@ -102,6 +104,7 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
         pages=math.ceil(total / asked.per_page),
         facets=counted,
         currency=wish.measure.currency if wish.measure else None,
+        uncompared=uncompared or None,
     )
 
 
@@ -182,15 +185,15 @@ async def _checked(
     if wish.stay is None:
         return _undated(board, wish, matched, most, scores), 0
     kept: list[tuple[Found, Offer]] = []
-    looked, limited = 0, wish.by_price
+    looked = 0
     while len(kept) < most and looked < len(matched.rows):
         batch = _found(board, matched.only(slice(looked, looked + most - len(kept))))
         looked += len(batch)
         offers = await _offers(deps, wish, wish.stay, batch)
         checked = [(each, offer) for each in batch if (offer := offers.get(each.id.int)) is not None]
-        kept += [one for one in checked if wish.fits(wish.worth(one[1].total))] if limited else checked
+        kept += [one for one in checked if wish.fits(wish.worth(one[1].total))] if wish.limited else checked
     if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
-        kept.sort(key=lambda one: wish.worth(one[1].total), reverse=wish.sort == "-price")
+        kept.sort(key=lambda one: wish.place(one[1].total))
     stays = {shift: stay_in_writing(wish.stay.moved(shift)) for shift in {each.shift for each, _ in kept}}
     hits = [
         offered(board.told(each.row), stays[each.shift], offer, scores.get(each.row)) for each, offer in kept

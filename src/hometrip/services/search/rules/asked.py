@@ -143,10 +143,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, measure=measure)
 
     @property
+    def limited(self) -> bool:
+        """Does the price decide which homes are found?"""
+        return self.min_price is not None or self.max_price is not None
+
+    @property
     def by_price(self) -> bool:
         """Does the price decide which homes are found, or in which order?"""
-        limited = self.min_price is not None or self.max_price is not None
-        return limited or self.sort in ("price", "-price")
+        return self.limited or self.sort in ("price", "-price")
+
+    def place(self, price: Money) -> tuple[bool, str, int]:
+        """In an order by price; those without a rate come behind the others, currency by currency."""
+        unrated = self.measure is not None and self.rate_of(price.currency) is None
+        worth = self.worth(price)
+        return unrated, price.currency if unrated else "", -worth if self.sort == "-price" else worth
 
     def fits(self, worth: int) -> bool:
         lowest, highest = self.min_price, self.max_price

@@ -58,8 +58,9 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     if not len(found.rows):
         return {name: [] for name in FACETS}
     layout: Layout = board.layout or Layout(board)
-    board.layout, width = layout, _width(found.compared)
-    counts = _counts(board, layout, found, width)
+    prices = found.compared if found.rated is None else found.compared[found.rated]
+    board.layout, width = layout, _width(prices)
+    counts = _counts(board, layout, found.rows, prices, width)
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
     ends = layout.places[numbers].searchsorted(_ENDS).tolist()
@@ -74,14 +75,11 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     return told
 
 
-def _counts(board: Board, layout: Layout, found: Matches, width: int) -> Numbers:
-    """How many of the homes have each value of the layout."""
-    rows = found.rows
+def _counts(board: Board, layout: Layout, rows: Rows, prices: Numbers, width: int) -> Numbers:
+    """How many of the homes have each value of the layout, and are in each band of prices."""
     numbers = board.counted.take(rows, axis=1) + layout.columns
     counts = np.bincount(numbers.ravel(), minlength=len(layout.places))
-    counts[-MOST_BANDS:] = np.bincount(
-        np.minimum(found.compared // width, MOST_BANDS - 1), minlength=MOST_BANDS
-    )
+    counts[-MOST_BANDS:] = np.bincount(np.minimum(prices // width, MOST_BANDS - 1), minlength=MOST_BANDS)
     mask = np.zeros(board.room, np.bool_)
     mask[rows] = True
     bits = np.packbits(mask, bitorder="little")
@@ -94,6 +92,8 @@ def _counts(board: Board, layout: Layout, found: Matches, width: int) -> Numbers
 
 def _width(prices: Numbers) -> int:
     """Of the bands of prices: they have one width, a round number, and the last is open."""
+    if not len(prices):
+        return 1
     return band_width(int(np.partition(prices, at := (len(prices) - 1) * 19 // 20)[at]))
 
 

@@ -27,13 +27,14 @@ KM_A_DEGREE = 111.2
 class Matches(msgspec.Struct, frozen=True):
     """Homes that match, by their rows, each with its price as far as the board knows: of a night, or of all
     nights of the stay, which has been moved by `shifts` days. `worth` is the prices in the measure of the
-    search, where it has one.
+    search, where it has one; it has none of those that are not `rated`, which keep their own.
     """
 
     rows: Rows
     prices: Numbers
     shifts: Numbers
     worth: Numbers | None = None
+    rated: Mask | None = None
 
     @property
     def compared(self) -> Numbers:
@@ -42,7 +43,8 @@ class Matches(msgspec.Struct, frozen=True):
 
     def only(self, these: Mask | Rows | slice) -> Matches:
         worth = None if self.worth is None else self.worth[these]
-        return Matches(self.rows[these], self.prices[these], self.shifts[these], worth)
+        rated = None if self.rated is None else self.rated[these]
+        return Matches(self.rows[these], self.prices[these], self.shifts[these], worth, rated)
 
 
 def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = None) -> Matches:
@@ -60,20 +62,24 @@ def matches(board: Board, wanted: Wanted, now: datetime, among: Mask | None = No
 
 
 def exchanged(board: Board, found: Matches, wanted: Wanted) -> Matches:
-    """The same homes, with what their prices are worth in the measure. Those of currencies without a rate
-    keep their own, and are left out where prices are compared.
-    """
+    """The same homes, with what their prices are worth in the measure, where there is a rate."""
     if wanted.measure is None:
         return found
     worth, numbers = found.prices.copy(), board.currency[found.rows]
-    kept = np.full(len(numbers), True)
+    rated = np.full(len(numbers), True)
     for number in np.unique(numbers).tolist():
         own, these = board.values["currency"].shown[number], numbers == number
         if (rate := wanted.rate_of(own)) is None:
-            kept &= ~these | (not wanted.by_price)
+            rated &= ~these
         elif own != wanted.measure.currency:
             worth[these] = all_converted(found.prices[these], own, rate, wanted.measure.currency)
-    return msgspec.structs.replace(found, worth=worth).only(kept)
+    return msgspec.structs.replace(found, worth=worth, rated=None if rated.all() else rated)
+
+
+def comparable(found: Matches, wanted: Wanted) -> Matches:
+    """Of homes without a rate nobody knows whether they are within a limit: where there is one, without
+    them."""
+    return found if found.rated is None or not wanted.limited else found.only(found.rated)
 
 
 def all_converted(amounts: Numbers, own: str, rate: int, currency: str) -> Numbers:
@@ -94,7 +100,8 @@ def currencies(board: Board, found: Matches) -> list[str]:
 
 
 def within(found: Matches, wanted: Wanted) -> Matches:
-    """Those whose price is between the limits."""
+    """Those whose price is between the limits, where that is known."""
+    found = comparable(found, wanted)
     if wanted.min_price is not None:
         found = found.only(found.compared >= wanted.min_price)
     if wanted.max_price is not None:
@@ -229,9 +236,9 @@ def order(
     keys: Floats | Numbers
     match wanted.sort:
         case "price":
-            keys = found.compared
+            keys = _unrated_last(board, found, found.compared)
         case "-price":
-            keys = -found.compared
+            keys = _unrated_last(board, found, -found.compared)
         case "rating":
             keys = -board.stars[rows] - board.reviews[rows] * 1e-9
         case "popular":
@@ -241,6 +248,18 @@ def order(
         case _:
             keys = -parts(board, wanted, rows, text, now).score
     return ranking.first(keys, board.id_high[rows], board.id_low[rows], most)
+
+
+def _unrated_last(board: Board, found: Matches, keys: Numbers) -> Numbers:
+    """An order leaves nobody out: homes without a rate come behind the others, currency by currency."""
+    if found.rated is None:
+        return keys
+    apart, names = ~found.rated, np.array(board.values["currency"].shown)
+    alphabet = np.unique(names[board.currency[found.rows[apart]]], return_inverse=True)[1]
+    places = np.unique(np.stack((alphabet, keys[apart]), 1), axis=0, return_inverse=True)[1].ravel()
+    behind = keys.copy()
+    behind[apart] = keys[found.rated].max(initial=0) + 1 + places
+    return behind
 
 
 def parts(board: Board, wanted: Wanted, rows: Rows, text: Floats | None, now: datetime) -> ranking.Parts:
