@@ -30,6 +30,7 @@ async def fall(world: World) -> str | None:
     await world.fall(under_way)
     world.provider.weather = fair
     await world.settle()
+    besides: list[Life] = []
     for ask, before in zip(asks, answered, strict=True):
         after = await _send(world, ask)
         excused = after.status_code == 503 and world.provider.weather != "fine"
@@ -39,9 +40,15 @@ async def fall(world: World) -> str | None:
             world.expect(same, f"{ask}: {before.text} before the fall, {after.text} afterwards")
         if after.status_code == 201 and ask[1].endswith("/refund"):
             [life] = [life for life in chosen if ask[1] == f"{life.path}/refund"]
-            life.plain, life.left = False, life.left - 1
+            life.plain = False
+            if after.json()["status"] == "cancelled":
+                besides.append(life)
+            else:
+                life.left -= 1
         await world.settle()
     await world.look_at_all()
+    for life in besides:  # of what the cancellation, seen just now, had left
+        life.left -= 1
     names = [f"{name_of(world, life)} is {life.status}" for life in chosen]
     told = [f"{ask[0]} {ask[2]} {ask[1].rpartition('/')[2]}" for ask in asks]
     done = sum(one is not None for one in answered)

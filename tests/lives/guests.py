@@ -246,7 +246,7 @@ async def change(world: World) -> str | None:
     _check_asked(world, life, asked, party, said)
     life.asked = party
     await world.settle()
-    await world.look(life)
+    await world.look_at_all()  # an unpaid hold of the guest's own may have made room
     life.price = None
     said = f"{said}: {asked['difference']['amount']}, {asked['status']}"
     if asked["status"] == "awaiting_payment" and world.chance.random() < 0.6:

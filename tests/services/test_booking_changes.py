@@ -356,6 +356,24 @@ async def test_nights_of_another_refuse_a_change_and_nothing_is_written(scene: S
     assert len(await scene.nights(before.id)) == 3
 
 
+async def test_an_unpaid_hold_of_the_guests_own_makes_room_where_it_is_in_the_way_of_a_change(
+    scene: Scene,
+) -> None:
+    guest = somebody()
+    before = await confirmed(scene, guest)
+    held = await scene.book(guest, ahead=33, nights=2)
+    await scene.house.settle()
+    earlier = await scene.change(before, first=29, end=32)
+    assert change_of(earlier).status == "done"
+    assert (await scene.look(held.id)).status == "pending"
+    longer = await scene.change(await scene.look(before.id), end=34)
+    assert change_of(longer).status == "awaiting_payment"
+    gone = await scene.look(held.id)
+    assert (gone.status, gone.history[-1].why) == ("expired", "replaced by a change of another booking")
+    assert await scene.nights(held.id) == set()
+    assert len(await scene.nights(before.id)) == 5
+
+
 async def test_what_is_proposed_instead_of_a_change_may_use_the_own_nights(scene: Scene) -> None:
     """Of the other's night, booked in this moment, only booking knows; of the own ones both services do."""
     before = await confirmed(scene)

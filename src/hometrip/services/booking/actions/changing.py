@@ -6,7 +6,7 @@ gives back exactly the nights that were taken for it.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -14,11 +14,17 @@ from msgspec.structs import replace
 from hometrip.kernel.access import Caller
 from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
-from hometrip.services.booking.actions.making import is_prepared, must_be_prepared, with_proposal
+from hometrip.services.booking.actions.making import (
+    is_prepared,
+    must_be_prepared,
+    replace_holds,
+    with_proposal,
+)
 from hometrip.services.booking.contract import (
     BookingChanged,
     BookingChangeEnded,
@@ -32,6 +38,7 @@ from hometrip.services.booking.rules import (
     Actor,
     Booking,
     BookingView,
+    Change,
     ChangeWish,
     HomeClosed,
     actor_of,
@@ -86,8 +93,9 @@ async def _ask(
                 return None
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
-            await _take(tx, open_now)
             assert open_now.change is not None  # it was asked for
+            await _make_room(deps, tx, open_now, open_now.change)
+            await _take(tx, open_now)
             await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, by, now)
     except (DatesTaken, StayRefused) as refusal:
@@ -218,6 +226,14 @@ async def _give_back(tx: Tx, before: Booking, ended: Booking) -> None:
     assert change is not None  # it was ended
     why = ended.history[-1].why or ""
     await tell(tx, BookingChangeEnded, ended, change_id=change.id, status=change.status, why=why)
+
+
+async def _make_room(deps: Deps, tx: Tx, booking: Booking, change: Change) -> None:
+    """No guest stands in their own way: what holds nights of the new stay and is not paid makes room."""
+    if nights_added(booking):
+        margin, why = timedelta(days=change.preparation_nights), "replaced by a change of another booking"
+        wider = Stay(change.check_in - margin, change.check_out + margin)
+        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, within=wider)
 
 
 async def _take(tx: Tx, booking: Booking) -> None:

@@ -69,7 +69,8 @@ async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
     """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
-        await _replace_hold(deps, tx, booking)
+        why = "replaced by a newer booking of the guest"
+        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why)
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
@@ -158,11 +159,16 @@ async def with_proposal(
     return StayRefused(**refusal.facts, **({"nearest": instead[0]} if instead else {}))
 
 
-async def _replace_hold(deps: Deps, tx: Tx, booking: Booking) -> None:
-    """One hold per guest and home: an earlier one that nobody paid makes room for this one."""
-    await tx.lock(f"hold/{booking.guest_id}/{booking.listing_id}")
-    for earlier in await store.bookings.unpaid_holds(tx, booking.guest_id, booking.listing_id):
-        ended = moved(earlier, "expire", SYSTEM, deps.clock.now(), "replaced by a newer booking of the guest")
+async def replace_holds(
+    deps: Deps, tx: Tx, guest_id: UUID, listing_id: UUID, why: str, within: Stay | None = None
+) -> None:
+    """One hold per guest and home: earlier ones that nobody paid make room; of those `within`, if that is
+    given, only they."""
+    await tx.lock(f"hold/{guest_id}/{listing_id}")
+    for earlier in await store.bookings.unpaid_holds(tx, guest_id, listing_id):
+        if within is not None and not within.overlaps(earlier.stay):
+            continue
+        ended = moved(earlier, "expire", SYSTEM, deps.clock.now(), why)
         ended = await store.bookings.change(tx, earlier, ended)
         await store.nights.release(tx, earlier.id)
         await remind(tx, ended)
