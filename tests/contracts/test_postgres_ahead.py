@@ -32,6 +32,10 @@ ADD = Prepared(insert(NOTES), final=True, refused=lambda: LookupError("it is the
 COUNT = Prepared(select(func.count()).select_from(NOTES))
 
 
+async def quiet() -> None:
+    """asyncpg waits for nothing."""
+
+
 class Deaf:
     """A transport to nowhere; it keeps what is written."""
 
@@ -59,7 +63,7 @@ THEIRS = message(b"2") + message(b"D", b"\0\1\0\0\0\1x") + message(b"C", b"SELEC
 async def test_answers_to_what_went_ahead_are_taken_out_however_they_are_cut(
     parts: int, between: list[bytes], cuts: list[int]
 ) -> None:
-    ahead = Ahead(cast("Any", Deaf()))
+    ahead = Ahead(cast("Any", Deaf()), quiet)
     for number in range(parts):
         ahead.put_off(f"SELECT {number}")
     ahead.write(b"theirs")
@@ -79,7 +83,7 @@ async def test_answers_to_what_went_ahead_are_taken_out_however_they_are_cut(
 
 async def test_a_statement_is_named_once_and_a_name_that_was_not_given_is_given_again() -> None:
     deaf = Deaf()
-    ahead = Ahead(cast("Any", deaf))
+    ahead = Ahead(cast("Any", deaf), quiet)
     for answers in (
         message(b"E", b"SERROR\0VERROR\0C57014\0Mno\0\0") + message(b"Z", b"E"),
         message(b"1") + message(b"2") + message(b"C", b"BEGIN\0") + message(b"Z", b"T"),
@@ -87,7 +91,7 @@ async def test_a_statement_is_named_once_and_a_name_that_was_not_given_is_given_
     ):
         ahead.begin()
         ahead.put_off("BEGIN")
-        ahead.send()
+        await ahead.send()
         assert ahead.hear(answers) == b""
     assert deaf.said.count(message(b"P", b"ahead1\0BEGIN\0\0\0")) == 1
     assert deaf.said.count(message(b"P", b"ahead2\0BEGIN\0\0\0")) == 1
@@ -96,7 +100,7 @@ async def test_a_statement_is_named_once_and_a_name_that_was_not_given_is_given_
 
 def test_a_value_that_has_no_text_is_refused_where_it_is_put_off() -> None:
     with pytest.raises(TypeError, match="a list cannot be sent"):
-        Ahead(cast("Any", Deaf())).put_off("SELECT $1", [[1, 2]])
+        Ahead(cast("Any", Deaf()), quiet).put_off("SELECT $1", [[1, 2]])
 
 
 # -- what blocks are told
@@ -242,6 +246,22 @@ async def test_who_is_cancelled_behind_a_lock_that_was_put_off_leaves_a_clean_co
         async with other.transaction() as later:
             await add(later)
     assert await notes(other) == 1
+
+
+async def test_a_statement_that_was_given_up_is_not_taken_for_the_commit(storage: Any) -> None:
+    with pytest.raises(RuntimeError, match="nothing is written"):
+        async with storage.transaction() as tx:
+            await add(tx)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await tx.link.execute("SELECT pg_sleep(8)")
+            await add(tx)
+    assert await notes(storage) == 0
+    async with storage.read() as reader:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await reader.at.execute("SELECT pg_sleep(8)")
+    assert await notes(storage) == 0
 
 
 async def test_who_is_cancelled_in_the_commit_has_committed(house: House, storage: Any) -> None:

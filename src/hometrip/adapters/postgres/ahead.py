@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -79,8 +79,8 @@ class Ahead:
     `sent`, what the first part that `failed` is told with, and whether the server itself has `refused` one.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def __init__(self, transport: asyncio.Transport, quiet: Callable[[], Awaitable[Any]]) -> None:
+        self._transport, self._quiet = transport, quiet
         self._under_way: deque[Batch] = deque()
         self._names: dict[str, bytes] = {}
         self._named, self._cut = 0, b""
@@ -115,16 +115,17 @@ class Ahead:
     def writelines(self, theirs: list[bytes]) -> None:
         """As `write`, what it says of many rows."""
         if self._put_off:
-            self.send()
+            self._transport.write(self._said())
         self._transport.writelines(theirs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def send(self) -> None:
-        """Everything that is put off, without waiting for it. Not while a statement of asyncpg's is waited
-        for.
+    async def send(self) -> None:
+        """Everything that is put off; its answers are not waited for. Of a statement of asyncpg's that was
+        given up, the last word is waited for.
         """
+        await self._quiet()
         self._transport.write(self._said())
 
     def _said(self) -> bytes:
@@ -145,11 +146,11 @@ class Ahead:
         """Send everything that is put off and wait for it; what the server says to the last of it. Where it
         says nothing in time, the connection is cut.
         """
-        self.send()
-        batch = self._under_way[-1]
-        batch.ended = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
+                await self.send()
+                batch = self._under_way[-1]
+                batch.ended = asyncio.get_running_loop().create_future()
                 await batch.ended
         except BaseException:
             self._transport.abort()

@@ -49,7 +49,7 @@ class Framed(protocol.Protocol):  # type: ignore[misc]  # asyncpg says nothing o
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._heard, self._to_end = Frames(), transport
-        self.ahead = Ahead(transport)
+        self.ahead = Ahead(transport, self._wait_for_cancellation)
         super().connection_made(self.ahead)
 
     def data_received(self, data: bytes) -> None:

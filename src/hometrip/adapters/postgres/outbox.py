@@ -110,7 +110,7 @@ class PostgresOutbox(ABC, Generic[T]):
                 link.ahead.put_off(FREE_THE_DEAD, (me, now))
             rows = await link.fetch(CLAIM_SOME, me, now, now + CLAIM, limit)
             link.ahead.put_off("COMMIT")
-            link.ahead.send()  # where it is lost, they are claimed again
+            await link.ahead.send()  # where it is lost, they are claimed again
         return [_envelope(row) for row in rows]
 
     async def sent(self, ids: list[UUID]) -> None:

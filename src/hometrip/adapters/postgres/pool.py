@@ -163,7 +163,7 @@ class PostgresPool:
             yield link
             if not link.ahead.untouched:
                 link.ahead.put_off("COMMIT")
-                link.ahead.send()  # nothing was written: nobody need wait for it
+                await link.ahead.send()  # nothing was written: nobody need wait for it
 
     def transaction(self, begin: Callable[[Link], W], spoke: Callable[[], None]) -> Block[W]:
         """`begin` makes the work of the block; `spoke` is called after the commit of one that spoke of
