@@ -169,7 +169,7 @@ class PostgresDocumentTx(PostgresReader, EventWork):
         if shelf.unique:
             await self._write(shelf, update, shelf.row(record))
         else:
-            await self.link.execute(update, *shelf.row(record))
+            self.put_off(update, *shelf.row(record))
         return record
 
     async def _write(self, shelf: Shelf[Any], statement: str, bound: Sequence[Any]) -> None:
