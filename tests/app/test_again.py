@@ -137,3 +137,21 @@ async def test_what_another_process_was_told_to_do_is_not_told_again() -> None:
     with pytest.raises(Contended):
         await again(tell, Contended)
     assert tries == 1
+
+
+async def test_what_did_not_happen_after_all_is_begun_again() -> None:
+    tries = 0
+
+    async def refused() -> int:
+        nonlocal tries
+        tries += 1
+        take_back = something_happens()
+        if tries == 1:
+            take_back()
+            raise Contended
+        something_happens()()  # another thing of the same work: what has happened stays
+        raise Contended
+
+    with pytest.raises(Contended):
+        await again(refused, Contended)
+    assert tries == 2

@@ -283,6 +283,34 @@ async def test_a_final_write_that_is_refused_ends_the_transaction(database: Any)
         assert await tx.execute(final, [{"id": uuid4(), "name": "a"}]) == 1
 
 
+async def test_a_final_write_is_refused_as_it_says_at_the_latest_at_the_end(database: Any) -> None:
+    final = Prepared(insert(rooms), final=True, refused=lambda: LookupError("the name is taken"))
+    async with database.transaction() as tx:
+        await tx.execute(final, [{"id": uuid4(), "name": "a"}])
+    with pytest.raises(LookupError, match="is taken"):
+        async with database.transaction() as tx:
+            await add_room(tx, name="b")
+            await tx.execute(final, [{"id": uuid4(), "name": "a"}])
+    with pytest.raises(LookupError, match="is taken"):
+        async with database.transaction() as tx:
+            await tx.execute(final, [{"id": uuid4(), "name": name} for name in "cad"])
+            assert await tx.value(COUNT.with_values()) == "asked of what was refused"
+    async with database.read() as reader:
+        assert [row.name for row in await reader.rows(select(rooms))] == ["a"]
+
+
+async def test_a_final_write_is_seen_by_what_follows_it_and_keeps_every_value(database: Any) -> None:
+    final, odd = Prepared(insert(rooms), final=True), "'; DROP TABLE rooms; -- $1 \\ ü 🏠\n"
+    late = datetime(2027, 6, 1, 23, 30, 0, 5, tzinfo=timezone(timedelta(hours=-7)))
+    async with database.transaction() as tx:
+        await tx.execute(final, [{"id": uuid4(), "name": odd, **ALL, "since": late, "open": False}])
+        await tx.execute(final, [{"id": uuid4(), "name": "", "cents": 8, "open": None}])
+        kept, bare = await tx.row(FIND.with_values(wanted=odd)), await tx.row(FIND.with_values(wanted=""))
+        assert {name: getattr(kept, name) for name in ALL} == {**ALL, "since": late, "open": False}
+        assert (bare.cents, bare.open, bare.since, bare.mood) == (8, None, None, None)
+        assert await tx.execute(RAISE, [{"cents": 1, "wanted": odd}]) == 1
+
+
 async def test_a_value_that_a_prepared_statement_lacks_is_missed(
     database: Any,
 ) -> None:

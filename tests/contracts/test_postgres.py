@@ -304,7 +304,8 @@ async def test_an_event_that_was_written_earlier_and_committed_later_is_not_miss
     early = uuid4()
     async with storage.transaction() as tx:
         await tx.emit(NoteTaken(note_id=early))
-        await tx.flush()  # has its place in the table now
+        tx.flush()
+        await tx.link.execute("SELECT")  # has its place in the table now
         await take(other)
         [late] = await storage.claim(10)
         await storage.sent([late.id])
@@ -339,7 +340,8 @@ async def test_a_timer_that_is_being_withdrawn_is_not_waited_for_nor_fired(place
         await tx.emit_later(NoteDue(note_id=uuid4()), now, key="free")
     async with storage.transaction() as tx:
         await tx.withdraw("held")
-        await tx.flush()
+        tx.flush()
+        await tx.link.execute("SELECT")  # is taken back now
         assert await asyncio.wait_for(asyncio.create_task(storage.fire_due(now)), 5) == 1
     assert await storage.fire_due(now) == 0
 

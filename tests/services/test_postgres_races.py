@@ -199,6 +199,7 @@ async def test_a_calendar_that_comes_while_its_nights_are_being_booked_leaves_th
     stay = Stay(date(2027, 6, 1), date(2027, 6, 3))
     async with booker.db.transaction() as tx:
         await store.nights.take_nights(tx, scene.home_id, booking_id, "booking", stay.each_night())
+        assert await store.nights.of_owner(tx, booking_id) == set(stay.each_night())
 
         async def replace_blocks() -> list[Stay]:
             return await actions.questions.replace_blocks(scene.deps, scene.home_id, source, [stay])

@@ -21,16 +21,26 @@ class Effects:
 
     happened = False
 
+    def take_back(self) -> None:
+        self.happened = False
+
 
 _current: ContextVar[Effects | None] = ContextVar("current_effects", default=None)
 
 
-def something_happens() -> None:
+def something_happens() -> Callable[[], None]:
     """Said before each commit, and before each thing that another process is told to do: from here on the
-    work under way is not done again.
+    work under way is not done again. The answer takes that back, for who learns that it did not happen.
     """
-    if (effects := _current.get()) is not None:
-        effects.happened = True
+    effects = _current.get()
+    if effects is None or effects.happened:
+        return _nothing
+    effects.happened = True
+    return effects.take_back
+
+
+def _nothing() -> None:
+    """There is nothing to take back."""
 
 
 def nothing_happened() -> bool:

@@ -6,7 +6,7 @@ constraints come as SQLAlchemy's `IntegrityError`, and the store names the refus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -17,11 +17,19 @@ class Prepared:
     """A statement that is built once, as a module's constant, and translated once by each engine: for those
     that run with every request. Its values are given with `with_values`, or as the rows of `execute`.
 
-    `final`: a refusal of it ends the block, which spares PostgreSQL a round trip.
+    `final`: a refusal of it ends the block, and need not be told at once: an INSERT may be sent together with
+    what follows it, and be refused there, at the latest at the end of the block. That spares PostgreSQL the
+    way there and back. So `refused` says what is raised then, in the place of the `IntegrityError`.
     """
 
-    def __init__(self, statement: Any, *, final: bool = False) -> None:
-        self.statement, self.final = statement, final
+    def __init__(
+        self, statement: Any, *, final: bool = False, refused: Callable[[], Exception] | None = None
+    ) -> None:
+        self.statement, self.final, self._refused = statement, final, refused
+
+    def refusal(self, reason: Exception) -> Exception:
+        """What is raised where a constraint refuses it; `reason` is the `IntegrityError`."""
+        return self._refused() if self._refused else reason
 
     def with_values(self, **values: Any) -> Given:
         return Given(self, values)

@@ -143,7 +143,7 @@ class PostgresTx(EventWork):
         return (await self._run(statement)).scalar()
 
     async def lock(self, name: str) -> None:
-        await self.link.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+        self.put_off("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
 
     async def execute(self, statement: Any, rows: list[dict[str, Any]] | None = None) -> int:
         """A statement over `rows` is refused as a whole, like one over a single row."""
@@ -165,26 +165,35 @@ class PostgresTx(EventWork):
             return 0
         translated = self._reader.translated(prepared, rows[0])
         values = [translated.values(row) for row in rows]
-        link = await self._reader.fitted()
+
+        def refused(reason: asyncpg.PostgresError) -> Exception:
+            return prepared.refusal(IntegrityError(translated.sql, None, reason))
+
+        each_is_written = _writes_each(prepared.statement)
+        if prepared.final and each_is_written:
+            for each in values:
+                self.put_off(translated.sql, *each, refused=refused)
+            return len(rows)
         if not prepared.final:
-            await self._save()
+            self._save()
+        link = await self._reader.fitted()
         try:
-            if len(rows) > 1 and _writes_each(prepared.statement):
+            if len(rows) > 1 and each_is_written:
                 await link.executemany(translated.sql, values)
                 return len(rows)
             return sum([_count(await link.execute(translated.sql, *each)) for each in values])
-        except asyncpg.IntegrityConstraintViolationError as refusal:
+        except asyncpg.IntegrityConstraintViolationError as reason:
             if not prepared.final:
-                await self._restore()
-            raise IntegrityError(translated.sql, None, refusal) from refusal
+                self._restore()
+            raise refused(reason) from reason
 
     async def _one_by_one(self, statement: Any, rows: list[dict[str, Any]]) -> int:
         """The server tells how many rows were touched only of single statements."""
-        await self._save()
+        self._save()
         try:
             return sum([(await self._reader._run(statement, row)).rowcount for row in rows])
         except DBAPIError:
-            await self._restore()
+            self._restore()
             raise
 
     async def _run(
@@ -192,20 +201,22 @@ class PostgresTx(EventWork):
     ) -> CursorResult[Any]:
         if not isinstance(statement, UpdateBase):
             return await self._reader._run(statement, rows)
-        await self._save()
+        self._save()
         try:
             return await self._reader._run(statement, rows)
         except DBAPIError:
-            await self._restore()
+            self._restore()
             raise
 
-    async def _save(self) -> None:
-        """One round trip for both: what was saved before is not needed any more."""
-        await self.link.execute("RELEASE write; SAVEPOINT write" if self._saved else "SAVEPOINT write")
+    def _save(self) -> None:
+        """What was saved before is not needed any more."""
+        if self._saved:
+            self.put_off("RELEASE write")
+        self.put_off("SAVEPOINT write")
         self._saved = True
 
-    async def _restore(self) -> None:
-        await self.link.execute("ROLLBACK TO write")
+    def _restore(self) -> None:
+        self.put_off("ROLLBACK TO write")
 
 
 class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, CursorResult, DateTime, Dialect, MetaData, Nu
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
 from hometrip.adapters.database import schema
 from hometrip.adapters.database.prepared import Translations
@@ -154,7 +154,7 @@ class SqliteTx(SqliteReader, EventWork):
         self.link.run("SAVEPOINT rows")
         try:
             return self._write(statement, rows)
-        except DBAPIError:
+        except Exception:
             self.link.run("ROLLBACK TO rows")
             raise
         finally:
@@ -173,7 +173,7 @@ class SqliteTx(SqliteReader, EventWork):
                 return self.link.run(translated.sql, values[0]).rowcount
             return self.link.executemany(translated.sql, values).rowcount
         except sqlite3.IntegrityError as refusal:
-            raise IntegrityError(translated.sql, None, refusal) from refusal
+            raise statement.refusal(IntegrityError(translated.sql, None, refusal)) from refusal
 
 
 class Look:

@@ -169,7 +169,7 @@ class PostgresDocumentTx(PostgresReader, EventWork):
         if shelf.unique:
             await self._write(shelf, update, shelf.row(record))
         else:
-            await self.link.execute(update, *shelf.row(record))
+            self.put_off(update, *shelf.row(record))
         return record
 
     async def _write(self, shelf: Shelf[Any], statement: str, bound: Sequence[Any]) -> None:
@@ -182,13 +182,14 @@ class PostgresDocumentTx(PostgresReader, EventWork):
             await self._try_write(statement, bound)
 
     async def _try_write(self, statement: str, bound: Sequence[Any]) -> None:
-        # One round trip for both: what was saved before is not needed any more.
-        await self.link.execute("RELEASE rows; SAVEPOINT rows" if self._saved else "SAVEPOINT rows")
+        if self._saved:  # what was saved before is not needed any more
+            self.put_off("RELEASE rows")
+        self.put_off("SAVEPOINT rows")
         self._saved = True
         try:
             await self.link.execute(statement, *bound)
         except asyncpg.UniqueViolationError as reason:
-            await self.link.execute("ROLLBACK TO rows")
+            self.put_off("ROLLBACK TO rows")
             raise _duplicate(reason) from reason
 
 

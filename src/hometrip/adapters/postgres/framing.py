@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
+import asyncpg
 from asyncpg import protocol
+
+from hometrip.adapters.postgres.ahead import Ahead
 
 log = logging.getLogger("hometrip.postgres")
 
@@ -39,18 +43,35 @@ class Frames:
 
 
 class Framed(protocol.Protocol):  # type: ignore[misc]  # asyncpg says nothing of its types
-    """asyncpg's protocol, which ends the connection instead of reading what is not framed as it should be."""
+    """asyncpg's protocol, which ends the connection instead of reading what is not framed as it should be.
+    It does not hear the answers to what was sent ahead of its statements.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._heard, self._to_end = Frames(), transport
-        super().connection_made(transport)
+        self.ahead = Ahead(transport, self._wait_for_cancellation)
+        super().connection_made(self.ahead)
 
     def data_received(self, data: bytes) -> None:
-        if self._heard.hold(data):
-            super().data_received(data)
-        else:
+        if not self._heard.hold(data):
             log.warning("the database does not speak as a database does: the connection is given up")
             self._to_end.abort()
+        elif not self.ahead.is_awaited:
+            super().data_received(data)
+        elif theirs := self.ahead.hear(data):
+            super().data_received(theirs)
+
+    def connection_lost(self, reason: Exception | None) -> None:
+        self.ahead.lose()
+        super().connection_lost(reason)
+
+
+class FramedConnection(asyncpg.Connection):  # type: ignore[misc]
+    """asyncpg's connection; `ahead` is what is sent ahead of its statements."""
+
+    def __init__(self, by: Framed, *more: Any) -> None:
+        super().__init__(by, *more)
+        self.ahead = by.ahead
 
 
 def look_at_frames() -> None:

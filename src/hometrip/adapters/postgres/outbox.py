@@ -28,7 +28,8 @@ BATCH = 1000
 # subject is then never half of it. (SKIP LOCKED alone would let a later event of a subject overtake an
 # earlier one.) Losing such a write with the server costs a repetition, so it need not wait for the disk.
 CLAIMING, FIRING = 0x686F6D66, 0x686F6D67
-TURN = "BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({})"
+HURRIED_TURN = ("BEGIN", "SET LOCAL synchronous_commit = off")
+TURN = "SELECT pg_advisory_xact_lock({})"
 # Is something free, and does another relay hold something?
 LOOK = """
 SELECT EXISTS (SELECT 1 FROM unsent WHERE relay IS NULL OR until <= $2),
@@ -103,11 +104,13 @@ class PostgresOutbox(ABC, Generic[T]):
             free, others = await link.fetchrow(LOOK, me, now)
             if not free and not others:
                 return []
-            await link.execute(TURN.format(CLAIMING))
+            for statement in (*HURRIED_TURN, TURN.format(CLAIMING)):
+                link.ahead.put_off(statement)
             if others:
-                await link.execute(FREE_THE_DEAD, me, now)
+                link.ahead.put_off(FREE_THE_DEAD, (me, now))
             rows = await link.fetch(CLAIM_SOME, me, now, now + CLAIM, limit)
-            await link.execute("COMMIT")
+            link.ahead.put_off("COMMIT")
+            await link.ahead.send()  # where it is lost, they are claimed again
         return [_envelope(row) for row in rows]
 
     async def sent(self, ids: list[UUID]) -> None:
@@ -123,7 +126,7 @@ class PostgresOutbox(ABC, Generic[T]):
         fired, more = 0, await self.next_due()
         while more is not None and more <= now:
             async with self.transaction() as tx:
-                await tx.link.execute(f"SELECT pg_advisory_xact_lock({FIRING})")
+                tx.put_off(TURN.format(FIRING))
                 some = await tx.fire_due(now, BATCH)
             if not some:  # others hold what is due
                 break

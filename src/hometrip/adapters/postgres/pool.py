@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 
 from hometrip.adapters.block import EngineBlock, Owners
-from hometrip.adapters.postgres.framing import look_at_frames
+from hometrip.adapters.postgres.framing import FramedConnection, look_at_frames
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
@@ -30,7 +30,7 @@ LOCK_SECONDS = 8.0
 # How long `close` waits for the blocks that run, before their connections are cut.
 ENDING_SECONDS = 30.0
 
-Link = Any  # asyncpg.Connection; asyncpg has no types of its own
+Link = Any  # FramedConnection, which is asyncpg's; asyncpg has no types of its own
 
 
 class Work(Protocol):
@@ -38,8 +38,8 @@ class Work(Protocol):
 
     spoke: bool
 
-    async def flush(self) -> None:
-        """Write what was put off until just before the commit."""
+    def flush(self) -> None:
+        """Put off, until the next statement or the commit, what is written last."""
 
     def end(self) -> None:
         """From now on the block cannot be used."""
@@ -87,6 +87,7 @@ class PostgresPool:
             statement_cache_size=256,
             max_cached_statement_lifetime=0,
             server_settings=settings,
+            connection_class=FramedConnection,
         )
         return link
 
@@ -102,6 +103,7 @@ class PostgresPool:
                 raise refused from reason
             raise
         self._busy.add(link)
+        link.ahead.begin()
         return link
 
     def give_back(self, link: Link) -> None:
@@ -120,8 +122,13 @@ class PostgresPool:
 
     async def roll_back(self, link: Link) -> None:
         """Its block has failed: undo what it did, and give it back; one that does not answer is cut."""
+        if link.ahead.untouched:
+            self.give_back(link)
+            return
+        begun = link.ahead.sent or link.is_in_transaction()
+        link.ahead.begin()
         try:
-            await link.execute("ROLLBACK" if link.is_in_transaction() else "SELECT 1")
+            await link.execute("ROLLBACK" if begun else "SELECT 1")
         except Exception:
             # Whatever went wrong in undoing, this connection is of no more use.
             self.drop(link)
@@ -138,8 +145,9 @@ class PostgresPool:
             yield link
         except Exception as reason:
             # A block that fails of anything at all is undone; what it failed of is told.
+            failed = link.ahead.failed or reason
             await self.roll_back(link)
-            if refused := refusal_of(reason):
+            if refused := refusal_of(failed):
                 raise refused from reason
             raise
         except BaseException:
@@ -151,9 +159,11 @@ class PostgresPool:
     async def snapshot(self) -> AsyncIterator[Link]:
         """A connection that reads one moment of the database until the end of the block."""
         async with self.link() as link:
-            await link.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            link.ahead.put_off("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield link
-            await link.execute("COMMIT")
+            if not link.ahead.untouched:
+                link.ahead.put_off("COMMIT")
+                await link.ahead.send()  # nothing was written: nobody need wait for it
 
     def transaction(self, begin: Callable[[Link], W], spoke: Callable[[], None]) -> Block[W]:
         """`begin` makes the work of the block; `spoke` is called after the commit of one that spoke of
@@ -236,11 +246,7 @@ class Block(EngineBlock[W]):
 
     async def _open(self) -> W:
         self._link = await self._pool.take()
-        try:
-            await self._link.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        except BaseException:
-            self._pool.drop(self._link)
-            raise
+        self._link.ahead.put_off("BEGIN ISOLATION LEVEL READ COMMITTED")
         return self._begin(self._link)
 
     async def _end(self, error: BaseException | None) -> None:
@@ -258,10 +264,28 @@ class Block(EngineBlock[W]):
             if self._work.spoke and not pool.is_closed:
                 self._spoke()
         else:
+            failed = link.ahead.failed
             await pool.roll_back(link)
+            if failed is not None and isinstance(error, Exception):
+                # What was sent ahead was refused, and a statement behind it failed for that.
+                raise failed from failed.__cause__ or error
 
     async def _commit(self) -> None:
-        await self._work.flush()
-        something_happens()
-        if await self._link.execute("COMMIT") != "COMMIT":
+        self._work.flush()
+        ahead = self._link.ahead
+        if ahead.has_begun_only:
+            return
+        if ahead.failed is not None:  # what came of it was caught
+            raise ahead.failed
+        take_back = something_happens()
+        ahead.put_off("COMMIT")
+        try:
+            told = await ahead.finish(STATEMENT_SECONDS)
+        except asyncpg.InFailedSQLTransactionError:
+            told = "ROLLBACK"
+        except Exception:
+            if ahead.refused:
+                take_back()
+            raise
+        if told != "COMMIT":
             raise RuntimeError("a statement failed in this transaction, and it went on: nothing is written")

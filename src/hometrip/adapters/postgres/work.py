@@ -7,12 +7,12 @@ for a short time only, and the sequence of a subject is the order of the commits
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from hometrip.adapters.postgres.ahead import Refused
 from hometrip.adapters.postgres.pool import Link
 from hometrip.kernel.clock import DAY, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
@@ -22,19 +22,12 @@ from hometrip.kernel.once import Once, answer_of
 
 ANSWER = DAY
 
-# Counts on for several subjects at once; the rows are locked in the order in which they are given.
-COUNT = """
-INSERT INTO subjects (subject, last) SELECT * FROM unnest($1::text[], $2::int[])
-ON CONFLICT (subject) DO UPDATE SET last = subjects.last + excluded.last RETURNING subject, last
+# Where there are several subjects, their counters are locked in the order in which they are given.
+LOCK_SUBJECTS = """
+INSERT INTO subjects (subject, last) SELECT given, 0 FROM json_array_elements_text($1::json) AS given
+ON CONFLICT (subject) DO UPDATE SET last = subjects.last
 """
-POST = """
-WITH event AS (
-    INSERT INTO outbox (id, subject, sequence, name, version, occurred_at, producer, correlation_id,
-        causation_id, traceparent, data)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING position, id, subject
-) INSERT INTO unsent (position, id, subject) SELECT position, id, subject FROM event
-"""
-# COUNT and POST of a single event, in one round trip.
+# An event with the next number of its subject.
 SAY = """
 WITH counted AS (
     INSERT INTO subjects (subject, last) VALUES ($2, 1)
@@ -50,6 +43,7 @@ INSERT INTO timers (key, due_at, name, version, subject, data, cause) VALUES ($1
 ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, name = excluded.name, version = excluded.version,
     subject = excluded.subject, data = excluded.data, cause = excluded.cause
 """
+WITHDRAW = "DELETE FROM timers WHERE key = $1"
 TAKE_DUE = """
 DELETE FROM timers WHERE key IN (
     SELECT key FROM timers WHERE due_at <= $1 ORDER BY due_at, position LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -59,6 +53,7 @@ CLAIM_KEY = """
 INSERT INTO answers (scope, key, fingerprint, status, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 """
 READ_KEY = "SELECT fingerprint, status, body, at FROM answers WHERE scope = $1 AND key = $2 FOR UPDATE"
+KEEP_ANSWER = "UPDATE answers SET status = $3, body = $4 WHERE scope = $1 AND key = $2"
 RENEW_KEY = """
 UPDATE answers SET fingerprint = $3, status = $4, at = $5, body = NULL WHERE scope = $1 AND key = $2
 """
@@ -82,8 +77,8 @@ class Emitted(msgspec.Struct, frozen=True):
 class EventWork:
     """A transaction that can speak of events; it keeps the promises of `ports.outbox.EventTx`.
 
-    `link` is an asyncpg connection on which a transaction (READ COMMITTED) is open. Who commits it calls
-    `flush` just before, and `end` afterwards. `spoke` tells that it emitted or set a timer.
+    `link` is an asyncpg connection on which a transaction (READ COMMITTED) is open or put off. Who commits it
+    calls `flush` just before, and `end` afterwards. `spoke` tells that it emitted or set a timer.
     """
 
     def __init__(self, link: Link, service: str, clock: Clock, new_id: NewId) -> None:
@@ -93,18 +88,26 @@ class EventWork:
         self._emitted: list[Emitted] = []
         # The row of each timer that is set, or None where it is withdrawn.
         self._timers: dict[str, tuple[Any, ...] | None] = {}
+        self._claimed: set[tuple[str, str]] = set()
 
     @property
     def link(self) -> Link:
+        """For a statement that is waited for; what was put off goes ahead of it."""
         if self._link is None:
             raise RuntimeError("this transaction has ended")
         return self._link
+
+    def put_off(self, statement: str, *values: Any, refused: Refused | None = None) -> None:
+        """Run it before the next statement that is waited for, at the latest with the commit. Where it fails,
+        the block has failed, and is told so there.
+        """
+        self.link.ahead.put_off(statement, values, refused)
 
     def end(self) -> None:
         self._link = None
 
     async def emit(self, event: Event) -> None:
-        self._must_go_on()
+        _ = self.link  # which has not ended
         data, cause = _encode(_bare(event)), current_cause.get()
         emitted = Emitted(
             self.new_id(), event.subject, event.name, event.data_version, self.clock.now(), cause, data
@@ -113,14 +116,14 @@ class EventWork:
         self.spoke = True
 
     async def emit_later(self, event: Event, at: datetime, *, key: str = "") -> None:
-        self._must_go_on()
+        _ = self.link
         subject, cause, data = event.subject, _encode(current_cause.get()), _encode(_bare(event))
         key = key or f"{event.name}:{subject}"
         self._timers[key] = (key, at, event.name, event.data_version, subject, data, cause)
         self.spoke = True
 
     async def withdraw(self, key: str) -> None:
-        self._must_go_on()
+        _ = self.link
         self._timers[key] = None
 
     async def first_time(self, event: Event, effect: str) -> bool:
@@ -134,6 +137,7 @@ class EventWork:
         """As the port says: whoever comes second waits here for the end of the first."""
         if not once:
             return
+        self._claimed.add((once.scope, once.key))
         now = self.clock.now()
         claim = (once.scope, once.key, once.fingerprint, once.status, now)
         while await self.link.execute(CLAIM_KEY, *claim) != "INSERT 0 1":
@@ -151,10 +155,9 @@ class EventWork:
     async def answer(self, once: Once, record: Any) -> None:
         if not once:
             return
-        keep = "UPDATE answers SET status = $3, body = $4 WHERE scope = $1 AND key = $2"
-        kept = await self.link.execute(keep, once.scope, once.key, once.status, answer_of(record))
-        if kept != "UPDATE 1":
+        if (once.scope, once.key) not in self._claimed:
             raise LookupError("this key was not claimed with once()")
+        self.put_off(KEEP_ANSWER, once.scope, once.key, once.status, answer_of(record))
 
     async def fire_due(self, now: datetime, limit: int) -> int:
         """Up to `limit` due timers become events that occurred `now`, the earliest first.
@@ -176,53 +179,30 @@ class EventWork:
         self.spoke = self.spoke or bool(due)
         return len(due)
 
-    async def flush(self) -> None:
-        """Write what was put off; nothing may be written after it but the commit."""
-        if self._timers:
-            await self._write_timers()
-        if self._emitted:
-            await self._write_events()
-
-    async def _write_timers(self) -> None:
-        keys = sorted(self._timers)
-        if withdrawn := [key for key in keys if self._timers[key] is None]:
-            await self.link.execute("DELETE FROM timers WHERE key = ANY($1)", withdrawn)
-        if rows := [row for key in keys if (row := self._timers[key]) is not None]:
-            await _each(self.link, SET_TIMER, rows)
-        self._timers = {}
-
-    async def _write_events(self) -> None:
-        if len(self._emitted) == 1:
-            event_id, subject, _, *rest = _row(self._emitted[0], 0, self.service)
-            await self.link.execute(SAY, event_id, subject, *rest)
-            self._emitted = []
-            return
-        counts = sorted(Counter(emitted.subject for emitted in self._emitted).items())
-        counted = await self.link.fetch(
-            COUNT, [subject for subject, _ in counts], [many for _, many in counts]
-        )
-        next_of = {row["subject"]: row["last"] for row in counted}
-        next_of = {subject: next_of[subject] - many + 1 for subject, many in counts}
-        rows = []
-        for one in self._emitted:
-            rows.append(_row(one, next_of[one.subject], self.service))
-            next_of[one.subject] += 1
-        await _each(self.link, POST, rows)
-        self._emitted = []
-
-    def _must_go_on(self) -> None:
-        _ = self.link
+    def flush(self) -> None:
+        """Put off, behind everything else, what was emitted and the timers: all timers before all events."""
+        for key in sorted(self._timers):
+            row = self._timers[key]
+            if row is None:
+                self.put_off(WITHDRAW, key)
+            else:
+                self.put_off(SET_TIMER, *row)
+        subjects = {emitted.subject for emitted in self._emitted}
+        if len(subjects) > 1:
+            self.put_off(LOCK_SUBJECTS, _encode(sorted(subjects)).decode())
+        for emitted in self._emitted:
+            self.put_off(SAY, *_row(emitted, self.service))
+        self._timers, self._emitted = {}, []
 
 
 def _bare(event: Event) -> Event:
     return event if event.event_id is None else msgspec.structs.replace(event, event_id=None)
 
 
-def _row(one: Emitted, sequence: int, producer: str) -> tuple[Any, ...]:
+def _row(one: Emitted, producer: str) -> tuple[Any, ...]:
     return (
         one.event_id,
         one.subject,
-        sequence,
         one.name,
         one.version,
         one.at,
@@ -232,11 +212,3 @@ def _row(one: Emitted, sequence: int, producer: str) -> tuple[Any, ...]:
         one.cause.traceparent,
         one.data,
     )
-
-
-async def _each(link: Link, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    """One row by a statement of its own; several in one round trip."""
-    if len(rows) == 1:
-        await link.execute(statement, *rows[0])
-    else:
-        await link.executemany(statement, rows)

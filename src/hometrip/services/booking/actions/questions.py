@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -110,18 +111,24 @@ async def edit_blocks(deps: Deps, edits: list[BlockEdit]) -> None:
 
 async def replace_blocks(deps: Deps, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:
     wanted = {night for stay in stays for night in stay.each_night()}
+    try:
+        others = await _replace(deps, listing_id, source_id, wanted)
+    except DatesTaken as race:
+        raise Contended("Nights of this home were booked at this moment; ask again.") from race
+    return ranges([(others[night], night) for night in sorted(wanted & others.keys())])
+
+
+async def _replace(deps: Deps, listing_id: UUID, source_id: UUID, wanted: set[date]) -> dict[date, UUID]:
+    """Who else has which nights around those that are wanted, and keeps them."""
     async with deps.db.transaction() as tx:
         mine = await store.nights.of_owner(tx, source_id)
-        others: dict[object, UUID] = {}
+        others: dict[date, UUID] = {}
         if wanted:
             span = Stay(min(wanted), max(wanted) + ONE_NIGHT)
             owners = await store.nights.owners(tx, listing_id, span)
             others = {night: owner for night, owner in owners.items() if owner != source_id}
         if dropped := sorted(mine - wanted):
             await store.nights.release_some(tx, source_id, dropped)
-        try:
-            added = sorted(wanted - mine - others.keys())
-            await store.nights.take_nights(tx, listing_id, source_id, "import", added)
-        except DatesTaken as race:
-            raise Contended("Nights of this home were booked at this moment; ask again.") from race
-    return ranges([(others[night], night) for night in sorted(wanted & others.keys())])
+        added = sorted(wanted - mine - others.keys())
+        await store.nights.take_nights(tx, listing_id, source_id, "import", added)
+    return others

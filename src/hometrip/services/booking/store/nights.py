@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Prepared, Reader, Tx
@@ -17,12 +16,14 @@ from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights
 
-_insert = Prepared(insert(nights), final=True)
+_insert = Prepared(insert(nights), final=True, refused=lambda: DatesTaken(free_instead=[]))
 _release = Prepared(delete(nights).where(nights.c.owner_id == bindparam("owner")))
 
 
 async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wanted: Iterable[date]) -> None:
-    """`DatesTaken` where one of them is somebody's already; then the transaction cannot go on."""
+    """`DatesTaken` where one of them is somebody's already: then the transaction cannot go on, and at its end
+    is told so at the latest.
+    """
     await _take(tx, listing_id, kind, ((owner_id, night) for night in wanted))
 
 
@@ -37,10 +38,7 @@ async def _take(tx: Tx, listing_id: UUID, kind: str, wanted: Iterable[tuple[UUID
         {"listing_id": listing_id, "night": night, "owner_id": owner_id, "kind": kind}
         for owner_id, night in wanted
     ]
-    try:
-        await tx.execute(_insert, rows)
-    except IntegrityError as refusal:
-        raise DatesTaken(free_instead=[]) from refusal
+    await tx.execute(_insert, rows)
 
 
 async def release(tx: Tx, owner_id: UUID) -> None:
