@@ -175,8 +175,10 @@ class Relay:
             await self._steadily(self._fire_some())
 
     async def _fire_some(self) -> None:
-        await self._storage.fire_due(self._clock.now())
         due = await self._storage.next_due()
+        if due is not None and due <= self._clock.now():
+            await self._storage.fire_due(self._clock.now())
+            due = await self._storage.next_due()
         # A commit between the two lines is heard by the sender alone, so never wait long.
         waits = {asyncio.create_task(self._storage.wait_for_unsent(1.0))}
         if due is not None:
