@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,23 @@ def test_a_second_house_on_a_folder_is_refused(tmp_path: Path) -> None:
             said = refused(hometrip(*command, "--data", tmp_path))
             assert f"HOMETRIP_DATA: another HomeTrip is running in {tmp_path}" in said
     assert not (tmp_path / "databases").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "verify", "migrate", "doctor", "seed"])
+def test_data_of_a_newer_version_are_refused_and_stay_as_they_are(tmp_path: Path, command: str) -> None:
+    make_account(tmp_path)
+    databases = tmp_path / "databases"
+    for service in ("auth", "payment"):
+        with contextlib.closing(sqlite3.connect(databases / f"{service}.db", isolation_level=None)) as link:
+            link.execute("UPDATE alembic_version SET version_num = '9999'")
+    with contextlib.closing(sqlite3.connect(databases / "listing.db", isolation_level=None)) as link:
+        link.execute("INSERT INTO doc_aids VALUES ('doc_homes__newer', 'SELECT 1', '[\"SELECT 1\"]')")
+    before = {file.name: file.read_bytes() for file in databases.glob("*.db")}
+    said = refused(hometrip(command, "--data", tmp_path))
+    for service in ("auth", "payment"):
+        assert f"- {service} storage: {databases / service}.db has schema 9999, and this version" in said
+    assert "use the newer version that made it" in said
+    assert {file.name: file.read_bytes() for file in databases.glob("*.db")} == before
 
 
 def test_all_that_stands_in_the_way_is_named_at_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 import click
 import msgspec
 
+from hometrip.app.cli_backup import backup, restore
 from hometrip.app.cli_engines import doctor, migrate
 from hometrip.app.cli_words import data_option, give_up, run, settings_of, wrong_with
 from hometrip.app.settings import SERVICES, BadSettings, Settings
@@ -331,6 +332,6 @@ def keys_rotate(data: Path | None) -> None:
     click.echo(f"New tokens are signed with key {run(work)}.")
 
 
-main.add_command(migrate)
-main.add_command(doctor)
+for command in (migrate, doctor, backup, restore):
+    main.add_command(command)
 logging.captureWarnings(True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -24,6 +24,7 @@ from hometrip.app import metrics
 from hometrip.app.late import LateFetcher
 from hometrip.app.listeners import HEARD
 from hometrip.app.migrations import scripts_of
+from hometrip.app.rooms import kept_in
 from hometrip.app.settings import BadSettings, Settings, folder_of
 from hometrip.app.timekeeping import clock_of
 from hometrip.app.version import VERSION
@@ -35,6 +36,7 @@ from hometrip.ports.blobs import Blobs
 from hometrip.ports.bus import Bus, Patience
 from hometrip.ports.cache import Cache
 from hometrip.ports.courier import Courier
+from hometrip.ports.engine import Unfit
 from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.geocoder import Geocoder
 from hometrip.ports.payments import Payments
@@ -102,6 +104,27 @@ def storage(settings: Settings, port: str, service: Service, clock: Clock, new_i
     from hometrip.adapters.documents.sqlite import SqliteDocuments
 
     return SqliteDocuments(folder / f"{service.name}.db", **rest)
+
+
+def must_be_known(settings: Settings, services: Iterable[Service]) -> None:
+    """Before any file is opened, which brings it up to date: `BadSettings` names each that a newer version
+    made, and none is changed.
+    """
+    wrong = []
+    for service in services:
+        url = settings.engine("database", service.name)
+        file = folder_of(url) / f"{service.name}.db"
+        scripts = scripts_of(service.name) if kept_in(service.name) == "database" else None
+        if scripts is None or urlsplit(url).scheme != "sqlite" or not file.is_file():
+            continue
+        from hometrip.adapters.database.sqlite import look_at
+
+        try:
+            look_at(file, scripts)
+        except Unfit as unfit:
+            wrong.append(f"{service.name} storage: {unfit.detail}")
+    if wrong:
+        raise BadSettings(wrong)
 
 
 def bus(

@@ -19,7 +19,7 @@ from hometrip.adapters.peers.exchange import Answering, owner_of
 from hometrip.adapters.peers.local import LocalPeers
 from hometrip.adapters.secrets.files import FileSecrets
 from hometrip.app import metrics
-from hometrip.app.engines import SharedPorts, bus, storage
+from hometrip.app.engines import SharedPorts, bus, must_be_known, storage
 from hometrip.app.hearing import Hearing
 from hometrip.app.relay import Relay
 from hometrip.app.rooms import deps_fields, service_of
@@ -92,6 +92,7 @@ class House:
         runner: Runner = Runner(),
     ) -> None:
         self.settings, self.runner = settings, runner
+        must_be_known(settings, map(service_of, services))
         for folder in ("databases", "secrets", "mail", "files", "search"):
             (settings.data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.shared = shared or SharedPorts(settings, clock=clock)

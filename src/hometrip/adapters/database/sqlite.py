@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -265,6 +265,16 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
             self._waiting.append(link)
             core = self._over[link] = self._engine.connect()
         return core
+
+
+def look_at(path: Path, scripts: Path) -> None:
+    """`Unfit` where the file is ahead of this code. What else is wrong with it, is told by who opens it."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as link,
+    ):
+        version = link.execute(f"SELECT version_num FROM {schema.VERSIONS}").fetchone()
+        schema.must_be_known(version and version[0], scripts, str(path))
 
 
 def _upgrade(core: Connection, metadata: MetaData, scripts: Path | None, path: Path) -> list[str]:
