@@ -24,6 +24,7 @@ from hometrip.kernel.money import Money, total
 from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
+from hometrip.services.payment.actions import printing
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
     CHECK_IN_AT,
@@ -271,6 +272,28 @@ def test_the_same_paper_is_the_same_bytes_and_goes_over_the_page() -> None:
     assert len(re.findall(rb"/Type\s*/Page\b", first)) == 3
     # Its letters come along: a reader needs no font of its own.
     assert first.count(b"/FontFile2") == 2
+
+
+@pytest.mark.parametrize("name", ["王小明", "山田 たろう", "김철수"])
+def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> None:
+    paper = msgspec.structs.replace(PAPER, parties=[actions.Party("To", [name])])
+    printed = actions.pdf_of(paper)
+    assert printed == actions.pdf_of(paper)
+    assert printed.count(b"/FontFile2") == 3
+    assert re.search(rb"/FontName /\w+\+DroidSansFallback\b", printed)
+
+
+def test_a_long_arabic_title_goes_on_below() -> None:
+    """Each line is turned round by itself: the first words are above."""
+    title = "بيت على البحر"
+    wide = printing._words(title)
+    wide.wrap(400, 800)
+    narrow = printing._words(title)
+    narrow.wrap(36, 800)
+    lines = [" ".join(words) for _, words in narrow.blPara.lines]
+    assert len(lines) == 2
+    assert [" ".join(words) for _, words in wide.blPara.lines] == [f"{lines[1]} {lines[0]}"]
+    assert lines[0].endswith("\ufe96\ufef4\ufe91")  # the first word, from the right
 
 
 def test_nothing_is_loaded_for_printing_before_something_is_printed() -> None:

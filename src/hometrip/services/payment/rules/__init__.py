@@ -36,6 +36,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
+from hometrip.services.payment.rules.lettering import as_seen, by_font, joined
 from hometrip.services.payment.rules.papers import (
     counted,
     decimal,
@@ -108,6 +109,9 @@ from hometrip.services.payment.rules.states import (
 )
 
 __all__ = [
+    "as_seen",
+    "by_font",
+    "joined",
     "TAX",
     "AUTHORISED",
     "BALANCE",
