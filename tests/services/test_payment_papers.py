@@ -481,6 +481,34 @@ async def test_a_credit_note_tells_what_the_cancellation_has_shown(house: TestHo
     assert [amount["amount"] for _, amount in shown] == [10_000, 5_000]
 
 
+async def test_a_credit_note_does_not_tell_two_sums_of_one_tax(house: TestHouse) -> None:
+    """Half was paid, strict: half of the nights is kept, and of the tax what is due of that. What the tax
+    gives back is no part of the lines that the cancellation has shown."""
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host, cancellation_policy="strict")
+    area = {"country": "US", "region": "New York", "city": "Albany"}
+    tax = {"area": area, "label": "City tax", "kind": "percent_bp", "bp": 1_000, "enabled": True}
+    staff = await house.staff()
+    ok(await staff.post("/api/listings/taxes", tax), 201)
+    await house.settle()
+    booking = ok(await book(guest, home["id"], stay(house, 40), plan="half"), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    await house.advance(2 * 86_400)
+    ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "Plans"}))
+    await house.settle()
+    note, invoice = ok(await guest.get("/api/payments/invoices"))["items"]
+    (area_name, had), *_ = invoice["taxes"].items()
+    given = note["taxes"].get(area_name, {"amount": 0, "currency": "USD"})
+    told = [one["amount"]["amount"] for one in note["lines"] if one["kind"] == "tax"]
+    assert not note["lines"] or sum(told) == given["amount"]
+    answer = await staff.get("/api/payments/tax-report", params={"year": 2027})
+    [row] = csv.DictReader(StringIO(answer.text))
+    written = [rules.decimal(Money(**one)) for one in (had, given)]
+    assert [row["collected"], row["refunded"]] == written
+
+
 async def test_cards_accounts_and_figures(house: TestHouse) -> None:
     host, guest = await booked(house)
     [card] = ok(await guest.get("/api/payments/methods"))["items"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from hometrip.kernel.money import Money, total
+from hometrip.kernel.money import Money
 from hometrip.ports.database import Tx
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.payment import store
+from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -27,9 +27,9 @@ async def issue(
     """The next paper of this year's series (UTC). Invoices and credit notes share its numbers. It says what
     the guest was told, line by line, where it is over just that or all of a price; else, whose the money is.
     """
-    lines = payment.lines if amount == payment.amount else None
-    if total((line.amount for line in told), amount.currency) == amount:
-        lines = [*told]
+    lines = next(
+        (one for one in (told, payment.lines) if one and rules.says_the_same(one, amount, split)), ()
+    )
     now = deps.clock.now()
     series = str(now.year)
     sequence = await store.next_number(tx, series)
@@ -47,6 +47,6 @@ async def issue(
             at=now,
             amount=amount,
             split=split,
-            lines=lines,
+            lines=[*lines] or None,
         ),
     )

@@ -44,6 +44,7 @@ from hometrip.services.payment.rules.papers import (
     is_part,
     lines_less,
     safe_cell,
+    says_the_same,
     why_back,
 )
 from hometrip.services.payment.rules.schedule import (
@@ -112,6 +113,7 @@ __all__ = [
     "as_seen",
     "by_font",
     "joined",
+    "says_the_same",
     "TAX",
     "AUTHORISED",
     "BALANCE",
