@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from harness import TestHouse
+from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
@@ -37,6 +38,7 @@ from services.payment_scene import (
     TOTAL,
     Till,
     eur,
+    hear_all,
     till_in,
 )
 
@@ -186,6 +188,32 @@ async def test_a_credit_note_names_the_invoices_it_corrects_and_why(till: Till) 
     assert [party.label for party in printed.parties] == ["Credited to", "Hosted by"]
     assert printed.sheets[0].totals == [["Total", "-400.00 EUR"]]
     assert printed.notes[:2] == ["Why: The stay was cancelled.", "It comes out of these shares."]
+
+
+async def test_what_a_bank_has_taken_for_good_has_a_credit_note(till: Till) -> None:
+    """Of 685.00 the bank takes 400.00, of each share in proportion; none for what is not decided, or won."""
+    await till.pay(hold_until=None)
+    for decided, notes in (("won", 0), ("lost", 1)):
+        paid = await till.pay()
+        await till.confirmed(paid.booking_id)
+        intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+        till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], eur(40_000))
+        await hear_all(till)
+        papers = (await actions.invoices(till.deps, GUEST, 20, None)).items
+        assert papers[0].kind == "invoice"
+        dispute = (await till.provider.disputes_since(START))[-1]
+        await till.provider.decide_dispute(dispute.id, decided)
+        await hear_all(till)
+        after = (await actions.invoices(till.deps, GUEST, 20, None)).items
+        assert len(after) - len(papers) == notes
+        await till.advance(DAY / 1440)
+    note, invoice, *_ = after
+    assert (note.kind, note.amount, note.lines) == ("credit_note", eur(40_000), [])
+    assert (note.corrects, note.reason) == ([invoice.number], "The card's bank took it back.")
+    assert note.taxes == {"berlin": eur(4_029)}
+    assert note.host_share + note.platform_share + eur(4_029) == note.amount
+    row = list(csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027))))[-1]
+    assert (row["collected"], row["refunded"]) == ("69.00", "40.29")
 
 
 async def test_the_invoice_of_a_half_says_whose_the_money_is(till: Till) -> None:

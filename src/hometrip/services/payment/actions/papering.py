@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Tx
 from hometrip.services.listing.contract import QuoteLine, Split
@@ -50,3 +52,19 @@ async def issue(
             lines=[*lines] or None,
         ),
     )
+
+
+async def credit_lost(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """A credit note over what banks have taken of a price for good, once none can change what another took.
+    It corrects what was paid and had not gone back: what the marketplace lost beyond that is on no paper."""
+    if await store.is_set_aside(tx, booking_id):
+        return
+    for lost in await store.lost_without_note(tx, booking_id):
+        payment = await store.payment(tx, lost.payment_id)
+        if payment.part == rules.DEPOSIT or not lost.taken:
+            continue
+        gives = {line.account: -line.amount.amount for line in await store.taken_by(tx, lost.id)}
+        split = rules.split_of(gives, payment.host_id, lost.taken.currency)
+        beyond = rules.total_of(split) - lost.taken
+        split = replace(split, platform=split.platform - beyond)
+        await issue(deps, tx, CREDIT_NOTE, lost.id, payment, lost.taken, split)

@@ -38,6 +38,7 @@ from hometrip.services.payment.rules.journal import (
 )
 from hometrip.services.payment.rules.lettering import as_seen, by_font, joined
 from hometrip.services.payment.rules.papers import (
+    BY_BANK,
     counted,
     decimal,
     gaps,
@@ -113,6 +114,7 @@ __all__ = [
     "as_seen",
     "by_font",
     "joined",
+    "BY_BANK",
     "says_the_same",
     "TAX",
     "AUTHORISED",

@@ -25,6 +25,7 @@ def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[st
     return wrong
 
 
+BY_BANK = "charged_back"
 # Why money went back, by what begins its cause. Anything else is a wish of staff, who say why.
 WHY_BACK = {
     "cancelled": "The stay was cancelled.",
@@ -32,6 +33,7 @@ WHY_BACK = {
     "dispute": "A disagreement about the stay was settled.",
     "too_late": "It was paid too late.",
     "booking.unpayable": "The stay could not be had any more.",
+    BY_BANK: "The card's bank took it back.",
 }
 
 
