@@ -22,7 +22,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
+from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import printing
@@ -365,11 +365,28 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     await till.settle()
     assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
     facts, payment = till.facts(paid.booking_id, lines=lines), await till.row(paid.id)
-    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    receipt = actions.receipt_of(
+        facts, [payment], paid_at={payment.id: START}, guest="Zoë", host="Søren", at=START
+    )
     costs, moved = receipt.sheets
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
     assert moved.totals == [["Paid in all", "680.00 EUR"]]
+
+
+async def test_a_receipt_dates_a_payment_as_its_invoice_does(till: Till) -> None:
+    """A request is paid for when the host says yes, here on the day after it."""
+    asked = await till.pay("manual", hold_until=START + 2 * DAY)
+    await till.advance(20 * DAY / 24)
+    facts = till.facts(asked.booking_id)
+    await till.hear(BookingAccepted(booking_id=asked.booking_id, booking=facts))
+    await till.settle()
+    await till.confirmed(asked.booking_id)
+    receipt = await actions.papers.receipt_paper(till.deps, asked.booking_id)
+    [invoice] = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    printed = actions.papers.invoice_of(invoice, None, guest="Zoë", host="Søren")
+    assert printed.facts[1] == ("Date", "15 April 2027")
+    assert receipt.sheets[1].rows == [["Paid on 15 April 2027", "685.00 EUR"]]
 
 
 async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(till: Till) -> None:
@@ -383,7 +400,9 @@ async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(t
     await till.confirmed(paid.booking_id, lines=lines, shown=shown)
     assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
     facts, payment = till.facts(paid.booking_id, lines=lines, shown=shown), await till.row(paid.id)
-    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    receipt = actions.receipt_of(
+        facts, [payment], paid_at={payment.id: START}, guest="Zoë", host="Søren", at=START
+    )
     costs = receipt.sheets[0]
     assert costs.columns == ["What", "Amount", "In JPY"]
     assert costs.rows == [["5 nights", "600.00 EUR", "96000 JPY"], ["Cleaning", "85.00 EUR", "13600 JPY"]]
@@ -397,12 +416,7 @@ async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled
     await till.confirmed(half.booking_id)
 
     async def receipt() -> actions.Paper:
-        async with till.deps.db.read() as db:
-            stay = await store.stay_of(db, half.booking_id)
-            payments = await store.payments_of(db, half.booking_id)
-            plan = await store.plan_of(db, half.booking_id)
-        assert stay is not None
-        return actions.receipt_of(stay.facts, payments, plan, guest="Zoë", host="Søren", at=START)
+        return await actions.papers.receipt_paper(till.deps, half.booking_id)
 
     assert (await receipt()).sheets[1].totals == [
         ["Paid in all", "342.50 EUR"],
@@ -433,7 +447,9 @@ async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Til
     disputed = msgspec.structs.replace(payment, promised_back=eur(500), disputed=eur(60_000))
     deposit = msgspec.structs.replace(payment, part=rules.DEPOSIT, amount=eur(20_000), captured=eur(6_000))
     facts = till.facts(paid.booking_id)
-    told = actions.receipt_of(facts, [disputed, deposit], guest="Zoë", host="Søren", at=START)
+    told = actions.receipt_of(
+        facts, [disputed, deposit], paid_at={disputed.id: START}, guest="Zoë", host="Søren", at=START
+    )
     _, moved, claimed = told.sheets
     assert moved.rows == [
         ["Paid on 14 April 2027", "685.00 EUR"],

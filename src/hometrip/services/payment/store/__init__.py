@@ -34,6 +34,7 @@ from hometrip.services.payment.store.deposits import (
 from hometrip.services.payment.store.heard import heard_until, note_heard
 from hometrip.services.payment.store.journal import (
     balances,
+    captured_at,
     debts,
     entries_of,
     moved,
@@ -179,6 +180,7 @@ __all__ = [
     "add_plan",
     "add_refund",
     "balances",
+    "captured_at",
     "booking_of",
     "change_payment",
     "change_payout",
