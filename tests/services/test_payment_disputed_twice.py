@@ -81,13 +81,24 @@ async def ends(till: Till, paid: actions.Intent) -> Ends:
         refunds[one.why or one.status] += one.amount.amount
     told = await actions.taken(till.deps, paid.booking_id, "EUR")
     payouts = (await actions.payouts(till.deps, HOST, 20, None)).items
+    books = await till.balances(paid.booking_id)
+    await papers_say(till, paid, told.paid - told.refunded - told.charged_back, books)
     return Ends(
-        books=await till.balances(paid.booking_id),
+        books=books,
         refunds=dict(refunds),
         receipt=(told.paid.amount, told.refunded.amount, told.charged_back.amount),
         planned=sum(one.amount.amount for one in payouts if one.status in ("due", "held")),
         owed=[one.amount.amount for one in (await actions.owed_refunds(till.deps, 10, None)).items],
     )
+
+
+async def papers_say(till: Till, paid: actions.Intent, left: Money, books: dict[str, int]) -> None:
+    """Invoices less credit notes are what the receipt has left, and the tax is that of the journal."""
+    papers = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    signs = [(1 if one.kind == "invoice" else -1, one) for one in papers if one.booking_id == paid.booking_id]
+    assert sum(sign * one.amount.amount for sign, one in signs) == left.amount
+    taxes = sum(sign * tax.amount for sign, one in signs for tax in one.taxes.values())
+    assert taxes == -books.get("tax_payable:berlin", 0)
 
 
 async def bank_story(

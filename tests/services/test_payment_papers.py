@@ -17,13 +17,15 @@ import msgspec
 import pytest
 
 from harness import TestHouse
+from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.services.booking.contract import BookingCancelled, BookingUnpayable
+from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
+from hometrip.services.payment.actions import printing
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
     CHECK_IN_AT,
@@ -36,6 +38,7 @@ from services.payment_scene import (
     TOTAL,
     Till,
     eur,
+    hear_all,
     till_in,
 )
 
@@ -187,6 +190,32 @@ async def test_a_credit_note_names_the_invoices_it_corrects_and_why(till: Till) 
     assert printed.notes[:2] == ["Why: The stay was cancelled.", "It comes out of these shares."]
 
 
+async def test_what_a_bank_has_taken_for_good_has_a_credit_note(till: Till) -> None:
+    """Of 685.00 the bank takes 400.00, of each share in proportion; none for what is not decided, or won."""
+    await till.pay(hold_until=None)
+    for decided, notes in (("won", 0), ("lost", 1)):
+        paid = await till.pay()
+        await till.confirmed(paid.booking_id)
+        intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+        till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], eur(40_000))
+        await hear_all(till)
+        papers = (await actions.invoices(till.deps, GUEST, 20, None)).items
+        assert papers[0].kind == "invoice"
+        dispute = (await till.provider.disputes_since(START))[-1]
+        await till.provider.decide_dispute(dispute.id, decided)
+        await hear_all(till)
+        after = (await actions.invoices(till.deps, GUEST, 20, None)).items
+        assert len(after) - len(papers) == notes
+        await till.advance(DAY / 1440)
+    note, invoice, *_ = after
+    assert (note.kind, note.amount, note.lines) == ("credit_note", eur(40_000), [])
+    assert (note.corrects, note.reason) == ([invoice.number], "The card's bank took it back.")
+    assert note.taxes == {"berlin": eur(4_029)}
+    assert note.host_share + note.platform_share + eur(4_029) == note.amount
+    row = list(csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027))))[-1]
+    assert (row["collected"], row["refunded"]) == ("69.00", "40.29")
+
+
 async def test_the_invoice_of_a_half_says_whose_the_money_is(till: Till) -> None:
     lines = [QuoteLine(kind="nights", label="5 nights", amount=TOTAL)]
     await till.pay(lines=lines, due_now=eur(34_250))
@@ -273,6 +302,28 @@ def test_the_same_paper_is_the_same_bytes_and_goes_over_the_page() -> None:
     assert first.count(b"/FontFile2") == 2
 
 
+@pytest.mark.parametrize("name", ["王小明", "山田 たろう", "김철수"])
+def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> None:
+    paper = msgspec.structs.replace(PAPER, parties=[actions.Party("To", [name])])
+    printed = actions.pdf_of(paper)
+    assert printed == actions.pdf_of(paper)
+    assert printed.count(b"/FontFile2") == 3
+    assert re.search(rb"/FontName /\w+\+DroidSansFallback\b", printed)
+
+
+def test_a_long_arabic_title_goes_on_below() -> None:
+    """Each line is turned round by itself: the first words are above."""
+    title = "بيت على البحر"
+    wide = printing._words(title)
+    wide.wrap(400, 800)
+    narrow = printing._words(title)
+    narrow.wrap(36, 800)
+    lines = [" ".join(words) for _, words in narrow.blPara.lines]
+    assert len(lines) == 2
+    assert [" ".join(words) for _, words in wide.blPara.lines] == [f"{lines[1]} {lines[0]}"]
+    assert lines[0].endswith("\ufe96\ufef4\ufe91")  # the first word, from the right
+
+
 def test_nothing_is_loaded_for_printing_before_something_is_printed() -> None:
     seen = "import sys, hometrip.services.payment.service; print('reportlab' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
@@ -314,11 +365,28 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     await till.settle()
     assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
     facts, payment = till.facts(paid.booking_id, lines=lines), await till.row(paid.id)
-    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    receipt = actions.receipt_of(
+        facts, [payment], paid_at={payment.id: START}, guest="Zoë", host="Søren", at=START
+    )
     costs, moved = receipt.sheets
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
     assert moved.totals == [["Paid in all", "680.00 EUR"]]
+
+
+async def test_a_receipt_dates_a_payment_as_its_invoice_does(till: Till) -> None:
+    """A request is paid for when the host says yes, here on the day after it."""
+    asked = await till.pay("manual", hold_until=START + 2 * DAY)
+    await till.advance(20 * DAY / 24)
+    facts = till.facts(asked.booking_id)
+    await till.hear(BookingAccepted(booking_id=asked.booking_id, booking=facts))
+    await till.settle()
+    await till.confirmed(asked.booking_id)
+    receipt = await actions.papers.receipt_paper(till.deps, asked.booking_id)
+    [invoice] = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    printed = actions.papers.invoice_of(invoice, None, guest="Zoë", host="Søren")
+    assert printed.facts[1] == ("Date", "15 April 2027")
+    assert receipt.sheets[1].rows == [["Paid on 15 April 2027", "685.00 EUR"]]
 
 
 async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(till: Till) -> None:
@@ -332,7 +400,9 @@ async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(t
     await till.confirmed(paid.booking_id, lines=lines, shown=shown)
     assert (await actions.receipt_pdf(till.deps, paid.booking_id)).startswith(b"%PDF-")
     facts, payment = till.facts(paid.booking_id, lines=lines, shown=shown), await till.row(paid.id)
-    receipt = actions.receipt_of(facts, [payment], guest="Zoë", host="Søren", at=START)
+    receipt = actions.receipt_of(
+        facts, [payment], paid_at={payment.id: START}, guest="Zoë", host="Søren", at=START
+    )
     costs = receipt.sheets[0]
     assert costs.columns == ["What", "Amount", "In JPY"]
     assert costs.rows == [["5 nights", "600.00 EUR", "96000 JPY"], ["Cleaning", "85.00 EUR", "13600 JPY"]]
@@ -346,12 +416,7 @@ async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled
     await till.confirmed(half.booking_id)
 
     async def receipt() -> actions.Paper:
-        async with till.deps.db.read() as db:
-            stay = await store.stay_of(db, half.booking_id)
-            payments = await store.payments_of(db, half.booking_id)
-            plan = await store.plan_of(db, half.booking_id)
-        assert stay is not None
-        return actions.receipt_of(stay.facts, payments, plan, guest="Zoë", host="Søren", at=START)
+        return await actions.papers.receipt_paper(till.deps, half.booking_id)
 
     assert (await receipt()).sheets[1].totals == [
         ["Paid in all", "342.50 EUR"],
@@ -382,7 +447,9 @@ async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Til
     disputed = msgspec.structs.replace(payment, promised_back=eur(500), disputed=eur(60_000))
     deposit = msgspec.structs.replace(payment, part=rules.DEPOSIT, amount=eur(20_000), captured=eur(6_000))
     facts = till.facts(paid.booking_id)
-    told = actions.receipt_of(facts, [disputed, deposit], guest="Zoë", host="Søren", at=START)
+    told = actions.receipt_of(
+        facts, [disputed, deposit], paid_at={disputed.id: START}, guest="Zoë", host="Søren", at=START
+    )
     _, moved, claimed = told.sheets
     assert moved.rows == [
         ["Paid on 14 April 2027", "685.00 EUR"],
@@ -456,6 +523,34 @@ async def test_a_credit_note_tells_what_the_cancellation_has_shown(house: TestHo
     shown = [(line["label"], line["refunded"]) for line in gone["lines"] if line["refunded"]["amount"]]
     assert [(line["label"], line["amount"]) for line in note["lines"]] == shown
     assert [amount["amount"] for _, amount in shown] == [10_000, 5_000]
+
+
+async def test_a_credit_note_does_not_tell_two_sums_of_one_tax(house: TestHouse) -> None:
+    """Half was paid, strict: half of the nights is kept, and of the tax what is due of that. What the tax
+    gives back is no part of the lines that the cancellation has shown."""
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host, cancellation_policy="strict")
+    area = {"country": "US", "region": "New York", "city": "Albany"}
+    tax = {"area": area, "label": "City tax", "kind": "percent_bp", "bp": 1_000, "enabled": True}
+    staff = await house.staff()
+    ok(await staff.post("/api/listings/taxes", tax), 201)
+    await house.settle()
+    booking = ok(await book(guest, home["id"], stay(house, 40), plan="half"), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    await house.advance(2 * 86_400)
+    ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "Plans"}))
+    await house.settle()
+    note, invoice = ok(await guest.get("/api/payments/invoices"))["items"]
+    (area_name, had), *_ = invoice["taxes"].items()
+    given = note["taxes"].get(area_name, {"amount": 0, "currency": "USD"})
+    told = [one["amount"]["amount"] for one in note["lines"] if one["kind"] == "tax"]
+    assert not note["lines"] or sum(told) == given["amount"]
+    answer = await staff.get("/api/payments/tax-report", params={"year": 2027})
+    [row] = csv.DictReader(StringIO(answer.text))
+    written = [rules.decimal(Money(**one)) for one in (had, given)]
+    assert [row["collected"], row["refunded"]] == written
 
 
 async def test_cards_accounts_and_figures(house: TestHouse) -> None:

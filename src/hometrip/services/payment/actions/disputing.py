@@ -12,6 +12,7 @@ from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import DisputeRecord, dispute_of
 from hometrip.services.payment.actions.deps import Deps, DisputeLookDue, later, lock_books, told
 from hometrip.services.payment.actions.owing import give_up, owe_again
+from hometrip.services.payment.actions.papering import credit_lost
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.sending import find_sent
@@ -118,6 +119,7 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
         await give_up(deps, tx, payment, await _had(tx, known))
     if over:
+        await credit_lost(deps, tx, known.booking_id)
         await settle_what_waits(deps, tx, known.booking_id)
         await _tell(tx, payment, known, status)
 

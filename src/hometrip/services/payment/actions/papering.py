@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from hometrip.kernel.money import Money, total
+from msgspec.structs import replace
+
+from hometrip.kernel.money import Money
 from hometrip.ports.database import Tx
 from hometrip.services.listing.contract import QuoteLine, Split
-from hometrip.services.payment import store
+from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -27,9 +29,9 @@ async def issue(
     """The next paper of this year's series (UTC). Invoices and credit notes share its numbers. It says what
     the guest was told, line by line, where it is over just that or all of a price; else, whose the money is.
     """
-    lines = payment.lines if amount == payment.amount else None
-    if total((line.amount for line in told), amount.currency) == amount:
-        lines = [*told]
+    lines = next(
+        (one for one in (told, payment.lines) if one and rules.says_the_same(one, amount, split)), ()
+    )
     now = deps.clock.now()
     series = str(now.year)
     sequence = await store.next_number(tx, series)
@@ -47,6 +49,22 @@ async def issue(
             at=now,
             amount=amount,
             split=split,
-            lines=lines,
+            lines=[*lines] or None,
         ),
     )
+
+
+async def credit_lost(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """A credit note over what banks have taken of a price for good, once none can change what another took.
+    It corrects what was paid and had not gone back: what the marketplace lost beyond that is on no paper."""
+    if await store.is_set_aside(tx, booking_id):
+        return
+    for lost in await store.lost_without_note(tx, booking_id):
+        payment = await store.payment(tx, lost.payment_id)
+        if payment.part == rules.DEPOSIT or not lost.taken:
+            continue
+        gives = {line.account: -line.amount.amount for line in await store.taken_by(tx, lost.id)}
+        split = rules.split_of(gives, payment.host_id, lost.taken.currency)
+        beyond = rules.total_of(split) - lost.taken
+        split = replace(split, platform=split.platform - beyond)
+        await issue(deps, tx, CREDIT_NOTE, lost.id, payment, lost.taken, split)

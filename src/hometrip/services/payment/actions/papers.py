@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -113,15 +114,20 @@ def _taken(payments: list[store.Payment], currency: str) -> Taken:
 
 async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
     """The question of the same name."""
+    return await asyncio.to_thread(pdf_of, await receipt_paper(deps, booking_id))
+
+
+async def receipt_paper(deps: Deps, booking_id: UUID) -> Paper:
     async with deps.db.read() as db:
         stay = await store.stay_of(db, booking_id)
         payments = await _paid(db, booking_id)
+        paid_at = await store.captured_at(db, booking_id)
         plan = await store.plan_of(db, booking_id)
     if stay is None:
         raise NotFound
     guest, host = await name_of(deps, stay.facts.guest_id), await name_of(deps, stay.host_id)
-    paper = receipt_of(stay.facts, payments, plan, guest=guest, host=host, at=deps.clock.now())
-    return await asyncio.to_thread(pdf_of, paper)
+    now = deps.clock.now()
+    return receipt_of(stay.facts, payments, plan, paid_at=paid_at, guest=guest, host=host, at=now)
 
 
 def receipt_of(
@@ -129,12 +135,14 @@ def receipt_of(
     payments: list[store.Payment],
     plan: store.Plan | None = None,
     *,
+    paid_at: Mapping[UUID, datetime],
     guest: str,
     host: str,
     at: datetime,
 ) -> Paper:
     """What the stay costs, line by line, what was paid and given back of it, and what of the deposit was
-    taken."""
+    taken. A payment was `paid_at` the moment in which it was captured, as its invoice says: of a request that
+    is when the host said yes."""
     captured = [one for one in payments if one.captured]
     deposit = [one for one in captured if one.part == rules.DEPOSIT]
     return Paper(
@@ -144,7 +152,7 @@ def receipt_of(
         parties=[Party("Guest", [guest]), Party("Host", [host]), _stay(facts)],
         sheets=[
             _priced(facts),
-            _moved(facts, [one for one in captured if one.part != rules.DEPOSIT], plan),
+            _moved(facts, [one for one in captured if one.part != rules.DEPOSIT], paid_at, plan),
             *(Sheet(["Damage deposit", "Amount"], [_claimed(one)]) for one in deposit),
         ],
         notes=_rate(facts),
@@ -168,10 +176,15 @@ def _rate(facts: BookingFacts) -> list[str]:
     return [f"At the rate of {day_of(shown.on)}: 1 {own} is {shown.rate} {shown.currency}. Charged is {own}."]
 
 
-def _moved(facts: BookingFacts, taken: list[store.Payment], plan: store.Plan | None) -> Sheet:
+def _moved(
+    facts: BookingFacts,
+    taken: list[store.Payment],
+    paid_at: Mapping[UUID, datetime],
+    plan: store.Plan | None,
+) -> Sheet:
     """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
     sums = _taken(taken, facts.total.currency)
-    rows = [[f"Paid on {day_of(one.created_at)}", str(one.captured)] for one in taken]
+    rows = [[f"Paid on {day_of(paid_at[one.id])}", str(one.captured)] for one in taken]
     if sums.refunded:
         rows.append(["Refunded", str(-sums.refunded)])
     if sums.charged_back:

@@ -1,7 +1,8 @@
 """Papers as PDF: one plain layout for receipts, invoices, credit notes and statements.
 
-`pdf_of` is a pure function: the same paper gives the same bytes. Its fonts (DejaVu, free to embed) know
-Latin, Greek and Cyrillic letters with all their accents.
+`pdf_of` is a pure function: the same paper gives the same bytes. Its fonts are free to embed: DejaVu knows
+Latin, Greek, Cyrillic, Hebrew and Arabic letters with all their accents, Droid those of Chinese, Japanese and
+Korean.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Any
 
 import msgspec
 
+from hometrip.services.payment import rules
+
 FONTS = Path(__file__).parents[1] / "templates"
 PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
+ASIAN = "DroidSansFallback"
 INK, QUIET, BRAND, RULE, SHADE = "#1c2430", "#667085", "#0f766e", "#d5dae1", "#f3f6f6"
 MARGIN = 54  # points; 72 are an inch
 
@@ -76,11 +80,19 @@ def pdf_of(paper: Paper) -> bytes:
 
 @lru_cache(maxsize=1)
 def _fonts() -> None:
+    for name in (PLAIN, BOLD):
+        _letters(name)
+
+
+@lru_cache(maxsize=3)
+def _letters(name: str) -> Any:
+    """The letters that a font has; it is read when the first of them is printed."""
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    for name in (PLAIN, BOLD):
-        pdfmetrics.registerFont(TTFont(name, str(FONTS / f"{name}.ttf")))
+    font = TTFont(name, str(FONTS / f"{name}.ttf"))
+    pdfmetrics.registerFont(font)
+    return font.face.charToGlyph.keys()
 
 
 def _frame(paper: Paper, canvas: Any, document: Any) -> None:
@@ -104,7 +116,6 @@ def _words(
     text: str, size: float = 9, font: str = PLAIN, color: str = INK, align: int = 0, indent: int = 0
 ) -> Any:
     from reportlab.lib.styles import ParagraphStyle
-    from reportlab.platypus import Paragraph
 
     style = ParagraphStyle(
         "words",
@@ -115,7 +126,37 @@ def _words(
         alignment=align,
         leftIndent=indent,
     )
-    return Paragraph(escape(text).replace("\n", "<br/>"), style)
+    letters = _letters(font)
+    parts = rules.by_font(rules.joined(text), lambda letter: ord(letter) in letters)
+    return _lines()("".join(_marked(part, known) for known, part in parts), style)
+
+
+def _marked(text: str, known: bool) -> str:
+    """For a paragraph; what its font does not have is another's."""
+    words = escape(text).replace("\n", "<br/>")
+    if known or not any(ord(letter) in _letters(ASIAN) for letter in text):
+        return words
+    return f'<font name="{ASIAN}">{words}</font>'
+
+
+@lru_cache(maxsize=1)
+def _lines() -> Any:
+    """A paragraph that puts its lines in the order in which they are seen once it knows where they break."""
+    from reportlab.platypus import Paragraph
+
+    class Lines(Paragraph):  # type: ignore[misc]
+        def breakLines(self, width: Any) -> Any:  # noqa: N802 - the name that it has there
+            broken = super().breakLines(width)
+            if broken.kind == 0:
+                broken.lines = [
+                    (space, rules.as_seen(" ".join(words)).split(" ")) for space, words in broken.lines
+                ]
+            else:
+                for part in (part for line in broken.lines for part in line.words):
+                    part.text = rules.as_seen(part.text)
+            return broken
+
+    return Lines
 
 
 def _head(paper: Paper) -> list[Any]:

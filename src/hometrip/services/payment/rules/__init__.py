@@ -36,13 +36,16 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
+from hometrip.services.payment.rules.lettering import as_seen, by_font, joined
 from hometrip.services.payment.rules.papers import (
+    BY_BANK,
     counted,
     decimal,
     gaps,
     is_part,
     lines_less,
     safe_cell,
+    says_the_same,
     why_back,
 )
 from hometrip.services.payment.rules.schedule import (
@@ -108,6 +111,11 @@ from hometrip.services.payment.rules.states import (
 )
 
 __all__ = [
+    "as_seen",
+    "by_font",
+    "joined",
+    "BY_BANK",
+    "says_the_same",
     "TAX",
     "AUTHORISED",
     "BALANCE",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from msgspec.structs import replace
 
-from hometrip.kernel.money import Money
-from hometrip.services.listing.contract import QuoteLine
+from hometrip.kernel.money import Money, total
+from hometrip.services.listing.contract import QuoteLine, Split
 
 
 def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[str]:
@@ -24,6 +25,7 @@ def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[st
     return wrong
 
 
+BY_BANK = "charged_back"
 # Why money went back, by what begins its cause. Anything else is a wish of staff, who say why.
 WHY_BACK = {
     "cancelled": "The stay was cancelled.",
@@ -31,6 +33,7 @@ WHY_BACK = {
     "dispute": "A disagreement about the stay was settled.",
     "too_late": "It was paid too late.",
     "booking.unpayable": "The stay could not be had any more.",
+    BY_BANK: "The card's bank took it back.",
 }
 
 
@@ -42,6 +45,18 @@ def why_back(cause: str, reason: str) -> str:
 def is_part(cause: str, of: str) -> bool:
     """Is it the same refund, of another of the payments that it had to be taken from?"""
     return cause == of or cause.startswith(f"{of}:")
+
+
+def says_the_same(lines: Sequence[QuoteLine], amount: Money, split: Split) -> bool:
+    """Are these lines over that amount, and of each area over the tax that it has or gives of it? Not so what
+    a cancellation tells of a stay that was paid in part: there a tax has its part of what came, not of each
+    line."""
+    taxes: Counter[str] = Counter()
+    for line in lines:
+        if line.kind == "tax":
+            taxes[line.area or line.label] += line.amount.amount
+    shares = Counter({area: tax.amount for area, tax in split.taxes.items()})
+    return taxes == shares and total((line.amount for line in lines), amount.currency) == amount
 
 
 def lines_less(before: Sequence[QuoteLine], after: Sequence[QuoteLine]) -> list[QuoteLine]:

@@ -16,6 +16,7 @@ from hometrip.services.payment.store.chargebacks import (
     is_charged_back,
     is_set_aside,
     lost_to_bank,
+    lost_without_note,
     set_aside_since,
     sums_of_guest,
     take_settlements,
@@ -33,6 +34,7 @@ from hometrip.services.payment.store.deposits import (
 from hometrip.services.payment.store.heard import heard_until, note_heard
 from hometrip.services.payment.store.journal import (
     balances,
+    captured_at,
     debts,
     entries_of,
     moved,
@@ -178,6 +180,7 @@ __all__ = [
     "add_plan",
     "add_refund",
     "balances",
+    "captured_at",
     "booking_of",
     "change_payment",
     "change_payout",
@@ -197,6 +200,7 @@ __all__ = [
     "as_it_went",
     "had_for_now",
     "lost_to_bank",
+    "lost_without_note",
     "heard_until",
     "note_heard",
     "invoice",

@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, true, union_all, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, true, union_all, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.rules import GUEST, Posting
-from hometrip.services.payment.store.books import entries, postings
+from hometrip.services.payment.store.books import entries, invoices, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
 from hometrip.services.payment.store.rows import Chargeback, Payment, Settlement, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import chargebacks, payments, refunds, settlements
@@ -71,6 +71,13 @@ async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
     undecided = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
     found = select(func.count()).where(chargebacks.c.booking_id == booking_id, undecided)
     return bool(await db.value(found))
+
+
+async def lost_without_note(db: Reader, booking_id: UUID) -> list[Chargeback]:
+    """The booking's that are lost and on no credit note, the earliest first."""
+    lost = and_(chargebacks.c.booking_id == booking_id, chargebacks.c.status == "lost")
+    noted = exists().where(invoices.c.reference == chargebacks.c.id)
+    return await all_of(db, Chargeback, select(chargebacks).where(lost, ~noted).order_by(chargebacks.c.id))
 
 
 async def add_settlement(tx: Tx, settlement: Settlement) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, insert, select, tuple_
+from sqlalchemy import Select, and_, bindparam, func, insert, select, tuple_
 
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Prepared, Reader, Tx
@@ -133,6 +134,14 @@ async def entries_of(
         here, there = (tuple_(*(table.c[name] for name in order)) for table in (entries, seen))
         statement = statement.join(seen, here > there)
     return await _with_postings(db, statement, order, limit)
+
+
+async def captured_at(db: Reader, booking_id: UUID) -> dict[UUID, datetime]:
+    """When each payment of a booking was captured."""
+    these = and_(entries.c.booking_id == booking_id, entries.c.kind == "capture")
+    return {
+        row.reference: row.at for row in await db.rows(select(entries.c.reference, entries.c.at).where(these))
+    }
 
 
 async def stories(db: Reader) -> list[Entry]:

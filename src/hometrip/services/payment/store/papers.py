@@ -11,10 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import is_part, why_back
+from hometrip.services.payment.rules import BY_BANK, is_part, why_back
 from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
-from hometrip.services.payment.store.tables import refunds
+from hometrip.services.payment.store.tables import chargebacks, refunds
 
 
 async def next_number(tx: Tx, series: str) -> int:
@@ -52,21 +52,31 @@ async def corrections(db: Reader, notes: list[Invoice]) -> dict[str, Correction]
     """What each credit note corrects, by its number."""
     if not notes:
         return {}
-    statement = (
+    these = invoices.c.booking_id.in_({note.booking_id for note in notes})
+    refunded = (
         select(refunds.c.id, refunds.c.cause, refunds.c.reason, invoices.c.number)
         .join(invoices, invoices.c.reference == refunds.c.payment_id)
-        .where(invoices.c.booking_id.in_({note.booking_id for note in notes}))
+        .where(these)
         .order_by(invoices.c.sequence)
     )
-    rows = await db.rows(statement)
+    charged_back = (
+        select(chargebacks.c.id, invoices.c.number)
+        .join(invoices, invoices.c.reference == chargebacks.c.payment_id)
+        .where(these)
+    )
+    rows = await db.rows(refunded)
     known = {row.id: row for row in rows}
-    return {
-        note.number: Correction(
-            why=why_back(known[note.reference].cause, known[note.reference].reason),
-            invoices=[row.number for row in rows if is_part(row.cause, known[note.reference].cause)],
+    of_banks = {row.id: row.number for row in await db.rows(charged_back)}
+
+    def of(note: Invoice) -> Correction:
+        if number := of_banks.get(note.reference):
+            return Correction(why=why_back(BY_BANK, ""), invoices=[number])
+        cause, reason = known[note.reference].cause, known[note.reference].reason
+        return Correction(
+            why=why_back(cause, reason), invoices=[row.number for row in rows if is_part(row.cause, cause)]
         )
-        for note in notes
-    }
+
+    return {note.number: of(note) for note in notes}
 
 
 async def every_invoice(db: Reader) -> list[Invoice]:
