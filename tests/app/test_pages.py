@@ -85,6 +85,13 @@ async def test_the_page_of_routes_names_every_route_of_the_document(house: TestH
     assert [each for each in operations if f"<code>{each}</code>" not in text] == []
 
 
+async def test_the_document_says_that_no_part_of_a_body_takes_other_fields(house: TestHouse) -> None:
+    schemas = (await house.client.get("/api/openapi.json")).json()["components"]["schemas"]
+    parts = ("Pricing", "Season", "Early", "Money", "NewHome", "PointEdit", "AddressEdit", "CardNumber")
+    assert [name for name in parts if schemas[name].get("additionalProperties") is not False] == []
+    assert "additionalProperties" not in schemas["BookingView"]
+
+
 async def test_the_page_of_errors_has_a_place_for_every_code(house: TestHouse) -> None:
     text = await html(house, "/api/docs/errors")
     assert [code for code in HomeTripError.by_code if f'id="{code}"' not in text] == []

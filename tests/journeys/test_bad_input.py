@@ -87,6 +87,33 @@ async def test_a_parameter_that_is_missing_is_named(scene: Scene) -> None:
         assert address not in found["detail"]
 
 
+async def test_a_parameter_is_named_as_the_address_has_it(scene: Scene) -> None:
+    for path in (f"/api/listings/{scene.home['id']}/availability", "/api/listings/calendars"):
+        for given, wrong in (("from=x", "from"), ("from=2027-05-01&to=x", "to")):
+            found = problem(await scene.host.get(f"{path}?{given}"), 422, "invalid")
+            assert fields(found) == {(wrong, "invalid_value")}
+            assert found["detail"].startswith(f"{wrong}: ")
+
+
+async def test_an_unknown_field_of_an_amount_is_refused_by_name(scene: Scene) -> None:
+    path = f"/api/listings/{scene.home['id']}/pricing"
+    before = ok(await scene.host.get(path))
+    wrong = before | {"base": {"amount": 1, "currency": "USD", "cents": 100}}
+    found = problem(await scene.host.put(path, wrong), 422, "invalid")
+    assert fields(found) == {("base.cents", "unknown_field")}
+    assert ok(await scene.host.get(path)) == before
+
+
+async def test_an_empty_coupon_is_refused_wherever_a_price_is_asked(scene: Scene) -> None:
+    wish = scene.when | {"guests": 2, "coupon": ""}
+    for path, more in (
+        (scene.quote_path, {}),
+        ("/api/bookings/calculate-price", {"listing_id": scene.home["id"]}),
+    ):
+        found = problem(await scene.guest.post(path, wish | more), 422, "invalid")
+        assert fields(found) == {("coupon", "invalid_value")}
+
+
 async def test_the_parameter_that_was_meant_is_named(scene: Scene) -> None:
     found = problem(await scene.guest.get("/api/search?instant_book=true"), 422, "invalid")
     assert found["errors"][0]["detail"] == "there is no such parameter; did you mean instant?"

@@ -135,6 +135,7 @@ async def test_a_request_is_declined_with_a_reason_and_its_nights_are_free(
     assert (booking["status"], booking["awaiting"]) == ("pending", "host")
     path = f"/api/bookings/{booking['id']}"
     problem(await host.post(f"{path}/decline", {"reason": ""}), 422, "invalid")
+    problem(await host.post(f"{path}/decline", {"reason": " \n"}), 422, "invalid")
     declined = ok(await host.post(f"{path}/decline", {"reason": "The roof leaks."}))
     assert history(declined) == [("pending", "guest"), ("declined", "host")]
     assert declined["history"][-1]["why"] == "The roof leaks."

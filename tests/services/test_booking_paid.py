@@ -352,3 +352,20 @@ async def test_the_receipt_is_on_paper_too_and_only_for_those_of_the_booking(
     assert paper.content.startswith(b"%PDF-")
     stranger = await house.sign_up("eve@example.com", "Eve Else")
     problem(await stranger.get(path), 404, "not_found")
+
+
+async def test_there_is_no_receipt_of_any_kind_before_the_booking_is_paid(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    held = ok(await book(guest, (await open_home(host))["id"], stay(house)), 201)
+    for kind in ("receipt", "receipt.pdf"):
+        problem(await guest.get(f"/api/bookings/{held['id']}/{kind}"), 409, "wrong_state")
+
+
+async def test_how_a_payment_stands_is_for_the_guest_who_makes_it(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    held = ok(await book(guest, (await open_home(host))["id"], stay(house)), 201)
+    path = f"/api/bookings/{held['id']}/confirm-payment"
+    assert ok(await guest.post(path))["awaiting"] == "payment"
+    problem(await host.post(path), 403, "forbidden")

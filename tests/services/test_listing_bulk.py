@@ -88,6 +88,28 @@ async def test_one_request_changes_prices_and_least_stays_of_many_homes(street: 
     assert (await street.days(17, 18))[0]["price"] == usd(15_000)
 
 
+async def test_a_price_list_of_before_an_edit_is_not_written_over_its_prices(street: Street) -> None:
+    path = f"/api/listings/{street.homes[0]}/pricing"
+    seen = await street.host.get(path)
+    ok(await street.edit(10, 12, price=usd(15_000)))
+    based_on = {"If-Match": seen.headers["ETag"]}
+    problem(await street.host.put(path, ok(seen), headers=based_on), 412, "version_mismatch")
+    assert (await street.days(10, 11))[0]["price"] == usd(15_000)
+    now = await street.host.get(path)
+    assert list(ok(now)["dates"]) == [street.day(10), street.day(11)]
+    written = await street.host.put(path, ok(now) | {"dates": {}}, headers={"If-Match": now.headers["ETag"]})
+    assert ok(written)["dates"] == {}
+    unchanged = await street.host.get(path, headers={"If-None-Match": written.headers["ETag"]})
+    assert unchanged.status_code == 304
+
+
+async def test_an_edit_of_blocks_and_least_stays_leaves_the_price_list_as_it_is(street: Street) -> None:
+    path = f"/api/listings/{street.homes[0]}/pricing"
+    tag = (await street.host.get(path)).headers["ETag"]
+    ok(await street.edit(10, 12, block=True, min_nights=3))
+    assert (await street.host.get(path)).headers["ETag"] == tag
+
+
 async def test_an_edit_that_one_home_stands_in_the_way_of_changes_nothing(street: Street) -> None:
     ok(await book(street.guest, street.homes[1], stay(street.house, 12, 2)), 201)
     stranger = await open_home(street.guest, "Not yours")

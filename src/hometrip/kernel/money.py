@@ -35,7 +35,7 @@ class CurrencyMismatch(Conflict):
     code = "currency_mismatch"
 
 
-class Money(msgspec.Struct, frozen=True, order=True):
+class Money(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """An amount of the currency's smallest unit: `Money(12345, "EUR")` is 123.45 euros."""
 
     amount: int

@@ -72,16 +72,25 @@ def _completed(app: Litestar) -> dict[str, Any]:
 
 
 def _close_bodies(document: dict[str, Any]) -> None:
-    """A field that a body does not have is refused (`unknown_field`); the document says so."""
-    schemas = document["components"]["schemas"]
-    for operations in document["paths"].values():
-        for method in _METHODS:
-            content = operations.get(method, {}).get("requestBody", {}).get("content", {})
-            schema = content.get("application/json", {}).get("schema", {})
-            for choice in schema.get("oneOf", [schema]):
-                body = schemas.get(choice.get("$ref", "").rpartition("/")[2], {})
-                if "properties" in body:
-                    body["additionalProperties"] = False
+    """A field that a body, or a part of it, does not have is refused (`unknown_field`); this says so."""
+    schemas, closed = document["components"]["schemas"], set[str]()
+    left: list[Any] = [
+        operations.get(method, {}).get("requestBody", {}).get("content", {}).get("application/json")
+        for operations in document["paths"].values()
+        for method in _METHODS
+    ]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            left += part.values()
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name in schemas and name not in closed:
+                closed.add(name)
+                left.append(schemas[name])
+                if "properties" in schemas[name]:
+                    schemas[name]["additionalProperties"] = False
 
 
 def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from traceback import walk_tb
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from litestar.exceptions import (
     SerializationException,
     ValidationException,
 )
+from litestar.handlers import BaseRouteHandler
 
 from hometrip.app import metrics
 from hometrip.kernel import errors
@@ -76,8 +79,10 @@ class Problem(msgspec.Struct, frozen=True):
         return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
 
 
-def problem_of(error: Exception) -> Problem:
-    """Anything unforeseen is a 500 that says nothing of what happened; the log does."""
+def problem_of(error: Exception, names: Mapping[str, str] = MappingProxyType({})) -> Problem:
+    """Anything unforeseen is a 500 that says nothing of what happened; the log does. `names` are those that
+    parameters have in an address, by the handler's own for them.
+    """
     match error:
         case errors.HomeTripError():
             status = next((status for family, status in STATUSES if isinstance(error, family)), 500)
@@ -85,7 +90,7 @@ def problem_of(error: Exception) -> Problem:
         case SerializationException():
             return Problem(400, "malformed", "the body is not well-formed JSON", {})
         case ValidationException():
-            return _validation(error)
+            return _validation(error, names)
         case RecursionError():
             return Problem(400, "malformed", "the body is nested too deeply", {})
         case NotFoundException():
@@ -114,7 +119,7 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?$", re
 _MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 
-def _validation(error: ValidationException) -> Problem:
+def _validation(error: ValidationException, names: Mapping[str, str]) -> Problem:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, msgspec.ValidationError):
         found = [field_error(str(cause))]
@@ -125,6 +130,7 @@ def _validation(error: ValidationException) -> Problem:
     else:
         extra = error.extra if isinstance(error.extra, list) else []
         found = [_from_extra(part) for part in extra] or [field_error(error.detail)]
+    found = [msgspec.structs.replace(part, field=names.get(part.field, part.field)) for part in found]
     detail = "; ".join(f"{part.field}: {part.detail}" for part in found)
     return Problem(422, "invalid", detail, {"errors": msgspec.to_builtins(found)})
 
@@ -164,9 +170,16 @@ def told(scope: Any, error: Exception) -> tuple[int, str, dict[str, str], bytes]
     """What is answered where a route fails: status, media type, headers, body. The scope keeps the code."""
     if isinstance(error, errors.AlreadyAnswered):
         return error.status, "application/json", {"Idempotent-Replayed": "true"}, error.answer
-    problem = problem_of(error)
+    problem = problem_of(error, _names_of(scope.get("route_handler")))
     if problem.code == "dates_taken":
         metrics.DATES_TAKEN.inc()
     scope["problem"] = problem.code
     body = problem.document(str(scope.get("request_id", "")))
     return problem.status, PROBLEM, problem.headers(), body
+
+
+def _names_of(handler: BaseRouteHandler | None) -> dict[str, str]:
+    """`from` is a word of Python's: a handler calls that parameter otherwise, and the client does not."""
+    fields = handler.parsed_fn_signature.parameters if handler is not None else {}
+    told = {name: getattr(field.kwarg_definition, "name", None) for name, field in fields.items()}
+    return {name: alias for name, alias in told.items() if alias}

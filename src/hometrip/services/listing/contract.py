@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
 import msgspec
@@ -122,7 +122,7 @@ class Wish(Request):
     check_out: date
     guests: int
     pets: int = 0
-    coupon: str | None = None
+    coupon: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] | None = None
     currency: str | None = None
     exempt_guests: int = 0
     changing: UUID | None = None

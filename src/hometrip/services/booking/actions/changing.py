@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.contacts import without_contacts
-from hometrip.kernel.errors import NotFound, VersionMismatch
+from hometrip.kernel.errors import Invalid, NotFound, VersionMismatch
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.ports.outbox import Contended
@@ -113,11 +113,19 @@ async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> Booking
 
 
 async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
-    now, why = deps.clock.now(), without_contacts(why)
+    now, why = deps.clock.now(), reason_for_guest(why)
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
         declined = change_moved(booking, "decline", actor_of(caller, booking), now, why)
         return view_of(await _without(tx, booking, declined))
+
+
+def reason_for_guest(why: str) -> str:
+    """A host's reason as its guest is told it, without contacts; `Invalid` for one that says nothing."""
+    told = without_contacts(why).strip()
+    if not told:
+        raise Invalid.field("reason", "required", "say why: the guest is told")
+    return told
 
 
 async def withdraw_change(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Unavailable
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.changing import end_change
+from hometrip.services.booking.actions.changing import end_change, reason_for_guest
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
 from hometrip.services.booking.actions.paying import settle
@@ -56,7 +55,7 @@ async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
 
 
 async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
-    why = without_contacts(why)
+    why = reason_for_guest(why)
     async with deps.db.transaction() as tx:
         asked = await store.bookings.get(tx, booking_id)
         booking = moved(asked, "decline", actor_of(caller, asked), deps.clock.now(), why)

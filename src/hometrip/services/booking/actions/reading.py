@@ -52,6 +52,15 @@ async def booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     return view_of(found)
 
 
+async def paid_booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    """How it stands, for the guest who pays it (and staff)."""
+    async with deps.db.read() as db:
+        found = await store.bookings.get(db, booking_id)
+    if actor_of(caller, found).role == "host":
+        raise Forbidden
+    return view_of(found)
+
+
 async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
     """`WrongState` for a booking that was never paid."""
     async with deps.db.read() as db:
@@ -62,9 +71,8 @@ async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
 
 
 async def receipt_pdf(deps: Deps, caller: Caller, booking_id: UUID) -> bytes:
-    """The receipt on paper; `NotFound` where nothing was paid."""
-    async with deps.db.read() as db:
-        actor_of(caller, await store.bookings.get(db, booking_id))
+    """The same on paper."""
+    await receipt(deps, caller, booking_id)
     return await deps.payment.receipt_pdf(booking_id)
 
 

@@ -188,7 +188,7 @@ async def confirm_payment(
     booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> BookingView:
     """Nothing has to be sent: the payment itself confirms the booking, this answers how it stands."""
-    return await actions.booking(deps, caller, booking_id)
+    return await actions.paid_booking(deps, caller, booking_id)
 
 
 @post("/bookings/{booking_id:uuid}/check-in", access=USER, status_code=200, summary="The guest has come")

@@ -15,7 +15,7 @@ from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import local_date
 from hometrip.kernel.wire import Answer, written
-from hometrip.ports.documents import DocumentReader, DocumentTx, one_of
+from hometrip.ports.documents import Change, DocumentReader, DocumentTx, one_of
 from hometrip.services.booking.contract import BlockEdit, DatesTaken, NightsTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.days import SETTLE_AFTER, days_between
@@ -227,6 +227,9 @@ async def _made(deps: Deps, tx: DocumentTx, edit: Edit) -> EditMade:
             await store.keep_calendar(tx, home, changed)
         if edit.asked.price is not msgspec.UNSET:
             await store.note_asked(tx, home.id, deps.clock.now())
+            if changed != days:
+                # They are a part of the price list: whoever would write the one of before is told so (412).
+                await tx.change(store.HOMES, home.id, Change(set={"updated_at": deps.clock.now()}))
         made.append(told(nights, days, changed))
     for at in range(0, len(released), 500):
         await tx.delete_where(store.BLOCKS, one_of("id", released[at : at + 500]))

@@ -15,19 +15,19 @@ from hometrip.services.listing.rules.pricing import checked, dated, with_dates
 from hometrip.services.listing.rules.shown import PricingShown, pricing_shown
 
 
-async def price_list(deps: Deps, caller: Caller, listing_id: UUID) -> PricingShown:
-    """`NotFound` while no price was set."""
+async def price_list(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[PricingShown, int]:
+    """With the version that it has, its home's; `NotFound` while no price was set."""
     home = await own_home(deps.docs, caller, listing_id)
     if home.pricing is None:
         raise NotFound("This home has no price yet.")
     days = await store.calendar(deps.docs, listing_id)
-    return pricing_shown(with_dates(home.pricing, days), home.guests)
+    return pricing_shown(with_dates(home.pricing, days), home.guests), home.version
 
 
 async def set_prices(
     deps: Deps, caller: Caller, listing_id: UUID, pricing: Pricing, if_match: int | None
-) -> PricingShown:
-    """Put this price list in the place of the one that is there, single nights included."""
+) -> tuple[PricingShown, int]:
+    """Put this price list in the place of the one that is there, single nights included; as `price_list`."""
     pricing = checked(pricing)
     bare = msgspec.structs.replace(pricing, dates={})
     async with deps.docs.transaction() as tx:
@@ -41,4 +41,4 @@ async def set_prices(
             changed = msgspec.structs.replace(home, pricing=bare, updated_at=deps.clock.now())
             home = await store.keep_home(tx, changed)
             await store.note_asked(tx, listing_id, deps.clock.now())
-    return pricing_shown(pricing, home.guests)
+    return pricing_shown(pricing, home.guests), home.version

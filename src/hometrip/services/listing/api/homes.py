@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from litestar import delete, get, patch, post, put
+from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, field
@@ -156,8 +156,8 @@ async def toggle_listing(
 @get("/listings/{listing_id:uuid}/pricing", access=USER, summary="The price list")
 async def get_pricing(
     listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
-) -> PricingShown:
-    return await actions.price_list(deps, caller, listing_id)
+) -> Response[PricingShown]:
+    return _versioned(*await actions.price_list(deps, caller, listing_id))
 
 
 @put("/listings/{listing_id:uuid}/pricing", access=USER, summary="Write the price list")
@@ -167,8 +167,13 @@ async def put_pricing(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
     if_match: NamedDependency[int | None],
-) -> PricingShown:
-    return await actions.set_prices(deps, caller, listing_id, data, if_match)
+) -> Response[PricingShown]:
+    return _versioned(*await actions.set_prices(deps, caller, listing_id, data, if_match))
+
+
+def _versioned(pricing: PricingShown, version: int) -> Response[PricingShown]:
+    """A price list is sent back as it came: its version is beside it, not in it."""
+    return Response(pricing, headers={"ETag": f'"{version}"'})
 
 
 @get(
