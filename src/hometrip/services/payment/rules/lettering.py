@@ -1,6 +1,8 @@
 """How words look on paper, where that is more than letter after letter: Arabic letters that join, lines that
 run from right to left (the Unicode bidirectional algorithm, UAX 9, as far as names and titles need it, on
 paper that is read from the left), and letters that only another font has.
+
+Looked at: python-bidi 0.6, which leaves brackets as they are and marks before their letters.
 """
 
 from __future__ import annotations
