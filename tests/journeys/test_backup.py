@@ -21,6 +21,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from app.command import hometrip
 from harness import Person, TestHouse, house_in, settings_in
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -278,7 +279,8 @@ def test_a_backup_does_not_replace_another_or_lie_in_the_data(data: Path, tmp_pa
     backup = taken(data, tmp_path / "backup")
     before = content(backup)
     assert "is there already" in refusal(back_up, settings_in(data), backup)
-    assert "lies in the data folder" in refusal(back_up, settings_in(data), data / "backup")
+    for inside in (data / "backup", tmp_path / "backup" / ".." / "data" / "x"):
+        assert "lies in the data;" in refusal(back_up, settings_in(data), inside)
     assert content(backup) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data"]
 
@@ -290,6 +292,22 @@ def test_a_damaged_database_is_no_backup(data: Path, tmp_path: Path) -> None:
         opened.write(b"\xff" * 4096 * 4)
     assert "booking: the database is damaged" in refusal(back_up, settings_in(data), tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("size", ["64k", "1m"])
+def test_a_disk_that_is_full_is_named_and_nothing_stays_on_it(data: Path, tmp_path: Path, size: str) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        said = hometrip("backup", disk / "backup", "--data", data)
+        assert said.returncode == 1
+        assert "full" in said.stderr or "No space left" in said.stderr
+        assert "Traceback" not in said.stderr
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_house_that_is_not_all_in_files_is_named(data: Path, tmp_path: Path) -> None:

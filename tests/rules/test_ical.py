@@ -271,6 +271,19 @@ def test_a_calendar_of_ours_is_plain_whole_days_that_others_read_and_we_do_not()
     assert read_feed(text, CABIN, TODAY, "a" * 60 + ".EXAMPLE") == Reading([], empty=False)
 
 
+def test_a_calendar_that_went_out_before_the_house_moved_is_ours_when_it_comes_back() -> None:
+    """Another site gives back what it has read, under another address of ours, for as long as it likes."""
+    home, at = UUID(int=7), datetime(2027, 1, 1, tzinfo=UTC)
+    text = calendar_text(home, [Stay(date(2027, 5, 10), date(2027, 5, 14))], "before.example", at)
+    assert read_feed(text, CABIN._replace(id=home), TODAY, "now.example") == Reading([], empty=False)
+    for theirs in (
+        text.replace(b"20270514", b"20270515"),
+        text.replace(b".hometrip", b".example"),
+        calendar_text(UUID(int=8), [Stay(date(2027, 5, 10), date(2027, 5, 14))], "before.example", at),
+    ):
+        assert len(read_feed(theirs, CABIN._replace(id=home), TODAY, "now.example").events) == 1
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=200))
 def test_a_folded_line_is_short_and_whole_again_when_unfolded(line: str) -> None:
     lines = folded(line).split(b"\r\n")

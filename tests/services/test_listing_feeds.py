@@ -498,6 +498,8 @@ async def test_our_own_calendar_read_back_takes_nothing(scene: Scene) -> None:
     feed = await scene.add()
     assert (feed["state"], feed["events"], feed["nights"]) == ("good", 0, 0)
     assert (await scene.taken(), await scene.taken("blocked")) == ([], [10, 11])
+    scene.site.pages["/feed"] = own.replace(b"@127.0.0.1.hometrip", b"@before.example.hometrip")
+    assert (await scene.refresh(feed))["events"] == 0  # nor is what had gone out before the house moved
     elsewhere = calendar_text(
         uuid4(), [Stay(scene.day(20), scene.day(21))], "other.example", scene.house.clock.now()
     )

@@ -53,8 +53,8 @@ def back_up(settings: Settings, target: Path, say: Say) -> None:
     `BadSettings` names what is in the way; nothing is left behind then.
     """
     databases = _databases(settings)
-    target = target.absolute()
-    _must_be_free(target, settings.data)
+    target = target.resolve()
+    _must_be_free(target, [settings.data, *_folders(settings).values()])
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -147,9 +147,9 @@ def _folders(settings: Settings) -> dict[str, Path]:
     return {name: folder_of(url) for name, (url, kind) in places.items() if urlsplit(url).scheme == kind}
 
 
-def _must_be_free(target: Path, data: Path) -> None:
-    if target.is_relative_to(data):
-        raise BadSettings([f"{target}: lies in the data folder; name a folder outside it"])
+def _must_be_free(target: Path, data: Iterable[Path]) -> None:
+    if any(target.is_relative_to(folder.resolve()) for folder in data):
+        raise BadSettings([f"{target}: lies in the data; name a folder outside of it"])
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise BadSettings([f"{target}: is there already; nothing is overwritten"])
 
@@ -223,6 +223,8 @@ def _copy_database(reader: sqlite3.Connection, there: Path, name: str) -> int:
             there.chmod(0o600)
             reader.backup(fresh)
             found = [row[0] for row in fresh.execute("PRAGMA integrity_check(3)").fetchall()]
+    except sqlite3.OperationalError as reason:
+        raise Unavailable(f"{there}: {reason}") from reason
     except sqlite3.DatabaseError as reason:
         found = [str(reason)]
     if found != ["ok"]:

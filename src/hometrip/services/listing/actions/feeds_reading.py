@@ -102,7 +102,7 @@ async def fetch(deps: Deps, feed: Feed, home: Home, seconds: float) -> Fetch:
         reading = await asyncio.to_thread(
             ical_events.read_feed,
             found.body,
-            ical_events.Home(home.time_zone, home.check_in_from, home.check_out_by),
+            ical_events.Home(home.time_zone, home.check_in_from, home.check_out_by, home.id),
             local_date(begun, home.time_zone),
             host_of(deps.settings.public_url),
         )

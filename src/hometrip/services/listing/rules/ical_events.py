@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
+from uuid import UUID
 
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, Stay, zone_of
 from hometrip.services.listing.rules.ical import Event, FeedUnreadable, Property, day_of, parsed
+from hometrip.services.listing.rules.ical_export import name_of
 from hometrip.services.listing.rules.ical_repeats import Rule, Steps, rule_of, starts
 from hometrip.services.listing.rules.ical_zones import zone_named, zones_of
 
@@ -24,11 +26,14 @@ _DURATION = re.compile(
 
 
 class Home(NamedTuple):
-    """What makes nights of times: the zone of the home, and when its nights begin and end."""
+    """What makes nights of times: the zone of the home, and when its nights begin and end. By its `id` those
+    are known that went out from here.
+    """
 
     zone: str
     check_in_from: str
     check_out_by: str
+    id: UUID = UUID(int=0)
 
 
 class Busy(Frozen):
@@ -59,8 +64,9 @@ class Moment(NamedTuple):
 def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
     """The nights from today on of each event that means that somebody is there.
 
-    Not those that were cancelled or leave the time free, nor those that went out from `our_host` and came
-    back. `FeedUnreadable` where any event cannot be understood.
+    Not those that were cancelled or leave the time free, nor those that went out from here and came back, be
+    it from `our_host` or from where the house was before it moved. `FeedUnreadable` where any event cannot be
+    understood.
     """
     events, zones = parsed(body)
     reader = _Reader(home, zones_of(zones), today)
@@ -68,7 +74,11 @@ def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
     for event in events:
         by_uid.setdefault(uid_of(event), []).append(event)
     ours = f"@{our_host}.hometrip".lower()
-    read = {uid: reader.stays(same) for uid, same in by_uid.items() if not uid.lower().endswith(ours)}
+    read = {
+        uid: reader.stays(same)
+        for uid, same in by_uid.items()
+        if not uid.lower().endswith(ours) and not _went_out_of(home, uid, same[0])
+    }
     busy = [Busy(uid=uid, stays=stays) for uid, stays in read.items() if stays]
     return Reading(busy, empty=not events, idle=frozenset(uid for uid, stays in read.items() if not stays))
 
@@ -79,6 +89,14 @@ def uid_of(event: Event) -> str:
     if not uid:
         uid = "without-uid:" + "/".join(_text(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
     return uid if len(uid) <= 300 else "digest:" + hashlib.sha256(uid.encode()).hexdigest()
+
+
+def _went_out_of(home: Home, uid: str, event: Event) -> bool:
+    name, _, host = uid.lower().partition("@")
+    days = [_text(event, which)[:8] for which in ("DTSTART", "DTEND")]
+    if not host.endswith(".hometrip") or not all(days):
+        return False
+    return name == str(name_of(home.id, *map(day_of, days)))
 
 
 def _text(event: Event, name: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
@@ -18,14 +18,14 @@ _LONGEST_LINE = 75
 def calendar_text(home: UUID, stays: Sequence[Stay], host: str, stamp: datetime) -> bytes:
     """All-day events of these ranges. The same nights give the same bytes, so that they have one tag.
 
-    A range is named by the home and its dates: `<id>@<host>.hometrip`.
+    A range is named by the home and its dates (`name_of`): `<name>@<host>.hometrip`.
     """
     at = stamp.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//HomeTrip//Calendar//EN", "CALSCALE:GREGORIAN"]
     for stay in stays:
         lines += [
             "BEGIN:VEVENT",
-            f"UID:{uuid5(home, f'{stay.check_in}/{stay.check_out}')}@{host}.hometrip",
+            f"UID:{name_of(home, stay.check_in, stay.check_out)}@{host}.hometrip",
             f"DTSTAMP:{at}",
             f"DTSTART;VALUE=DATE:{stay.check_in:%Y%m%d}",
             f"DTEND;VALUE=DATE:{stay.check_out:%Y%m%d}",
@@ -34,6 +34,13 @@ def calendar_text(home: UUID, stays: Sequence[Stay], host: str, stamp: datetime)
             "END:VEVENT",
         ]
     return b"".join(folded(line) + b"\r\n" for line in [*lines, "END:VCALENDAR"])
+
+
+def name_of(home: UUID, check_in: date, check_out: date) -> UUID:
+    """The same for the same nights, wherever the house is reached: who has moved knows them when they come
+    back.
+    """
+    return uuid5(home, f"{check_in}/{check_out}")
 
 
 def host_of(public_url: str) -> str:
