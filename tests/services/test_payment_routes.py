@@ -159,3 +159,20 @@ async def test_a_host_sees_what_was_paid_and_will_be_paid(house: TestHouse) -> N
     [paid] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
     assert (paid["status"], paid["amount"]) == ("completed", planned["amount"])
     assert ok(await host.get("/api/stripe-connect/balance"))["paid"] == [planned["amount"]]
+
+
+async def test_a_host_sees_what_is_owed_after_a_pay_out_that_failed_until_it_is_paid(
+    house: TestHouse,
+) -> None:
+    host, _, _ = await paid_booking(house)
+    ok(await host.post("/api/stripe-connect/account"), 201)
+    await house.advance(45 * 86_400)
+    [failed] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
+    assert failed["status"] == "failed"
+    balance = ok(await host.get("/api/stripe-connect/balance"))
+    assert balance == {"upcoming": [], "held": [], "in_transit": [], "owed": [failed["amount"]], "paid": []}
+    ok(await host.post("/api/stripe-connect/account/link", {"back_to": "http://127.0.0.1/host"}), 201)
+    await house.house.bring_webhooks()
+    await house.settle()
+    balance = ok(await host.get("/api/stripe-connect/balance"))
+    assert (balance["owed"], balance["paid"]) == ([], [failed["amount"]])

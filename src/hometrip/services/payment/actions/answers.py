@@ -66,12 +66,13 @@ class PayoutRecord(Answer):
 
 
 class HostBalance(Answer):
-    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, and what
-    was paid; one amount per currency."""
+    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, what is
+    `owed` still because a pay-out failed, and what was paid; one amount per currency."""
 
     upcoming: list[Money]
     held: list[Money]
     in_transit: list[Money]
+    owed: list[Money]
     paid: list[Money]
 
 
