@@ -44,6 +44,19 @@ async def test_a_payment_is_shown_to_its_guest_and_to_staff_and_to_nobody_else(h
     assert (own["id"], own["status"]) == (payment["id"], "succeeded")
 
 
+async def test_the_tag_of_a_payment_saves_its_body_until_something_happens_to_it(house: TestHouse) -> None:
+    _, guest, payment = await paid_booking(house)
+    path, support = f"/api/payments/{payment['id']}", await house.staff("support", "sue@example.com")
+    known = {"If-None-Match": (await guest.get(path)).headers["etag"]}
+    unchanged = await guest.get(path, headers=known)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    part = {"amount": 100, "currency": payment["amount"]["currency"]}
+    wish = {"payment_id": payment["id"], "reason": "broken shower", "amount": part}
+    ok(await support.post("/api/payments/refund", wish), 201)
+    await house.settle()
+    assert ok(await guest.get(path, headers=known))["refunded"] == part
+
+
 async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHouse) -> None:
     _, guest, payment = await paid_booking(house)
     support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
