@@ -44,6 +44,19 @@ async def test_a_payment_is_shown_to_its_guest_and_to_staff_and_to_nobody_else(h
     assert (own["id"], own["status"]) == (payment["id"], "succeeded")
 
 
+async def test_the_tag_of_a_payment_saves_its_body_until_something_happens_to_it(house: TestHouse) -> None:
+    _, guest, payment = await paid_booking(house)
+    path, support = f"/api/payments/{payment['id']}", await house.staff("support", "sue@example.com")
+    known = {"If-None-Match": (await guest.get(path)).headers["etag"]}
+    unchanged = await guest.get(path, headers=known)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    part = {"amount": 100, "currency": payment["amount"]["currency"]}
+    wish = {"payment_id": payment["id"], "reason": "broken shower", "amount": part}
+    ok(await support.post("/api/payments/refund", wish), 201)
+    await house.settle()
+    assert ok(await guest.get(path, headers=known))["refunded"] == part
+
+
 async def test_the_journal_is_for_admins_and_refunds_are_for_staff(house: TestHouse) -> None:
     _, guest, payment = await paid_booking(house)
     support, admin = await house.staff("support", "sue@example.com"), await house.staff("admin")
@@ -159,3 +172,20 @@ async def test_a_host_sees_what_was_paid_and_will_be_paid(house: TestHouse) -> N
     [paid] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
     assert (paid["status"], paid["amount"]) == ("completed", planned["amount"])
     assert ok(await host.get("/api/stripe-connect/balance"))["paid"] == [planned["amount"]]
+
+
+async def test_a_host_sees_what_is_owed_after_a_pay_out_that_failed_until_it_is_paid(
+    house: TestHouse,
+) -> None:
+    host, _, _ = await paid_booking(house)
+    ok(await host.post("/api/stripe-connect/account"), 201)
+    await house.advance(45 * 86_400)
+    [failed] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
+    assert failed["status"] == "failed"
+    balance = ok(await host.get("/api/stripe-connect/balance"))
+    assert balance == {"upcoming": [], "held": [], "in_transit": [], "owed": [failed["amount"]], "paid": []}
+    ok(await host.post("/api/stripe-connect/account/link", {"back_to": "http://127.0.0.1/host"}), 201)
+    await house.house.bring_webhooks()
+    await house.settle()
+    balance = ok(await host.get("/api/stripe-connect/balance"))
+    assert (balance["owed"], balance["paid"]) == ([], [failed["amount"]])

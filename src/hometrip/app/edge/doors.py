@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+import msgspec
 from litestar import Litestar, Request, Response
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
@@ -178,12 +179,15 @@ def version_in(if_match: str) -> int | None:
 
 def tag_of(record: Any) -> str | None:
     """The ETag of a record with a version. One that is not shown the same to everybody and always tells in
-    `aspect` which way this is: else a 304 would keep from a caller what there is for that one to see.
+    `aspect` which way this is: else a 304 would keep from a caller what there is for that one to see. One
+    that has no version may say that it is `known_by_content`.
     """
     version, aspect = getattr(record, "version", None), getattr(record, "aspect", "")
-    if not isinstance(version, int):
-        return None
-    return f'"{version}-{aspect}"' if aspect else f'"{version}"'
+    if isinstance(version, int):
+        return f'"{version}-{aspect}"' if aspect else f'"{version}"'
+    if getattr(record, "known_by_content", False):
+        return f'"{hashlib.sha256(msgspec.json.encode(record)).hexdigest()[:32]}"'
+    return None
 
 
 async def tag_version(response: Response[Any]) -> Response[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from hometrip.kernel.money import Money, total
@@ -17,6 +17,8 @@ from hometrip.services.payment.contract import SetOff
 
 class Intent(Answer):
     """A payment as the one who pays it sees it; `status` is in Stripe's words. Staff get no secret."""
+
+    known_by_content: ClassVar[bool] = True
 
     id: UUID
     booking_id: UUID
@@ -66,12 +68,13 @@ class PayoutRecord(Answer):
 
 
 class HostBalance(Answer):
-    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, and what
-    was paid; one amount per currency."""
+    """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, what is
+    `owed` still because a pay-out failed, and what was paid; one amount per currency."""
 
     upcoming: list[Money]
     held: list[Money]
     in_transit: list[Money]
+    owed: list[Money]
     paid: list[Money]
 
 
@@ -205,6 +208,8 @@ class ClaimRecord(Answer):
 class DepositRecord(Answer):
     """`status` is planned, held, failed, released, captured or void; it is held from `hold_at` to
     `release_at`, longer while a claim is open."""
+
+    known_by_content: ClassVar[bool] = True
 
     booking_id: UUID
     amount: Money

@@ -79,6 +79,7 @@ async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
         upcoming=sums.get("due", []),
         held=sums.get("held", []),
         in_transit=sums.get("initiated", []),
+        owed=sums.get("owed", []),
         paid=sums.get("completed", []),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
@@ -102,6 +102,13 @@ async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | 
 async def owed_payouts(db: Reader, limit: int, before: UUID | None) -> list[Payout]:
     """Those that failed and that no other has taken the place of, while the host is owed something for the
     booking; the newest first."""
+    statement = select(payouts).where(_is_owed())
+    if before is not None:
+        statement = statement.where(payouts.c.id < before)
+    return await all_of(db, Payout, statement.order_by(payouts.c.id.desc()).limit(limit))
+
+
+def _is_owed() -> ColumnElement[bool]:
     later = payouts.alias()
     replaced = exists().where(
         later.c.booking_id == payouts.c.booking_id,
@@ -117,18 +124,18 @@ async def owed_payouts(db: Reader, limit: int, before: UUID | None) -> list[Payo
         )
         .scalar_subquery()
     )
-    statement = select(payouts).where(payouts.c.status == "failed", ~replaced, left < 0)
-    if before is not None:
-        statement = statement.where(payouts.c.id < before)
-    return await all_of(db, Payout, statement.order_by(payouts.c.id.desc()).limit(limit))
+    return and_(payouts.c.status == "failed", ~replaced, left < 0)
 
 
 async def payout_sums(db: Reader, host_id: UUID) -> dict[str, list[Money]]:
-    """By status, what it comes to in each currency."""
-    amount = func.sum(payouts.c.amount).label("amount")
-    statement = select(payouts.c.status, payouts.c.currency, amount).where(payouts.c.host_id == host_id)
-    statement = statement.group_by(payouts.c.status, payouts.c.currency).order_by(payouts.c.currency)
+    """By status, what it comes to in each currency; `owed` is what failed ones are yet to bring."""
+    of, amount = payouts.c, func.sum(payouts.c.amount).label("amount")
+    by_status = select(of.status, of.currency, amount).where(of.host_id == host_id)
+    owed = select(literal("owed").label("status"), of.currency, amount).where(
+        of.host_id == host_id, _is_owed()
+    )
     sums: dict[str, list[Money]] = {}
-    for row in await db.rows(statement):
-        sums.setdefault(row.status, []).append(Money(int(row.amount), row.currency))
+    for statement in (by_status.group_by(of.status, of.currency), owed.group_by(of.currency)):
+        for row in await db.rows(statement.order_by(of.currency)):
+            sums.setdefault(row.status, []).append(Money(int(row.amount), row.currency))
     return sums
