@@ -133,6 +133,7 @@ async def test_a_request_is_declined_with_a_reason_and_its_nights_are_free(
     home = await open_home(host, instant_book=False)
     booking = ok(await book(guest, home["id"], stay(house)), 201)
     assert (booking["status"], booking["awaiting"]) == ("pending", "host")
+    problem(await book(other, home["id"], stay(house, nights=1)), 409, "dates_taken")  # it holds its nights
     path = f"/api/bookings/{booking['id']}"
     problem(await host.post(f"{path}/decline", {"reason": ""}), 422, "invalid")
     problem(await host.post(f"{path}/decline", {"reason": " \n"}), 422, "invalid")
