@@ -103,6 +103,8 @@ async def test_a_claim_that_the_guest_accepts_is_captured_and_paid_to_the_host(t
     assert paid_out == [eur(53_350), eur(7_500)]
     [released] = [event for event in till.told if event.name == "payment.deposit_released"]
     assert released.amount == eur(12_500)
+    [told] = [event for event in till.told if event.name == "payment.deposit_taken"]
+    assert (told.amount, told.guest_id) == (eur(7_500), GUEST.account_id)
     assert await till.balances(booking_id) == {
         "provider_clearing": 15_150,
         "platform_revenue": -8_250,

@@ -311,6 +311,23 @@ def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> Non
     assert re.search(rb"/FontName /\w+\+DroidSansFallback\b", printed)
 
 
+def test_a_font_is_read_once_by_those_who_print_at_the_same_time() -> None:
+    """In a process of its own, where none has been read yet."""
+    seen = """
+from concurrent.futures import ThreadPoolExecutor
+from reportlab.pdfbase import pdfmetrics
+from hometrip.services.payment.actions import printing
+
+read, register = [], pdfmetrics.registerFont
+pdfmetrics.registerFont = lambda font: (read.append(font.fontName), register(font))
+with ThreadPoolExecutor(4) as pool:
+    [*pool.map(printing._letters, [printing.ASIAN] * 4)]
+print(read)
+"""
+    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "['DroidSansFallback']"
+
+
 def test_a_long_arabic_title_goes_on_below() -> None:
     """Each line is turned round by itself: the first words are above."""
     title = "بيت على البحر"

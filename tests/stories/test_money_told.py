@@ -74,6 +74,23 @@ async def test_a_deposit_is_told_of_when_it_is_held_and_when_it_is_released(hous
     await teller.end()
 
 
+async def test_what_is_taken_of_a_deposit_is_told_to_the_guest(house: TestHouse) -> None:
+    """All of it here: nothing is released that would tell of it."""
+    teller = await teller_in(house, with_deposit())
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=14)
+    path = f"/api/payments/deposits/{booking}/claims"
+    wish = {"amount": {"amount": 20_000, "currency": "USD"}, "text": "A broken window."}
+    claim = ok(await teller.host.post(path, wish), 201)
+    ok(await teller.guest.post(f"{path}/{claim['id']}/answer", {"accept": True}))
+    await teller.wait(days=1)
+    kinds = dict(await told(teller))
+    assert [*kinds] == ["deposit_held", "deposit_claimed", "deposit_taken"]
+    assert "we have charged $200.00 of the damage deposit" in kinds["deposit_taken"]
+    await teller.end()
+
+
 async def test_a_deposit_that_the_card_refuses_is_told_to_guest_and_host(house: TestHouse) -> None:
     teller = await teller_in(house, with_deposit())
     booking = await teller.book(days=10)

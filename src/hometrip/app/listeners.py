@@ -105,6 +105,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.deposit_failed",
         "payment.deposit_held",
         "payment.deposit_released",
+        "payment.deposit_taken",
         "payment.disputed",
         "payment.failed",
         "payment.refunded",

@@ -100,6 +100,12 @@ class DepositReleased(PaymentEvent):
     name = "payment.deposit_released"
 
 
+class DepositTaken(PaymentEvent):
+    """So much of a damage deposit was charged for the host's claim."""
+
+    name = "payment.deposit_taken"
+
+
 class DepositFailed(PaymentEvent):
     """A damage deposit could not be held: the card was declined three times."""
 

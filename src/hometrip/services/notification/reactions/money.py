@@ -87,6 +87,11 @@ async def tell_guest_when_deposit_released(deps: Deps, event: payment.DepositRel
     await tell(deps, event, "deposit_released", event.guest_id, facts)
 
 
+async def tell_guest_when_deposit_taken(deps: Deps, event: payment.DepositTaken) -> None:
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
+    await tell(deps, event, "deposit_taken", event.guest_id, facts)
+
+
 async def tell_both_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:
     visit = await visit_told(deps, event.booking_id)
     facts = Facts(visit=visit, amount=event.amount, why=event.why)

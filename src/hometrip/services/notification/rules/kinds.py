@@ -96,6 +96,7 @@ KINDS = {
     "balance_due": _payment("guest", "stay"),
     "deposit_held": _payment("guest", "stay"),
     "deposit_released": _payment("guest", "stay"),
+    "deposit_taken": _payment("guest", "stay", urgent=True),
     "deposit_failed": _payment("guest", "stay", urgent=True),
     "deposit_failed_host": _payment("host", "stay", urgent=True),
     "payout_failed": _payment("host", "stay", urgent=True),

@@ -37,6 +37,7 @@ from hometrip.services.payment.actions.settling import give_or_wait
 from hometrip.services.payment.contract import (
     DepositHeld,
     DepositReleased,
+    DepositTaken,
     NotPayable,
     PaymentActionRequired,
     PaymentCanceled,
@@ -216,6 +217,7 @@ async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: Prov
             await store.write(tx, entry)
         await store.move_deposit(tx, booking_id, "held", status="captured")
         await replan(deps, tx, booking_id)
+        await tx.emit(told(DepositTaken, before, amount=taken))
         if rest := before.amount - taken:
             await tx.emit(told(DepositReleased, before, amount=rest))
 

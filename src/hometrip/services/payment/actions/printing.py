@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 ASIAN = "DroidSansFallback"
 INK, QUIET, BRAND, RULE, SHADE = "#1c2430", "#667085", "#0f766e", "#d5dae1", "#f3f6f6"
 MARGIN = 54  # points; 72 are an inch
+
+_reading = Lock()
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -84,9 +87,15 @@ def _fonts() -> None:
         _letters(name)
 
 
-@lru_cache(maxsize=3)
 def _letters(name: str) -> Any:
-    """The letters that a font has; it is read when the first of them is printed."""
+    """The letters that a font has; it is read when the first of them is printed. Once, whoever prints at the
+    same time: a paper that is half done has no other font of that name under its hands."""
+    with _reading:
+        return _font(name)
+
+
+@lru_cache(maxsize=3)
+def _font(name: str) -> Any:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
@@ -134,7 +143,7 @@ def _words(
 def _marked(text: str, known: bool) -> str:
     """For a paragraph; what its font does not have is another's."""
     words = escape(text).replace("\n", "<br/>")
-    if known or not any(ord(letter) in _letters(ASIAN) for letter in text):
+    if known or _letters(ASIAN).isdisjoint(map(ord, text)):
         return words
     return f'<font name="{ASIAN}">{words}</font>'
 
