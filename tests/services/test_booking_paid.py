@@ -348,8 +348,14 @@ async def test_the_receipt_is_on_paper_too_and_only_for_those_of_the_booking(
     booking = await confirmed(house, guest, home)
     path = f"/api/bookings/{booking['id']}/receipt.pdf"
     paper = await guest.get(path)
-    assert (paper.status_code, paper.headers["content-type"]) == (200, "application/pdf")
-    assert paper.content.startswith(b"%PDF-")
+    both_ways = path.removesuffix(".pdf")
+    by_name = await guest.get(both_ways, params={"format": "pdf"})
+    by_accept = await guest.get(both_ways, headers={"Accept": "application/pdf"})
+    for got in (paper, by_name, by_accept):
+        assert (got.status_code, got.headers["content-type"]) == (200, "application/pdf")
+        assert got.content.startswith(b"%PDF-")
+    as_json = {"params": {"format": "json"}, "headers": {"Accept": "application/pdf"}}
+    assert ok(await guest.get(both_ways, **as_json))["booking_id"] == booking["id"]
     stranger = await house.sign_up("eve@example.com", "Eve Else")
     problem(await stranger.get(path), 404, "not_found")
 

@@ -30,6 +30,14 @@ class Done(Answer):
     status: str
 
 
+PDF = "application/pdf"
+
+
+def wants_pdf(asked: str | None, accept: str) -> bool:
+    """Is a paper wanted as such, not as JSON? `?format=` decides, else the Accept header."""
+    return asked == "pdf" if asked else PDF in accept
+
+
 T = TypeVar("T")
 
 

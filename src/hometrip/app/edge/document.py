@@ -116,6 +116,8 @@ def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None
         "description": "A problem document",
         "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+    if other := opt.get("also_as"):
+        answers["200"]["content"][other] = {"schema": {"type": "string", "format": "binary"}}
     if opt.get("idempotent"):
         operation.setdefault("parameters", []).append(
             {

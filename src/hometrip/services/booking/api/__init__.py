@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from hometrip.services.booking.api import bookings, changes, coupons
+from hometrip.services.booking.api import bookings, changes, coupons, receipts
 
-ROUTES: list[Any] = [*bookings.ROUTES, *changes.ROUTES, *coupons.ROUTES]
+ROUTES: list[Any] = [*bookings.ROUTES, *changes.ROUTES, *coupons.ROUTES, *receipts.ROUTES]

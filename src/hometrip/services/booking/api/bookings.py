@@ -19,7 +19,6 @@ from hometrip.services.booking.rules import (
     BookingView,
     BookingWish,
     Cancellation,
-    Receipt,
 )
 from hometrip.services.listing.contract import Quote, Wish
 
@@ -233,25 +232,6 @@ async def cancel(
     return await actions.cancel(deps, caller, booking_id, said.reason, once, said.fault)
 
 
-@get("/bookings/{booking_id:uuid}/receipt", access=USER, summary="What was paid and given back")
-async def receipt(
-    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
-) -> Receipt:
-    return await actions.receipt(deps, caller, booking_id)
-
-
-@get(
-    "/bookings/{booking_id:uuid}/receipt.pdf",
-    access=USER,
-    summary="The receipt on paper",
-    media_type="application/pdf",
-)
-async def receipt_on_paper(
-    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
-) -> bytes:
-    return await actions.receipt_pdf(deps, caller, booking_id)
-
-
 @get(
     "/bookings/{booking_id:uuid}/calendar.ics",
     access=USER,
@@ -279,7 +259,5 @@ ROUTES = [
     complete,
     cancellation,
     cancel,
-    receipt,
-    receipt_on_paper,
     calendar,
 ]

@@ -8,11 +8,11 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from hometrip.kernel.access import USER, Caller
 from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
+from hometrip.kernel.wire import PDF, wants_pdf
 from hometrip.services.payment import actions
 from hometrip.services.payment.actions import Deps
 from hometrip.services.payment.actions.answers import InvoiceRecord, Statement
 
-PDF = "application/pdf"
 Format = FromQuery[Literal["json", "pdf"] | None]
 Accept = Annotated[str, HeaderParameter(name="accept")]
 
@@ -27,7 +27,12 @@ async def invoices(
     return await actions.invoices(deps, caller, limit, cursor)
 
 
-@get("/payments/invoices/{number:str}", access=USER, summary="An invoice or credit note, JSON or PDF")
+@get(
+    "/payments/invoices/{number:str}",
+    access=USER,
+    also_as=PDF,
+    summary="An invoice or credit note, JSON or PDF",
+)
 async def invoice(
     number: FromPath[str],
     deps: NamedDependency[Deps],
@@ -40,7 +45,7 @@ async def invoice(
     return Response(await actions.invoice(deps, caller, number))
 
 
-@get("/payments/statements/{year:int}", access=USER, summary="My year as a host, JSON or PDF")
+@get("/payments/statements/{year:int}", access=USER, also_as=PDF, summary="My year as a host, JSON or PDF")
 async def statement(
     year: FromPath[int],
     deps: NamedDependency[Deps],
@@ -60,11 +65,6 @@ async def tax_report(
     headers = {"Content-Disposition": f'attachment; filename="hometrip-taxes-{year}.csv"'}
     text = await actions.tax_report(deps, caller, year)
     return Response(text, media_type="text/csv; header=present", headers=headers)
-
-
-def wants_pdf(asked: str | None, accept: str) -> bool:
-    """`?format=` decides, else the Accept header."""
-    return asked == "pdf" if asked else PDF in accept
 
 
 def _pdf(content: bytes, name: str) -> Response[Any]:
