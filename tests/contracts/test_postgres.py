@@ -230,11 +230,12 @@ async def test_a_transaction_whose_connection_is_lost_is_unavailable_and_nothing
     place: Place,
 ) -> None:
     storage = await place.open()
-    with pytest.raises(Unavailable):
-        async with storage.transaction() as tx:
-            await KIND.put(tx, uuid4())
-            await tx.emit(NoteTaken(note_id=uuid4()))
-            await cut(storage)
+    async with asyncio.timeout(5):  # told at once, and not when patience is over
+        with pytest.raises(Unavailable):
+            async with storage.transaction() as tx:
+                await KIND.put(tx, uuid4())
+                await tx.emit(NoteTaken(note_id=uuid4()))
+                await cut(storage)
     assert await KIND.all(storage) == set()
     assert (await storage.unsent()).count == 0
 

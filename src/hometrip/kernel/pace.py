@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from time import perf_counter, thread_time
+from time import thread_time
 from types import coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# While requests are under way, events may use the loop's thread for as long as it slept since they were last
-# allowed to, and for half as long as others used it; otherwise for so many seconds in a round of the loop.
-SHARE, UNDISTURBED = 0.5, 0.002
+# While requests are under way, events may use the thread of the loop for half as long as others do; where
+# nobody else wants it (who used next to nothing of it since the last time), for so many seconds at a time.
+SHARE, NOTHING, UNDISTURBED = 0.5, 0.0001, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
 AGAIN_SECONDS = 0.001
@@ -29,7 +29,7 @@ class Pace:
         self.requests = 0
         self._left = 0.0
         self._spent = self._spent_before = 0.0
-        self._used_before, self._at = thread_time(), perf_counter()
+        self._used_before = thread_time()
         self._decided = False
         self._decided_anew = asyncio.Event()
 
@@ -71,11 +71,11 @@ class Pace:
                 given, step = error, work.throw
 
     def _grant(self) -> None:
-        used, at = thread_time(), perf_counter()
-        took, spent = used - self._used_before, self._spent - self._spent_before
-        slept, others = max(0.0, at - self._at - took), max(0.0, took - spent)
-        self._used_before, self._at, self._spent_before = used, at, self._spent
-        granted = UNDISTURBED if self.requests <= FEW else min(UNDISTURBED, slept + SHARE * others)
+        used = thread_time()
+        others = used - self._used_before - (self._spent - self._spent_before)
+        self._used_before, self._spent_before = used, self._spent
+        undisturbed = self.requests <= FEW or others < NOTHING
+        granted = UNDISTURBED if undisturbed else SHARE * others
         self._left = min(self._left, 0.0) + granted
 
     def _decide_anew(self) -> None:

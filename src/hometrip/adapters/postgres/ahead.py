@@ -25,6 +25,7 @@ HEAD = 5
 EXECUTE, SYNC = b"E\0\0\0\x09\0\0\0\0\0", b"S\0\0\0\x04"
 NULL = b"\xff\xff\xff\xff"
 TEXT, BINARY = b"\0\0", b"\0\1"
+LOST = "the connection was closed before the answer came"
 # What comes of itself, between the answers: asyncpg's.
 OF_ITSELF = frozenset(b"ANS")
 TEXTS: dict[type, Callable[[Any], str]] = {
@@ -83,7 +84,7 @@ class Ahead:
         self._transport, self._quiet = transport, quiet
         self._under_way: deque[Batch] = deque()
         self._names: dict[str, bytes] = {}
-        self._named, self._cut = 0, b""
+        self._named, self._cut, self._lost = 0, b"", False
         self.begin()
 
     def begin(self) -> None:
@@ -126,6 +127,8 @@ class Ahead:
         given up, the last word is waited for.
         """
         await self._quiet()
+        if self._lost:
+            raise asyncpg.ConnectionDoesNotExistError(LOST)
         self._transport.write(self._said())
 
     def _said(self) -> bytes:
@@ -180,8 +183,9 @@ class Ahead:
 
     def lose(self) -> None:
         """The connection is lost, and no answer comes any more."""
+        self._lost = True
         while self._under_way:
-            self._end(asyncpg.ConnectionDoesNotExistError("the connection was closed before the answer came"))
+            self._end(asyncpg.ConnectionDoesNotExistError(LOST))
 
     def _take_in(self, kind: bytes, body: bytes) -> None:
         batch = self._under_way[0]
