@@ -667,7 +667,7 @@ def answered_until_killed(place: Place, chance: random.Random) -> set[UUID]:
 
 async def test_whatever_was_answered_is_there_after_the_process_was_killed(place: Place) -> None:
     chance, answered = random.Random(13), set[UUID]()
-    for _ in range(5):
+    for _ in range(3):
         answered |= await asyncio.to_thread(answered_until_killed, place, chance)
         storage = await place.open()
         # First: it ends what the dead process had begun, which the stand-in for MongoDB shows to readers.
