@@ -9,7 +9,7 @@ from time import thread_time
 
 import pytest
 
-from hometrip.kernel.pace import SHARE, UNDISTURBED, Pace
+from hometrip.kernel.pace import UNDISTURBED, Meter, Pace
 
 
 def work(seconds: float) -> None:
@@ -24,10 +24,10 @@ async def event(seconds: float) -> float:
 
 
 @asynccontextmanager
-async def requests(pace: Pace, seconds: float) -> AsyncIterator[list[float]]:
+async def requests(meter: Meter, seconds: float) -> AsyncIterator[list[float]]:
     """Requests that want the loop without end, so many seconds of it at a time; what they have used."""
     used = [0.0]
-    pace.requests += 2
+    meter.requests += 2
 
     async def ask() -> None:
         while True:
@@ -40,7 +40,7 @@ async def requests(pace: Pace, seconds: float) -> AsyncIterator[list[float]]:
         yield used
     finally:
         asking.cancel()
-        pace.requests -= 2
+        meter.requests -= 2
 
 
 async def events_for(pace: Pace, seconds: float, each: float) -> float:
@@ -53,11 +53,23 @@ async def events_for(pace: Pace, seconds: float, each: float) -> float:
 
 
 @pytest.mark.parametrize("each", [0.0002, 0.008])
-async def test_events_take_half_of_what_busy_requests_do_however_long_each_is(each: float) -> None:
-    pace = Pace()
-    async with requests(pace, 0.001) as used:
+async def test_events_take_their_share_of_what_busy_requests_do_however_long_each_is(each: float) -> None:
+    meter = Meter()
+    pace = Pace(meter, 0.5)
+    async with requests(meter, 0.001) as used:
         spent = await events_for(pace, 0.3, each)
-    assert 0.5 * SHARE < spent / used[0] < 1.5 * SHARE + each / used[0]
+    assert 0.25 < spent / used[0] < 0.75 + each / used[0]
+
+
+async def test_what_other_events_take_gives_no_time_to_these() -> None:
+    """Many mails at once, and a booking that is to be confirmed: none has more for what the other took."""
+    meter = Meter()
+    first, later = Pace(meter, 0.6), Pace(meter, 0.2)
+    async with requests(meter, 0.001) as used:
+        both = asyncio.gather(events_for(first, 0.3, 0.0005), events_for(later, 0.3, 0.004))
+        spent, spent_later = await both
+    assert 0.3 < spent / used[0] < 0.9
+    assert spent_later / used[0] < 0.4
 
 
 async def test_events_have_the_loop_where_nobody_else_wants_it() -> None:
@@ -68,8 +80,9 @@ async def test_events_have_the_loop_where_nobody_else_wants_it() -> None:
 
 
 async def test_a_request_that_waits_for_something_is_made_no_way_for() -> None:
-    pace = Pace()
-    pace.requests = 1
+    meter = Meter()
+    pace = Pace(meter)
+    meter.requests = 1
     assert pace.may_begin()
 
 

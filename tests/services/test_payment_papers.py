@@ -212,7 +212,8 @@ async def test_what_a_bank_has_taken_for_good_has_a_credit_note(till: Till) -> N
     assert (note.corrects, note.reason) == ([invoice.number], "The card's bank took it back.")
     assert note.taxes == {"berlin": eur(4_029)}
     assert note.host_share + note.platform_share + eur(4_029) == note.amount
-    row = list(csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027))))[-1]
+    report = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    [row] = [row for row in report if row["booking_id"] == str(paid.booking_id)]
     assert (row["collected"], row["refunded"]) == ("69.00", "40.29")
 
 

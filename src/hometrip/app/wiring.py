@@ -30,7 +30,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError, Unavailable
 from hometrip.kernel.events import Envelope
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.pace import Pace
+from hometrip.kernel.pace import FIRST, LATER, Meter, Pace
 from hometrip.kernel.service import Service
 from hometrip.kernel.service import Settings as ServiceSettings
 from hometrip.kernel.trace import Kind, Tracer
@@ -98,8 +98,10 @@ class House:
         self.shared = shared or SharedPorts(settings, clock=clock)
         self.clock: Clock = self.shared[Clock]
         self.new_id: NewId = self.shared[NewId]
-        self.pace, times = Pace(), 2 if runner.loopback else 1
-        self.bus = bus(settings, self.clock, pace=self.pace, patience=runner.patience, times=times)
+        self.meter = Meter()
+        self.first, self.later = Pace(self.meter, FIRST), Pace(self.meter, LATER)
+        times, patience = 2 if runner.loopback else 1, runner.patience
+        self.bus = bus(settings, self.clock, pace=self.first, patience=patience, times=times)
         sampling = sampling_of(settings.traces_url, sandbox=settings.sandbox)
         self.tracer = Tracer(
             self.shared[Traces].keep, share=sampling.share, slow=sampling.slow, service=_name_of(services)
@@ -128,7 +130,7 @@ class House:
         given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, own, self.bus, self.clock) if own else None
         deps = service.deps(**given)
-        hearing = Hearing(service, deps, own, self.tracer, self.pace)
+        hearing = Hearing(service, deps, own, self.tracer, self.later)
         self.rooms[service.name] = Room(service, deps, own, relay, hearing)
 
     def _storage(self, service: Service) -> Any:

@@ -12,23 +12,30 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# While requests are under way, events may use the thread of the loop for half as long as others do; where
+# While requests are under way, events may use the thread of the loop for a share of what others do: the first
+# for those that people wait for, the later for those that are handled together because nobody does. Where
 # nobody else wants it (who used next to nothing of it since the last time), for so many seconds at a time.
-SHARE, NOTHING, UNDISTURBED = 0.5, 0.0001, 0.002
+FIRST, LATER, NOTHING, UNDISTURBED = 0.6, 0.25, 0.0001, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
 AGAIN_SECONDS = 0.001
 
 
-class Pace:
-    """One for each thread with a loop. Work on an event is begun where it `may_begin`, and is `metered`: what
-    it takes beyond what it may is taken off later. `requests` is how many of them are under way.
-    """
+class Meter:
+    """One for each thread with a loop: how many requests are under way, and what all events have used."""
 
     def __init__(self) -> None:
-        self.requests = 0
-        self._left = 0.0
-        self._spent = self._spent_before = 0.0
+        self.requests, self.spent = 0, 0.0
+
+
+class Pace:
+    """Of some events. Work on one is begun where it `may_begin`, and is `metered`: what it takes beyond what
+    it may is taken off later.
+    """
+
+    def __init__(self, meter: Meter | None = None, share: float = FIRST) -> None:
+        self._meter, self._share = meter or Meter(), share
+        self._left = self._spent_before = 0.0
         self._used_before = thread_time()
         self._decided = False
         self._decided_anew = asyncio.Event()
@@ -63,7 +70,7 @@ class Pace:
                 return done
             finally:
                 took = thread_time() - began
-                self._spent += took
+                self._meter.spent += took
                 self._left -= took
             try:
                 given, step = (yield waits_for), work.send
@@ -71,11 +78,11 @@ class Pace:
                 given, step = error, work.throw
 
     def _grant(self) -> None:
-        used = thread_time()
-        others = used - self._used_before - (self._spent - self._spent_before)
-        self._used_before, self._spent_before = used, self._spent
-        undisturbed = self.requests <= FEW or others < NOTHING
-        granted = UNDISTURBED if undisturbed else SHARE * others
+        used, spent = thread_time(), self._meter.spent
+        others = used - self._used_before - (spent - self._spent_before)
+        self._used_before, self._spent_before = used, spent
+        undisturbed = self._meter.requests <= FEW or others < NOTHING
+        granted = UNDISTURBED if undisturbed else self._share * others
         self._left = min(self._left, 0.0) + granted
 
     def _decide_anew(self) -> None:

@@ -71,7 +71,7 @@ class HandlerLane:
             work = self._run(passing, line, exchange, found)
             passing.task = self._loop.create_task(work, context=self._context.copy())
             self._under_way.add(passing)
-            self._house.pace.requests += 1
+            self._house.meter.requests += 1
         return True
 
     def _answers_at_once(self, line: Line, exchange: Exchange, found: Found) -> bool:
@@ -118,7 +118,7 @@ class HandlerLane:
             await exchange.fail(error)
         finally:
             self._under_way.discard(passing)
-            self._house.pace.requests -= 1
+            self._house.meter.requests -= 1
             self._ring.close(exchange)
             line.over()
 
