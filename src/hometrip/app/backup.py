@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hometrip.adapters.disk import sync
 from hometrip.app.engines import parking_of
 from hometrip.app.rooms import kept_in
 from hometrip.app.settings import SERVICES, BadSettings, Settings, folder_of
@@ -76,7 +77,7 @@ def back_up(settings: Settings, target: Path, say: Say) -> None:
         (fresh / LIST).write_bytes(msgspec.json.format(msgspec.json.encode(listed)))
         _to_disk(fresh)
         fresh.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -111,7 +112,7 @@ def restore(source: Path, data: Path, say: Say) -> None:
         for part in sorted(fresh.iterdir(), key=lambda part: part.name == "databases"):
             part.replace(data / part.name)
         fresh.rmdir()
-        _sync(data)
+        sync(data)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -267,13 +268,5 @@ def _sum_of(file: Path) -> str:
 def _to_disk(folder: Path) -> None:
     for there, _, names in os.walk(folder):
         for name in names:
-            _sync(Path(there) / name)
-        _sync(Path(there))
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+            sync(Path(there) / name)
+        sync(Path(there))

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from hometrip.adapters.disk import sync
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.blobs import Blob, media_type, safe_key
 
@@ -72,16 +73,7 @@ def _write(path: Path, head: bytes, content: bytes) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name in a folder last."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    sync(path.parent)
 
 
 def _read(path: Path) -> bytes | None:

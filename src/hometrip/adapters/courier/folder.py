@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from hometrip.adapters.disk import sync
 from hometrip.ports.courier import CourierDown, Message, Undeliverable
 
 # The folder's time of change moves in steps of a few milliseconds: a change this young may hide another.
@@ -115,7 +116,7 @@ class FolderCourier:
         try:
             for name, content in letters.items():
                 self._put(name, content)
-            _sync_folder(self._folder)
+            sync(self._folder)
         except OSError as reason:
             return reason
         return None
@@ -169,14 +170,6 @@ def _check(message: Message) -> None:
         raise Undeliverable("this is not an address")
     if message.to.strip().lower().startswith("undeliverable@"):
         raise Undeliverable("550 there is no such mailbox")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _name(message: Message) -> str:
