@@ -718,3 +718,19 @@ async def test_a_webhook_about_something_else_is_taken_and_forgotten(till: Till)
     await till.provider.create_intent(eur(100), capture="automatic", metadata={}, key="not ours")
     await drain(till, await till.provider.undelivered())
     assert till.told == []
+
+
+async def test_a_request_whose_payment_the_provider_has_begun_unheard_is_paid_after_the_hosts_yes(
+    till: Till,
+) -> None:
+    """The answer was lost; then the host says yes, and the same money is to be captured at once."""
+    booking_id = till.desk.add("manual")
+    till.provider.weather = "answers_lost"
+    with pytest.raises(ProviderDown):
+        await actions.open_intent(till.deps, GUEST, booking_id)
+    till.provider.weather = "fine"
+    asked = till.desk.bookings[booking_id]
+    till.desk.bookings[booking_id] = msgspec.structs.replace(asked, capture="automatic")
+    intent = await actions.open_intent(till.deps, GUEST, booking_id)
+    paid = await actions.confirm(till.deps, GUEST, intent.id, method="pm_card_visa")
+    assert paid.status == "succeeded"

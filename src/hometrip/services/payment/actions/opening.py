@@ -130,7 +130,7 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
         wanted.amount,
         capture=wanted.capture,
         metadata={"booking_id": str(wanted.booking_id), "part": wanted.part},
-        key=f"intent:{wanted.booking_id}:{wanted.part}:{wanted.amount.amount}:{len(earlier)}",
+        key=_key_of(wanted, len(earlier)),
         customer=str(wanted.guest_id),
         # These are charged to the card that the first one has kept.
         keep=wanted.part not in (rules.BALANCE, rules.DEPOSIT),
@@ -144,6 +144,13 @@ async def opened(deps: Deps, wanted: Wanted) -> store.Payment:
     except store.AlreadyOpen:
         return await opened(deps, wanted)
     return payment
+
+
+def _key_of(wanted: Wanted, earlier: int) -> str:
+    """All that the provider is asked for: where its answer is lost, the host may say yes before it is asked
+    again, and the money is to be captured at once then, no longer by hand."""
+    asked = f"{wanted.part}:{wanted.amount.amount}:{wanted.capture}"
+    return f"intent:{wanted.booking_id}:{asked}:{earlier}"
 
 
 def _payment(deps: Deps, wanted: Wanted, made: ProviderIntent) -> store.Payment:
