@@ -7,7 +7,7 @@ from typing import Any
 from journeys.steps import ok
 from lives.guests import name_of, one_of
 from lives.town import POLICIES, Home, a_price_list
-from lives.world import ONE, World, nights_of
+from lives.world import ONE, Life, World, nights_of
 from rules.oracle_price import Coupon
 
 
@@ -16,13 +16,8 @@ async def answer_request(world: World) -> str | None:
     if not asked:
         return None
     life = world.chance.choice(asked)
-    verb, body = world.chance.choice((("accept", None), ("accept", None), ("decline", {"reason": "No."})))
-    await world.look(life)
-    answer = await world.write(life.home.host, f"{life.path}/{verb}", body)
-    world.expect(answer.status_code in (200, 409), answer.text)
-    await world.settle()
-    await world.look(life)
-    return f"{life.home.host} {verb}s {name_of(world, life)}: {answer.status_code}, {life.status}"
+    verb, status = await _answer(world, life, life.path)
+    return f"{life.home.host} {verb}s {name_of(world, life)}: {status}, {life.status}"
 
 
 async def answer_change(world: World) -> str | None:
@@ -30,12 +25,19 @@ async def answer_change(world: World) -> str | None:
     if not asked:
         return None
     life = world.chance.choice(asked)
+    verb, _ = await _answer(world, life, f"{life.path}/change")
+    return f"{life.home.host} {verb}s the change of {name_of(world, life)}: {life.view['change']['status']}"
+
+
+async def _answer(world: World, life: Life, path: str) -> tuple[str, int]:
+    """What the host says to it, and the status of the answer."""
     verb, body = world.chance.choice((("accept", None), ("accept", None), ("decline", {"reason": "No."})))
-    answer = await world.write(life.home.host, f"{life.path}/change/{verb}", body)
+    await world.look(life)
+    answer = await world.write(life.home.host, f"{path}/{verb}", body)
     world.expect(answer.status_code in (200, 409), answer.text)
     await world.settle()
     await world.look(life)
-    return f"{life.home.host} {verb}s the change of {name_of(world, life)}: {life.view['change']['status']}"
+    return verb, answer.status_code
 
 
 async def give_more(world: World) -> str | None:

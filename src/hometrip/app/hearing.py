@@ -26,10 +26,17 @@ class Hearing:
         for reaction in service.reactions:
             kind = event_of(reaction)
             self._reactions.setdefault(kind.name, []).append((kind, reaction))
-        self._unhurried = {name for name in self._reactions if self._all(name, is_unhurried)}
-        self._gatherings = {
-            name: Gathering(self._together, pace) for name in self._reactions if self._all(name, is_gathered)
+        self._unhurried = {
+            name for name, some in self._reactions.items() if all(is_unhurried(each) for _, each in some)
         }
+        self._gatherings = {
+            name: Gathering(self._together, pace)
+            for name, some in self._reactions.items()
+            if any(is_gathered(each) for _, each in some)
+        }
+        for name in self._gatherings:
+            if not all(is_gathered(each) for _, each in self._reactions[name]):
+                raise TypeError(f"{self._service} hears {name} both alone and together with others")
 
     @property
     def names(self) -> list[str]:
@@ -49,13 +56,6 @@ class Hearing:
     async def stop(self) -> None:
         for gathering in self._gatherings.values():
             await gathering.stop()
-
-    def _all(self, name: str, so: Any) -> bool:
-        """Do all reactions to the event declare it?"""
-        declared = {so(reaction) for _, reaction in self._reactions[name]}
-        if so is is_gathered and len(declared) > 1:
-            raise TypeError(f"{self._service} hears {name} both alone and together with others")
-        return declared == {True}
 
     async def _alone(self, envelope: Envelope) -> None:
         outcome = "failed"
