@@ -155,7 +155,7 @@ class SqliteTx(SqliteReader, EventWork):
         try:
             return self._write(statement, rows)
         except Exception:
-            # Whatever it is refused as, by the engine or in the words of the statement, none of the rows stays.
+            # Whatever refuses it, the engine or the statement in words of its own: none of the rows stays.
             self.link.run("ROLLBACK TO rows")
             raise
         finally:
