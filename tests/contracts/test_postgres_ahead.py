@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -223,13 +224,20 @@ async def test_a_refused_write_that_may_be_refused_leaves_what_was_put_off_befor
     assert await notes(storage) == 2
 
 
+@asynccontextmanager
+async def at_the_door(storage: Any) -> AsyncIterator[None]:
+    """Whoever else locks it waits until the end of the block."""
+    async with storage.transaction() as tx:
+        await tx.lock("door")
+        await tx.value(COUNT.with_values())  # what was put off has gone out
+        yield
+
+
 async def test_who_is_cancelled_behind_a_lock_that_was_put_off_leaves_a_clean_connection(
     house: House, storage: Any
 ) -> None:
     other = await house.open()
-    async with storage.transaction() as tx:
-        await tx.lock("door")
-        await tx.value(COUNT.with_values())
+    async with at_the_door(storage):
 
         async def wait_at_the_door() -> None:
             async with other.transaction() as later:
@@ -266,9 +274,7 @@ async def test_a_statement_that_was_given_up_is_not_taken_for_the_commit(storage
 
 async def test_who_is_cancelled_in_the_commit_has_committed(house: House, storage: Any) -> None:
     other = await house.open()
-    async with storage.transaction() as tx:
-        await tx.lock("door")
-        await tx.value(COUNT.with_values())
+    async with at_the_door(storage):
 
         async def commit_behind_the_door() -> None:
             async with other.transaction() as later:
@@ -286,9 +292,7 @@ async def test_who_is_cancelled_in_the_commit_has_committed(house: House, storag
 
 async def test_a_connection_that_is_lost_in_the_commit_is_unavailable(house: House, storage: Any) -> None:
     other = await house.open()
-    async with storage.transaction() as tx:
-        await tx.lock("door")
-        await tx.value(COUNT.with_values())
+    async with at_the_door(storage):
 
         async def commit_behind_the_door() -> None:
             async with other.transaction() as later:

@@ -45,7 +45,6 @@ from hometrip.services.booking.actions.reading import (
 from hometrip.services.booking.actions.refunding import give_back, reckon_with_refund
 
 __all__ = [
-    "TAKEN_DOWN",
     "Availability",
     "ChangeEnded",
     "Deps",
@@ -53,6 +52,7 @@ __all__ = [
     "HomeTakenDown",
     "Shown",
     "StayEnded",
+    "TAKEN_DOWN",
     "accept",
     "accept_change",
     "ask_change",
