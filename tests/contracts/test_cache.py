@@ -563,6 +563,14 @@ async def test_listening_goes_on_after_a_break(
         assert heard[0] == b"before"
 
 
+async def test_a_process_that_stood_still_reads_the_answer_that_came_meanwhile(road: Road) -> None:
+    async with opened(along(road)) as cache:
+        asked = asyncio.create_task(cache.hit("k", 3, 60))
+        # Longer than a call may take: a busy machine, or work of this process's own.
+        asyncio.get_running_loop().call_soon(time.sleep, 0.7)
+        assert (await asked).allowed
+
+
 async def test_many_callers_share_a_bounded_number_of_connections(road: Road) -> None:
     async with opened(along(road)) as cache:
         await asyncio.gather(*(cache.hit("k", 1000, 60) for _ in range(300)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import struct
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptErr
 
 from hometrip.adapters.cache.redis_asking import BROKEN, Asking, Word
 from hometrip.adapters.cache.redis_listening import Listening
+from hometrip.adapters.cache.redis_patience import Patience
 from hometrip.adapters.cache.redis_scripts import ADD, HIT, TAKE, Script
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import Unavailable
@@ -25,7 +25,8 @@ from hometrip.ports.engine import Finding, Unfit
 
 OLDEST = (5, 0)
 PREFIX = "hometrip:"
-OPEN_SECONDS = 2.0
+# At a start many processes may begin at once, and a machine with few cores has its hands full.
+OPEN_SECONDS = 10.0
 CALL_SECONDS = 0.5
 # A window is counted in at most this many parts, as in memory.py.
 PARTS = 64
@@ -55,8 +56,9 @@ class RedisCache:
         self.where = f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
         pool = ConnectionPool.from_url(
             urlunsplit(parts._replace(query=urlencode(told))),
-            socket_timeout=self._seconds,
-            socket_connect_timeout=self._seconds,
+            # Whoever asks has a patience of his own; these end what nobody waits for.
+            socket_timeout=max(OPEN_SECONDS, self._seconds),
+            socket_connect_timeout=max(OPEN_SECONDS, self._seconds),
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
@@ -75,7 +77,7 @@ class RedisCache:
 
     async def examine(self) -> list[Finding]:
         try:
-            async with asyncio.timeout(max(OPEN_SECONDS, self._seconds)):
+            async with Patience(max(OPEN_SECONDS, self._seconds)):
                 await self._redis.ping()
                 return [
                     Finding("reachable", fine=True, detail=f"Redis answers at {self.where}"),

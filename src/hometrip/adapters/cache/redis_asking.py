@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from hometrip.adapters.cache.redis_patience import Patience
 from hometrip.kernel.errors import Unavailable
 
 Word = str | bytes | int | float
@@ -51,7 +52,7 @@ class Asking:
             self._going.add(task)
             task.add_done_callback(self._going.discard)
         try:
-            async with asyncio.timeout(self._call_seconds):
+            async with Patience(self._call_seconds):
                 answer = await asked[1]
         except TimeoutError as late:
             raise Unavailable("the cache does not answer") from late
@@ -79,7 +80,7 @@ class Asking:
             size = min(MOST, len(self._waiting))
             batch = [asked for asked in (self._waiting.popleft() for _ in range(size)) if not asked[1].done()]
             try:
-                async with asyncio.timeout(self._go_seconds):
+                async with Patience(self._go_seconds):
                     answers = await self._exchange(batch)
             except BROKEN as reason:
                 self._away, self._next_try = True, time.monotonic() + REST_SECONDS
