@@ -51,6 +51,7 @@ async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
 RUNNERS = [
     "local",
     "loopback",
+    "split on folder",
     pytest.param("split on postgres", marks=pytest.mark.split),
     pytest.param("split on mongo", marks=pytest.mark.split),
 ]

@@ -1,11 +1,14 @@
-"""The house that is many processes: `hometrip up --split` on real engines, with the same face as `TestHouse`.
+"""The house that is many processes: `hometrip up --split` on real engines, or `--processes` on one folder,
+with the same face as `TestHouse`.
 
-One is started for each kind of document storage and serves all tests that ask for it. Every test has accounts
-of its own (its addresses are marked) and takes its homes off the market when it is done; time goes on.
+One is started for each kind of document storage, and one on a folder; each serves all tests that ask for it.
+Every test has accounts of its own (its addresses are marked) and takes its homes off the market when it is
+done; time goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -28,6 +31,7 @@ from hometrip.kernel.clock import Clock
 from server import Server
 
 MANAGEMENT = "HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"
+FOLDER = "folder"
 _numbers = count(1)
 
 
@@ -60,11 +64,12 @@ class Processes:
 
     def __init__(self, documents: str, *options: str, of: Engines = shared, **settings: str) -> None:
         name = re.sub(r"\W", "_", f"t{os.getpid()}_{documents}_{next(_numbers)}")
+        self._begin(engines(name, documents, of) | settings, "--split", *options)
+
+    def _begin(self, environment: dict[str, str], *options: str) -> None:
         self._folder = TemporaryDirectory(prefix="hometrip-split-")
-        self.environment = engines(name, documents, of) | settings
-        self.server = Server(
-            Path(self._folder.name) / "data", "--split", "--no-demo", *options, **self.environment
-        )
+        self.environment = environment
+        self.server = Server(Path(self._folder.name) / "data", "--no-demo", *options, **environment)
 
     @property
     def settings(self) -> Settings:
@@ -83,13 +88,27 @@ class Processes:
             self._folder.cleanup()
 
 
+class Several(Processes):
+    """Three processes on one data folder, the embedded engines in it."""
+
+    def __init__(self, *options: str, **settings: str) -> None:
+        self._begin(settings, "--processes", "3", *options)
+
+    async def start(self) -> None:
+        """Returns when those beside the first answer as well."""
+        await super().start()
+        async with asyncio.timeout(60):
+            while self.server.log.read_text().count("HomeTrip is ready beside") < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
 _running: dict[str, Processes] = {}
 
 
 async def processes_of(documents: str) -> Processes:
-    """The house on these documents, started when it is first asked for."""
+    """The house on these documents, or on one `folder`, started when it is first asked for."""
     if documents not in _running:
-        started = Processes(documents)
+        started = Several() if documents == FOLDER else Processes(documents)
         try:
             await started.start()
         except BaseException:

@@ -59,6 +59,7 @@ def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
             "HOMETRIP_BOOKING_DATABASE_URL": "oracle://there",
             "HOMETRIP_AUTH_ACCESS_SECONDS": "-1",
             "HOMETRIP_REQUEST_SECONDS": "0",
+            "HOMETRIP_PROCESSES": "65",
             "HOMETRIP_PROT": "1",
         },
         file,
@@ -75,6 +76,7 @@ def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
             "HOMETRIP_BOOKING_DATABASE_URL: oracle: is not one of sqlite:, postgresql:",
             "HOMETRIP_AUTH_ACCESS_SECONDS: '-1' is not a whole number, not below 0",
             "HOMETRIP_REQUEST_SECONDS: must be more than 0",
+            "HOMETRIP_PROCESSES: 65 is not 1 to 64",
             "HOMETRIP_PROT: there is no such setting; did you mean HOMETRIP_PORT?",
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -250,3 +251,24 @@ def test_every_adapter_is_held_to_a_contract_suite(port: str) -> None:
         assert f"adapters.{port}.{adapter.stem}" in text, (
             f"{suite.name} does not run on {port}/{adapter.name}"
         )
+
+
+def said_with(path: Path) -> Iterator[tuple[int, str]]:
+    """The keys of every `extra={…}` in a file, and in which line each is."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Dict):
+            for key in node.value.keys:
+                if isinstance(key, ast.Constant):
+                    yield key.lineno, str(key.value)
+
+
+def test_no_log_line_takes_a_name_that_the_record_has_itself() -> None:
+    """`logging` raises a `KeyError` for it: what was to be told of then ends whatever wanted to tell."""
+    taken = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    wrong = [
+        f"{path.relative_to(SOURCE)}:{line}: {key}"
+        for path in SOURCE.rglob("*.py")
+        for line, key in said_with(path)
+        if key in taken
+    ]
+    assert wrong == []

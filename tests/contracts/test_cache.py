@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -17,10 +18,12 @@ from redis.asyncio import Redis
 
 from contracts.road import Road, road_to
 from engines import url_of
+from hometrip.adapters.cache.cable import CableCache, Lending
 from hometrip.adapters.cache.memory import PARTS, MemoryCache
 from hometrip.adapters.cache.redis import RedisCache
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.app.beside.cable import Cable
 from hometrip.kernel.clock import utc
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Cache
@@ -37,6 +40,22 @@ def redis(clock: MovableClock) -> Cache:
     return RedisCache(redis_url(), clock=clock)
 
 
+class Borrowed(CableCache):
+    """A memory cache at the other end of a cable, both ends in this process."""
+
+    def __init__(self, clock: MovableClock) -> None:
+        self._ends = [Cable(end) for end in socket.socketpair()]
+        Lending(MemoryCache(clock)).to(self._ends[1])
+        super().__init__(self._ends[0])
+
+    async def open(self) -> None:
+        await asyncio.gather(*(end.open() for end in self._ends))
+
+    async def close(self) -> None:
+        await super().close()
+        await asyncio.gather(*(end.close() for end in self._ends))
+
+
 def redis_url(prefix: str = "", timeout: float = 20) -> str:
     """The shared Redis, under a prefix of the test's own; patient, for the machine may be busy."""
     return f"{url_of('redis')}?prefix={prefix or f'test:{uuid4()}:'}&timeout={timeout}"
@@ -45,6 +64,7 @@ def redis_url(prefix: str = "", timeout: float = 20) -> str:
 ADAPTERS: dict[str, Callable[[MovableClock], Cache]] = {
     "adapters.cache.memory": memory,
     "adapters.cache.redis": redis,
+    "adapters.cache.cable": Borrowed,
 }
 
 
@@ -56,7 +76,7 @@ def clock() -> MovableClock:
 @pytest.fixture(params=ADAPTERS)
 async def cache(request: pytest.FixtureRequest, clock: MovableClock) -> AsyncIterator[Cache]:
     opened = ADAPTERS[request.param](clock)
-    if isinstance(opened, RedisCache):
+    if isinstance(opened, RedisCache | Borrowed):
         await opened.open()
     yield opened
     await opened.close()

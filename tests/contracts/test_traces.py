@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +17,10 @@ import pytest
 
 from engines import Engines, engines_of_its_own, settings_of
 from harness import house_in, settings_in
+from hometrip.adapters.traces.cable import CableTraces, span_of
 from hometrip.adapters.traces.memory import MemoryTraces
 from hometrip.adapters.traces.otlp import OtlpTraces
+from hometrip.app.beside.cable import Cable
 from hometrip.app.doctor import examine
 from hometrip.app.sampling import Sampling, sampling_of
 from hometrip.app.settings import BadSettings, load
@@ -45,13 +47,30 @@ class Place(Protocol):
 class InMemory:
     def __init__(self) -> None:
         self.traces: Traces = MemoryTraces()
+        self.looked_at = self.traces
 
     async def seen(self, trace_id: str) -> Told:
-        found = self.traces.find(trace_id)
+        found = self.looked_at.find(trace_id)
         return {
             span.name: (span.service, span.span_id, span.parent_id, dict(span.facts))
             for span in (found.spans if found else ())
         }
+
+
+class InAnother(InMemory):
+    """In the memory of another process, which is told of them over a cable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ends = [Cable(end) for end in socket.socketpair()]
+        self._ends[1].on("span", lambda told: self.looked_at.keep(span_of(told)))
+        self.traces = CableTraces(self._ends[0].tell)
+
+    async def open(self) -> None:
+        await asyncio.gather(*(end.open() for end in self._ends))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(end.close() for end in self._ends))
 
 
 class InJaeger:
@@ -81,13 +100,24 @@ async def in_jaeger(url: str, trace_id: str) -> list[tuple[str, str, str, str, d
     ]
 
 
-@pytest.fixture(params=["memory", "otlp"])
+PLACES: dict[str, Callable[[], Place]] = {
+    "adapters.traces.memory": InMemory,
+    "adapters.traces.cable": InAnother,
+    "adapters.traces.otlp": InJaeger,
+}
+
+
+@pytest.fixture(params=PLACES)
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    there: Place = InMemory() if request.param == "memory" else InJaeger()
+    there = PLACES[request.param]()
+    if isinstance(there, InAnother):
+        await there.open()
     if isinstance(there.traces, OtlpTraces):
         await there.traces.open()
     yield there
     await there.traces.close()
+    if isinstance(there, InAnother):
+        await there.close()
 
 
 def span(trace_id: str, name: str = "step", *, failed: bool = False, service: str = "booking") -> Span:
@@ -110,7 +140,7 @@ async def until_seen(place: Place, trace_id: str, count: int) -> Told:
     return seen
 
 
-# what both promise
+# what all of them promise
 
 
 async def test_a_span_is_seen_as_it_was_kept(place: Place) -> None:

@@ -1,9 +1,11 @@
-"""What becomes of a service's processes when the one that keeps them running is killed."""
+"""What becomes of a service's processes when one of them is killed, and when the one that keeps them is."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+from os import kill
 from pathlib import Path
 
 import httpx2
@@ -20,7 +22,9 @@ class Workers(Server):
     verb = ("serve", "gateway", "--workers", "2")
 
 
-async def test_processes_whose_parent_is_killed_stop_by_themselves(tmp_path: Path) -> None:
+async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_killed_stop_by_themselves(
+    tmp_path: Path,
+) -> None:
     environment = engines(f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
     workers = Workers(tmp_path / "data", **environment)
     starting = asyncio.create_task(workers.start(within=60))
@@ -35,6 +39,11 @@ async def test_processes_whose_parent_is_killed_stop_by_themselves(tmp_path: Pat
         await until(answers, within=60)
         children = processes_of(workers)
         assert [*children.values()] == ["gateway", "gateway"]
+        first = next(iter(children))
+        kill(first, signal.SIGKILL)
+        await until(lambda: len(processes_of(workers)) == 2 and first not in processes_of(workers), within=20)
+        assert "a process fell; it is started again" in workers.log.read_text()
+        children = processes_of(workers)
         starting.cancel()
         workers.kill()
         await until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), within=20)

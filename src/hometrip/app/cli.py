@@ -33,6 +33,7 @@ def main() -> None:
 @click.option("--port", type=int, help="Port to listen on [3001].")
 @click.option("--no-demo", is_flag=True, help="Do not fill an empty folder with the demo.")
 @click.option("--split", is_flag=True, help="Every service its own process, on the engines of the settings.")
+@click.option("--processes", type=click.IntRange(1, 64), help="So many processes on the same folder [1].")
 @click.option("--copies", multiple=True, metavar="SERVICE=N", help="With --split: so many processes of it.")
 def up(
     data: Path | None,
@@ -40,6 +41,7 @@ def up(
     port: int | None,
     no_demo: bool,
     split: bool,
+    processes: int | None,
     copies: tuple[str, ...],
 ) -> None:
     """Run the whole marketplace: in this process, or with --split in many."""
@@ -47,10 +49,13 @@ def up(
     from hometrip.app.run import check_place, serve
     from hometrip.app.split import check_split
 
-    settings = settings_of(examining=split, data=data, host=host, port=port, demo=False if no_demo else None)
+    demo = False if no_demo else None
+    settings = settings_of(examining=split, data=data, host=host, port=port, demo=demo, processes=processes)
     wanted = _copies(copies)
     if copies and not split:
         raise click.UsageError("--copies goes with --split")
+    if split and processes:
+        raise click.UsageError("--processes goes without --split, where --copies says how many")
     wrong = wrong_with(lambda: check_place(settings))
     configure(settings)
     if split:
@@ -91,6 +96,25 @@ def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> N
 
     run(prepare)
     run(lambda: split.run(settings, copies))
+
+
+@main.command("beside", hidden=True)
+@click.argument("files", type=int, nargs=3)
+@click.option("--host")
+@click.option("--port", type=int)
+@click.option("--under", type=int)
+@data_option
+def serve_beside(
+    files: tuple[int, int, int], host: str | None, port: int | None, under: int, data: Path | None
+) -> None:
+    """One of several processes of a house, started by the first, whose files it inherits."""
+    from hometrip.app import run as running
+    from hometrip.app.logs import configure
+
+    running.end_with(under)
+    settings = settings_of(data=data, host=host, port=port)
+    configure(settings)
+    run(lambda: running.serve_beside(settings, *files))
 
 
 @main.command("serve")

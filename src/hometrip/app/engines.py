@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -211,7 +211,10 @@ class SharedPorts:
     a process of one service has what that one needs.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, instead: Mapping[Any, Any] | None = None
+    ) -> None:
+        """`instead` has those that are not what the settings name."""
         clock = clock or clock_of(settings.data, sandbox=settings.sandbox)
         new_id = ids(clock)
         self._makers: dict[Any, Callable[[], Any]] = {
@@ -228,7 +231,7 @@ class SharedPorts:
             Workshop: ProcessWorkshop,
             Traces: lambda: traces(settings),
         }
-        self._made: dict[Any, Any] = {}
+        self._made: dict[Any, Any] = dict(instead or {})
 
     def __contains__(self, kind: Any) -> bool:
         return kind in self._makers

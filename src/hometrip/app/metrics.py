@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 # The time at which each series was made doubles the page and tells nobody anything.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
@@ -138,6 +140,39 @@ def count_published(name: str) -> None:
     _published_of(name).inc()
     if state := BOOKING_STATES.get(name):
         BOOKINGS.labels(state).inc()
+
+
+def with_others(others: Sequence[bytes]) -> bytes:
+    """As `exposition`, with what other processes have counted added to it. Gauges are of this one."""
+    if not others:
+        return exposition()
+    families = {family.name: family for family in REGISTRY.collect()}
+    for told in others:
+        for family in text_string_to_metric_families(told.decode()):
+            ours = families.setdefault(family.name, family)
+            if ours is not family and family.type in ("counter", "histogram"):
+                ours.samples = _added(ours.samples, family.samples)
+    return generate_latest(_Collected(families.values()))
+
+
+def _added(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[Sample]:
+    sums = {(sample.name, *sorted(sample.labels.items())): sample for sample in ours}
+    for sample in theirs:
+        key = (sample.name, *sorted(sample.labels.items()))
+        known = sums.get(key)
+        sums[key] = sample._replace(value=sample.value + known.value) if known else sample
+    return list(sums.values())
+
+
+class _Collected(CollectorRegistry):
+    """What was collected already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__()
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def exposition() -> bytes:

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from hometrip.app.kept import follow
@@ -33,11 +33,43 @@ GONE_SECONDS = 30.0
 OPEN_FILES = 65_536
 ROOM_BYTES = 64 << 20
 
+Begin = Callable[[Open, Front], Coroutine[Any, Any, None]]
+
 
 async def serve(settings: Settings) -> None:
     """`hometrip up`: until SIGTERM or SIGINT, then drained within 30 s."""
     async with open_house(settings) as opened:
-        await _serve(opened, _open)
+        if settings.processes == 1:
+            await _serve(opened, _open)
+        else:
+            await _serve_with_others(opened)
+
+
+async def _serve_with_others(opened: Open) -> None:
+    """The first of several processes on one folder; the others begin when it is ready."""
+    from hometrip.app.beside.first import Beside
+    from hometrip.app.split import bound
+
+    settings = opened.house.settings
+    opened.sock = bound(settings)
+    beside = Beside(opened.house, opened.sock, settings.processes - 1)
+
+    async def open_with_others(opened: Open, front: Front) -> None:
+        await _open(opened, front)
+        beside.start(front.adopt)
+
+    await _serve(opened, open_with_others, beside.stop)
+
+
+async def serve_beside(settings: Settings, sock: int, cable: int, passing: int) -> None:
+    """One of the others, by the numbers of the files that it inherits."""
+    from hometrip.app.beside.cable import Cable
+    from hometrip.app.beside.second import open_beside
+
+    own = (socket.socket(fileno=number) for number in (sock, cable, passing))
+    shared, between, giving = own
+    async with open_beside(settings, shared, Cable(between), giving) as opened:
+        await _serve(opened, _open_beside)
 
 
 async def serve_service(settings: Settings, name: str) -> None:
@@ -58,7 +90,12 @@ async def serve_gateway(settings: Settings, shared: int | None = None) -> None:
         await _serve(opened, _join)
 
 
-async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]]) -> None:
+async def _nothing() -> None:
+    return
+
+
+async def _serve(opened: Open, begin: Begin, end: Callable[[], Awaitable[None]] = _nothing) -> None:
+    """`begin` once it listens; at a stop, `end` before what is under way has ended."""
     _more_files()
     settings, stopping, loop = opened.house.settings, asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +104,7 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
     serving = asyncio.create_task(server.serve(), name="server")
     try:
         await _until_listening(settings, serving)
-        opening = opened.house.in_background(begin(opened), "opening")
+        opening = opened.house.in_background(begin(opened, server), "opening")
         opened.house.in_background(follow(opened), "settings")
         stop = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,6 +115,7 @@ async def _serve(opened: Open, begin: Callable[[Open], Coroutine[Any, Any, None]
         _gone_by(GONE_SECONDS)
         opened.house.close_for_business()
         await _leave(opened)
+        await end()
         await _drain(opened, server, serving)
 
 
@@ -111,12 +149,13 @@ def _gone_by(seconds: float) -> None:
 def _front(opened: Open) -> Front:
     settings = opened.house.settings
     place: dict[str, Any] = {"host": settings.host, "port": settings.port, "sock": opened.sock}
+    place["elsewhere"] = opened.elsewhere
     if opened.is_alone:
         place["leave_seconds"] = 0.0  # nobody else will answer what comes now
     return Front(opened.app, opened.ring, opened.lane, **place)
 
 
-async def _open(opened: Open) -> None:
+async def _open(opened: Open, front: Front) -> None:
     """The demo, where it is wanted, goes on after a stop in the middle of it."""
     from hometrip.app.seed import seed  # knows several services, which a process of one need not load
 
@@ -128,7 +167,7 @@ async def _open(opened: Open) -> None:
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
 
 
-async def _join(opened: Open) -> None:
+async def _join(opened: Open, front: Front) -> None:
     """One process of many: ready once it has joined the others, and its engines answer."""
     house = opened.house
     await opened.join()
@@ -142,6 +181,12 @@ async def _join(opened: Open) -> None:
     house.open_for_business()
     await opened.register()
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
+
+
+async def _open_beside(opened: Open, front: Front) -> None:
+    _spare_the_collector()
+    opened.house.open_for_business()
+    print(f"HomeTrip is ready beside, at {opened.house.settings.url}", flush=True)
 
 
 async def _leave(opened: Open) -> None:

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     host: str = "127.0.0.1"
     port: int = 3001
+    processes: int = 1
     public_url: str = ""
     demo: bool = True
     sandbox: bool = False
@@ -325,6 +326,8 @@ def _check(settings: Settings, wrong: list[str]) -> None:
         wrong.append("HOMETRIP_HOST: is empty; it is the address to listen on, such as 127.0.0.1")
     if not 1 <= settings.port <= 65535:
         wrong.append(f"HOMETRIP_PORT: {settings.port} is not a port (1 to 65535)")
+    if not 1 <= settings.processes <= 64:
+        wrong.append(f"HOMETRIP_PROCESSES: {settings.processes} is not 1 to 64")
     wrong.extend(
         f"HOMETRIP_{name.upper()}: must be more than 0"
         for name in ("anonymous_limit", "account_limit", "request_seconds", "max_body")

@@ -8,15 +8,14 @@ import logging
 import os
 import signal
 import socket
-import sys
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import cycle
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from hometrip.app.child import COLOURS, Child
 from hometrip.app.credentials import publish
 from hometrip.app.opening import lock_of
 from hometrip.app.rooms import kept_in
@@ -25,12 +24,8 @@ from hometrip.app.settings import OWN_ENGINES, SERVICES, BadSettings, Settings
 log = logging.getLogger("hometrip.split")
 
 GATEWAY = "gateway"
-COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
-# A process that falls is started again after a pause that doubles, up to the last, while it keeps falling.
-FIRST_PAUSE, LAST_PAUSE, STEADY_SECONDS = 0.2, 10.0, 30.0
 GATEWAY_STOP_SECONDS, STOP_SECONDS = 12.0, 16.0
 READY_SECONDS = 120.0
-READY_LINE = b"HomeTrip is ready"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -112,8 +107,8 @@ def static_registry(settings: Settings, where: list[Place]) -> str:
     return f"static:?{listed}"
 
 
-class Child:
-    """One process: started, its lines passed on under its name, started again when it falls."""
+class Serving(Child):
+    """One process of a service, or of the gateway."""
 
     def __init__(
         self,
@@ -123,84 +118,15 @@ class Child:
         colour: int,
         sock: socket.socket | None = None,
     ) -> None:
-        self.place, self._settings, self._environment, self._socket = place, settings, environment, sock
-        shown = f"{place.name:15}|"
-        self._head = f"\x1b[{colour}m{shown}\x1b[0m " if sys.stderr.isatty() else f"{shown} "
-        self._process: asyncio.subprocess.Process | None = None
-        self._keeping: asyncio.Task[None] | None = None
-        self._stopping = False
-        self.is_ready = asyncio.Event()
+        super().__init__(place.name, environment, colour)
+        self.place, self._settings, self._socket = place, settings, sock
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        self._keeping = asyncio.create_task(self._keep(), name=self.place.name)
-
-    async def stop(self, within: float) -> None:
-        """Ask it to drain; after `within` seconds it is ended."""
-        self._stopping = True
-        if self._process and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self._process.wait(), within)
-            except TimeoutError:
-                log.warning("did not stop in time", extra={"process": self.place.name})
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-        if self._keeping:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        pause = FIRST_PAUSE
-        while not self._stopping:
-            began = time.monotonic()
-            code = await self._run()
-            if self._stopping:
-                return
-            if time.monotonic() - began > STEADY_SECONDS:
-                pause = FIRST_PAUSE
-            log.error(
-                "a process fell; it is started again",
-                extra={"process": self.place.name, "code": code, "in_seconds": pause},
-            )
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LAST_PAUSE)
-
-    async def _run(self) -> int:
-        self.is_ready.clear()
+    def _words(self) -> tuple[list[str], Iterable[int]]:
         place, settings = self.place, self._settings
-        command = [sys.executable, "-m", "hometrip", "serve", place.service, "--port", str(place.port)]
-        command += ["--under", str(os.getpid()), "--data", str(settings.data), "--host", settings.host]
+        words = ["serve", place.service, "--port", str(place.port), "--under", str(os.getpid())]
+        words += ["--data", str(settings.data), "--host", settings.host]
         shared = [self._socket.fileno()] if self._socket else []
-        command += [f"--socket={number}" for number in shared]
-        self._process = await asyncio.create_subprocess_exec(
-            *command,
-            pass_fds=shared,
-            env=dict(self._environment),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=1 << 20,
-        )
-        assert self._process.stdout
-        while line := await self._line(self._process.stdout):
-            if line.startswith(READY_LINE):
-                self.is_ready.set()
-            sys.stderr.write(self._head + line.decode("utf-8", "replace"))
-        return await self._process.wait()
-
-    @staticmethod
-    async def _line(stream: asyncio.StreamReader) -> bytes:
-        """The next line; of one that is far too long, a part."""
-        try:
-            return await stream.readuntil(b"\n")
-        except asyncio.IncompleteReadError as end:
-            return end.partial
-        except asyncio.LimitOverrunError as long:
-            return await stream.readexactly(long.consumed) + b"\n"
+        return words + [f"--socket={number}" for number in shared], shared
 
 
 class Split:
@@ -216,9 +142,9 @@ class Split:
         self._socket = bound(settings) if any(place.service == GATEWAY for place in where) else None
         self.children = [self._child(place) for place in where]
 
-    def _child(self, place: Place) -> Child:
+    def _child(self, place: Place) -> Serving:
         shared = self._socket if place.service == GATEWAY else None
-        return Child(place, self.settings, self._environment, next(self._colours), shared)
+        return Serving(place, self.settings, self._environment, next(self._colours), shared)
 
     async def start(self) -> None:
         """Returns when every process is ready; `TimeoutError` names those that are not after a while."""
@@ -228,7 +154,7 @@ class Split:
         if late:
             raise TimeoutError(f"not ready after {READY_SECONDS:.0f} s: {', '.join(late)}")
 
-    async def _not_ready(self, children: list[Child]) -> list[str]:
+    async def _not_ready(self, children: list[Serving]) -> list[str]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.gather(*(child.is_ready.wait() for child in children))
@@ -240,7 +166,7 @@ class Split:
             await self._replace(child)
         log.info("every process was replaced")
 
-    async def _replace(self, child: Child) -> None:
+    async def _replace(self, child: Serving) -> None:
         place, is_door = child.place, child.place.service == GATEWAY
         first_out = self._fixed and not is_door  # nobody can be told of another port
         if first_out:
@@ -251,7 +177,7 @@ class Split:
         successor.start()
         if late := await self._not_ready([successor]):
             stays = "is still being started" if first_out else "is stopped; the old process stays"
-            log.error(f"the successor is not ready and {stays}", extra={"process": late[0]})
+            log.error(f"the successor is not ready and {stays}", extra={"child": late[0]})
             if not first_out:
                 await successor.stop(STOP_SECONDS)
                 return

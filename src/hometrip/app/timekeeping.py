@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +59,8 @@ class Here:
 
     def __init__(self, relays: Iterable[Relay], storages: Iterable[Outbox], bus: Bus, clock: Clock) -> None:
         self._relays, self._storages, self._bus, self._clock = list(relays), list(storages), bus, clock
+        # Who else is to move a clock.
+        self.moving: list[Callable[[timedelta], Awaitable[None]]] = []
 
     async def still(self) -> bool:
         fired = [await relay.fire() for relay in self._relays]
@@ -71,6 +73,8 @@ class Here:
     async def shift_to(self, shift: timedelta) -> None:
         assert isinstance(self._clock, MovableClock)
         self._clock.shift_to(shift)
+        for move in self.moving:
+            await move(shift)
 
 
 def earliest(dues: Iterable[datetime | None]) -> datetime | None:

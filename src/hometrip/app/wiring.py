@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -93,8 +94,7 @@ class House:
     ) -> None:
         self.settings, self.runner = settings, runner
         must_be_known(settings, map(service_of, services))
-        for folder in ("databases", "secrets", "mail", "files", "search"):
-            (settings.data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folders(settings.data)
         self.shared = shared or SharedPorts(settings, clock=clock)
         self.clock: Clock = self.shared[Clock]
         self.new_id: NewId = self.shared[NewId]
@@ -116,8 +116,9 @@ class House:
         self.time = Timekeeper(self.elsewhere or self.here, self.clock, settings.data)
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
-        # What else must be ready before the house is.
-        self.besides: dict[str, Any] = {}
+        # What other processes of this house have counted, as Prometheus text.
+        self.counted_beside: Callable[[], Awaitable[list[bytes]]] = _nothing
+        self.besides: dict[str, Any] = {}  # what else must be ready before the house is
         self._opening = "the marketplace is being made ready"
         self.started_at = self.clock.now()
 
@@ -346,6 +347,15 @@ class House:
 
     def _relays(self) -> Sequence[Relay]:
         return [room.relay for room in self.rooms.values() if room.relay]
+
+
+def _make_folders(data: Path) -> None:
+    for folder in ("databases", "secrets", "mail", "files", "search"):
+        (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+async def _nothing() -> list[bytes]:
+    return []
 
 
 def _name_of(services: Sequence[str]) -> str:

@@ -111,6 +111,9 @@ class Outbox(Protocol):
     async def wait_for_unsent(self, timeout: float) -> None:
         """Return soon after a commit has added to the outbox or to the timers, or after `timeout` seconds."""
 
+    def hear_of_unsent(self) -> None:
+        """Another process has made such a commit: where that is not heard of anyway, now it is."""
+
     async def history(self, subject: str) -> list[Envelope]:
         """Every event of a subject that is still kept, in sequence."""
 

@@ -124,6 +124,9 @@ class MongoOutbox(ABC, Generic[T]):
                     await link.next_news.wait()
         self._heard[task] = link.news
 
+    def hear_of_unsent(self) -> None:
+        return
+
     async def history(self, subject: str) -> list[Envelope]:
         return await self._events({"subject": subject}, ("sequence", 1))
 

@@ -156,6 +156,9 @@ class PostgresOutbox(ABC, Generic[T]):
                     await ear.next_news.wait()
         self._heard[task] = ear.news
 
+    def hear_of_unsent(self) -> None:
+        return
+
     async def history(self, subject: str) -> list[Envelope]:
         return await self._events("WHERE subject = $1 ORDER BY sequence", subject)
 

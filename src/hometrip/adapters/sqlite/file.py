@@ -342,12 +342,16 @@ class SqliteFile:
                 if not kept.done():
                     kept.set_result(None)
             if group.spoke:
-                self.news += 1
-                heard, self.next_news = self.next_news, asyncio.Event()
-                heard.set()
+                self.hear_news()
         else:
             self._fail(group, refusal_of(error) or Unavailable("the storage did not keep this"), error)
         self._pass_on()
+
+    def hear_news(self) -> None:
+        """Events or timers were brought: by us, or by another process that has told so."""
+        self.news += 1
+        heard, self.next_news = self.next_news, asyncio.Event()
+        heard.set()
 
     def _fail(self, group: Group, refusal: Unavailable, error: BaseException | None = None) -> None:
         """Nothing of the group was written: every block of it learns so, each by an error of its own."""

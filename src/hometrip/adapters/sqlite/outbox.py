@@ -42,7 +42,8 @@ class SqliteOutbox(ABC, Generic[T]):
     end; one that does not get it (a second process on the file) still claims, but waits for the claims of
     the other.
 
-    `wait_for_unsent` hears the commits of its own process; those of another are found after the time-out.
+    `wait_for_unsent` hears the commits of its own process; those of another are found after the time-out,
+    unless they are told of.
     """
 
     def __init__(self, file: SqliteFile, service: str, clock: Clock, new_id: NewId) -> None:
@@ -140,6 +141,9 @@ class SqliteOutbox(ABC, Generic[T]):
                 async with asyncio.timeout(timeout):
                     await file.next_news.wait()
         self._heard[task] = file.news
+
+    def hear_of_unsent(self) -> None:
+        self.file.hear_news()
 
     async def history(self, subject: str) -> list[Envelope]:
         kept = self._rows(

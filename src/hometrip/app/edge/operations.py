@@ -67,7 +67,8 @@ async def ready(house: NamedDependency[House]) -> Response[Readiness]:
 @get("/metrics", access=PUBLIC, summary="Metrics as Prometheus text", media_type="text/plain")
 async def exposition(house: NamedDependency[House]) -> Response[bytes]:
     await house.measure()
-    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+    counted = metrics.with_others(await house.counted_beside())
+    return Response(counted, media_type="text/plain; version=0.0.4")
 
 
 @get("/info", access=PUBLIC, summary="What runs here")

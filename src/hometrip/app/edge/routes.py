@@ -97,6 +97,11 @@ def straight_of(house: House, *, door: bool = True) -> Straight:
     return _straight(litestar_of(house, door=door))
 
 
+def anywhere_of(house: House) -> Straight:
+    """Of these, what any process of the house may answer, for it needs the storages alone."""
+    return _straight(litestar_of(house), anywhere=True)
+
+
 def lane_of(house: House, ring: Ring, *, door: bool = True) -> HandlerLane:
     """The short way to them, for a ring around them."""
     return HandlerLane(ring, straight_of(house, door=door), house)

@@ -111,8 +111,10 @@ class Straight:
     for `lane.py`, which has no need of ASGI.
     """
 
-    def __init__(self, litestar: Litestar) -> None:
+    def __init__(self, litestar: Litestar, *, anywhere: bool = False) -> None:
+        """Only to what may be answered `anywhere` in the house, if so."""
         self._litestar: Any = litestar
+        self._anywhere = anywhere
         self._root = Node()
         # Many ask for the same: an address is read once, and then known.
         self._known: dict[tuple[str, bytes, bytes], Found] = {}
@@ -128,7 +130,8 @@ class Straight:
             else:
                 node.other = node = node.other or Node()
         for method in route.route_handler_map:
-            if way := way_to(route, method):
+            way = way_to(route, method)
+            if way and (way.handler.opt.get("anywhere") or not self._anywhere):
                 node.ways[method] = way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

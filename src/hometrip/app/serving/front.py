@@ -20,9 +20,22 @@ BACKLOG = 2048
 # that comes at once the last would wait for as many rounds, while who is in is served again and again.
 A_ROUND = 128
 SWEEP_SECONDS = 1.0
+# Where several processes take them from one socket, one that is free leaves some to the others.
+A_ROUND_OF_SEVERAL = 4
+# How soon it is tried again to pass on a connection on which earlier answers are still being written.
+AGAIN_SECONDS = 0.005
 # A connection on which nothing is under way is left open for so long after a stop: what its client is sending
 # just then is still answered.
 LEAVE_SECONDS = 2.0
+
+
+class Elsewhere(Protocol):
+    """Another process of the house, that answers what this one does not."""
+
+    def answers(self, scope: Scope) -> bool: ...
+
+    def give(self, connection: int, heard: bytes) -> None:
+        """The connection by the number of its file, which is its to close; what was read of a request."""
 
 
 class Lane(Protocol):
@@ -36,7 +49,8 @@ class Lane(Protocol):
 class Front:
     """`serve` until `stop`: then nothing new is taken, and what is under way is answered.
 
-    Every request goes to `lane`, which takes those that it can; the others go to `app`, a task each.
+    Every request goes to `lane`, which takes those that it can; the others go to `app`, a task each, or with
+    their connections `elsewhere`: to another process, which `adopt`s them.
     """
 
     def __init__(
@@ -49,12 +63,19 @@ class Front:
         port: int = 0,
         sock: socket.socket | None = None,
         leave_seconds: float = LEAVE_SECONDS,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """With `sock`, on that socket, which is bound already. `ring` is the one in `app` and lane."""
+        """With `sock`, on that socket, which is bound already, and maybe not only ours. `ring` is the one in
+        `app` and lane.
+        """
         self._app, self._ring = app, ring
         self._place: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
         self.lane = lane
         self._leave_seconds = leave_seconds
+        # Those that it listens on, once it does.
+        self.ports: list[int] = []
+        self._a_round = A_ROUND_OF_SEVERAL if sock else A_ROUND
+        self._elsewhere, self.passes_on = elsewhere, elsewhere is not None
         self._lines: set[Line] = set()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,6 +92,7 @@ class Front:
             door.listen(BACKLOG)
             self._listen(door)
         self.lane.start()
+        self.ports = [door.getsockname()[1] for door in doors]
         sweeping = asyncio.create_task(self._sweep(), name="front sweep")
         try:
             await self._stopping.wait()
@@ -99,7 +121,7 @@ class Front:
             self.loop.add_reader(door, self._accept, door)
 
     def _accept(self, door: socket.socket) -> None:
-        for _ in range(A_ROUND):
+        for _ in range(self._a_round):
             try:
                 connection, _ = door.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -110,14 +132,18 @@ class Front:
                 self.loop.remove_reader(door)
                 self.loop.call_later(SWEEP_SECONDS, self._listen, door)
                 return
-            connection.setblocking(False)
-            task = self.loop.create_task(self._connect(connection), context=self.context.copy())
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self.adopt(connection)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    def adopt(self, connection: socket.socket, heard: bytes = b"") -> None:
+        """Answer on this connection, of which so much has been read already."""
+        connection.setblocking(False)
+        task = self.loop.create_task(self._connect(connection, heard), context=self.context.copy())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket, heard: bytes) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: Line(self), connection)
+            await self.loop.connect_accepted_socket(lambda: Line(self, heard), connection)
         except OSError:
             connection.close()  # it is gone already
 
@@ -134,11 +160,19 @@ class Front:
         self._lines.discard(line)
 
     def take(self, line: Line, scope: Scope) -> None:
-        """A request has come. `line.over` follows in any case."""
-        if not self.lane.takes(line, scope):
+        """A request has come. `line.over` follows in any case, or the line is another process's."""
+        if self.lane.takes(line, scope):
+            return
+        if self._elsewhere is not None and self._elsewhere.answers(scope):
+            self._give_away(line, self._elsewhere)
+        else:
             task = self.loop.create_task(self._run(line, scope), context=self.context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _give_away(self, line: Line, elsewhere: Elsewhere) -> None:
+        if not line.give_away(elsewhere.give):
+            self.loop.call_later(AGAIN_SECONDS, self._give_away, line, elsewhere)
 
     def refuse(self, line: Line, scope: Scope, error: HomeTripError) -> None:
         """What came is no request."""

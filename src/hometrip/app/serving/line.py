@@ -5,6 +5,7 @@ for whoever speaks them.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from time import time
 from typing import Any, Protocol, cast
@@ -38,6 +39,7 @@ class Serving(Protocol):
 
     loop: asyncio.AbstractEventLoop
     context: Any
+    passes_on: bool
 
     @property
     def is_stopping(self) -> bool: ...
@@ -54,8 +56,9 @@ class Line(asyncio.Protocol):
     called when the client goes while its request is under way, where somebody has set it.
     """
 
-    def __init__(self, front: Serving) -> None:
-        self._front = front
+    def __init__(self, front: Serving, heard: bytes = b"") -> None:
+        """`heard` is what another process has read of it."""
+        self._front, self._first, self._request = front, heard, b""
         self._transport: asyncio.Transport | None = None
         self._client: tuple[str, int] = ("", 0)
         self._server: tuple[str, int] = ("", 0)
@@ -82,6 +85,8 @@ class Line(asyncio.Protocol):
         self._server = (transport.get_extra_info("sockname") or ("", 0))[:2]
         self._since = self._front.loop.time()
         self._front.opened(self)
+        if self._first:
+            self.data_received(self._first)
 
     def data_received(self, data: bytes) -> None:
         self._warned = False
@@ -148,6 +153,8 @@ class Line(asyncio.Protocol):
         except Malformed as error:
             self._refuse(error)
             return
+        if self._front.passes_on:
+            self._request = head + _END + self._unread
         self._begin(heard)
         self._front.take(self, scope)
 
@@ -332,6 +339,21 @@ class Line(asyncio.Protocol):
         return b"".join(lines)
 
     # ending
+
+    def give_away(self, take: Callable[[int, bytes], None]) -> bool:
+        """The connection is another process's from now on, with the request that was read last; False, and
+        nothing more is read, where earlier answers are still being written.
+        """
+        transport = self._transport
+        if not self.alive or transport is None:
+            return True
+        if transport.get_write_buffer_size():
+            transport.pause_reading()
+            return False
+        take(os.dup(transport.get_extra_info("socket").fileno()), self._request)
+        self._ending = True
+        transport.abort()
+        return True
 
     def leave(self) -> None:
         """The server stops: this connection ends with what is under way on it."""

@@ -68,6 +68,7 @@ NOTHING_SAID = Farewell()
     access=PUBLIC,
     status_code=200,
     tells={"quote_id": "/id"},
+    anywhere=True,
     summary="What a stay would cost",
 )
 async def calculate_price(
@@ -96,7 +97,7 @@ async def availability(
     return await actions.availability(deps, listing_id, check_in, check_out)
 
 
-@post("/bookings", access=USER, idempotent=True, summary="Book a stay")
+@post("/bookings", access=USER, idempotent=True, anywhere=True, summary="Book a stay")
 async def create_booking(
     data: JSONBody[BookingWish],
     deps: NamedDependency[Deps],
@@ -153,7 +154,7 @@ async def my_guests(
     return await actions.bookings(deps, shown)
 
 
-@get("/bookings/{booking_id:uuid}", access=USER, summary="A booking")
+@get("/bookings/{booking_id:uuid}", access=USER, anywhere=True, summary="A booking")
 async def booking(
     booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> BookingView:

@@ -16,7 +16,7 @@ from hometrip.services.listing.actions.bulk import HomeDays
 from hometrip.services.listing.rules.bulk import MOST_HOMES, DaysEdit, EditMade
 
 
-@get("/listings/calendars", access=USER, summary="The caller's homes, night by night")
+@get("/listings/calendars", access=USER, anywhere=True, summary="The caller's homes, night by night")
 async def get_calendars(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],

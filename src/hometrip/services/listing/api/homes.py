@@ -97,7 +97,7 @@ async def geocode(deps: NamedDependency[Deps], q: Annotated[str, QueryParameter(
     return await actions.places(deps, q)
 
 
-@get("/listings/{listing_id:uuid}", access=PUBLIC, fresh_for=5, summary="A home")
+@get("/listings/{listing_id:uuid}", access=PUBLIC, fresh_for=5, anywhere=True, summary="A home")
 async def get_listing(
     listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> Listing:
@@ -181,6 +181,7 @@ def _versioned(pricing: PricingShown, version: int) -> Response[PricingShown]:
     access=PUBLIC,
     fresh_for=0,
     at_hand=actions.days_at_hand,
+    anywhere=True,
     summary="Night by night",
 )
 async def get_availability(
@@ -225,6 +226,7 @@ async def unblock_dates(
     access=PUBLIC,
     status_code=200,
     tells={"quote_id": "/id"},
+    anywhere=True,
     summary="The price of a stay",
 )
 async def quote_stay(

@@ -1,0 +1,118 @@
+"""The first process of a house, as those beside it see it: it starts them, and is asked by them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from hometrip.adapters.cache.cable import Lending
+from hometrip.adapters.traces.cable import span_of
+from hometrip.app.beside.cable import Cable
+from hometrip.app.beside.passing import Taking
+from hometrip.app.child import COLOURS, Child
+from hometrip.app.wiring import House
+from hometrip.kernel.errors import Unavailable
+from hometrip.ports.cache import Cache
+from hometrip.ports.traces import Traces
+
+STOP_SECONDS = 12.0
+
+# Takes a connection, and what has been read on it.
+Adopt = Callable[[socket.socket, bytes], None]
+
+
+class Beside:
+    """So many processes beside the one that runs `house`, all of them on its port's socket. `start`, `stop`.
+
+    They keep the limits and hear the announcements of the house's cache, tell of the events that they have
+    written down, and of their steps of traces; their clocks are moved and their counts are read with its own.
+    """
+
+    def __init__(self, house: House, sock: socket.socket, count: int) -> None:
+        self.house, self.sock = house, sock
+        self._lending = Lending(house.shared[Cache])
+        self.children = [Second(self, number) for number in range(1, count + 1)]
+        house.here.moving.append(self._move)
+        house.counted_beside = self._counted
+
+    def start(self, adopt: Adopt) -> None:
+        """`adopt` goes on with the connections that they do not answer."""
+        for child in self.children:
+            child.adopt = adopt
+            child.start()
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(child.stop(STOP_SECONDS) for child in self.children))
+
+    def heed(self, cable: Cable) -> None:
+        """What is said on this cable."""
+        house = self.house
+        self._lending.to(cable)
+        cable.on("news", self._news)
+        cable.on("span", lambda told: house.shared[Traces].keep(span_of(told)))
+
+    def _news(self, service: str) -> None:
+        storage = self.house.rooms[service].storage
+        assert storage is not None
+        storage.hear_of_unsent()
+
+    async def _move(self, shift: timedelta) -> None:
+        for cable in self._cables():
+            with contextlib.suppress(Unavailable):  # it is gone, or will read the time when it begins
+                await cable.call("clock", shift.total_seconds())
+
+    async def _counted(self) -> list[bytes]:
+        told = []
+        for cable in self._cables():
+            with contextlib.suppress(Unavailable):
+                told.append(await cable.call("metrics"))
+        return told
+
+    def _cables(self) -> Iterable[Cable]:
+        return [child.cable for child in self.children if child.is_ready.is_set() and child.cable]
+
+
+class Second(Child):
+    """One of those beside, with our ends of what is between it and us."""
+
+    adopt: Adopt
+
+    def __init__(self, beside: Beside, number: int) -> None:
+        environment = dict(os.environ)
+        super().__init__(f"beside.{number}", environment, COLOURS[number % len(COLOURS)])
+        self._beside = beside
+        self.cable: Cable | None = None
+        self._taking: Taking | None = None
+        self._ends: list[socket.socket] = []
+
+    def _words(self) -> tuple[list[str], Iterable[int]]:
+        cable, theirs = socket.socketpair()
+        passing, theirs_too = socket.socketpair()
+        self._ends = [theirs, theirs_too]
+        self.cable = Cable(cable)
+        self._beside.heed(self.cable)
+        self._taking = Taking(passing, self.adopt)
+        settings = self._beside.house.settings
+        words = ["beside", "--data", str(settings.data), "--host", settings.host]
+        words += ["--port", str(settings.port), "--under", str(os.getpid())]
+        files = [self._beside.sock.fileno(), theirs.fileno(), theirs_too.fileno()]
+        return [*words, *map(str, files)], files
+
+    async def _begun(self) -> None:
+        for end in self._ends:
+            end.close()
+        assert self.cable is not None
+        await self.cable.open()
+
+    async def _run(self) -> int:
+        try:
+            return await super()._run()
+        finally:
+            if self.cable:
+                await self.cable.close()
+            if self._taking:
+                self._taking.close()
