@@ -27,6 +27,8 @@ from benchmarks.town import Town, read_town
 from benchmarks.wire import request
 
 SQLITE, POSTGRES = "HomeTrip on SQLite", "HomeTrip on PostgreSQL"
+# So many processes on one folder, beside one alone.
+SEVERAL = 2
 USUAL, TUNED = "Express, as usual", "Express, tuned"
 # How many of the guests make the durable bookings; `slots.py` gives each their own days.
 BOOKERS = 48
@@ -62,18 +64,26 @@ class Theirs(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def house(folder: Path, settings: dict[str, str], guests: int) -> AsyncIterator[Ours]:
-    """One process with its demo; with settings, its relational databases are where these say."""
+async def house(folder: Path, settings: dict[str, str], guests: int, several: int = 1) -> AsyncIterator[Ours]:
+    """So many processes with their demo; with settings, their relational databases are where these say."""
     data = folder / "data"
     data.mkdir(parents=True)
     code, said = await processes.output(str(HOMETRIP), "migrate", "--data", str(data), settings=settings)
     if code:
         raise Failed(said.decode())
-    async with processes.hometrip(data, settings=settings) as served:
+    async with processes.hometrip(data, settings=settings, several=several) as served:
         async with processes.lines_to(served, 32) as lines:
             say(f"{guests} guests sign up")
             town = await read_town(lines, guests)
         yield Ours(served, town, data, settings)
+
+
+def several_of(name: str) -> str:
+    return f"{name}, {SEVERAL} processes"
+
+
+def in_a_database_of_its_own(settings: dict[str, str], several: int) -> dict[str, str]:
+    return {name: f"{url}_{several}" for name, url in settings.items()}
 
 
 @contextlib.asynccontextmanager
@@ -110,8 +120,11 @@ class Bench:
         guests = max(self.given.crowd, BOOKERS)
         async with contextlib.AsyncExitStack() as stack:
             for name, settings in ((SQLITE, {}), (POSTGRES, on_postgres)):
-                here = self.folder / name.rpartition(" ")[2]
-                self.ours[name] = await stack.enter_async_context(house(here, settings, guests))
+                for several in (1, SEVERAL):
+                    here = self.folder / f"{name.rpartition(' ')[2]}-{several}"
+                    told = name if several == 1 else several_of(name)
+                    opened = house(here, in_a_database_of_its_own(settings, several), guests, several)
+                    self.ours[told] = await stack.enter_async_context(opened)
             for name, how in ((USUAL, "usual"), (TUNED, "tuned")):
                 opened = rival(how, self.url, guests, self.folder)
                 self.theirs[name] = await stack.enter_async_context(opened)
@@ -136,7 +149,9 @@ class Bench:
             rounds.compared(told, latency=False),
             f"On PostgreSQL HomeTrip does {rate[POSTGRES] / rate['pgbench']:.2f} of pgbench (goal 0.5, then "
             f"0.8) and {rate[POSTGRES] / rate[TUNED]:.2f} of the tuned Express (goal 3); on SQLite "
-            f"{rate[SQLITE] / rate['raw SQLite, a commit each']:.2f} of raw SQLite with a commit each.",
+            f"{rate[SQLITE] / rate['raw SQLite, a commit each']:.2f} of raw SQLite with a commit each. With "
+            f"{SEVERAL} processes it is {rate[several_of(POSTGRES)] / rate['pgbench']:.2f} of pgbench and "
+            f"{rate[several_of(POSTGRES)] / rate[TUNED]:.2f} of that Express.",
             rounds.errors_told(told),
         ]
         return "\n\n".join(filter(None, lines))

@@ -43,12 +43,15 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def hometrip(
-    data: Path, *options: str, settings: Mapping[str, str] | None = None
+    data: Path, *options: str, settings: Mapping[str, str] | None = None, several: int = 1
 ) -> AsyncIterator[Served]:
-    """`hometrip up`; its log goes to a file beside its data."""
-    port = free_port()
+    """`hometrip up`, as so many processes; its log goes to a file beside its data."""
+    port, log = free_port(), data.parent / "hometrip.log"
     command = [str(HOMETRIP), "up", "--data", str(data), "--port", str(port), *options]
-    async with serving(command, port, "/ready", data.parent / "hometrip.log", settings) as served:
+    command += ["--processes", str(several)] if several > 1 else []
+    async with serving(command, port, "/ready", log, settings) as served:
+        while log.read_text(errors="replace").count("HomeTrip is ready beside") < several - 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
         yield served
 
 
