@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import socket
 import sys
 import threading
 import time
@@ -20,11 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import url_of
+from hometrip.adapters.search.cable import CableSearch, lend
 from hometrip.adapters.search.elasticsearch import ElasticsearchSearch
 from hometrip.adapters.search.elasticsearch.indexes import Indexes
 from hometrip.adapters.search.elasticsearch.link import Link
 from hometrip.adapters.search.tantivy import TantivySearch
 from hometrip.adapters.search.tantivy.shelf import Shelf
+from hometrip.app.beside.cable import Cable
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.search import (
     EARTH_KM,
@@ -102,7 +105,33 @@ async def sweep(folder: Path) -> None:
     await link.close()
 
 
-ADAPTERS: dict[str, Callable[[Path], Search]] = {"tantivy": tantivy, "elasticsearch": elasticsearch}
+class Borrowed(CableSearch):
+    """Tantivy at the other end of a cable, both ends in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ends = [Cable(end) for end in socket.socketpair()]
+        self._there = TantivySearch(folder)
+        self._is_open = False
+        lend(self._there, self._ends[1])
+        super().__init__(self._ends[0])
+
+    async def declare(self, schema: Schema) -> None:
+        if not self._is_open:
+            self._is_open = True
+            await asyncio.gather(*(end.open() for end in self._ends))
+        await super().declare(schema)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._there.close()
+        await asyncio.gather(*(end.close() for end in self._ends))
+
+
+ADAPTERS: dict[str, Callable[[Path], Search]] = {
+    "adapters.search.tantivy": tantivy,
+    "adapters.search.cable": Borrowed,
+    "adapters.search.elasticsearch": elasticsearch,
+}
 Opener = Callable[[], Awaitable[Search]]
 
 
@@ -121,7 +150,7 @@ async def open_search(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
     yield open_again
     while opened:
         await opened.pop().close()
-    if request.param == "elasticsearch":
+    if request.param.endswith("elasticsearch"):
         await sweep(tmp_path)
 
 

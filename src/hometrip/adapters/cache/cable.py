@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from hometrip.kernel.errors import Unavailable
+from hometrip.ports.cable import Cable
 from hometrip.ports.cache import Allowance, Cache
 
 _CALLS = ("get", "put", "add", "take", "delete", "forgive", "announce")
-
-
-class Cable(Protocol):
-    """The way to the other process."""
-
-    def on(self, name: str, heed: Callable[..., Any]) -> None: ...
-    def tell(self, name: str, *args: Any) -> None: ...
-    async def call(self, name: str, *args: Any) -> Any: ...
-
-    @property
-    def is_gone(self) -> bool: ...
 
 
 class CableCache:

@@ -26,15 +26,14 @@ _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().d
 class Cable:
     """`call` waits for an answer of the other end, `tell` for nothing; what is said first is heard first.
 
-    - What is said of a `name` goes to the function that `on` has given it; one that waits holds up all that
-      follows.
-    - Where the other end is gone or silent, a call raises `Unavailable`, and `gone` is called once.
+    As `ports.cable` says; where the other end is gone, `gone` is called once.
     """
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._end = end
-        self._heeded: dict[str, Callable[..., Any]] = {}
+        self._heeded: dict[str, tuple[Callable[..., Any], bool]] = {}
+        self._apart: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = count()
         self._writer: asyncio.StreamWriter | None = None
@@ -42,9 +41,8 @@ class Cable:
         self._unsaid: list[bytes] = []
         self.gone: Callable[[], None] = lambda: None
 
-    def on(self, name: str, heed: Callable[..., Any]) -> None:
-        """What it returns, or what that awaits, is the answer."""
-        self._heeded[name] = heed
+    def on(self, name: str, heed: Callable[..., Any], *, apart: bool = False) -> None:
+        self._heeded[name] = heed, apart
 
     async def open(self) -> None:
         reader, self._writer = await asyncio.open_unix_connection(sock=self._end)
@@ -58,8 +56,9 @@ class Cable:
         if self._reading is None:
             self._end.close()
             return
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        for task in (ending := {self._reading, *self._apart}):
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def tell(self, name: str, *args: Any) -> None:
         self._say([_WORD, 0, name, args])
@@ -114,8 +113,18 @@ class Cable:
                 else:
                     answer.set_exception(Unavailable(args))
             return
+        heed, apart = self._heeded.get(name, (_unknown, False))
+        answering = self._answer(kind, number, name, heed, args)
+        if apart:
+            task = asyncio.create_task(answering, name="cable")
+            self._apart.add(task)
+            task.add_done_callback(self._apart.discard)
+        else:
+            await answering
+
+    async def _answer(self, kind: int, number: int, name: str, heed: Callable[..., Any], args: Any) -> None:
         try:
-            found = self._heeded[name](*args)
+            found = heed(*args)
             if asyncio.iscoroutine(found):
                 found = await found
             said = [_ANSWER, number, "", found]
@@ -127,3 +136,7 @@ class Cable:
         if kind == _CALL:
             with contextlib.suppress(Unavailable):
                 self._say(said)
+
+
+def _unknown(*_: Any) -> None:
+    raise LookupError("nothing is known of that here")

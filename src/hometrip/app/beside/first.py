@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from hometrip.adapters.cache.cable import Lending
+from hometrip.adapters.search.cable import lend
 from hometrip.adapters.traces.cable import span_of
 from hometrip.app.beside.cable import Cable
 from hometrip.app.beside.passing import Taking
@@ -17,6 +18,7 @@ from hometrip.app.child import COLOURS, Child
 from hometrip.app.wiring import House
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Cache
+from hometrip.ports.search import Search
 from hometrip.ports.traces import Traces
 
 STOP_SECONDS = 12.0
@@ -52,6 +54,7 @@ class Beside:
         """What is said on this cable."""
         house = self.house
         self._lending.to(cable)
+        lend(house.shared[Search], cable)
         cable.on("news", self._news)
         cable.on("span", lambda told: house.shared[Traces].keep(span_of(told)))
 

@@ -10,9 +10,11 @@ import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from hometrip.adapters.cache.cable import CableCache
 from hometrip.adapters.clock.movable import MovableClock
+from hometrip.adapters.search.cable import CableSearch
 from hometrip.adapters.traces.cable import CableTraces
 from hometrip.app import metrics
 from hometrip.app.beside.cable import Cable
@@ -30,10 +32,12 @@ from hometrip.app.wiring import House
 from hometrip.kernel.clock import Clock
 from hometrip.ports.cache import Cache
 from hometrip.ports.outbox import Outbox
+from hometrip.ports.search import Search
 from hometrip.ports.traces import Traces
+from hometrip.services.search.actions import begin as begin_to_search
 
 # Those whose routes may be answered anywhere, and whom they ask.
-SERVICES = ("auth", "user", "listing", "booking", "payment")
+SERVICES = ("auth", "user", "listing", "booking", "payment", "search")
 NEWS_SECONDS = 60.0
 
 
@@ -57,6 +61,7 @@ async def open_beside(
         await cable.open()
         await house.open()
         await identity.start()
+        await begin_to_search(house.rooms["search"].deps)
         telling = [
             asyncio.create_task(_tell_news(cable, name, room.storage), name=f"news of {name}")
             for name, room in house.rooms.items()
@@ -90,6 +95,8 @@ def _shared(settings: Settings, cable: Cable) -> SharedPorts:
     instead: dict[Any, Any] = {}
     if settings.cache_url == "memory:":
         instead[Cache] = CableCache(cable)
+    if urlsplit(settings.search_url).scheme == "tantivy":
+        instead[Search] = CableSearch(cable)
     if settings.traces_url == "memory:":
         instead[Traces] = CableTraces(cable.tell)
     return SharedPorts(settings, instead=instead)

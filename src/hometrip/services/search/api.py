@@ -31,6 +31,7 @@ Beginning = Annotated[str, QueryParameter(min_length=2, max_length=100)]
     "/search",
     access=PUBLIC,
     fresh_for=0,
+    anywhere=True,
     tells={"listing_id": "/items/0/id"},
     summary="Search homes",
     query=Asked,
@@ -42,17 +43,23 @@ async def search(
     return await actions.search(deps, caller, asked)
 
 
-@get("/search/autocomplete", access=PUBLIC, fresh_for=5, summary="Places and homes that begin like this")
+@get(
+    "/search/autocomplete",
+    access=PUBLIC,
+    fresh_for=5,
+    anywhere=True,
+    summary="Places and homes that begin like this",
+)
 async def autocomplete(deps: NamedDependency[Deps], q: Beginning) -> Suggestions:
     return await actions.autocomplete(deps, q)
 
 
-@get("/search/popular", access=PUBLIC, fresh_for=60, summary="The cities with the most homes")
+@get("/search/popular", access=PUBLIC, fresh_for=60, anywhere=True, summary="The cities with the most homes")
 async def popular(deps: NamedDependency[Deps]) -> Destinations:
     return await actions.popular(deps)
 
 
-@get("/search/filters", access=PUBLIC, fresh_for=60, summary="What homes can be filtered by")
+@get("/search/filters", access=PUBLIC, fresh_for=60, anywhere=True, summary="What homes can be filtered by")
 async def filters(deps: NamedDependency[Deps]) -> Filters:
     return await actions.filters(deps)
 
