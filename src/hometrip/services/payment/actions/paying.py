@@ -261,6 +261,20 @@ async def capture(deps: Deps, booking_id: UUID) -> str:
     return "captured" if payment.status == rules.SUCCEEDED else "failed"
 
 
+async def let_go(deps: Deps, booking_id: UUID) -> tuple[UUID, str] | None:
+    """The question of the same name: from its mark on no confirmation begins, and the provider says what has
+    become of one that was under way."""
+    async with deps.db.transaction() as tx:
+        payment = await store.live_payment(tx, booking_id)
+        if payment is not None and payment.status in rules.OPEN:
+            await look_later(deps, tx, payment.id, wanted="cancel")
+    if payment is None:
+        return None
+    if payment.status in rules.OPEN:
+        payment = await look(deps, payment.id)
+    return payment.id, payment.status
+
+
 async def want(deps: Deps, tx: Tx, payment_id: UUID, wish: str) -> None:
     """Have the provider "capture" or "cancel" it, as soon as this transaction is committed."""
     await store.change_payment(tx, payment_id, wanted=wish)
