@@ -95,9 +95,11 @@ class DepositHeld(PaymentEvent):
 
 
 class DepositReleased(PaymentEvent):
-    """A damage deposit, or what is left of it, is released."""
+    """A damage deposit, or what is left of it, is released. `refused`: its host had claimed that, in vain."""
 
     name = "payment.deposit_released"
+
+    refused: Money | None = None
 
 
 class DepositTaken(PaymentEvent):

@@ -206,7 +206,9 @@ async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: Prov
             await want(deps, tx, before.id, "cancel")
     elif intent.status == rules.CANCELED:
         if await store.move_deposit(tx, booking_id, "held", status="released"):
-            await tx.emit(told(DepositReleased, before))
+            claim = await store.claim_on(tx, booking_id)
+            refused = claim.amount if claim is not None and claim.status == "refused" else None
+            await tx.emit(told(DepositReleased, before, refused=refused))
     elif intent.status == rules.SUCCEEDED:
         taken, host_id = intent.captured, before.host_id
         for kind, lines in (
