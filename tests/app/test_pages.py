@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -90,6 +91,17 @@ async def test_the_document_says_that_no_part_of_a_body_takes_other_fields(house
     parts = ("Pricing", "Season", "Early", "Money", "NewHome", "PointEdit", "AddressEdit", "CardNumber")
     assert [name for name in parts if schemas[name].get("additionalProperties") is not False] == []
     assert "additionalProperties" not in schemas["BookingView"]
+
+
+async def test_every_list_has_twenty_items_where_nothing_else_is_asked_for(house: TestHouse) -> None:
+    document = (await house.client.get("/api/openapi.json")).json()
+    limits = dict[str, Any]()
+    for path, methods in document["paths"].items():
+        named = {one["name"]: one["schema"] for one in methods.get("get", {}).get("parameters", ())}
+        if named.keys() >= {"limit", "cursor"}:
+            limits[path] = named["limit"].get("default")
+    assert len(limits) > 10
+    assert {path: limit for path, limit in limits.items() if limit != 20} == {}
 
 
 async def test_the_document_tells_of_every_header_that_a_route_reads(house: TestHouse) -> None:
