@@ -30,9 +30,10 @@ def steps_of(booking: dict[str, Any]) -> list[str]:
     return [step["status"] for step in booking["history"]]
 
 
-async def test_a_hold_whose_payment_booking_has_not_heard_of_yet_stays(
-    house: TestHouse, home: dict[str, Any], guest: Person
-) -> None:
+async def test_a_hold_whose_payment_booking_has_not_heard_of_yet_stays(either_house: TestHouse) -> None:
+    house = either_house
+    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
     first = ok(await book(guest, home["id"], stay(house)), 201)
     assert (await pay(guest, first["id"]))["status"] == "succeeded"
     second = ok(await book(guest, home["id"], stay(house, days=40)), 201)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+from hometrip.kernel.again import again
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
+from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.actions.settling import note, settle
@@ -31,12 +34,15 @@ async def with_room(deps: Deps, attempt: Callable[[LetGo], Awaitable[T]]) -> T:
     """What `attempt` gives, begun again where it met a hold (in `replace_holds`) that may be paid for.
 
     Payments are asked between: a hold that is paid is confirmed before, and all others cannot be any more.
-    `PaymentUnderWay` where the provider does not know yet.
+    That has happened then: where the news of a payment writes the same hold, whoever began this does not
+    begin it anew, so this does. `PaymentUnderWay` where the provider does not know yet.
     """
     let_go: LetGo = frozenset()
     while True:
         try:
-            return await attempt(let_go)
+            if not let_go:
+                return await attempt(let_go)
+            return await again(partial(attempt, let_go), Contended)
         except _Payable as met:
             for booking_id in met.holds:
                 await _let_go(deps, booking_id)
