@@ -93,13 +93,42 @@ def test_data_of_a_newer_version_are_refused_and_stay_as_they_are(tmp_path: Path
         with contextlib.closing(sqlite3.connect(databases / f"{service}.db", isolation_level=None)) as link:
             link.execute("UPDATE alembic_version SET version_num = '9999'")
     with contextlib.closing(sqlite3.connect(databases / "listing.db", isolation_level=None)) as link:
+        link.execute("INSERT INTO doc_editions VALUES ('homes', 99)")
         link.execute("INSERT INTO doc_aids VALUES ('doc_homes__newer', 'SELECT 1', '[\"SELECT 1\"]')")
     before = {file.name: file.read_bytes() for file in databases.glob("*.db")}
     said = refused(hometrip(command, "--data", tmp_path))
     for service in ("auth", "payment"):
         assert f"- {service} storage: {databases / service}.db has schema 9999, and this version" in said
+    assert f"- listing storage: {databases / 'listing'}.db has edition 99 of homes, and this version" in said
     assert "use the newer version that made it" in said
     assert {file.name: file.read_bytes() for file in databases.glob("*.db")} == before
+
+
+def test_a_folder_that_is_moved_to_is_made(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "somewhere" / "new"
+    make_account(old)
+    moved = hometrip("migrate", "--from", old, "--to", new)
+    assert moved.exit_code == 0, moved.output
+    assert (new / "databases" / "auth.db").exists()
+
+
+def test_a_file_of_settings_that_is_not_there_is_no_folder(tmp_path: Path) -> None:
+    make_account(tmp_path / "old")
+    said = refused(hometrip("migrate", "--from", tmp_path / "old", "--to", tmp_path / "engines.env"))
+    assert "engines.env: cannot be read" in said
+    assert "nowhere: cannot be read" in refused(
+        hometrip("migrate", "--from", tmp_path / "nowhere", "--to", tmp_path / "new")
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_data_of_a_newer_version_are_not_moved(tmp_path: Path) -> None:
+    make_account(tmp_path / "old")
+    file = tmp_path / "old" / "databases" / "user.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as link:
+        link.execute("INSERT INTO doc_editions VALUES ('profiles', 99)")
+    said = refused(hometrip("migrate", "--from", tmp_path / "old", "--to", tmp_path / "new"))
+    assert f"- user storage: {file} has edition 99 of profiles" in said
 
 
 def test_all_that_stands_in_the_way_is_named_at_once(tmp_path: Path) -> None:

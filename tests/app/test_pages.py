@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -90,6 +91,51 @@ async def test_the_document_says_that_no_part_of_a_body_takes_other_fields(house
     parts = ("Pricing", "Season", "Early", "Money", "NewHome", "PointEdit", "AddressEdit", "CardNumber")
     assert [name for name in parts if schemas[name].get("additionalProperties") is not False] == []
     assert "additionalProperties" not in schemas["BookingView"]
+
+
+async def test_every_list_has_twenty_items_where_nothing_else_is_asked_for(house: TestHouse) -> None:
+    document = (await house.client.get("/api/openapi.json")).json()
+    limits = dict[str, Any]()
+    for path, methods in document["paths"].items():
+        named = {one["name"]: one["schema"] for one in methods.get("get", {}).get("parameters", ())}
+        if named.keys() >= {"limit", "cursor"}:
+            limits[path] = named["limit"].get("default")
+    assert len(limits) > 10
+    assert {path: limit for path, limit in limits.items() if limit != 20} == {}
+
+
+async def test_the_document_tells_of_every_header_that_a_route_reads(house: TestHouse) -> None:
+    document = (await house.client.get("/api/openapi.json")).json()
+    takes, tagged = dict[str, set[str]](), set[str]()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            said = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"]
+            assert len(said) == len(set(said)), (path, said)
+            takes[f"{method} {path}"] = set(said)
+            if any("ETag" in answer.get("headers", {}) for answer in operation["responses"].values()):
+                tagged.add(f"{method} {path}")
+    home, booking = "/api/listings/{listing_id}", "/api/bookings/{booking_id}"
+    based = {"put", "patch", "delete"}
+    assert {f"{verb} {home}" for verb in based} <= {one for one in takes if "If-Match" in takes[one]}
+    for read in (home, f"{home}/pricing", booking, "/api/payments/{payment_id}", f"{home}/calendar.ics"):
+        assert takes[f"get {read}"] == {"If-None-Match"}
+        assert f"get {read}" in tagged
+    assert takes[f"put {home}/pricing"] == takes[f"put {booking}"] == {"If-Match"}
+    assert takes["post /api/bookings"] == {"Idempotency-Key"}
+    assert {"post /api/bookings", f"put {booking}", f"put {home}/pricing"} <= tagged
+    assert takes["get /api/search"] == takes["get /api/bookings"] == set()
+
+
+async def test_what_the_document_says_to_have_a_tag_has_one(house: TestHouse) -> None:
+    host = await house.sign_up("tagged@example.com", "Tanja Tagged")
+    home = await open_home(host)
+    for path in (
+        f"/api/listings/{home['id']}",
+        f"/api/listings/{home['id']}/pricing",
+        f"/api/users/{host.id}",
+    ):
+        tag = (await host.get(path)).headers["etag"]
+        assert (await host.get(path, headers={"If-None-Match": tag})).status_code == 304
 
 
 async def test_the_page_of_errors_has_a_place_for_every_code(house: TestHouse) -> None:

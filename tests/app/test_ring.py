@@ -212,12 +212,23 @@ async def test_a_known_origin_may_ask_and_read(house: TestHouse) -> None:
     assert asked.status_code == 204
     assert asked.headers["access-control-allow-origin"] == "https://pages.test"
     assert "POST" in asked.headers["access-control-allow-methods"]
-    for needed in ("authorization", "content-type", "idempotency-key", "if-match"):
-        assert needed in asked.headers["access-control-allow-headers"]
+    assert set(asked.headers["access-control-allow-headers"].split(", ")) == {
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "x-request-id",
+    }
     for path in ("/health", "/api/nothing", "/api/auth/me"):
         answer = await house.client.get(path, headers=origin)
         assert answer.headers["access-control-allow-origin"] == "https://pages.test"
         assert answer.headers["vary"] == "origin"
+        may_be_read = set(answer.headers["access-control-expose-headers"].split(", "))
+        assert may_be_read >= {"etag", "content-disposition", "idempotent-replayed", "retry-after", "warning"}
+        assert may_be_read >= {
+            name for name in answer.headers if name.startswith(("ratelimit-", "x-request-"))
+        }
 
 
 async def test_another_origin_is_told_nothing(house: TestHouse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from app.waiting import until
 from journeys.steps import ok
-from server import Server
+from server import Server, free_port
 
 pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
@@ -71,7 +72,11 @@ async def test_a_stop_while_the_demo_is_made_ends_soon_and_the_next_start_finish
         assert code == 0, server.log.read_text()[-3000:]
         assert not (tmp_path / "data" / "demo-done").exists()
         assert "Traceback" not in server.log.read_text()
+        server.port = free_port()
         await server.start(within=60)
+        demo = tmp_path / "data" / "demo.json"
+        assert json.loads(demo.read_text())["url"] == server.url
+        assert demo.stat().st_mode & 0o777 == 0o600
         async with httpx2.AsyncClient(base_url=server.url) as client:
             assert ok(await client.get("/api/search"))["total"] > 400
             guest = server.accounts()["guest"]

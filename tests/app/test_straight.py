@@ -254,6 +254,7 @@ async def test_a_booking_is_made_once_whichever_way_its_key_comes(scene: Scene) 
         again = await client.post("/api/bookings", json=wish, headers=headers)
         assert (again.status_code, again.content) == (201, first.content)
         assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["etag"] == first.headers["etag"] == '"1"'
         assert again.headers["content-type"] == "application/json"
 
 

@@ -986,6 +986,26 @@ async def test_records_from_before_a_text_index_are_found_by_it(place: Place) ->
         await storage.close()
 
 
+async def test_records_that_a_newer_version_may_have_written_are_refused(place: Place) -> None:
+    """This one would write them back without what it does not know of them."""
+    storage = await place.open(HOMES, THINGS)
+    await insert(storage, HOMES, home("a", email="a"))
+    await storage.close()
+    newer = msgspec.structs.replace(HOMES, edition=2)
+    storage = await place.open(newer, THINGS)
+    assert await storage.count(newer) == 1
+    await storage.close()
+    with pytest.raises(Unfit, match=r"has edition 2 of homes, and .* knows 1: use the newer version"):
+        await place.open(HOMES, THINGS)
+    storage = await place.open(newer, THINGS)  # and nothing was changed by that
+    assert await storage.count(newer) == 1
+    await storage.close()
+    storage = await place.open(THINGS)
+    await storage.close()
+    with pytest.raises(Unfit, match="edition 2 of homes"):
+        await place.open(HOMES)
+
+
 # -- engines outside of this process
 
 OUTSIDE = pytest.mark.parametrize("place", [name for name in ADAPTERS if "sqlite" not in name], indirect=True)
@@ -1002,6 +1022,9 @@ async def test_what_is_not_set_up_is_refused_with_what_to_do(place: Place) -> No
     assert await storage.migrate() == []
     await storage.open()
     assert all(finding.fine for finding in await storage.examine())
+    later = msgspec.structs.replace(THINGS, edition=2)
+    with pytest.raises(Unfit, match=r"earlier edition of things.*hometrip migrate"):
+        await place.make(later).open()
     with pytest.raises(Unfit, match=r"homes.*hometrip migrate"):
         await place.make(Collection("homes", Home, indexes=(Index("shown", ("host",)),))).open()
 

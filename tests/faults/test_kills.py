@@ -148,6 +148,7 @@ class Town:
                 if booking_id in self.paid:
                     assert booking["status"] in KEPT, booking
                 states = [step["status"] for step in booking["history"]]
+                assert booking_id not in self.paid or "expired" not in states, states
                 assert len(states) == len(set(states)), f"something happened twice: {states}"
 
     async def _settled(
@@ -155,9 +156,7 @@ class Town:
     ) -> dict[str, Any]:
         for _ in range(300):
             booking: dict[str, Any] = ok(await client.get(f"/api/bookings/{booking_id}", headers=admin))
-            # One that was paid for a moment ago may make room for the next booking of its guest, before it is
-            # heard that it was paid; then it is confirmed out of that.
-            if booking["status"] not in ("pending", "expired") or booking_id not in self.paid:
+            if booking["status"] != "pending" or booking_id not in self.paid:
                 return booking
             await asyncio.sleep(0.02)
         raise AssertionError(f"{booking_id} was paid and is still {booking['status']}: {booking['history']}")

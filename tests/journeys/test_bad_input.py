@@ -420,6 +420,7 @@ async def test_a_key_used_again_with_another_body_is_refused(scene: Scene) -> No
     again = await scene.guest.post("/api/bookings", wish, headers=key)
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["etag"] == first.headers["etag"]
     other = wish | {"guests": 3}
     problem(await scene.guest.post("/api/bookings", other, headers=key), 409, "idempotency_key_reused")
 

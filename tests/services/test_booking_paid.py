@@ -282,6 +282,23 @@ async def test_a_dispute_takes_its_refund_out_of_the_payout(
     await all_is_well(house)
 
 
+async def test_a_stay_that_was_cancelled_is_disputed_only_where_it_had_begun(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    home, wrong = await open_home(host), {"reason": "not clean"}
+    never = await confirmed(house, guest, home, days=5)
+    begun = await confirmed(house, guest, home, days=10)
+    ok(await guest.post(f"/api/bookings/{never['id']}/cancel", {}))
+    path = f"/api/bookings/{never['id']}/disputes"
+    assert problem(await guest.post(path, wrong), 409, "wrong_state")["state"] == "cancelled"
+    await house.advance((6 * DAY).total_seconds())
+    problem(await host.post(path, wrong), 409, "wrong_state")
+    await house.advance((5 * DAY).total_seconds())
+    ok(await guest.post(f"/api/bookings/{begun['id']}/cancel", {}))
+    ok(await guest.post(f"/api/bookings/{begun['id']}/disputes", wrong), 201)
+    await all_is_well(house)
+
+
 async def test_a_host_who_cancels_owes_the_penalty(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:

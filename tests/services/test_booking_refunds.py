@@ -142,6 +142,10 @@ async def test_a_host_who_was_paid_gives_back_no_more_than_staff_have_left(telle
     path, reason = f"/api/bookings/{booking}/refund", "The pool was closed."
     more = await teller.host.post(path, {"amount": dollars(29_201), "reason": reason})
     assert problem(more, 422, "invalid")["errors"][0]["code"] == "more_than_kept"
+    for amount in (0, -1):
+        nothing = await teller.host.post(path, {"amount": dollars(amount), "reason": reason})
+        [told] = problem(nothing, 422, "invalid")["errors"]
+        assert (told["field"], told["code"]) == ("amount", "out_of_range")
     await host_refund(teller, booking, 29_200)
     assert await receipt(teller, booking) == {"total": 39_200, "paid": 39_200, "refunded": 39_200}
     await teller.end()

@@ -165,6 +165,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"time_zone": "Mars/Olympus"}, "time_zone"),
     ({"address": {"country": "Atlantis"}}, "address.country"),
     ({"address": {"country": "1!"}}, "address.country"),
+    ({"address": {"country": "ZZ"}}, "address.country"),
+    ({"address": {"country": "U"}}, "address.country"),
     ({"stay_rules": {"min_nights": 9, "max_nights": 8}}, "stay_rules.max_nights"),
     ({"stay_rules": {"min_nights_by_day": [2] * 6}}, "stay_rules.min_nights_by_day"),
     (

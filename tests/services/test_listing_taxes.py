@@ -90,6 +90,9 @@ async def test_a_tax_that_cannot_be_is_refused_and_guests_do_not_see_the_table(
     found = problem(await staff.post("/api/listings/taxes", LEVY | {"bp": 100}), 422, "invalid")
     assert [error["field"] for error in found["errors"]] == ["bp"]
     problem(await staff.post("/api/listings/taxes", LEVY | {"kind": "per_moon"}), 422, "invalid")
+    nowhere = LEVY | {"area": {"country": "ZZ"}}
+    found = problem(await staff.post("/api/listings/taxes", nowhere), 422, "invalid")
+    assert [error["field"] for error in found["errors"]] == ["area.country"]
     guest = await house.sign_up()
     problem(await guest.get("/api/listings/taxes"), 403, "forbidden")
     problem(await guest.post("/api/listings/taxes", LEVY), 403, "forbidden")

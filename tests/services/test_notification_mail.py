@@ -302,7 +302,7 @@ async def test_the_host_is_told_once_that_a_payment_is_disputed_and_how_it_ended
     assert await town.kinds(town.host) == ["dispute_lost", "dispute_opened", "dispute_won"]
     (opened,) = [mail for mail in await town.mails(town.host) if mail["kind"] == "dispute_opened"]
     assert opened["subject"] == "Paiement contesté : Cabin above the lake"
-    assert "La banque réclame 400,00\N{NO-BREAK SPACE}€ pour Ann" in opened["text"]
+    assert "La banque du voyageur (Ann) réclame 400,00\N{NO-BREAK SPACE}€ payés pour" in opened["text"]
 
 
 async def test_the_guest_is_told_once_of_a_claim_on_the_deposit_and_what_the_host_says(town: Town) -> None:

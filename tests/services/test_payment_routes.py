@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.kernel.clock import HOUR
 from hometrip.ports.payments import Payments
 from hometrip.services.payment.api import ROUTES
 from journeys.steps import book, ok, open_home, pay, problem, stay
@@ -172,6 +175,23 @@ async def test_a_host_sees_what_was_paid_and_will_be_paid(house: TestHouse) -> N
     [paid] = ok(await host.get("/api/stripe-connect/payouts"))["items"]
     assert (paid["status"], paid["amount"]) == ("completed", planned["amount"])
     assert ok(await host.get("/api/stripe-connect/balance"))["paid"] == [planned["amount"]]
+
+
+async def test_webhooks_are_taken_though_the_clock_is_moved_while_they_are_brought(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paid_booking(house)
+    provider = house.house.shared[Payments]
+    assert len(await provider.undelivered()) > 1
+    delivered = provider.delivered
+
+    async def delivered_in_an_hour(webhook_id: str) -> None:
+        await delivered(webhook_id)
+        house.clock.move_to(house.clock.now() + HOUR)
+
+    monkeypatch.setattr(provider, "delivered", delivered_in_an_hour)
+    assert await house.house.bring_webhooks() > 1
+    assert await provider.undelivered() == []
 
 
 async def test_a_host_sees_what_is_owed_after_a_pay_out_that_failed_until_it_is_paid(

@@ -54,7 +54,8 @@ class Teller:
 
     async def journal(self, booking_id: str) -> list[Entry]:
         """Each entry with what it writes to each account, in minor units: debits over zero, credits under."""
-        found = ok(await self.admin.get("/api/payments/ledger", params={"booking_id": booking_id}))
+        asked = {"booking_id": booking_id, "limit": 100}
+        found = ok(await self.admin.get("/api/payments/ledger", params=asked))
         assert set(found["balance"].values()) <= {0}
         told: list[Entry] = []
         for entry in found["items"]:

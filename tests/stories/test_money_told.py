@@ -88,6 +88,28 @@ async def test_what_is_taken_of_a_deposit_is_told_to_the_guest(house: TestHouse)
     kinds = dict(await told(teller))
     assert [*kinds] == ["deposit_held", "deposit_claimed", "deposit_taken"]
     assert "we have charged $200.00 of the damage deposit" in kinds["deposit_taken"]
+    hosts = dict(await told(teller, "host"))
+    assert "$200.00 of the damage deposit was charged to the card of Gus" in hosts["deposit_taken_host"]
+    assert "deposit_refused_host" not in hosts
+    await teller.end()
+
+
+async def test_a_host_whose_claim_is_refused_is_told(house: TestHouse) -> None:
+    teller = await teller_in(house, with_deposit())
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=14)
+    path = f"/api/payments/deposits/{booking}/claims"
+    wish = {"amount": {"amount": 5_000, "currency": "USD"}, "text": "A broken window."}
+    claim = ok(await teller.host.post(path, wish), 201)
+    ok(await teller.guest.post(f"{path}/{claim['id']}/answer", {"accept": False}))
+    nothing = {"amount": {"amount": 0, "currency": "USD"}}
+    ok(await teller.admin.post(f"{path}/{claim['id']}/decide", nothing))
+    await teller.wait(days=1)
+    assert [kind for kind, _ in await told(teller)] == ["deposit_held", "deposit_claimed", "deposit_released"]
+    hosts = dict(await told(teller, "host"))
+    assert "your claim of $50.00 on the damage deposit" in hosts["deposit_refused_host"]
+    assert "deposit_taken_host" not in hosts
     await teller.end()
 
 

@@ -11,12 +11,14 @@ import msgspec
 from hometrip.app.cli_words import data_option, give_up, run, settings_of
 from hometrip.app.settings import BadSettings, environment
 
-side = click.Path(exists=True, path_type=Path)
+side = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--from", "source", type=side, help="Move what is there: a data folder, or a file of settings.")
-@click.option("--to", "target", type=side, help="… to there: a file of settings, or a data folder.")
+@click.option(
+    "--to", "target", type=side, help="… to there: a file of settings, or a folder, made if missing."
+)
 @data_option
 def migrate(source: Path | None, target: Path | None, data: Path | None) -> None:
     """Bring every service's database to the schema of this version; with --from and --to, move all data to
@@ -49,9 +51,9 @@ def _move(source: Path, target: Path, data: Path | None) -> None:
     from hometrip.app.verify import verify as check
 
     sides, wrong = [], list[str]()
-    for option, named in (("--from", source), ("--to", target)):
+    for option, named, may_be_made in (("--from", source, False), ("--to", target, True)):
         try:
-            sides.append(moving.side_of(named, environment(), data))
+            sides.append(moving.side_of(named, environment(), data, may_be_made=may_be_made))
         except BadSettings as bad:
             wrong += [f"{option} {named}: {line}" for line in bad.wrong]
     if wrong:

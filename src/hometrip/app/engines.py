@@ -112,19 +112,29 @@ def must_be_known(settings: Settings, services: Iterable[Service]) -> None:
     """
     wrong = []
     for service in services:
-        url = settings.engine("database", service.name)
+        port = kept_in(service.name)
+        url = settings.engine(port, service.name)
         file = folder_of(url) / f"{service.name}.db"
-        scripts = scripts_of(service.name) if kept_in(service.name) == "database" else None
-        if scripts is None or urlsplit(url).scheme != "sqlite" or not file.is_file():
+        if urlsplit(url).scheme != "sqlite" or not file.is_file():
             continue
-        from hometrip.adapters.database.sqlite import look_at
-
         try:
-            look_at(file, scripts)
+            _look_at(port, file, service)
         except Unfit as unfit:
             wrong.append(f"{service.name} storage: {unfit.detail}")
     if wrong:
         raise BadSettings(wrong)
+
+
+def _look_at(port: str, file: Path, service: Service) -> None:
+    """`Unfit` where the file is ahead of this code."""
+    if port == "documents":
+        from hometrip.adapters.documents import sqlite_editions
+
+        sqlite_editions.look_at(file, service.storage)
+    elif scripts := scripts_of(service.name):
+        from hometrip.adapters.database.sqlite import look_at
+
+        look_at(file, scripts)
 
 
 def bus(

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hometrip.app.doctor import must_be_usable
-from hometrip.app.engines import blobs, bus, parking_of, registry_at, storage
+from hometrip.app.engines import blobs, bus, must_be_known, parking_of, registry_at, storage
 from hometrip.app.migrate import migrate_all
 from hometrip.app.moving_lots import Lot, carry, foreign, lots_of
 from hometrip.app.opening import lock_of
@@ -34,14 +34,17 @@ Say = Callable[[str], None]
 BESIDE = ("secrets", CLOCK_FILE, "demo.json", "demo-done", "databases/sandbox-payments.db")
 
 
-def side_of(named: Path, environment: Mapping[str, str], data: Path | None) -> Settings:
+def side_of(
+    named: Path, environment: Mapping[str, str], data: Path | None, *, may_be_made: bool = False
+) -> Settings:
     """A side of a move by its name: a folder is a marketplace of one process; a file of settings has lines
-    `NAME=value`, as `scripts/engines` prints them. Raises `BadSettings`.
+    `NAME=value`, as `scripts/engines` prints them. What is not there is a folder that `may_be_made`, unless
+    its name has an ending, as that of a file has. Raises `BadSettings`.
 
     Engines that the environment names are those of neither side; what else it says, holds for both.
     """
     rest = {name: value for name, value in environment.items() if not _names_engine(name)}
-    if named.is_dir():
+    if named.is_dir() or (may_be_made and not named.exists() and not named.suffix):
         return load(rest, {"data": named})
     try:
         lines = named.read_text("utf-8").splitlines()
@@ -73,6 +76,8 @@ async def move(source: Settings, target: Settings, say: Say) -> None:
     with contextlib.ExitStack() as locks:
         _take(locks, source, target)
         await _must_be_complete(source)
+        for side in (source, target):
+            must_be_known(side, map(service_of, SERVICES))
         await _must_be_still(source, "the source", queues=True)
         await _must_be_up_to_date(source)
         _move_beside(source, target, say)

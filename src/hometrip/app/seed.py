@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import zlib
+from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
@@ -57,6 +58,7 @@ async def seed(house: House, *, wait_for_pictures: bool = False) -> bool:
         done.touch()
         made = True
     if _accounts_file(house.settings).exists():
+        _note_address(house.settings)
         drawing = house.in_background(draw_missing_pictures(house), "pictures")
         if wait_for_pictures:
             await drawing
@@ -67,7 +69,7 @@ def _deps(house: House, service: str) -> Any:
     return house.rooms[service].deps
 
 
-def _accounts_file(settings: Settings) -> Any:
+def _accounts_file(settings: Settings) -> Path:
     return settings.data / "demo.json"
 
 
@@ -76,12 +78,23 @@ def _accounts(settings: Settings) -> list[DemoAccount]:
     file = _accounts_file(settings)
     if not file.exists():
         accounts = [DemoAccount(role, email, secrets.token_urlsafe(12)) for role, email in ACCOUNTS]
-        written = {"url": settings.url, "accounts": msgspec.to_builtins(accounts)}
-        fresh = file.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-            json.dump(written, out, indent=2)
-        fresh.replace(file)
+        _write_accounts(file, {"url": settings.url, "accounts": msgspec.to_builtins(accounts)})
     return msgspec.convert(json.loads(file.read_text())["accounts"], list[DemoAccount])
+
+
+def _note_address(settings: Settings) -> None:
+    """The house may have moved, or be reached in another way than when its demo was made."""
+    file = _accounts_file(settings)
+    written = json.loads(file.read_text())
+    if written.get("url") != settings.url:
+        _write_accounts(file, written | {"url": settings.url})
+
+
+def _write_accounts(file: Path, written: dict[str, Any]) -> None:
+    fresh = file.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(written, out, indent=2)
+    fresh.replace(file)
 
 
 async def _create(house: House, accounts: list[DemoAccount]) -> dict[str, UUID]:

@@ -59,7 +59,11 @@ class LocationIndex(msgspec.Struct, frozen=True):
 
 
 class Collection(msgspec.Struct, Generic[R], frozen=True):
-    """A declared collection: its name, its record type, and every index it has."""
+    """A declared collection: its name, its record type, and every index it has.
+
+    `edition` rises with each change of the record that a program with the one before would not keep: it would
+    write the record back without a new field. A storage that holds a later edition is not opened.
+    """
 
     name: str
     record: type[R]
@@ -67,6 +71,7 @@ class Collection(msgspec.Struct, Generic[R], frozen=True):
     expiry: Expiry | None = None
     text: TextIndex | None = None
     location: LocationIndex | None = None
+    edition: int = 1
 
 
 class Where(msgspec.Struct, frozen=True):

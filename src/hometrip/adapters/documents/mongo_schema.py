@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 
+from hometrip.adapters.documents.declared import USE_NEWER, outdated, too_new
 from hometrip.adapters.documents.mongo_events import INDEXES
 from hometrip.adapters.documents.mongo_link import TURN, TURNS, MongoLink
 from hometrip.adapters.documents.mongo_server import MIGRATE
@@ -24,6 +25,7 @@ from hometrip.ports.engine import Finding, Unfit
 MADE = "hometrip_made"
 # The arrangement of all this, so that a program does not use one that is newer than itself.
 LAYOUT = 1
+_EDITION = "edition of "
 _NOT_THERE = (26, 27)  # NamespaceNotFound, IndexNotFound
 _BATCH = 500
 
@@ -32,10 +34,9 @@ async def migrate(link: MongoLink, shelves: Iterable[Shelf[Any]]) -> list[str]:
     """Make what is missing; says what was done. `Unfit` where the database is ahead of this code, or holds
     what an index forbids.
     """
-    made = await _made(link)
-    if ahead := _ahead(link, made):
+    made, shelves = await _made(link), list(shelves)
+    if ahead := _ahead(link, made, shelves):
         raise Unfit(f"{ahead.detail}: {ahead.advice}")
-    shelves = list(shelves)
     there = set(await link.database.list_collection_names())
     done = []
     for name in [MADE, TURNS, *INDEXES, *(shelf.name for shelf in shelves)]:
@@ -57,13 +58,16 @@ async def migrate(link: MongoLink, shelves: Iterable[Shelf[Any]]) -> list[str]:
                 await link[MADE].delete_one({"_id": f"{shelf.name}.{index}"})
                 done.append(f"dropped the index {index} of {shelf.name}")
     await _write_down(link, "layout", str(LAYOUT))
+    for one in outdated([shelf.of for shelf in shelves], _held(made)):
+        await _write_down(link, f"{_EDITION}{one.name}", str(one.edition))
+        done.append(f"{one.name} is at edition {one.edition}")
     return done
 
 
 async def examine(link: MongoLink, shelves: Iterable[Shelf[Any]]) -> Finding:
     """Is everything there that is declared?"""
-    made = await _made(link)
-    if ahead := _ahead(link, made):
+    made, shelves = await _made(link), list(shelves)
+    if ahead := _ahead(link, made, shelves):
         return ahead
     missing = [
         f"{name}.{index}"
@@ -72,6 +76,8 @@ async def examine(link: MongoLink, shelves: Iterable[Shelf[Any]]) -> Finding:
     ]
     if "layout" not in made:
         return Finding("schema", False, f"{link.place} is not set up", MIGRATE)
+    if behind := outdated([shelf.of for shelf in shelves], _held(made)):
+        return Finding("schema", False, f"{link.place} is at an earlier edition of {behind[0].name}", MIGRATE)
     if missing:
         return Finding("schema", False, f"{link.place} lacks the index {', '.join(missing)}", MIGRATE)
     return Finding("schema", True, "every collection and index is there")
@@ -91,12 +97,16 @@ async def _made(link: MongoLink) -> dict[str, str]:
     return {row["_id"]: row["made"] async for row in link[MADE].find()}
 
 
-def _ahead(link: MongoLink, made: dict[str, str]) -> Finding | None:
-    layout = int(made.get("layout", LAYOUT))
-    if layout <= LAYOUT:
-        return None
-    told = f"{link.place} has layout {layout}, and this version of HomeTrip knows {LAYOUT}"
-    return Finding("schema", False, told, "use the newer version that made it")
+def _ahead(link: MongoLink, made: dict[str, str], shelves: Iterable[Shelf[Any]]) -> Finding | None:
+    layout, told = int(made.get("layout", LAYOUT)), too_new([shelf.of for shelf in shelves], _held(made))
+    if layout > LAYOUT:
+        told = f"has layout {layout}, and this version of HomeTrip knows {LAYOUT}"
+    return Finding("schema", False, f"{link.place} {told}", USE_NEWER) if told else None
+
+
+def _held(made: dict[str, str]) -> dict[str, int]:
+    """The edition of each collection."""
+    return {key.removeprefix(_EDITION): int(made[key]) for key in made if key.startswith(_EDITION)}
 
 
 async def _create(link: MongoLink, name: str) -> None:

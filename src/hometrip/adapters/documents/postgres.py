@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from hometrip.adapters.documents.declared import USE_NEWER, outdated, too_new
 from hometrip.adapters.documents.postgres_reader import PostgresReader, Shelves
 from hometrip.adapters.documents.postgres_shelf import LAYOUT, MADE, MADE_TABLE, Shelf
 from hometrip.adapters.postgres import (
@@ -43,6 +44,8 @@ MIGRATING = 0x686F6D69
 _SWEEP = 1_000
 # How often an upsert looks again where others insert and delete the same record at the same moment.
 _TRIES = 5
+_EDITION = "edition of "
+_HOLD = "INSERT INTO doc_made VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET made = $2"
 
 
 class PostgresDocumentTx(PostgresReader, EventWork):
@@ -246,11 +249,12 @@ class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], Post
                 await link.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
                 await create_tables(link)
                 await link.execute(MADE)
-                must_be_fit(self._layout(await _made(link)))
-                await link.execute(
-                    "INSERT INTO doc_made VALUES ('layout', $1) ON CONFLICT (name) DO UPDATE SET made = $1",
-                    str(LAYOUT),
-                )
+                made = await _made(link)
+                must_be_fit(self._ahead(made))
+                await link.execute(_HOLD, "layout", str(LAYOUT))
+                for one in outdated(self._collections(), _held(made)):
+                    await link.execute(_HOLD, f"{_EDITION}{one.name}", str(one.edition))
+                    done.append(f"{self.service}: {one.name} is at edition {one.edition}")
                 for shelf in self.shelves:
                     done += [f"{self.service}: {what}" for what in await shelf.prepare(link)]
         except asyncpg.UniqueViolationError as reason:
@@ -283,13 +287,15 @@ class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], Post
     def _tables(self) -> set[str]:
         return {*TABLE_NAMES, MADE_TABLE, *(shelf.table for shelf in self.shelves)}
 
-    def _layout(self, made: dict[str, str]) -> list[Finding]:
-        """A finding where the layout is newer than this code."""
-        layout = int(made.get("layout", LAYOUT))
-        if layout <= LAYOUT:
-            return []
-        told = f"{place_of(self.pool.url)} has layout {layout}, and this version of HomeTrip knows {LAYOUT}"
-        return [Finding("schema", False, told, "use the newer version that made it")]
+    def _collections(self) -> list[Collection[Any]]:
+        return [shelf.of for shelf in self.shelves]
+
+    def _ahead(self, made: dict[str, str]) -> list[Finding]:
+        """A finding where the layout, or what is held, is newer than this code."""
+        layout, told = int(made.get("layout", LAYOUT)), too_new(self._collections(), _held(made))
+        if layout > LAYOUT:
+            told = f"has layout {layout}, and this version of HomeTrip knows {LAYOUT}"
+        return [Finding("schema", False, f"{place_of(self.pool.url)} {told}", USE_NEWER)] if told else []
 
     async def _schema(self) -> Finding:
         place = place_of(self.pool.url)
@@ -298,8 +304,10 @@ class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], Post
             if missing:
                 return Finding("schema", False, f"{place} lacks {', '.join(missing)}", MIGRATE)
             made = await _made(link)
-        if ahead := self._layout(made):
+        if ahead := self._ahead(made):
             return ahead[0]
+        if behind := outdated(self._collections(), _held(made)):
+            return Finding("schema", False, f"{place} is at an earlier edition of {behind[0].name}", MIGRATE)
         stale = [
             name for shelf in self.shelves for name, how in shelf.indexes.items() if made.get(name) != how
         ]
@@ -314,6 +322,11 @@ def _first(record: R) -> R:
 
 async def _made(link: Link) -> dict[str, str]:
     return dict(await link.fetch("SELECT name, made FROM doc_made"))
+
+
+def _held(made: dict[str, str]) -> dict[str, int]:
+    """The edition of each collection."""
+    return {key.removeprefix(_EDITION): int(made[key]) for key in made if key.startswith(_EDITION)}
 
 
 def _duplicate(reason: asyncpg.UniqueViolationError) -> Duplicate:

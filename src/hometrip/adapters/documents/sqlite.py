@@ -15,6 +15,7 @@ import msgspec
 
 from hometrip.adapters.documents.fields import cursor_at
 from hometrip.adapters.documents.sql import Sql
+from hometrip.adapters.documents.sqlite_editions import hold
 from hometrip.adapters.documents.sqlite_fields import order_by, stored_of
 from hometrip.adapters.documents.sqlite_memory import Memory
 from hometrip.adapters.documents.sqlite_shelf import AIDS, Shelf, Shelves
@@ -311,6 +312,7 @@ class SqliteDocuments(SqliteReader, SqliteOutbox[SqliteDocumentTx], SqliteLedger
         self._memory = Memory(self.shelves, remembered)
         SqliteOutbox.__init__(self, SqliteFile(path), service, clock, new_id)
         with self.file.setting_up() as link:
+            hold(link, path, [shelf.of for shelf in self.shelves])
             create_tables(link)
             link.execute(AIDS)
             for shelf in self.shelves:

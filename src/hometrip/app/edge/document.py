@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from litestar import Litestar, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from msgspec.inspect import is_struct_type
 
 from hometrip.app.edge.problems import PROBLEM
 from hometrip.kernel.access import PUBLIC, SERVICE
@@ -66,7 +68,9 @@ def _completed(app: Litestar) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method in _METHODS:
             if method in operations:
-                _complete(operations[method], handlers[path, method].opt, path)
+                handler = handlers[path, method]
+                _complete(operations[method], handler.opt, path)
+                _tell_versions(operations[method], handler, method)
     _close_bodies(document)
     return with_links(_with_short_names(document))
 
@@ -119,19 +123,45 @@ def _complete(operation: dict[str, Any], opt: dict[str, Any], path: str) -> None
     if other := opt.get("also_as"):
         answers["200"]["content"][other] = {"schema": {"type": "string", "format": "binary"}}
     if opt.get("idempotent"):
-        operation.setdefault("parameters", []).append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "description": "The same key and body get the first answer again, for 24 hours.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-            }
-        )
+        schema = {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+        told = "The same key and body get the first answer again, for 24 hours."
+        _may_say(operation, "Idempotency-Key", told, **schema)
     if tells := opt.get("tells"):
         operation["x-tells"] = tells
     if access is SERVICE:
         operation["description"] = "For other services only."
+
+
+def _tell_versions(operation: dict[str, Any], handler: HTTPRouteHandler, method: str) -> None:
+    """Which answers have an ETag, and where one can be sent back."""
+    if "if_match" in handler.parsed_fn_signature.parameters:
+        told = "The ETag that this is based on: 412 where the record has moved on since."
+        _may_say(operation, "If-Match", told)
+    if not _has_tag(handler):
+        return
+    answer = operation["responses"][str(handler.status_code)]
+    answer.setdefault("headers", {})["ETag"] = {
+        "description": "Of this version of the record.",
+        "schema": {"type": "string"},
+    }
+    if method == "get":
+        _may_say(operation, "If-None-Match", "ETags that are known already: 304 where it is one of them.")
+
+
+def _has_tag(handler: HTTPRouteHandler) -> bool:
+    """Does it answer what `tag_of` finds a tag in, or send one of its own (`tagged`)?"""
+    if handler.opt.get("tagged"):
+        return True
+    kind = handler.parsed_fn_signature.return_type.annotation
+    fields = get_type_hints(kind) if is_struct_type(kind) else {}
+    return fields.get("version") is int or getattr(kind, "known_by_content", False)
+
+
+def _may_say(operation: dict[str, Any], name: str, told: str, **schema: Any) -> None:
+    """A header that a request may have."""
+    schema = {"type": "string", **schema}
+    header = {"name": name, "in": "header", "required": False, "description": told, "schema": schema}
+    operation.setdefault("parameters", []).append(header)
 
 
 def _parameters_of(record: type[Any]) -> list[dict[str, Any]]:

@@ -46,11 +46,14 @@ CONTENT_POLICY = (
     b"frame-ancestors 'none'; base-uri 'none'; form-action 'self'\r\n"
 )
 NOT_KEPT = ((b"cache-control", b"no-store"),)
+# What a page of another origin may read, and what it may send, beyond what every page may.
 CORS = (
     b"access-control-allow-origin: %b\r\n"
-    b"access-control-expose-headers: etag, x-request-id, retry-after, ratelimit-remaining\r\n"
+    b"access-control-expose-headers: age, content-disposition, etag, idempotent-replayed, ratelimit-limit, "
+    b"ratelimit-remaining, ratelimit-reset, retry-after, warning, x-request-id\r\n"
     b"vary: origin\r\n"
 )
+ASKED_WITH = b"authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
 LIMITS = b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n"
 
 
@@ -182,7 +185,7 @@ class Exchange:
     async def preflight(self) -> None:
         headers = [
             (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
-            (b"access-control-allow-headers", b"authorization, content-type, idempotency-key, if-match"),
+            (b"access-control-allow-headers", ASKED_WITH),
             (b"access-control-max-age", b"600"),
         ]
         allowed = self.headers[b"origin"] in self._settings.cors_origins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from litestar.exceptions import (
 from litestar.handlers import BaseRouteHandler
 
 from hometrip.app import metrics
+from hometrip.app.edge.doors import tag_of
 from hometrip.kernel import errors
 
 log = logging.getLogger("hometrip.edge")
@@ -169,13 +171,24 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
 def told(scope: Any, error: Exception) -> tuple[int, str, dict[str, str], bytes]:
     """What is answered where a route fails: status, media type, headers, body. The scope keeps the code."""
     if isinstance(error, errors.AlreadyAnswered):
-        return error.status, "application/json", {"Idempotent-Replayed": "true"}, error.answer
+        headers = {"Idempotent-Replayed": "true"} | _tag_again(scope.get("route_handler"), error.answer)
+        return error.status, "application/json", headers, error.answer
     problem = problem_of(error, _names_of(scope.get("route_handler")))
     if problem.code == "dates_taken":
         metrics.DATES_TAKEN.inc()
     scope["problem"] = problem.code
     body = problem.document(str(scope.get("request_id", "")))
     return problem.status, PROBLEM, problem.headers(), body
+
+
+def _tag_again(handler: BaseRouteHandler | None, answer: bytes) -> dict[str, str]:
+    """The ETag that the answer had the first time; none where an earlier version of HomeTrip gave it, of a
+    record that was another then."""
+    kind = handler.parsed_fn_signature.return_type.annotation if handler is not None else None
+    with contextlib.suppress(msgspec.DecodeError, TypeError):
+        if tag := tag_of(msgspec.json.decode(answer, type=kind)):
+            return {"ETag": tag}
+    return {}
 
 
 def _names_of(handler: BaseRouteHandler | None) -> dict[str, str]:

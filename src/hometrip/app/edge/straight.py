@@ -215,7 +215,7 @@ class Straight:
 
     async def call(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> Whole:
         """Raises what the handler raises."""
-        scope["path_template"] = way.template
+        scope["path_template"], scope["route_handler"] = way.template, way.handler
         await count(scope, way.handler)
         return _told_of(way, scope, await way.handler.fn(**arguments))
 

@@ -95,9 +95,11 @@ class DepositHeld(PaymentEvent):
 
 
 class DepositReleased(PaymentEvent):
-    """A damage deposit, or what is left of it, is released."""
+    """A damage deposit, or what is left of it, is released. `refused`: its host had claimed that, in vain."""
 
     name = "payment.deposit_released"
+
+    refused: Money | None = None
 
 
 class DepositTaken(PaymentEvent):
@@ -233,6 +235,12 @@ class PaymentQuestions(Protocol):
     @command
     async def capture(self, booking_id: UUID) -> str:
         """Capture what was authorised: "captured", "nothing_authorised" or "failed". Safe to repeat."""
+
+    @command
+    async def let_go(self, booking_id: UUID) -> tuple[UUID, str] | None:
+        """Take nothing for a booking that is to make room. Its payment, if one was begun, and how that is:
+        canceled, unless it was succeeded or requires_capture before; else the provider does not know yet.
+        Safe to repeat."""
 
     async def taken(self, booking_id: UUID, currency: str) -> Taken:
         """As its receipt tells it; nothing in that currency where nothing was."""

@@ -146,8 +146,11 @@ class SandboxPayments(Hosts, Refunds):
             self._refunds_come_due()
             self._disputes_come_due()
         rows = self._db.execute("SELECT id, body FROM webhooks ORDER BY number LIMIT 100").fetchall()
-        now = self._clock.now()
-        return [Webhook(number, body, sign(body, self._secret, now)) for number, body in rows]
+        return [Webhook(number, body, self.signature(body)) for number, body in rows]
+
+    def signature(self, body: bytes) -> str:
+        """What a webhook has that is sent now."""
+        return sign(body, self._secret, self._clock.now())
 
     async def delivered(self, webhook_id: str) -> None:
         """It was taken (answered with 200); it is not offered again."""

@@ -24,11 +24,9 @@ from hometrip.services.booking.actions.making import book
 from hometrip.services.booking.actions.paying import (
     hear_of_payment,
     hold_longer,
-    note,
     note_failed_refund,
     note_refund,
     refuse_payment,
-    settle,
 )
 from hometrip.services.booking.actions.reading import (
     Availability,
@@ -43,6 +41,7 @@ from hometrip.services.booking.actions.reading import (
     verify,
 )
 from hometrip.services.booking.actions.refunding import give_back, reckon_with_refund
+from hometrip.services.booking.actions.settling import note, settle
 
 __all__ = [
     "Availability",

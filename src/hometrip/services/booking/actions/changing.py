@@ -19,12 +19,9 @@ from hometrip.ports.database import Tx
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
-from hometrip.services.booking.actions.making import (
-    is_prepared,
-    must_be_prepared,
-    replace_holds,
-    with_proposal,
-)
+from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
+from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
+from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
     BookingChanged,
     BookingChangeEnded,
@@ -70,13 +67,16 @@ async def ask_change(
     faster, it is asked of the booking as it is now.
     """
     for _ in range(TRIES):
-        if (asked_for := await _ask(deps, caller, booking_id, wish, if_match)) is not None:
+        asked_for = await with_room(
+            deps, lambda let_go: _ask(deps, caller, booking_id, wish, if_match, let_go)
+        )
+        if asked_for is not None:
             return asked_for
     raise Contended("This booking is being changed by another at this moment.")
 
 
 async def _ask(
-    deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None
+    deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None, let_go: LetGo
 ) -> BookingView | None:
     """Nothing where the booking has moved on since it was read."""
     async with deps.db.read() as db:
@@ -94,7 +94,7 @@ async def _ask(
             free = await end_change(tx, live, now, "replaced by a newer wish of the guest")
             open_now = asked(free, deps.new_id(), whole, terms, by, now)
             assert open_now.change is not None  # it was asked for
-            await _make_room(deps, tx, open_now, open_now.change)
+            await _make_room(deps, tx, open_now, open_now.change, let_go)
             await _take(tx, open_now)
             await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, by, now)
@@ -236,12 +236,12 @@ async def _give_back(tx: Tx, before: Booking, ended: Booking) -> None:
     await tell(tx, BookingChangeEnded, ended, change_id=change.id, status=change.status, why=why)
 
 
-async def _make_room(deps: Deps, tx: Tx, booking: Booking, change: Change) -> None:
+async def _make_room(deps: Deps, tx: Tx, booking: Booking, change: Change, let_go: LetGo) -> None:
     """No guest stands in their own way: what holds nights of the new stay and is not paid makes room."""
     if nights_added(booking):
         margin, why = timedelta(days=change.preparation_nights), "replaced by a change of another booking"
         wider = Stay(change.check_in - margin, change.check_out + margin)
-        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, within=wider)
+        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, let_go, within=wider)
 
 
 async def _take(tx: Tx, booking: Booking) -> None:

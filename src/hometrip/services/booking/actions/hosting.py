@@ -10,7 +10,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change, reason_for_guest
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
-from hometrip.services.booking.actions.paying import settle
+from hometrip.services.booking.actions.settling import settle
 from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCheckedIn,

@@ -13,23 +13,22 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.confirming import confirm_if_free
-from hometrip.services.booking.actions.deps import Deps, remind, remind_of_hold, tell
+from hometrip.services.booking.actions.deps import Deps, remind_of_hold, tell
+from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
+from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
     BookingCreated,
-    BookingExpired,
     BookingRequested,
     DatesTaken,
     PriceChanged,
 )
 from hometrip.services.booking.rules import (
     HOST,
-    SYSTEM,
     Booking,
     BookingView,
     BookingWish,
     Change,
     admit,
-    moved,
     open_booking,
     price_agreed,
     view_of,
@@ -48,8 +47,8 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     """A pending booking that holds its nights; one that costs nothing, of an instant home, is confirmed.
 
     Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`,
-    `PlanRefused`, and what the listing service says against the wish (`StayRefused`, `QuoteExpired`,
-    `CouponRefused`, …).
+    `PlanRefused`, `PaymentUnderWay` for the guest's earlier hold, and what the listing service
+    says against the wish (`StayRefused`, `QuoteExpired`, `CouponRefused`, …).
     """
     price_agreed(wish)
     stay = stay_of(wish.check_in, wish.check_out)
@@ -60,17 +59,17 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
         await _refuse_early(deps, caller.id, wish, stay, once)
     with deps.crowd.writing(wish.listing_id, stay):
         try:
-            return await _write(deps, booking, once)
+            return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go))
         except (DatesTaken, StayRefused) as refusal:
             raise await with_proposal(deps, wish.listing_id, wish.for_listing, refusal) from None
 
 
-async def _write(deps: Deps, booking: Booking, once: Once) -> BookingView:
+async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo) -> BookingView:
     """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
         why = "replaced by a newer booking of the guest"
-        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why)
+        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, let_go)
         await store.nights.take_nights(
             tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
         )
@@ -137,17 +136,6 @@ async def must_be_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -
         raise StayRefused(rule="preparation", value=agreed.preparation_nights)
 
 
-async def is_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -> bool:
-    """Is no other booking nearer to the stay, its own or that of its change, than was agreed on?
-
-    Asked once its nights are taken, so that all wait for each other in one order. The listing service may not
-    have heard yet of one right beside it.
-    """
-    return not await store.nights.booked_beside(
-        tx, booking.listing_id, booking.id, agreed.stay, agreed.preparation_nights
-    )
-
-
 async def with_proposal(
     deps: Deps, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
 ) -> DatesTaken | StayRefused:
@@ -157,22 +145,6 @@ async def with_proposal(
         return taken
     instead = taken.facts["free_instead"]
     return StayRefused(**refusal.facts, **({"nearest": instead[0]} if instead else {}))
-
-
-async def replace_holds(
-    deps: Deps, tx: Tx, guest_id: UUID, listing_id: UUID, why: str, within: Stay | None = None
-) -> None:
-    """One hold per guest and home: earlier ones that nobody paid make room; of those `within`, if that is
-    given, only they."""
-    await tx.lock(f"hold/{guest_id}/{listing_id}")
-    for earlier in await store.bookings.unpaid_holds(tx, guest_id, listing_id):
-        if within is not None and not within.overlaps(earlier.stay):
-            continue
-        ended = moved(earlier, "expire", SYSTEM, deps.clock.now(), why)
-        ended = await store.bookings.change(tx, earlier, ended)
-        await store.nights.release(tx, earlier.id)
-        await remind(tx, ended)
-        await tell(tx, BookingExpired, ended)
 
 
 async def _spend_coupon(deps: Deps, tx: Tx, booking: Booking) -> None:

@@ -51,11 +51,16 @@ class Resolution(Request):
 
 
 def disputed(booking: Booking, dispute_id: UUID, wish: DisputeWish, by: Actor, at: datetime) -> Booking:
-    """With a dispute that guest or host opens, from check-in to 14 days after check-out."""
+    """With a dispute that guest or host opens, from check-in to 14 days after check-out; `WrongState` for a
+    stay that never began, as it was cancelled before."""
     if by.role not in ("guest", "host"):
         raise Forbidden
     if booking.confirmed_at is None:
         raise WrongState("A stay can be disputed once it is paid.", state=booking.status)
+    if _never_began(booking):
+        raise WrongState(
+            "A stay that was cancelled before its check-in cannot be disputed.", state=booking.status
+        )
     if at < booking.check_in_at and booking.status != "checked_in":
         raise TooEarly(not_before=booking.check_in_at)
     until = days_before(booking.check_out_at, booking.check_out, booking.time_zone, -DISPUTE_DAYS)
@@ -68,6 +73,15 @@ def disputed(booking: Booking, dispute_id: UUID, wish: DisputeWish, by: Actor, a
     )
     told = with_step(booking, "dispute_opened", by, at, wish.reason)
     return replace(told, disputes=[*booking.disputes, opened])
+
+
+def _never_began(booking: Booking) -> bool:
+    steps = {step.status: step.at for step in booking.history}
+    return (
+        booking.status == "cancelled"
+        and "checked_in" not in steps
+        and steps["cancelled"] < booking.check_in_at
+    )
 
 
 def resolved(booking: Booking, dispute_id: UUID, how: Resolution, by: Actor, at: datetime) -> Booking:

@@ -27,8 +27,8 @@ class RefundWish(Request):
 
 
 def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> Booking:
-    """With the host's share less by what the host gives back; `Invalid` for more than that share, or than is
-    there: what was paid out before staff gave some of it back, the platform bears.
+    """With the host's share less by what the host gives back; `Invalid` for nothing, and for more than that
+    share, or than is there: what was paid out before staff gave some of it back, the platform bears.
 
     Of every booking that was paid, also one that is over or was cancelled.
     """
@@ -39,8 +39,10 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
     kept, amount = shares_now(booking), wish.amount
     if amount.currency != booking.total.currency:
         raise Invalid.field("amount", "other_currency", f"this booking was paid in {booking.total.currency}")
+    if amount.amount <= 0:
+        raise Invalid.field("amount", "out_of_range", "must be more than nothing")
     most = min(kept.payout, booking.left)
-    if not 0 < amount.amount <= most.amount:
+    if amount > most:
         raise Invalid.field("amount", "more_than_kept", f"of this booking you can give back {most}")
     given = with_step(booking, "refunded", by, at, wish.reason)
     return replace(given, kept=replace(kept, payout=kept.payout - amount))

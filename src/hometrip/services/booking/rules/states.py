@@ -33,6 +33,14 @@ class TooEarly(Conflict):
     code = "too_early"
 
 
+class PaymentUnderWay(Conflict):
+    """An earlier booking of yours of this home is being paid for at this moment.
+
+    It is `booking_id`: once it is confirmed, or its payment has failed, this can be done."""
+
+    code = "payment_under_way"
+
+
 class Move(Frozen):
     """From any of the states `out_of` to `status`, by these roles; if pending, it then awaits `awaiting`.
 

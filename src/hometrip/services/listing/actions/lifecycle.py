@@ -9,6 +9,7 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY
+from hometrip.kernel.countries import NO_COUNTRY
 from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay
@@ -108,7 +109,7 @@ async def _country_code(deps: Deps, name: str) -> str:
     for place in await deps.geocoder.search(name, limit=10):
         if place.kind == "country" and texts.folded(place.country_name) == wanted:
             return place.country
-    raise Invalid.field("address.country", "unknown_country", "must be a country's two letters or its name")
+    raise Invalid.field("address.country", "unknown_country", f"{NO_COUNTRY}, or its name")
 
 
 async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:

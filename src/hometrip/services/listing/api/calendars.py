@@ -9,7 +9,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from hometrip.kernel.access import USER, Caller
 from hometrip.kernel.once import Once
-from hometrip.kernel.page import Page
+from hometrip.kernel.page import DEFAULT_LIMIT, Page
 from hometrip.services.listing import actions
 from hometrip.services.listing.actions import Deps
 from hometrip.services.listing.actions.bulk import HomeDays
@@ -22,7 +22,7 @@ async def get_calendars(
     caller: NamedDependency[Caller],
     first: Annotated[date | None, QueryParameter(name="from")] = None,
     until: Annotated[date | None, QueryParameter(name="to")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=MOST_HOMES)] = MOST_HOMES,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_HOMES)] = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[HomeDays]:
     return await actions.calendars(deps, caller, first, until, limit, cursor)

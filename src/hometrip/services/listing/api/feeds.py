@@ -30,6 +30,7 @@ class FeedWish(Request):
     "/listings/{listing_id:uuid}/calendar.ics",
     access=PUBLIC,
     any_query=True,
+    tagged=True,
     media_type=CALENDAR,
     summary="What is taken, as iCalendar; the token is in the link that its host has",
 )

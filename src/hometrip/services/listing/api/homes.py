@@ -153,14 +153,14 @@ async def toggle_listing(
     return await actions.toggle(deps, caller, listing_id, if_match)
 
 
-@get("/listings/{listing_id:uuid}/pricing", access=USER, summary="The price list")
+@get("/listings/{listing_id:uuid}/pricing", access=USER, tagged=True, summary="The price list")
 async def get_pricing(
     listing_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
 ) -> Response[PricingShown]:
     return _versioned(*await actions.price_list(deps, caller, listing_id))
 
 
-@put("/listings/{listing_id:uuid}/pricing", access=USER, summary="Write the price list")
+@put("/listings/{listing_id:uuid}/pricing", access=USER, tagged=True, summary="Write the price list")
 async def put_pricing(
     listing_id: FromPath[UUID],
     data: JSONBody[Pricing],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hometrip.kernel.contacts import without_contacts
+from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import zone_of
 from hometrip.kernel.wire import Request
@@ -216,10 +216,10 @@ def _address(old: Place, edit: AddressEdit) -> Place:
         for name, text in msgspec.structs.asdict(edit).items()
         if text is not UNSET
     }
-    if len(written.get("country", "")) == 2:
+    if written.get("country"):
         written["country"] = written["country"].upper()
-        if not re.fullmatch("[A-Z]{2}", written["country"]):
-            raise Invalid.field("address.country", "unknown_country", "must be a country's two letters")
+        if written["country"] not in COUNTRIES:
+            raise Invalid.field("address.country", "unknown_country", NO_COUNTRY)
     return msgspec.structs.replace(old, **written)
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES, Money, converted, half_up
 from hometrip.kernel.record import Frozen
@@ -111,6 +112,8 @@ def checked(terms: TaxTerms) -> TaxTerms:
         wrong.append(FieldError("bp", "percent_only", "belongs to the kind percent_bp and to no other"))
     if (terms.amount is None) != percent:
         wrong.append(FieldError("amount", "not_percent", "belongs to every kind but percent_bp"))
+    if terms.area.country not in COUNTRIES:
+        wrong.append(FieldError("area.country", "unknown_country", NO_COUNTRY))
     if terms.amount is not None and not 1 <= terms.amount.amount <= 10**9:
         wrong.append(FieldError("amount.amount", "out_of_range", "must be 1 to 1000000000"))
     if terms.amount is not None and terms.amount.currency not in CURRENCIES:

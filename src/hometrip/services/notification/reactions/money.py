@@ -83,13 +83,18 @@ async def tell_guest_when_deposit_held(deps: Deps, event: payment.DepositHeld) -
 
 
 async def tell_guest_when_deposit_released(deps: Deps, event: payment.DepositReleased) -> None:
-    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
-    await tell(deps, event, "deposit_released", event.guest_id, facts)
+    """And the host, where that is because nothing was granted of the host's claim."""
+    visit = await visit_told(deps, event.booking_id)
+    guest = Told("deposit_released", event.guest_id, Facts(visit=visit, amount=event.amount))
+    host = Told("deposit_refused_host", visit.host_id, Facts(visit=visit, amount=event.refused))
+    await tell_all(deps, event, guest, *([host] if event.refused else []))
 
 
-async def tell_guest_when_deposit_taken(deps: Deps, event: payment.DepositTaken) -> None:
-    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
-    await tell(deps, event, "deposit_taken", event.guest_id, facts)
+async def tell_both_when_deposit_taken(deps: Deps, event: payment.DepositTaken) -> None:
+    visit = await visit_told(deps, event.booking_id)
+    facts = Facts(visit=visit, amount=event.amount)
+    host = Told("deposit_taken_host", visit.host_id, facts)
+    await tell_all(deps, event, Told("deposit_taken", event.guest_id, facts), host)
 
 
 async def tell_both_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:

@@ -97,6 +97,8 @@ KINDS = {
     "deposit_held": _payment("guest", "stay"),
     "deposit_released": _payment("guest", "stay"),
     "deposit_taken": _payment("guest", "stay", urgent=True),
+    "deposit_taken_host": _payment("host", "stay"),
+    "deposit_refused_host": _payment("host", "stay"),
     "deposit_failed": _payment("guest", "stay", urgent=True),
     "deposit_failed_host": _payment("host", "stay", urgent=True),
     "payout_failed": _payment("host", "stay", urgent=True),

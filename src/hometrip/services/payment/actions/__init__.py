@@ -67,6 +67,7 @@ from hometrip.services.payment.actions.papers import (
 from hometrip.services.payment.actions.paying import (
     capture,
     confirm,
+    let_go,
     look,
     look_again,
     settle,
@@ -148,6 +149,7 @@ __all__ = [
     "invoices",
     "keep_method",
     "ledger",
+    "let_go",
     "look",
     "look_again",
     "look_at_account",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking.contract import (
     BookingAccepted,
@@ -124,6 +125,9 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     booking = event.booking
     await lock_books(tx, event.booking_id)
     known = await store.stay_of(tx, event.booking_id)
+    if known is not None:
+        before, now = Stay(known.facts.check_in, known.facts.check_out), deps.clock.now()
+        await store.note_stay_before(tx, event.booking_id, event.change_id, before, now)
     await _keep(tx, booking)
     await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
     await plan_deposit(deps, tx, booking)

@@ -11,6 +11,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, behind, cursor_of
+from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Reader
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine
@@ -43,15 +44,23 @@ async def invoice(deps: Deps, caller: Caller, number: str) -> InvoiceRecord:
 
 
 async def invoice_pdf(deps: Deps, caller: Caller, number: str) -> bytes:
+    return await asyncio.to_thread(pdf_of, await invoice_paper(deps, caller, number))
+
+
+async def invoice_paper(deps: Deps, caller: Caller, number: str) -> Paper:
     one = await invoice(deps, caller, number)
     async with deps.db.read() as db:
         facts = (await store.facts_of(db, {one.booking_id})).get(one.booking_id)
+        then = await store.stay_then(db, await store.invoice(db, number))
     guest, host = await name_of(deps, one.guest_id), await name_of(deps, one.host_id)
-    return await asyncio.to_thread(pdf_of, invoice_of(one, facts, guest=guest, host=host))
+    return invoice_of(one, facts, then, guest=guest, host=host)
 
 
-def invoice_of(one: InvoiceRecord, facts: BookingFacts | None, *, guest: str, host: str) -> Paper:
-    """An invoice, or a credit note with its amounts under zero."""
+def invoice_of(
+    one: InvoiceRecord, facts: BookingFacts | None, then: Stay | None = None, *, guest: str, host: str
+) -> Paper:
+    """An invoice, or a credit note with its amounts under zero; of the dates that the stay had `then`, where
+    it was changed since."""
     is_note = one.kind == CREDIT_NOTE
     sign = -1 if is_note else 1
     rows = [[label, str(amount * sign)] for label, amount in _billed(one)]
@@ -67,7 +76,7 @@ def invoice_of(one: InvoiceRecord, facts: BookingFacts | None, *, guest: str, ho
         parties=[
             Party("Credited to" if is_note else "Billed to", [guest]),
             Party("Hosted by", [host]),
-            *([_stay(facts, [] if is_note else one.lines)] if facts else []),
+            *([_stay(facts, [] if is_note else one.lines, then)] if facts else []),
         ],
         sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
         notes=[*_reasons(one), *([TAXES] if one.taxes else [])],
@@ -217,13 +226,16 @@ def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:
     )
 
 
-def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None) -> Party:
-    """Where something else was billed, the stay was changed since. What bills it is from before it was
-    cancelled, and does not tell of that."""
+def _stay(facts: BookingFacts, billed: list[QuoteLine] | None = None, then: Stay | None = None) -> Party:
+    """Where something else was billed, and nobody knows what stay that was, it was changed since. What bills
+    it is from before it was cancelled, and does not tell of that."""
     word = "Stay, cancelled" if billed is None and facts.status == "cancelled" else "Stay"
-    word = "Stay, as changed since" if billed and billed != facts.lines else word
-    span, nights = span_of(facts.check_in, facts.check_out), rules.counted(facts.nights, "night")
-    return Party(word, [facts.title, span, nights])
+    word = "Stay, as changed since" if billed and billed != facts.lines and then is None else word
+    stay = then or Stay(facts.check_in, facts.check_out)
+    return Party(
+        word,
+        [facts.title, span_of(stay.check_in, stay.check_out), rules.counted(stay.nights, "night")],
+    )
 
 
 async def name_of(deps: Deps, account_id: UUID) -> str:

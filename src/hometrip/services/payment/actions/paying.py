@@ -206,7 +206,9 @@ async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: Prov
             await want(deps, tx, before.id, "cancel")
     elif intent.status == rules.CANCELED:
         if await store.move_deposit(tx, booking_id, "held", status="released"):
-            await tx.emit(told(DepositReleased, before))
+            claim = await store.claim_on(tx, booking_id)
+            refused = claim.amount if claim is not None and claim.status == "refused" else None
+            await tx.emit(told(DepositReleased, before, refused=refused))
     elif intent.status == rules.SUCCEEDED:
         taken, host_id = intent.captured, before.host_id
         for kind, lines in (
@@ -259,6 +261,20 @@ async def capture(deps: Deps, booking_id: UUID) -> str:
     if payment.status == rules.AUTHORISED:
         payment = await look(deps, payment.id)
     return "captured" if payment.status == rules.SUCCEEDED else "failed"
+
+
+async def let_go(deps: Deps, booking_id: UUID) -> tuple[UUID, str] | None:
+    """The question of the same name: from its mark on no confirmation begins, and the provider says what has
+    become of one that was under way."""
+    async with deps.db.transaction() as tx:
+        payment = await store.live_payment(tx, booking_id)
+        if payment is not None and payment.status in rules.OPEN:
+            await look_later(deps, tx, payment.id, wanted="cancel")
+    if payment is None:
+        return None
+    if payment.status in rules.OPEN:
+        payment = await look(deps, payment.id)
+    return payment.id, payment.status
 
 
 async def want(deps: Deps, tx: Tx, payment_id: UUID, wish: str) -> None:

@@ -144,7 +144,7 @@ async def history(
 async def ledger(
     deps: NamedDependency[Deps],
     booking_id: FromQuery[UUID | None] = None,
-    limit: PageLimit = MOST,
+    limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Ledger:
     return await actions.ledger(deps, booking_id, limit, cursor)

@@ -125,9 +125,11 @@ from hometrip.services.payment.store.stays import (
     is_disputed,
     keep_stay,
     move_plan,
+    note_stay_before,
     open_dispute,
     plan_of,
     stay_of,
+    stay_then,
 )
 from hometrip.services.payment.store.tables import tables
 
@@ -217,6 +219,7 @@ __all__ = [
     "moved",
     "moved_on",
     "next_number",
+    "note_stay_before",
     "open_dispute",
     "owed_payouts",
     "owed_refunds",
@@ -238,6 +241,7 @@ __all__ = [
     "refunds_of",
     "set_offs",
     "stay_of",
+    "stay_then",
     "stories",
     "sums_of_guest",
     "tables",

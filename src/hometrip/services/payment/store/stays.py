@@ -7,10 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_once
 
+from hometrip.kernel.stay import Stay as Dates
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Plan, Stay, add, change_by, one_of
-from hometrip.services.payment.store.tables import disputes, plans, stays
+from hometrip.services.payment.rules import CHANGE
+from hometrip.services.payment.store.rows import Invoice, Plan, Stay, add, change_by, one_of
+from hometrip.services.payment.store.tables import disputes, payments, plans, stays, stays_before
 
 
 async def keep_stay(tx: Tx, stay: Stay) -> None:
@@ -25,6 +28,32 @@ async def keep_stay(tx: Tx, stay: Stay) -> None:
 
 async def stay_of(db: Reader, booking_id: UUID) -> Stay | None:
     return await one_of(db, Stay, stays, booking_id=booking_id)
+
+
+async def note_stay_before(tx: Tx, booking_id: UUID, change_id: UUID, stay: Dates, until: datetime) -> None:
+    """It had these dates until that change; told twice, as it was told first."""
+    told = {"change_id": change_id, "booking_id": booking_id, "until": until}
+    told |= {"check_in": stay.check_in, "check_out": stay.check_out}
+    await tx.execute(insert_once(stays_before).values(**told).on_conflict_do_nothing())
+
+
+async def stay_then(db: Reader, paper: Invoice) -> Dates | None:
+    """The dates of the stay that a paper is about, where they were others than now.
+
+    A credit note is of what a change has made of it. What a change costs is paid before that is done: its
+    invoice is of the stay as the change makes it.
+    """
+    part = await db.value(select(payments.c.part).where(payments.c.id == paper.reference))
+    later = stays_before.c.until > paper.at if part is None else stays_before.c.until >= paper.at
+    rows = await db.rows(
+        select(stays_before)
+        .where(stays_before.c.booking_id == paper.booking_id, later)
+        .order_by(stays_before.c.until, stays_before.c.change_id)
+    )
+    for row in rows:
+        if part != f"{CHANGE}{row.change_id}":
+            return Dates(row.check_in, row.check_out)
+    return None
 
 
 async def facts_of(db: Reader, booking_ids: set[UUID]) -> dict[UUID, Any]:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -163,6 +164,17 @@ stays = Table(
     Column("host_id", Uuid, nullable=False, index=True),
     Column("facts", Json(BookingFacts), nullable=False),
     Column("over", Boolean, nullable=False, default=False),
+)
+
+# The dates that a stay had until a change: what papers of before are about.
+stays_before = Table(
+    "stays_before",
+    tables,
+    Column("change_id", Uuid, primary_key=True),
+    Column("booking_id", Uuid, nullable=False, index=True),
+    Column("until", Instant, nullable=False),
+    Column("check_in", Date, nullable=False),
+    Column("check_out", Date, nullable=False),
 )
 
 # The second half of a stay that is paid in two: what of it is left, and whose that is.

@@ -8,6 +8,7 @@ from datetime import date
 
 import msgspec
 
+from hometrip.kernel.countries import COUNTRIES
 from hometrip.services.listing.rules import vocabulary
 from hometrip.services.listing.rules.insideairbnb import cells
 from hometrip.services.listing.rules.insideairbnb.rows import Row, RowRefused, Table
@@ -249,7 +250,7 @@ def _city(row: Row) -> str | None:
 
 def _country(row: Row) -> str | None:
     code = row.get("country_code", "").strip().upper()
-    return code if re.fullmatch("[A-Z]{2}", code) else None
+    return code if code in COUNTRIES else None
 
 
 def _link(cell: str) -> str | None:
