@@ -109,7 +109,7 @@ async def test_what_one_process_knows_all_of_them_know(house: SplitHouse, severa
     async def is_out() -> bool:
         return await asked_anew(house, several, path, guest.headers, 30) == {401: 30}
 
-    await until(is_out, within=2)
+    await until(is_out)
 
 
 async def test_one_that_is_killed_is_started_again_and_the_first_takes_the_others_with_it(
