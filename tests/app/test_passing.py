@@ -13,7 +13,8 @@ import pytest
 from app.waiting import until
 from harness import TestHouse
 from hometrip.app.beside.cable import Cable
-from hometrip.app.beside.passing import Taking
+from hometrip.app.beside.first import Back
+from hometrip.app.beside.passing import Passage
 from hometrip.app.beside.second import First
 from hometrip.app.edge.lane import HandlerLane
 from hometrip.app.edge.routes import anywhere_of
@@ -39,6 +40,14 @@ REQUESTS = {
         b"GET /api/listings/00000000-0000-4000-8000-000000000000 HTTP/1.1\r\nHost: h\r\n\r\n" * 2
         + b"GET /api/openapi.json HTTP/1.1\r\nHost: h\r\n\r\n"
     ],
+    "there, back and there again": [
+        b"GET /api/openapi.json HTTP/1.1\r\nHost: h\r\n\r\n"
+        + b"GET /api/search HTTP/1.1\r\nHost: h\r\n\r\n" * 4,
+        HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(LOGIN), LOGIN),
+        b"GET /api/search HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /api/search HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n",
+    ],
     "a body that is much": [
         b"POST /api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Length: 700000\r\n\r\n" + b"x" * 700_000
     ],
@@ -54,21 +63,22 @@ def beside(house: TestHouse, end: socket.socket) -> tuple[First, Front]:
 
 
 @pytest.fixture
-async def ports(house: TestHouse) -> AsyncIterator[tuple[int, int]]:
+async def fronts(house: TestHouse) -> AsyncIterator[tuple[Front, Front]]:
     """Of the process that answers everything, and of one beside it that passes on most of what comes."""
     opened = house.opened
     here, there = socket.socketpair()
     first = Front(opened.app, opened.ring, opened.lane, host="127.0.0.1", leave_seconds=0)
     giving, second = beside(house, here)
-    taking = Taking(there, first.adopt)
+    back = Passage(there)
+    back.returns_to(lambda sock, heard: first.adopt(sock, heard, Back(anywhere_of(house.house), back)))
     serving = [asyncio.create_task(front.serve()) for front in (first, second)]
     await until(lambda: bool(first.ports and second.ports))
-    yield first.ports[0], second.ports[0]
+    yield first, second
     first.stop()
     second.stop()
     await asyncio.gather(*serving)
     giving.close()
-    taking.close()
+    back.close()
 
 
 async def said(port: int, parts: list[bytes]) -> bytes:
@@ -90,17 +100,33 @@ async def said(port: int, parts: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("kind", REQUESTS)
 async def test_what_is_passed_on_is_answered_as_if_it_had_come_there(
-    ports: tuple[int, int], kind: str
+    fronts: tuple[Front, Front], kind: str
 ) -> None:
-    direct, passed = ports
+    direct, passed = (front.ports[0] for front in fronts)
     expected = await said(direct, REQUESTS[kind])
     assert expected.startswith(b"HTTP/1.1 ")
     assert await said(passed, REQUESTS[kind]) == expected
 
 
-async def test_many_that_come_at_once_are_all_passed_on(ports: tuple[int, int]) -> None:
-    answers = await asyncio.gather(*(said(ports[1], REQUESTS["with its body"]) for _ in range(100)))
+async def test_many_that_come_at_once_are_all_passed_on(fronts: tuple[Front, Front]) -> None:
+    answers = await asyncio.gather(*(said(fronts[1].ports[0], REQUESTS["with its body"]) for _ in range(100)))
     assert {answer.split(b" ", 2)[1] for answer in answers} <= {b"401", b"429"}
+
+
+async def test_a_connection_goes_back_when_enough_is_asked_that_is_answered_anywhere(
+    fronts: tuple[Front, Front],
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", fronts[1].ports[0])
+    where = []
+    for path in (b"search", b"status", b"search", b"search", b"search", b"status"):
+        writer.write(b"GET /api/%b HTTP/1.1\r\nHost: h\r\n\r\n" % path)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+        await until(lambda: sum(len(front._lines) for front in fronts) == 1)
+        where.append([len(front._lines) for front in fronts].index(1))
+    assert where == [1, 0, 0, 1, 1, 0]
+    writer.close()
 
 
 async def test_who_is_passed_on_when_nobody_is_there_is_hung_up_on(house: TestHouse) -> None:

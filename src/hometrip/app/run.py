@@ -56,7 +56,7 @@ async def _serve_with_others(opened: Open) -> None:
 
     async def open_with_others(opened: Open, front: Front) -> None:
         await _open(opened, front)
-        beside.start(front.adopt)
+        beside.start(front)
 
     await _serve(opened, open_with_others, beside.stop)
 

@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 
 from hometrip.adapters.cache.cable import Lending
 from hometrip.adapters.search.cable import lend
 from hometrip.adapters.traces.cable import span_of
 from hometrip.app.beside.cable import Cable
-from hometrip.app.beside.passing import Taking
+from hometrip.app.beside.passing import Passage
 from hometrip.app.child import COLOURS, Child
+from hometrip.app.edge.exchange import Scope
+from hometrip.app.edge.routes import anywhere_of
+from hometrip.app.edge.straight import Straight
+from hometrip.app.serving.front import Front
 from hometrip.app.wiring import House
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Cache
@@ -23,8 +27,8 @@ from hometrip.ports.traces import Traces
 
 STOP_SECONDS = 12.0
 
-# Takes a connection, and what has been read on it.
-Adopt = Callable[[socket.socket, bytes], None]
+# After so many requests in a row that it answers as well, a connection goes back to where it came from.
+IN_A_ROW = 2
 
 
 class Beside:
@@ -36,15 +40,16 @@ class Beside:
 
     def __init__(self, house: House, sock: socket.socket, count: int) -> None:
         self.house, self.sock = house, sock
+        self.anywhere = anywhere_of(house)
         self._lending = Lending(house.shared[Cache])
         self.children = [Second(self, number) for number in range(1, count + 1)]
         house.here.moving.append(self._move)
         house.counted_beside = self._counted
 
-    def start(self, adopt: Adopt) -> None:
-        """`adopt` goes on with the connections that they do not answer."""
+    def start(self, front: Front) -> None:
+        """`front` goes on with the connections that they do not answer."""
         for child in self.children:
-            child.adopt = adopt
+            child.front = front
             child.start()
 
     async def stop(self) -> None:
@@ -82,14 +87,14 @@ class Beside:
 class Second(Child):
     """One of those beside, with our ends of what is between it and us."""
 
-    adopt: Adopt
+    front: Front
 
     def __init__(self, beside: Beside, number: int) -> None:
         environment = dict(os.environ)
         super().__init__(f"beside.{number}", environment, COLOURS[number % len(COLOURS)])
         self._beside = beside
         self.cable: Cable | None = None
-        self._taking: Taking | None = None
+        self._passage: Passage | None = None
         self._ends: list[socket.socket] = []
 
     def _words(self) -> tuple[list[str], Iterable[int]]:
@@ -98,7 +103,8 @@ class Second(Child):
         self._ends = [theirs, theirs_too]
         self.cable = Cable(cable)
         self._beside.heed(self.cable)
-        self._taking = Taking(passing, self.adopt)
+        self._passage = Passage(passing)
+        self._passage.returns_to(self._adopt)
         settings = self._beside.house.settings
         words = ["beside", "--data", str(settings.data), "--host", settings.host]
         words += ["--port", str(settings.port), "--under", str(os.getpid())]
@@ -117,5 +123,24 @@ class Second(Child):
         finally:
             if self.cable:
                 await self.cable.close()
-            if self._taking:
-                self._taking.close()
+            if self._passage:
+                self._passage.close()
+
+    def _adopt(self, connection: socket.socket, heard: bytes) -> None:
+        assert self._passage is not None
+        self.front.adopt(connection, heard, Back(self._beside.anywhere, self._passage))
+
+
+class Back:
+    """The way back of one connection to the process that has passed it on."""
+
+    def __init__(self, anywhere: Straight, passage: Passage) -> None:
+        self._anywhere, self._passage, self._row = anywhere, passage, 0
+
+    def answers(self, scope: Scope) -> bool:
+        fits = not self._passage.is_gone and self._anywhere.find(scope) is not None
+        self._row = self._row + 1 if fits else 0
+        return self._row >= IN_A_ROW
+
+    def give(self, connection: int, heard: bytes) -> None:
+        self._passage.give(connection, heard)

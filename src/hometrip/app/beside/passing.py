@@ -15,44 +15,68 @@ _SIZE = 4
 _A_READ, _MOST_FILES = 1 << 16, 8
 
 
-class Giving:
-    """`give` never waits: what the other end has no room for yet is kept until it has."""
+class Passage:
+    """One end of a pair of sockets: `give` sends a connection to the other end, and what comes from there
+    goes where `returns_to` says, with what was read on it. Where the other end is gone, `is_gone`, and who
+    was not passed on yet is hung up on.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._end = end
+        self._take: Callable[[socket.socket, bytes], None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[tuple[int | None, memoryview]] = deque()
-        self._is_waiting = False
+        self._giving: deque[tuple[int | None, memoryview]] = deque()
+        self._is_waiting = self.is_gone = False
+        self._files: deque[int] = deque()
+        self._said = bytearray()
+
+    def returns_to(self, take: Callable[[socket.socket, bytes], None]) -> None:
+        """Before this, what comes waits."""
+        self._take = take
+        if not self.is_gone:
+            self._loop.add_reader(self._end, self._read)
 
     def give(self, connection: int, heard: bytes) -> None:
-        """The connection by the number of its file, which is ours to close."""
-        self._queue.append((connection, memoryview(len(heard).to_bytes(_SIZE, "big") + heard)))
-        if not self._is_waiting:
+        """The connection by the number of its file, which is ours to close. What the other end has no room
+        for yet is kept until it has.
+        """
+        self._giving.append((connection, memoryview(len(heard).to_bytes(_SIZE, "big") + heard)))
+        if self.is_gone:
+            self._hang_up()
+        elif not self._is_waiting:
             self._send()
 
     def close(self) -> None:
-        """Who was not passed on yet is hung up on."""
-        self._wait(waiting=False)
-        while self._queue:
-            connection, _ = self._queue.popleft()
-            if connection is not None:
-                os.close(connection)
-        self._end.close()
+        if not self.is_gone:
+            self.is_gone = True
+            self._wait(waiting=False)
+            self._loop.remove_reader(self._end)
+            self._end.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        files = [connection for connection, _ in self._giving if connection is not None]
+        for file in (*files, *self._files):
+            os.close(file)
+        self._giving.clear()
+        self._files.clear()
+
+    # giving
 
     def _send(self) -> None:
         try:
-            while self._queue:
-                connection, left = self._queue[0]
+            while self._giving:
+                connection, left = self._giving[0]
                 if connection is None:
                     sent = self._end.send(left)
                 else:
                     sent = socket.send_fds(self._end, [left], [connection])
                     os.close(connection)
                 if sent < len(left):
-                    self._queue[0] = None, left[sent:]
+                    self._giving[0] = None, left[sent:]
                 else:
-                    self._queue.popleft()
+                    self._giving.popleft()
         except BlockingIOError:
             self._wait(waiting=True)
         except OSError as reason:
@@ -68,24 +92,7 @@ class Giving:
             self._loop.remove_writer(self._end)
         self._is_waiting = waiting
 
-
-class Taking:
-    """Hands every connection that comes to `take`, with what was read on it, until the other end is gone."""
-
-    def __init__(self, end: socket.socket, take: Callable[[socket.socket, bytes], None]) -> None:
-        end.setblocking(False)
-        self._end, self._take = end, take
-        self._files: deque[int] = deque()
-        self._said = bytearray()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(end, self._read)
-
-    def close(self) -> None:
-        if self._end.fileno() >= 0:
-            self._loop.remove_reader(self._end)
-            self._end.close()
-        while self._files:
-            os.close(self._files.popleft())
+    # taking
 
     def _read(self) -> None:
         try:
@@ -107,4 +114,5 @@ class Taking:
                 return
             heard = bytes(self._said[_SIZE:end])
             del self._said[:end]
+            assert self._take is not None
             self._take(socket.socket(fileno=self._files.popleft()), heard)

@@ -18,7 +18,7 @@ from hometrip.adapters.search.cable import CableSearch
 from hometrip.adapters.traces.cable import CableTraces
 from hometrip.app import metrics
 from hometrip.app.beside.cable import Cable
-from hometrip.app.beside.passing import Giving
+from hometrip.app.beside.passing import Passage
 from hometrip.app.edge.again import Again
 from hometrip.app.edge.exchange import Scope
 from hometrip.app.edge.lane import HandlerLane
@@ -79,7 +79,7 @@ async def open_beside(
         await cable.close()
 
 
-class First(Giving):
+class First(Passage):
     """The first process answers what is not to be answered anywhere."""
 
     def __init__(self, anywhere: Straight, end: socket.socket) -> None:

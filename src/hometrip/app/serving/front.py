@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from hometrip.app.edge.exchange import App, Scope
@@ -29,13 +30,20 @@ AGAIN_SECONDS = 0.005
 LEAVE_SECONDS = 2.0
 
 
-class Elsewhere(Protocol):
-    """Another process of the house, that answers what this one does not."""
+class Way(Protocol):
+    """To another process of the house, that `answers` some requests instead of this one."""
 
     def answers(self, scope: Scope) -> bool: ...
 
     def give(self, connection: int, heard: bytes) -> None:
         """The connection by the number of its file, which is its to close; what was read of a request."""
+
+
+class Elsewhere(Way, Protocol):
+    """The same, for whatever connection."""
+
+    def returns_to(self, adopt: Callable[[socket.socket, bytes], None]) -> None:
+        """What comes back from there goes to `adopt`."""
 
 
 class Lane(Protocol):
@@ -76,6 +84,8 @@ class Front:
         self.ports: list[int] = []
         self._a_round = A_ROUND_OF_SEVERAL if sock else A_ROUND
         self._elsewhere, self.passes_on = elsewhere, elsewhere is not None
+        if elsewhere is not None:
+            elsewhere.returns_to(self.adopt)
         self._lines: set[Line] = set()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,16 +144,17 @@ class Front:
                 return
             self.adopt(connection)
 
-    def adopt(self, connection: socket.socket, heard: bytes = b"") -> None:
-        """Answer on this connection, of which so much has been read already."""
+    def adopt(self, connection: socket.socket, heard: bytes = b"", back: Way | None = None) -> None:
+        """Answer on this connection, of which so much has been read already, until it goes `back`."""
         connection.setblocking(False)
-        task = self.loop.create_task(self._connect(connection, heard), context=self.context.copy())
+        work = self._connect(connection, lambda: Line(self, heard, back))
+        task = self.loop.create_task(work, context=self.context.copy())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, connection: socket.socket, heard: bytes) -> None:
+    async def _connect(self, connection: socket.socket, line: Callable[[], Line]) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: Line(self, heard), connection)
+            await self.loop.connect_accepted_socket(line, connection)
         except OSError:
             connection.close()  # it is gone already
 
@@ -161,6 +172,9 @@ class Front:
 
     def take(self, line: Line, scope: Scope) -> None:
         """A request has come. `line.over` follows in any case, or the line is another process's."""
+        if line.back is not None and line.back.answers(scope):
+            self._give_away(line, line.back)
+            return
         if self.lane.takes(line, scope):
             return
         if self._elsewhere is not None and self._elsewhere.answers(scope):
@@ -170,9 +184,9 @@ class Front:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _give_away(self, line: Line, elsewhere: Elsewhere) -> None:
-        if not line.give_away(elsewhere.give):
-            self.loop.call_later(AGAIN_SECONDS, self._give_away, line, elsewhere)
+    def _give_away(self, line: Line, way: Way) -> None:
+        if not line.give_away(way.give):
+            self.loop.call_later(AGAIN_SECONDS, self._give_away, line, way)
 
     def refuse(self, line: Line, scope: Scope, error: HomeTripError) -> None:
         """What came is no request."""

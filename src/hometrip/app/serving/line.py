@@ -56,9 +56,9 @@ class Line(asyncio.Protocol):
     called when the client goes while its request is under way, where somebody has set it.
     """
 
-    def __init__(self, front: Serving, heard: bytes = b"") -> None:
-        """`heard` is what another process has read of it."""
-        self._front, self._first, self._request = front, heard, b""
+    def __init__(self, front: Serving, heard: bytes = b"", back: Any = None) -> None:
+        """`heard` is what another process has read of it, to which it may go `back`."""
+        self._front, self._first, self.back, self._request = front, heard, back, b""
         self._transport: asyncio.Transport | None = None
         self._client: tuple[str, int] = ("", 0)
         self._server: tuple[str, int] = ("", 0)
@@ -153,7 +153,7 @@ class Line(asyncio.Protocol):
         except Malformed as error:
             self._refuse(error)
             return
-        if self._front.passes_on:
+        if self._front.passes_on or self.back:
             self._request = head + _END + self._unread
         self._begin(heard)
         self._front.take(self, scope)
