@@ -25,10 +25,11 @@ from split_house import Several, SplitHouse, house_of
 READY = "HomeTrip is ready beside"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 async def several(request: pytest.FixtureRequest) -> AsyncIterator[Several]:
+    """On SQLite alone, if not said otherwise."""
     given = {"HOMETRIP_LOG_LEVEL": "info"}
-    if request.param == "postgres":
+    if getattr(request, "param", "sqlite") == "postgres":
         name = f"beside_{uuid4().hex[:8]}"
         given["HOMETRIP_DATABASE_URL"] = shared.url_of("postgres").rpartition("/")[0] + f"/{name}"
     processes = Several(**given)
@@ -67,6 +68,7 @@ async def asked_anew(
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("several", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.parametrize(
     ("guests", "rounds"), [pytest.param(100, 3), pytest.param(1000, 50, marks=pytest.mark.full)]
 )
