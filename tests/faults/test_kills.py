@@ -180,19 +180,21 @@ class Town:
 
 def sizes() -> list[Any]:
     return [
-        pytest.param(4, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
-        pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(3_600)]),
+        pytest.param(4, 1, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+        pytest.param(200, 1, marks=[pytest.mark.full, pytest.mark.timeout(3_600)]),
+        pytest.param(50, 2, marks=[pytest.mark.full, pytest.mark.timeout(3_600)]),
     ]
 
 
-@pytest.mark.parametrize("kills", sizes())
+@pytest.mark.parametrize(("kills", "processes"), sizes())
 async def test_nothing_answered_is_lost_and_nothing_happens_twice(
-    tmp_path: Path, kills: int, figure: Figure
+    tmp_path: Path, kills: int, processes: int, figure: Figure
 ) -> None:
+    """Of several processes on the folder, the first is killed, and the others end by themselves."""
     seed = int(os.environ.get("HOMETRIP_TEST_SEED", random.randrange(1_000_000)))
     chance = random.Random(seed)
     print(f"replay with HOMETRIP_TEST_SEED={seed}")
-    server = Server(tmp_path / "data")
+    server = Server(tmp_path / "data", "--processes", str(processes))
     town = Town(server, chance)
     back: list[float] = []
     try:
@@ -220,7 +222,7 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
         verified = server.verify()
         assert verified.returncode == 0, verified.stdout + verified.stderr
         figure(
-            f"T2: {len(back)} kills, {len(town.answered)} bookings answered, {len(town.paid)} paid, "
+            f"T2: {len(back)} kills of {processes}, {len(town.answered)} bookings answered, {len(town.paid)} paid, "
             f"{payouts} pay-outs, nothing lost or twice, back within {max(back):.2f} s",
             seed,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import faulthandler
 import gc
 import logging
@@ -30,6 +31,7 @@ DRAIN_SECONDS = 20.0
 LEAVE_SECONDS = 1.2
 # Whatever holds a stop up, the process is gone by then.
 GONE_SECONDS = 30.0
+OTHERS_SECONDS = 5.0
 OPEN_FILES = 65_536
 ROOM_BYTES = 64 << 20
 
@@ -231,16 +233,11 @@ def check_place(settings: Settings) -> None:
     with contextlib.suppress(OSError), lock_of(settings) as mine:
         if not mine:
             wrong.append(f"HOMETRIP_DATA: another HomeTrip is running in {settings.data}")
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as reason:
-            wrong.append(
-                f"HOMETRIP_PORT: {settings.host}:{settings.port} cannot be used ({reason.strerror}); "
-                "stop what listens there, or choose another one with --port"
-            )
+    if reason := _unusable(settings):
+        wrong.append(
+            f"HOMETRIP_PORT: {settings.host}:{settings.port} cannot be used ({reason}); "
+            "stop what listens there, or choose another one with --port"
+        )
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
         probe_file = settings.data / ".writable"
@@ -257,6 +254,25 @@ def check_place(settings: Settings) -> None:
         wrong.append(f"HOMETRIP_DATA: {settings.data} cannot be written to ({reason.strerror})")
     if wrong:
         raise BadSettings(wrong)
+
+
+def _unusable(settings: Settings) -> str:
+    """Why nothing can listen at the port. Of several processes of which the first was killed, the others give
+    it up a moment later.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    until = time.monotonic() + (OTHERS_SECONDS if settings.processes > 1 else 0)
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as reason:
+                if reason.errno != errno.EADDRINUSE or time.monotonic() >= until:
+                    return reason.strerror or str(reason)
+            else:
+                return ""
+        time.sleep(0.05)
 
 
 def _more_files() -> None:
