@@ -16,7 +16,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 
 from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
-from harness import TestHouse, house_in
+from harness import Begun, TestHouse, house_in
 from hometrip.services.auth.actions import passwords
 from split_house import end_all, split_house
 
@@ -47,6 +47,11 @@ def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
     async with house_in(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    return Begun(lambda: tmp_path_factory.mktemp("begun"))
 
 
 # All tests of a house of many processes run in one process, so that it is started once.
