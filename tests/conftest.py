@@ -87,7 +87,7 @@ async def any_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 # The tests themselves are half a million objects that stay: the collector need not walk over them again and
 # again, which took a fifth of a run.
-gc.set_threshold(20_000, 20, 50)
+gc.set_threshold(20_000, 10, 5)
 
 
 def pytest_collection_finish() -> None:

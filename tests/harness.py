@@ -162,8 +162,8 @@ async def house_in(
 
 
 class Begun:
-    """Houses that several tests begin with: each is lived in once in this process, and a test has a copy of its
-    folder for its own.
+    """Houses that several tests begin with: each is lived in once in this process, and every test has a copy
+    of its folder.
     """
 
     def __init__(self, new_folder: Callable[[], Path]) -> None:
