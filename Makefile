@@ -18,6 +18,9 @@ up: $(if $(SPLIT),.venv/engines.stamp,.venv/run.stamp)
 engines:
 	@scripts/engines get $(ARGS)
 
+# A run starts hundreds of Python processes: what is compiled is kept, also where the environment forbids it.
+test test-here test-split prove: export PYTHONDONTWRITEBYTECODE :=
+
 test: test-here test-split
 
 # In one process, on embedded engines, and each adapter on its real engine where that is installed. Three at a time
@@ -25,9 +28,9 @@ test: test-here test-split
 test-here: .venv/dev.stamp
 	@$(RUN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
-# The journeys through many processes on real engines.
+# The journeys through many processes on real engines; the tests of one house one after the other.
 test-split: .venv/dev.stamp
-	@$(call with_timed_alone,split and not full,$(ILL),--dist loadfile)
+	@$(call with_timed_alone,split and not full,$(ILL),--dist loadgroup)
 
 # What holds many processes to seconds (TIMED) runs with nothing beside it, whatever came of the others.
 ILL := tests/faults/test_engines_ill.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 
 from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
-from harness import TestHouse, house_in
+from harness import Begun, TestHouse, house_in
 from hometrip.services.auth.actions import passwords
 from split_house import end_all, split_house
 
@@ -48,12 +49,20 @@ async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    return Begun(lambda: tmp_path_factory.mktemp("begun"))
+
+
+# All tests of a house of many processes run in one process, so that it is started once.
 RUNNERS = [
     "local",
     "loopback",
     "split on folder",
-    pytest.param("split on postgres", marks=pytest.mark.split),
-    pytest.param("split on mongo", marks=pytest.mark.split),
+    *(
+        pytest.param(name, marks=[pytest.mark.split, pytest.mark.xdist_group(name)])
+        for name in ("split on postgres", "split on mongo")
+    ),
 ]
 
 
@@ -76,5 +85,16 @@ async def any_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             yield opened
 
 
+# The tests themselves are half a million objects that stay: the collector need not walk over them again and
+# again, which took a fifth of a run.
+gc.set_threshold(20_000, 10, 5)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
+    gc.unfreeze()
     end_all()

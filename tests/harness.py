@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx2
@@ -27,6 +28,8 @@ START = utc(2027, 4, 14, 9)
 IMPATIENT = Patience(pauses=(0.01, 0.02), behind_parked=0.05)
 PASSWORD = "correct horse battery"
 
+T = TypeVar("T")
+
 
 class Person:
     """An account with a session: `headers` carry its access token."""
@@ -34,6 +37,10 @@ class Person:
     def __init__(self, client: httpx2.AsyncClient, account: dict[str, Any], tokens: dict[str, Any]) -> None:
         self.client, self.id, self.email, self.tokens = client, UUID(account["id"]), account["email"], tokens
         self.headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+
+    def at(self, house: TestHouse) -> Person:
+        """The same at the door of a house that has the same data."""
+        return Person(house.client, {"id": str(self.id), "email": self.email}, self.tokens)
 
     async def get(self, path: str, **options: Any) -> httpx2.Response:
         return await self._send("GET", path, **options)
@@ -152,3 +159,25 @@ async def house_in(
         opened.house.open_for_business()
         async with doorstep(Front(opened.app, opened.ring, opened.lane)) as client:
             yield TestHouse(opened, client)
+
+
+class Begun:
+    """Houses that several tests begin with: each is lived in once in this process, and every test has a copy
+    of its folder.
+    """
+
+    def __init__(self, new_folder: Callable[[], Path]) -> None:
+        self._new_folder = new_folder
+        self._left: dict[Any, tuple[Path, Any]] = {}
+
+    async def copy(self, living: Callable[[TestHouse], Awaitable[T]], folder: Path) -> T:
+        """What `living` in a new house has given, with that house in the folder as if it were stopped."""
+        if living not in self._left:
+            made = self._new_folder()
+            async with house_in(made) as house:
+                given = await living(house)
+                await house.settle()
+            self._left[living] = made, given
+        made, given = self._left[living]
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        return given

@@ -18,15 +18,15 @@ pytestmark = [pytest.mark.split, pytest.mark.timeout(240)]
 class Jaeger:
     """A trace as Jaeger's API tells it."""
 
-    def __init__(self, trace_id: str) -> None:
+    def __init__(self, client: httpx2.AsyncClient, trace_id: str) -> None:
+        self._client = client
         self._address = f"{settings_of('jaeger')['HOMETRIP_TEST_JAEGER_URL']}/api/traces/{trace_id}"
         self.steps: set[tuple[str, str, str]] = set()
         self.text = ""
 
     async def look(self) -> None:
         """Service, name and cause (by name) of each step; the cause is empty for the first."""
-        async with httpx2.AsyncClient() as client:
-            answer = await client.get(self._address)
+        answer = await self._client.get(self._address)
         self.text = answer.text
         found: dict[str, Any] = answer.json()["data"][0] if answer.status_code == 200 else {"spans": []}
         names = {span["spanID"]: span["operationName"] for span in found["spans"]}
@@ -65,7 +65,7 @@ async def test_a_booking_is_one_trace_from_the_door_to_the_timer_that_ends_its_h
             subject = {"subject": f"booking/{booking['id']}"}
             told = ok(await house.client.get("/api/sandbox/events", params=subject))["items"]
             (trace_id,) = {envelope["traceparent"][3:35] for envelope in told}
-            jaeger = Jaeger(trace_id)
+            jaeger = Jaeger(house.client, trace_id)
 
             async def arrived() -> bool:
                 await jaeger.look()

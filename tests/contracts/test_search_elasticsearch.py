@@ -216,7 +216,8 @@ async def all_fail(search: ElasticsearchSearch) -> None:
     finds = [search.find("homes", Question(words="loft")) for _ in range(40)]
     answers = await asyncio.gather(*calls, *finds, return_exceptions=True)
     assert {type(answer) for answer in answers} == {Unavailable}
-    assert time.monotonic() - began < 2
+    # 0.8 s each: 35 s where one waits for the other. The machine may be busy with others.
+    assert time.monotonic() - began < 5
 
 
 async def test_a_connection_that_breaks_costs_no_call(road: Road, url: str) -> None:

@@ -6,12 +6,13 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from harness import Person, TestHouse
+from harness import Begun, Person, TestHouse, house_in
 from hometrip.kernel.page import cursor_of
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
@@ -44,10 +45,16 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(house: TestHouse) -> Scene:
+async def scene(begun: Begun, tmp_path: Path) -> AsyncIterator[Scene]:
+    host, guest, home = await begun.copy(begin, tmp_path)
+    async with house_in(tmp_path) as house:
+        yield Scene(house, host.at(house), guest.at(house), home)
+
+
+async def begin(house: TestHouse) -> tuple[Person, Person, dict[str, Any]]:
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
-    return Scene(house, host, guest, await open_home(host))
+    return host, guest, await open_home(host)
 
 
 def fields(found: dict[str, Any]) -> set[tuple[str, str]]:
@@ -461,11 +468,8 @@ async def test_an_address_that_does_not_exist_and_a_method_it_does_not_take(scen
     problem(await scene.house.client.delete("/api/auth/login"), 405, "method_not_allowed")
 
 
-async def test_too_many_requests_are_told_when_to_come_back(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from harness import house_in
-
-    folder = tmp_path_factory.mktemp("limits")
-    async with house_in(folder, limits=True, anonymous_limit=5) as house:
+async def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
+    async with house_in(tmp_path, limits=True, anonymous_limit=5) as house:
         answers = [await house.client.get("/api/search") for _ in range(6)]
         assert [answer.status_code for answer in answers] == [200] * 5 + [429]
         problem(answers[-1], 429, "too_many_requests")

@@ -21,8 +21,6 @@ from hometrip.services.auth.actions.passwords import NOBODY
 from hometrip.services.auth.contract import AddressTaken
 from hometrip.services.auth.store.tables import accounts, refresh_tokens, sessions, signing_keys
 
-pytestmark = pytest.mark.usefixtures("real_hashes")
-
 ANN = "ann@example.com"
 NEW = "another battery, please"
 
@@ -244,6 +242,7 @@ async def test_a_suspended_account_neither_signs_in_nor_goes_on(house: TestHouse
     assert login.json()["code"] == "account_closed"
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_a_bcrypt_hash_is_accepted_and_replaced_at_login(house: TestHouse) -> None:
     await house.sign_up(ANN)
     long = "a pass phrase that goes on beyond the seventy-two bytes that bcrypt looks at, and on"
@@ -260,6 +259,7 @@ async def test_a_bcrypt_hash_is_accepted_and_replaced_at_login(house: TestHouse)
     assert (await post(house, "login", email=ANN, password=long[:72])).status_code == 401
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_the_stand_in_for_unknown_accounts_costs_what_a_real_hash_costs(house: TestHouse) -> None:
     await house.sign_up(ANN)
     async with house.deps("auth").db.read() as reader:

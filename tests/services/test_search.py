@@ -7,6 +7,7 @@ import gzip
 import io
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +17,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from harness import Person, TestHouse, house_in
+from harness import Begun, Person, TestHouse, house_in
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import HomeTripError
 from hometrip.services.listing import actions as listing
@@ -44,17 +45,21 @@ def demo(name: str, homes: set[str] | None = None) -> tuple[io.BytesIO, set[str]
 
 
 @pytest.fixture
-async def town(house: TestHouse) -> TestHouse:
-    """Some real homes with their calendars, all taken in."""
+async def town(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
+    await begun.copy(take_in, tmp_path)
+    async with house_in(tmp_path) as house:
+        yield house
+
+
+async def take_in(house: TestHouse) -> None:
+    """Some real homes with their calendars."""
     homes, ids = demo("listings")
     days, _ = demo("calendar", ids)
     await listing.import_homes(
         house.deps("listing"), homes, days, owners=lambda _: uuid4(), shift_to=house.clock.now().date()
     )
     await house.settle()
-    deps: Deps = house.deps("search")
-    await deps.index.flush()
-    return house
+    await deps_of(house).index.flush()
 
 
 def deps_of(house: TestHouse) -> Deps:

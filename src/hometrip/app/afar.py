@@ -25,19 +25,20 @@ SECONDS = 10.0
 class Afar:
     """Every instance of every service, as `Processes`. `credential` makes a token for a service."""
 
-    rounds, pause = 4, 0.04
-
     def __init__(self, registry: Registry, credential: Callable[[str], str], clock: Clock) -> None:
         self._registry, self._credential, self._clock = registry, credential, clock
         self._session: aiohttp.ClientSession | None = None
 
-    async def still(self) -> bool:
+    async def still(self) -> tuple[tuple[str, int], ...] | None:
         answers = await self._all("POST", STILL)
-        return all(msgspec.json.decode(answer, type=Still).still for answer in answers)
+        said = {name: msgspec.json.decode(answer, type=Still) for name, answer in answers.items()}
+        if not all(each.still for each in said.values()):
+            return None
+        return tuple((name, each.done) for name, each in said.items())
 
     async def next_due(self) -> datetime | None:
         answers = await self._all("GET", NEXT_DUE)
-        return earliest(msgspec.json.decode(answer, type=NextDue).at for answer in answers)
+        return earliest(msgspec.json.decode(answer, type=NextDue).at for answer in answers.values())
 
     async def shift_to(self, shift: timedelta) -> None:
         assert isinstance(self._clock, MovableClock)
@@ -73,9 +74,11 @@ class Afar:
             raise Unavailable(f"no instance of {service} is there")
         return found
 
-    async def _all(self, method: str, path: str, *, body: bytes | None = None) -> list[bytes]:
+    async def _all(self, method: str, path: str, *, body: bytes | None = None) -> dict[str, bytes]:
+        """What each instance answers, by its id."""
         every = [instance for service in SERVICES for instance in self._instances(service)]
-        return await asyncio.gather(*(self._ask(each, method, path, body=body) for each in every))
+        answers = await asyncio.gather(*(self._ask(each, method, path, body=body) for each in every))
+        return {each.id: answer for each, answer in zip(every, answers, strict=True)}
 
     async def _ask(
         self, instance: Instance, method: str, path: str, *, body: bytes | None = None, query: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, cast, get_args, get_type_hints
 
 from hometrip.app import metrics
@@ -26,6 +27,7 @@ class Hearing:
         for reaction in service.reactions:
             kind = event_of(reaction)
             self._reactions.setdefault(kind.name, []).append((kind, reaction))
+        self.taken_up = 0  # events, ever
         self._unhurried = {
             name for name, some in self._reactions.items() if all(is_unhurried(each) for _, each in some)
         }
@@ -46,6 +48,7 @@ class Hearing:
     async def handle(self, envelope: Envelope) -> asyncio.Future[None] | None:
         """As the bus asks for it. What it does not wait for, the bus does, once for many events: for the disk
         where the storage lets it, and for those that are handled together."""
+        self.taken_up += 1
         if (gathering := self._gatherings.get(envelope.name)) is not None:
             return gathering.join(envelope)
         if envelope.name in self._unhurried and isinstance(self._storage, Unhurried):
@@ -91,6 +94,7 @@ class Hearing:
         return self._tracer.outer(f"hear {envelope.name}", Kind.CONSUMER, self._service, cause, facts)
 
 
+@cache
 def event_of(reaction: Reaction) -> type[Event]:
     """The event that a reaction hears, as its second parameter is annotated: one, or many at once."""
     kinds = [hint for name, hint in get_type_hints(reaction).items() if name not in ("deps", "return")]

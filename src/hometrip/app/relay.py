@@ -35,6 +35,7 @@ class Relay:
         self._some_published = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._in_flight = 0
+        self.published = 0  # by this process, ever
         # A claim whose answer was lost may have been made all the same.
         self._unsure = False
 
@@ -112,6 +113,7 @@ class Relay:
             task.add_done_callback(self._publishing.discard)
         else:
             metrics.count_published(lane[0].name)
+            self.published += 1
             self._in_flight -= 1
             subject = lane[0].subject
             self._published.append(lane.popleft().id)

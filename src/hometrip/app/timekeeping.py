@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -22,15 +22,13 @@ BUSY_SECONDS = 0.002
 
 
 class Processes(Protocol):
-    """All processes of a house, as timekeeping sees them: quiet once they are found still in so many rounds
-    after each other, with a pause in between, for what is on its way between two of them is seen by neither.
-    """
+    """All processes of a house, as timekeeping sees them."""
 
-    rounds: int
-    pause: float
-
-    async def still(self) -> bool:
-        """Fire what is due everywhere: was there nothing, and is nothing under way?"""
+    async def still(self) -> Hashable | None:
+        """Fire what is due everywhere. None where there was something, or something is under way; otherwise
+        what all of them have done so far, each as it says so in its turn. What one sends when another was
+        asked already is seen by neither: the house is quiet where two answers after each other are the same.
+        """
 
     async def next_due(self) -> datetime | None:
         """When the earliest timer of all is due."""
@@ -55,17 +53,29 @@ class Elsewhere(Processes, Protocol):
 class Here:
     """A house that is all in this process."""
 
-    rounds, pause = 2, 0.0
-
-    def __init__(self, relays: Iterable[Relay], storages: Iterable[Outbox], bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        relays: Iterable[Relay],
+        storages: Iterable[Outbox],
+        bus: Bus,
+        clock: Clock,
+        taken_up: Callable[[], int],
+    ) -> None:
         self._relays, self._storages, self._bus, self._clock = list(relays), list(storages), bus, clock
+        self._taken_up = taken_up
         # Who else is to move a clock.
         self.moving: list[Callable[[timedelta], Awaitable[None]]] = []
 
-    async def still(self) -> bool:
+    async def still(self) -> int | None:
+        """How many events were published and taken up to be handled, where none is while this looks."""
+        before = self._done()
         fired = [await relay.fire() for relay in self._relays]
         idle = [await relay.idle() for relay in self._relays]
-        return not any(fired) and all(idle) and await self._bus.quiet()
+        quiet = not any(fired) and all(idle) and await self._bus.quiet()
+        return before if quiet and self._done() == before else None
+
+    def _done(self) -> int:
+        return self._taken_up() + sum(relay.published for relay in self._relays)
 
     async def next_due(self) -> datetime | None:
         return earliest([await storage.next_due() for storage in self._storages])
@@ -92,10 +102,10 @@ class Timekeeper:
         takes longer than `within` seconds.
         """
         async with asyncio.timeout(within):
-            quiet = 0
-            while quiet < self._processes.rounds:
-                quiet = quiet + 1 if await self._processes.still() else 0
-                await asyncio.sleep(self._processes.pause if quiet else BUSY_SECONDS)
+            before, now = None, await self._processes.still()
+            while now is None or now != before:
+                await asyncio.sleep(BUSY_SECONDS if now is None else 0)
+                before, now = now, await self._processes.still()
 
     async def advance(self, seconds: float) -> datetime:
         """Move time forward, doing everything that is due on the way at its own time."""
@@ -104,18 +114,23 @@ class Timekeeper:
         while (due := await self._processes.next_due()) is not None and due <= target:
             await self._move_to(due)
             await self.settle()
-        await self._move_to(target)
-        await self.settle()
+        if await self._move_to(target):
+            await self.settle()
         return self._clock.now()
 
-    async def _move_to(self, at: datetime) -> None:
-        """Kept before anything happens at that time, so that a restart never goes back before it."""
+    async def _move_to(self, at: datetime) -> bool:
+        """Kept before anything happens at that time, so that a restart never goes back before it. False where
+        it is that late already.
+        """
         assert isinstance(self._clock, MovableClock)
-        shift = self._clock.shift + max(at - self._clock.now(), timedelta())
+        if (ahead := at - self._clock.now()) <= timedelta():
+            return False
+        shift = self._clock.shift + ahead
         fresh = self._file.with_suffix(".new")
         fresh.write_text(str(shift.total_seconds()))
         fresh.replace(self._file)
         await self._processes.shift_to(shift)
+        return True
 
 
 def clock_of(folder: Path, *, sandbox: bool) -> Clock:

@@ -112,7 +112,7 @@ class House:
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
         for name in services:
             self._add(service_of(name))
-        self.here = Here(self._relays(), self._storages().values(), self.bus, self.clock)
+        self.here = Here(self._relays(), self._storages().values(), self.bus, self.clock, self._taken_up)
         self.time = Timekeeper(self.elsewhere or self.here, self.clock, settings.data)
         self._upkeep: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -345,6 +345,9 @@ class House:
 
     def _storages(self) -> dict[str, Any]:
         return {name: room.storage for name, room in self.rooms.items() if room.storage}
+
+    def _taken_up(self) -> int:
+        return sum(room.hearing.taken_up for room in self.rooms.values())
 
     def _relays(self) -> Sequence[Relay]:
         return [room.relay for room in self.rooms.values() if room.relay]

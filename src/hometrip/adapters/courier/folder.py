@@ -50,14 +50,14 @@ class FolderCourier:
     Files are named by time, address (hashed) and id, so the names alone are the index.
     """
 
-    def __init__(self, folder: Path, *, look_again: float = 0.25) -> None:
-        """Another process may write to the same folder: it is read again when it has changed, but not more
-        often than every `look_again` seconds, since to read ten thousand names takes 5 ms.
+    def __init__(self, folder: Path) -> None:
+        """Another process may write to the same folder: it is read again when its letters are asked for and
+        it has changed. Ten thousand names take 5 ms.
         """
-        self._folder, self._look_again_seconds = folder, look_again
+        self._folder = folder
         self._ids: set[str] = set()
         self._of: dict[str, list[Letter]] = defaultdict(list)
-        self._seen_change, self._next_look = 0, 0.0
+        self._seen_change = 0
         self._outgoing: dict[str, tuple[bytes, asyncio.Future[None]]] = {}
         self._writing: asyncio.Task[None] | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -144,14 +144,13 @@ class FolderCourier:
         return content
 
     def _look_again(self) -> None:
-        if time.monotonic() >= self._next_look and self._folder.stat().st_mtime_ns != self._seen_change:
+        if self._folder.stat().st_mtime_ns != self._seen_change:
             self._look()
 
     def _look(self) -> None:
         """Learn of files that are not known here yet."""
         changed = self._folder.stat().st_mtime_ns
         self._seen_change = changed if time.time_ns() - changed > _SETTLED_NS else 0
-        self._next_look = time.monotonic() + self._look_again_seconds
         for name in os.listdir(self._folder):  # noqa: PTH208 - the names alone: objects cost far more
             if found := _NAME.fullmatch(name):
                 self._note(found["to"], Letter(int(found["at"]), found["id"], name))

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import DATETIME
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.util import LRUCache
 
 from hometrip.adapters.database import schema
 from hometrip.adapters.database.prepared import Translations
@@ -34,6 +35,7 @@ from hometrip.ports.database import Given, Prepared
 
 # Of all files of the process: a statement is the same in each of them.
 _TRANSLATIONS: dict[type[Dialect], Translations] = {}
+_WRITTEN_OUT: LRUCache[Any, Any] = LRUCache(2_000)
 
 
 class Instant(DATETIME):
@@ -66,6 +68,13 @@ class HomeTripDialect(SQLiteDialect_pysqlite):
 
     supports_statement_cache = True
     colspecs = {**SQLiteDialect_pysqlite.colspecs, DateTime: Instant}
+
+    def __eq__(self, other: object) -> bool:
+        """All of them say the same, so what one has written out serves every file."""
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """The writer's turn or a snapshot has begun already."""
@@ -219,7 +228,11 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
         self._over: dict[sqlite3.Connection, Connection] = {}
         self._waiting: list[sqlite3.Connection] = []
         self._engine = create_engine(
-            "sqlite+hometrip://", creator=self._waiting.pop, poolclass=NullPool, pool_reset_on_return=None
+            "sqlite+hometrip://",
+            creator=self._waiting.pop,
+            poolclass=NullPool,
+            pool_reset_on_return=None,
+            execution_options={"compiled_cache": _WRITTEN_OUT},
         )
         dialect = self._engine.dialect
         self._translations = _TRANSLATIONS.setdefault(type(dialect), Translations(dialect))

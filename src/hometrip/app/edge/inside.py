@@ -19,7 +19,10 @@ HISTORY, STILL, NEXT_DUE, CLOCK = "/inside/history", "/inside/still", "/inside/n
 
 
 class Still(Answer):
+    """Where it is still: `done`, how many events it has published and taken up since it began."""
+
     still: bool
+    done: int = 0
 
 
 class NextDue(Answer):
@@ -33,7 +36,8 @@ class Shift(Request):
 @post(STILL, access=SERVICE, status_code=200, include_in_schema=False)
 async def still(house: NamedDependency[House]) -> Still:
     """Fires what is due; true where there was nothing, and nothing is under way."""
-    return Still(still=await house.here.still())
+    done = await house.here.still()
+    return Still(still=done is not None, done=done or 0)
 
 
 @get(NEXT_DUE, access=SERVICE, include_in_schema=False)

@@ -1,0 +1,61 @@
+"""Waiting until a house of many processes is quiet, however its events go round while they are asked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hometrip.adapters.clock.movable import MovableClock
+from hometrip.adapters.clock.system import SystemClock
+from hometrip.app.timekeeping import Timekeeper
+from hometrip.kernel.clock import utc
+
+START = utc(2027, 4, 14, 9)
+
+
+class Pair:
+    """Two processes that hand an event to and fro, so that it is always with the one that is not asked."""
+
+    def __init__(self, clock: MovableClock, turns: int) -> None:
+        self.clock, self.turns, self.asked, self.done = clock, turns, 0, [0, 0]
+
+    async def still(self) -> tuple[int, ...]:
+        self.asked += 1
+        said = []
+        for one in range(2):
+            said.append(self.done[one])  # it has nothing then, for the other one has it
+            if self.turns:
+                self.turns -= 1
+                self.done[one] += 1
+        return tuple(said)
+
+    async def next_due(self) -> datetime | None:
+        return None
+
+    async def shift_to(self, shift: timedelta) -> None:
+        self.clock.shift_to(shift)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock(SystemClock(), frozen_at=START)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 7, 40])
+async def test_an_event_that_is_always_with_the_one_that_is_not_asked_is_waited_for(
+    clock: MovableClock, tmp_path: Path, turns: int
+) -> None:
+    pair = Pair(clock, turns)
+    await Timekeeper(pair, clock, tmp_path).settle()
+    assert (pair.turns, sum(pair.done)) == (0, turns)
+    assert pair.asked <= turns // 2 + 3
+
+
+async def test_time_that_does_not_move_is_waited_for_once(clock: MovableClock, tmp_path: Path) -> None:
+    pair = Pair(clock, 0)
+    assert await Timekeeper(pair, clock, tmp_path).advance(0) == START
+    assert pair.asked == 2
+    assert await Timekeeper(pair, clock, tmp_path).advance(60) == START + timedelta(minutes=1)
+    assert pair.asked == 6
