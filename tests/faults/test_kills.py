@@ -223,7 +223,8 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
         assert verified.returncode == 0, verified.stdout + verified.stderr
         figure(
             f"T2: {len(back)} kills of {processes}, {len(town.answered)} bookings answered, "
-            f"{len(town.paid)} paid, {payouts} pay-outs, nothing lost or twice, back within {max(back):.2f} s",
+            f"{len(town.paid)} paid, {payouts} pay-outs, nothing lost or twice, "
+            f"back within {max(back):.2f} s",
             seed,
         )
         assert len(town.paid) >= kills / 2, "the kills came before anything was done"
