@@ -7,6 +7,7 @@ SQLite alone and a rival in Express on PostgreSQL.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -63,14 +64,19 @@ class Theirs(msgspec.Struct, frozen=True):
     tokens: list[str]
 
 
-@contextlib.asynccontextmanager
-async def house(folder: Path, settings: dict[str, str], guests: int, several: int = 1) -> AsyncIterator[Ours]:
-    """So many processes with their demo; with settings, their relational databases are where these say."""
-    data = folder / "data"
+async def seeded(data: Path, settings: dict[str, str]) -> None:
+    """A folder with the demo in it, all of its pictures drawn: that would go on beside the load."""
     data.mkdir(parents=True)
-    code, said = await processes.output(str(HOMETRIP), "migrate", "--data", str(data), settings=settings)
-    if code:
-        raise Failed(said.decode())
+    for command in ("migrate", "seed"):
+        words = (command, "--data", str(data))
+        code, said = await processes.output(str(HOMETRIP), *words, settings=settings)
+        if code:
+            raise Failed(said.decode())
+
+
+@contextlib.asynccontextmanager
+async def house(data: Path, settings: dict[str, str], guests: int, several: int = 1) -> AsyncIterator[Ours]:
+    """So many processes on a folder; with settings, their relational databases are where these say."""
     async with processes.hometrip(data, settings=settings, several=several) as served:
         async with processes.lines_to(served, 32) as lines:
             say(f"{guests} guests sign up")
@@ -80,10 +86,6 @@ async def house(folder: Path, settings: dict[str, str], guests: int, several: in
 
 def several_of(name: str) -> str:
     return f"{name}, {SEVERAL} processes"
-
-
-def in_a_database_of_its_own(settings: dict[str, str], several: int) -> dict[str, str]:
-    return {name: f"{url}_{several}" for name, url in settings.items()}
 
 
 @contextlib.asynccontextmanager
@@ -119,12 +121,20 @@ class Bench:
     async def run(self, on_postgres: dict[str, str]) -> list[str]:
         guests = max(self.given.crowd, BOOKERS)
         async with contextlib.AsyncExitStack() as stack:
-            for name, settings in ((SQLITE, {}), (POSTGRES, on_postgres)):
-                for several in (1, SEVERAL):
-                    here = self.folder / f"{name.rpartition(' ')[2]}-{several}"
-                    told = name if several == 1 else several_of(name)
-                    opened = house(here, in_a_database_of_its_own(settings, several), guests, several)
-                    self.ours[told] = await stack.enter_async_context(opened)
+            houses = {
+                (name if several == 1 else several_of(name)): (
+                    self.folder / f"{name.rpartition(' ')[2]}-{several}" / "data",
+                    {key: f"{url}_{several}" for key, url in settings.items()},
+                    several,
+                )
+                for name, settings in ((SQLITE, {}), (POSTGRES, on_postgres))
+                for several in (1, SEVERAL)
+            }
+            say("the demo is made for each house")
+            await asyncio.gather(*(seeded(data, settings) for data, settings, _ in houses.values()))
+            for name, (data, settings, several) in houses.items():
+                opened = house(data, settings, guests, several)
+                self.ours[name] = await stack.enter_async_context(opened)
             for name, how in ((USUAL, "usual"), (TUNED, "tuned")):
                 opened = rival(how, self.url, guests, self.folder)
                 self.theirs[name] = await stack.enter_async_context(opened)
