@@ -66,7 +66,6 @@ class Theirs(msgspec.Struct, frozen=True):
 
 async def seeded(data: Path, settings: dict[str, str]) -> None:
     """A folder with the demo in it, all of its pictures drawn: that would go on beside the load."""
-    data.mkdir(parents=True)
     for command in ("migrate", "seed"):
         words = (command, "--data", str(data))
         code, said = await processes.output(str(HOMETRIP), *words, settings=settings)
