@@ -23,8 +23,10 @@ from lives.journal import (
     promised,
     summed,
 )
+from lives.offers import check_offers, check_sites
 from lives.payouts import check_host, check_taxes
 from lives.shown import check_booking_shown
+from lives.told import check_notices, check_told
 from lives.town import Home
 from lives.world import LIVE, ONE, Life, World, instant_of
 from rules.oracle_cancellation import OF_THE_HOST, Cancelled, Told, told
@@ -64,7 +66,7 @@ def _check_penalty(world: World, life: Life, was: dict[str, Any], shown: dict[st
         return
     place, begins = life.home.place, instant_of(was["check_in_at"])
     check_in = date.fromisoformat(was["check_in"])
-    early = instant(check_in - 30 * ONE, "15:00", place.zone)
+    early = instant(check_in - 30 * ONE, life.hours[0], place.zone)
     percent = 50 if world.now >= begins - 2 * ONE else 25 if world.now >= early else 10
     stay = sum(line["amount"]["amount"] for line in was["lines"] if line["kind"] in OF_THE_HOST)
     least = Fraction(50) * place.dollar
@@ -90,7 +92,7 @@ def oracle(world: World, life: Life, was: dict[str, Any], shown: dict[str, Any],
         policy=was["cancellation_policy"],
         zone=home.place.zone,
         check_in=date.fromisoformat(was["check_in"]),
-        clock="15:00",
+        clock=life.hours[0],
         nightly=life.price.nightly,
         lines=life.price.lines,
         payout=life.price.payout,
@@ -130,6 +132,9 @@ def _check_state(world: World, life: Life) -> None:
     world.expect(
         moves[-1]["status"] == life.status or life.status in ("expired", "confirmed"), f"{life.id}: {view}"
     )
+    for name, clock in zip(("check_in", "check_out"), life.hours, strict=True):
+        wanted = instant(date.fromisoformat(view[name]), clock, life.home.place.zone)
+        world.expect(life.at(f"{name}_at") == wanted, f"{life.id}: {name} is to be at {wanted}: {view}")
     held = view.get("hold_until")
     world.expect((held is not None) == (life.status == "pending"), f"{life.id} is held {held}, {life.status}")
     world.expect(not held or instant_of(held) > now - SLACK, f"{life.id} is held until {held}, it is {now}")
@@ -226,13 +231,15 @@ async def check_town(world: World) -> None:
         await check_life(world, life)
     for home in world.homes:
         await _check_calendar(world, home)
+        await check_sites(world, home)
+    await check_offers(world)
     _check_down(world)
     if not world.foul:
-        for guest in ("gus", "gerda", "greg"):
+        for guest in ("gus", "gerda", "greg", "hanna", "heiko"):
             await _check_guest(world, guest)
         for host in ("hanna", "heiko"):
             await check_host(world, host)
-    await _check_told(world)
+    await check_told(world)
     world.expect(not world.errors.found, f"errors are logged: {world.errors.found}")
 
 
@@ -305,12 +312,8 @@ async def _ask_for_some(world: World, home: Home) -> None:
         free = world.is_free(home, first, nights, "")
         world.expect(told["available"] == free, f"{home.path}: {told}, but {free}")
     for code in home.coupons:
-        used = [
-            life
-            for life in world.lives
-            if life.view.get("coupon") == code and life.status in (*LIVE, "completed")
-        ]
-        world.expect(len(used) <= 2, f"{code} is used by {[life.id for life in used]}")
+        used, most = world.uses(home, code), home.most[code]
+        world.expect(used <= most, f"{code} is used {used} times, at most {most} were to be")
 
 
 async def _check_guest(world: World, guest: str) -> None:
@@ -360,41 +363,10 @@ async def _lost_to_banks(world: World, life: Life, entries: Entries) -> tuple[in
     return back, back
 
 
-ONCE = (
-    "booking.created booking.requested booking.accepted booking.confirmed booking.declined booking.expired "
-    "booking.cancelled booking.checked_in booking.completed"
-).split()
-
-
-async def _check_told(world: World) -> None:
-    """Each thing that happened to a booking is told once."""
-    for life in world.lives:
-        names = Counter(one.name for one in await world.house.house.history(f"booking/{life.id}"))
-        often = {name: names[name] for name in ONCE if names[name] > 1}
-        world.expect(not often, f"{life.id}: told {often}")
-
-
 async def check_end(world: World) -> None:
     """When the weather is fine and all that was on its way has come: what `hometrip verify` finds."""
     found = [one.line() for one in await verify_house(world.house.house) if one.violations]
     world.expect(not found, "\n".join(found))
     await check_town(world)
     await check_taxes(world)
-    await _check_notices(world)
-
-
-async def _check_notices(world: World) -> None:
-    """Each guest was told of each thing once."""
-    for guest in ("gus", "gerda", "greg"):
-        told = Counter(one["kind"] for one in await all_of(world, guest, "/api/notifications"))
-        lives = [life for life in world.lives if life.guest == guest]
-        steps = Counter(step["status"] for life in lives for step in life.view["history"])
-        wanted = {
-            "booking_confirmed": sum(life.was_paid for life in lives),
-            "booking_cancelled": steps["cancelled"],
-            "booking_declined": steps["declined"],
-            "booking_expired": steps["expired"],
-            "booking_changed": steps["changed"],
-        }
-        found = {kind: told[kind] for kind in wanted}
-        world.expect(found == wanted, f"{guest} was told {found}, not {wanted}")
+    await check_notices(world)
