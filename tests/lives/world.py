@@ -342,6 +342,8 @@ async def _settle_in(world: World) -> None:
     for name in ("hanna", "heiko", "gus", "gerda", "greg"):
         world.people[name] = await house.sign_up(f"{name}@example.com", name.title())
     world.people["staff"] = await house.staff()
+    for example in ok(await world.staff.get("/api/listings/taxes"))["items"]:  # which a switch would put on
+        ok(await world.staff.delete(f"/api/listings/taxes/{example['id']}"), 204)
     taxes: dict[str, list[Tax]] = {}
     for number in range(chance.randrange(2, 5)):
         home = a_home(chance, world.today, taxes)
