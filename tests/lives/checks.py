@@ -118,7 +118,7 @@ async def check_life(world: World, life: Life) -> None:
         return
     _check_whose(world, life, entries)
     await _check_papers(world, life, entries)
-    await _check_deposit(world, life)
+    await _check_deposit(world, life, entries)
 
 
 def _check_state(world: World, life: Life) -> None:
@@ -202,7 +202,7 @@ async def _check_papers(world: World, life: Life, entries: Entries) -> None:
         world.expect(refunded == promised(entries), f"{life.id}: the receipt says {refunded} back: {entries}")
 
 
-async def _check_deposit(world: World, life: Life) -> None:
+async def _check_deposit(world: World, life: Life, entries: Entries) -> None:
     answer = await world.read(life.guest, f"/api/payments/deposits/{life.id}")
     if answer.status_code == 404:
         world.expect(not (life.was_paid and life.view.get("deposit")), f"{life.id} has no deposit planned")
@@ -211,8 +211,13 @@ async def _check_deposit(world: World, life: Life) -> None:
     status, made = deposit["status"], deposit.get("claim")
     is_open = made is not None and made["status"] in ("open", "with_staff")
     said = f"{life.id} ({life.status}): {deposit}, it is {now}"
+    granted = (made or {}).get("granted") or {"amount": 0}
+    taken = -summed(entries, "host_payable", of=("deposit_claim",))
+    world.expect(taken == granted["amount"] or life.bank, f"{said}: {taken} of it is the host's")
     if status == "planned":
-        world.expect(now < instant_of(deposit["hold_at"]) + timedelta(hours=36) + SLACK, said)
+        # Three tries over 36 hours, from when the first could be made.
+        tried = max(instant_of(deposit["hold_at"]), world.calm_from, world.opened_at)
+        world.expect(now < tried + timedelta(hours=36) + SLACK, said)
     if status == "held":
         world.expect(now >= instant_of(deposit["hold_at"]), said)
         world.expect(now < instant_of(deposit["release_at"]) + SLACK or is_open, said)

@@ -152,7 +152,7 @@ class World:
         # The ids of each area's rules of taxes, in the order in which its homes have them.
         self.tax_ids: dict[str, list[str]] = {}
         self.errors = Errors()
-        self.calm_from = self.began  # when what bad weather has put off is done
+        self.calm_from = self.opened_at = self.began  # when what bad weather has put off is done
         self.bank_items: list[dict[str, Any]] = []  # disputes of banks, as they were told last
         self._open = contextlib.AsyncExitStack()
         self._use_threads()
@@ -182,6 +182,7 @@ class World:
         return self.people["staff"]
 
     async def open(self) -> None:
+        self.opened_at = self.now
         self._before = asyncio.all_tasks()
         own = {"auth": {"access_seconds": SECONDS_OF_ACCESS}}
         self.house = await self._open.enter_async_context(
