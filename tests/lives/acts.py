@@ -60,5 +60,8 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (2, rushes.prove_late),
     (2, rushes.rush_for_coupon),
     (2, rushes.rush_for_nights),
+    (3, rushes.book_late),
+    (2, rushes.refund_at_once),
+    (1, rushes.answer_claim_at_once),
     (5, wait(24, 24 * 9)),
 )

@@ -7,8 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from journeys.steps import ok
+from lives.authorities import tax_anew
 from lives.guests import GUESTS, begin, first_seen, name_of
-from lives.staff import SUSPEND
+from lives.hosts import edit, price_anew
+from lives.journal import captured, journal, promised
+from lives.staff import SUSPEND, pause
 from lives.town import Home, Party
 from lives.world import LIVE, ONE, Life, World, instant_of
 
@@ -218,3 +221,117 @@ async def rush_for_nights(world: World) -> str | None:
     view = ok(answers[winner], 201)
     await begin(world, Life(home=home, guest=GUESTS[winner], price=None, **first_seen(view, Party(2))))
     return f"{said}: {GUESTS[winner]} has them as #{len(world.lives) - 1}"
+
+
+async def book_late(world: World) -> str | None:
+    """A guest thinks about a quote while the host, staff or time may change the price: it is what was quoted,
+    or a new quote is answered. A quote is good for 15 minutes."""
+    home, guest = world.chance.choice(world.homes), world.chance.choice(GUESTS)
+    first = world.today + world.chance.randrange(3, 40) * ONE
+    stay = {"check_in": first.isoformat(), "check_out": (first + 3 * ONE).isoformat(), "guests": 2}
+    asked = await world.write(guest, f"{home.path}/quote", stay)
+    if asked.status_code != 200:
+        return None
+    quote = asked.json()
+    until = instant_of(quote["expires_at"])
+    world.expect(until == world.now.replace(microsecond=0) + 900 * SECOND, f"{quote} at {world.now}")
+    meanwhile = world.chance.choice((price_anew, tax_anew, edit, pause))
+    what = await meanwhile(world)
+    beside = world.chance.choice((None, -1, 0))
+    if beside is not None:
+        await world.house.advance((until - world.now).total_seconds() + beside)
+    await world.look_at_all()
+    price = home.price(world.now, first, 3, Party(2), None)
+    assert price is not None
+    wish = stay | {"listing_id": home.id, "quote_id": quote["id"]}
+    free = world.is_free(home, first, 3, guest)
+    answer = await world.write(guest, "/api/bookings", wish)
+    said = f"{guest} books {stay} at {world.homes.index(home)} late, meanwhile: {what}, {beside}"
+    if answer.status_code == 201:
+        world.expect(free and home.status == "published", f"{said}: it is {home.status}, free: {free}")
+        same = quote["total"] == home.money(price.total) and beside != 0
+        world.expect(same, f"{said}: {quote}, now {price}")
+        life = Life(home=home, guest=guest, price=price, **first_seen(answer.json(), Party(2)))
+        await begin(world, life)
+        world.expect(life.total == price.total, f"{said}: {life.view}")
+        return f"{said}: {name_of(world, life)}"
+    code = answer.json()["code"]
+    moved = quote["total"] != home.money(price.total)
+    fits = {
+        "price_changed": moved,
+        "quote_expired": beside == 0,
+        "not_found": home.status != "published",
+        "dates_taken": not free,
+        "stay_refused": not free,
+    }
+    world.expect(fits.get(code), f"{said}: {answer.text}")
+    if code in ("price_changed", "quote_expired"):
+        now = answer.json()["quote"]["total"]
+        world.expect(now == home.money(price.total), f"{said}: {answer.text}, reckoned {price}")
+    return f"{said}: {code}"
+
+
+async def refund_at_once(world: World) -> str | None:
+    """The host and staff give back all that is left at one moment: no more goes back than there is."""
+    paid = [life for life in world.lives if life.was_paid and life.left > 1]
+    if not paid:
+        return None
+    life = world.chance.choice(paid)
+    await world.look(life)
+    payments = ok(await world.read(life.guest, "/api/payments/history", limit=100))["items"]
+    ours = [one for one in payments if one["booking_id"] == life.id and one["status"] == "succeeded"]
+    if not ours:
+        return None
+    one = world.chance.choice(ours)
+    by_staff = min(life.left, one["amount"]["amount"] - one["refunded"]["amount"])
+    amounts = (life.left * 2 // 3 + 1, by_staff * 2 // 3 + 1)
+    wishes = [{"amount": life.home.money(amount), "reason": "A broken tap."} for amount in amounts]
+    asks: list[Ask] = [
+        (life.home.host, f"{life.path}/refund", wishes[0], "POST"),
+        ("staff", "/api/payments/refund", wishes[1] | {"payment_id": one["id"]}, "POST"),
+    ]
+    world.chance.shuffle(asks)
+    answers = await asyncio.gather(*(_after(world, world.chance.randrange(20), ask) for ask in asks))
+    codes = [answer.status_code for answer in answers]
+    world.expect(all(code in ALLOWED for code in codes), f"{asks}: {[answer.text for answer in answers]}")
+    given = sum(ask[2]["amount"]["amount"] for ask, code in zip(asks, codes, strict=True) if code == 201)
+    said = f"{amounts} of {life.left} are given back at once for {name_of(world, life)}: {codes}"
+    life.left, life.plain = max(0, life.left - given), life.plain and not given
+    await world.settle()
+    await world.look(life)
+    if life.status in LIVE and not life.bank and not life.unheard and not world.foul:
+        shown = ok(await world.read("staff", f"{life.path}/cancellation"))
+        entries = await journal(world, life)
+        there, known = (
+            captured(entries) - promised(entries),
+            shown["refund"]["amount"] + shown["kept"]["amount"],
+        )
+        world.expect(there == known == life.left, f"{said}: {there} is there, shown {shown}, {life.left}")
+    return said
+
+
+async def answer_claim_at_once(world: World) -> str | None:
+    """Guest and staff answer a claim at one moment, each of them twice: it ends in one way."""
+    for life in world.chance.sample(world.lives, len(world.lives)):
+        path = f"/api/payments/deposits/{life.id}"
+        answer = await world.read("staff", path)
+        made = answer.json().get("claim") if answer.status_code == 200 else None
+        if made is None or made["status"] not in ("open", "with_staff"):
+            continue
+        path, half = f"{path}/claims/{made['id']}", life.home.money(made["amount"]["amount"] // 2)
+        asks: list[Ask] = [
+            (life.guest, f"{path}/answer", {"accept": True}, "POST"),
+            (life.guest, f"{path}/answer", {"accept": False}, "POST"),
+            ("staff", f"{path}/decide", {"amount": half}, "POST"),
+            ("staff", f"{path}/decide", {"amount": made["amount"]}, "POST"),
+        ]
+        answers = await asyncio.gather(*(_after(world, world.chance.randrange(20), ask) for ask in asks))
+        said = f"the claim on {name_of(world, life)} is answered at once"
+        codes = [answer.status_code for answer in answers]
+        world.expect(set(codes) <= {200, 409}, f"{said}: {[answer.text for answer in answers]}")
+        ends = [one.json()["status"] for one in answers if one.status_code == 200]
+        decided = [end for end in ends if end in ("granted", "refused")]
+        world.expect(len(decided) <= 1, f"{said}: {[answer.text for answer in answers]}")
+        await world.settle()
+        return f"{said}: {codes}, {ends}"
+    return None
