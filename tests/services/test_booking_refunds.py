@@ -260,3 +260,27 @@ async def test_the_receipt_of_a_cheaper_stay_tells_what_was_paid_before_and_came
         ("Service fee (12 %)", 1_200),
     ]
     await teller.end()
+
+
+@pytest.mark.parametrize("nights", [2, 4])
+async def test_what_staff_give_back_while_a_change_is_made_is_no_more_there_for_a_cancellation(
+    teller: Teller, nights: int
+) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    path, stay = f"/api/bookings/{booking}", await teller.look(booking)
+    wish = {"check_out": (date.fromisoformat(stay["check_in"]) + nights * DAY).isoformat()}
+    asked = ok(await teller.guest.put(path, wish))["change"]
+    if asked["status"] == "awaiting_host":
+        await staff_refund(teller, 7_000, wait=False)
+        ok(await teller.host.post(f"{path}/change/accept"))
+    else:
+        paid = ok(await teller.guest.post("/api/payments/intent", {"booking_id": booking}), 201)
+        await staff_refund(teller, 7_000, payment=1, wait=False)
+        ok(await teller.guest.post(f"/api/payments/{paid['id']}/confirm", {"payment_method": "pm_card_visa"}))
+    await teller.house.settle()
+    left = sum(entry.get("clearing", 0) for _, entry in await teller.journal(booking))
+    shown = ok(await teller.admin.get(f"{path}/cancellation"))
+    assert shown["refund"]["amount"] + shown["kept"]["amount"] == left
+    await teller.cancel(booking, teller.admin)
+    await teller.end()

@@ -55,7 +55,7 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
     )
     balances = await store.balances(tx, this.booking_id, without=rules.BESIDES_THE_STAY)
     has = rules.split_of(balances, hosts[0], currency)
-    back, unheard = max(this.amount - lost, zero(currency)), False
+    back = max(this.amount - lost, zero(currency))
     if this.keeps:
         # Of what is not all there no more is kept than there is; what nobody keeps goes back as well.
         kept = rules.within(this.split, captured - this.amount)
@@ -63,7 +63,7 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         there = left - min(back, left)
         unheard = not lost and there < rules.total_of(kept)
         kept = rules.at_most(kept, has) if lost or unheard else kept
-        # Booking had not heard of what staff gave back meanwhile: each keeps so much less, and it is told.
+        # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
         kept = rules.within(kept, there) if unheard else kept
     else:
         back = min(back, left)
@@ -76,4 +76,4 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
         return
     why: dict[str, Any] = {"reason": this.reason, "cause": this.cause, "price": this.lines or ()}
-    await give_back(deps, tx, taken, back, kept, tells=unheard, **why)
+    await give_back(deps, tx, taken, back, kept, tells=back > left, **why)
