@@ -272,7 +272,8 @@ async def book_late(world: World) -> str | None:
 
 
 async def refund_at_once(world: World) -> str | None:
-    """The host and staff give back all that is left at one moment: no more goes back than there is."""
+    """The host and staff give back most of what is left at one moment, or the host says yes to a change while
+    staff give: no more goes back than there is, and the booking knows what is left."""
     paid = [life for life in world.lives if life.was_paid and life.left > 1]
     if not paid:
         return None
@@ -290,11 +291,14 @@ async def refund_at_once(world: World) -> str | None:
         (life.home.host, f"{life.path}/refund", wishes[0], "POST"),
         ("staff", "/api/payments/refund", wishes[1] | {"payment_id": one["id"]}, "POST"),
     ]
+    if life.change and life.change["status"] == "awaiting_host":
+        asks[0] = (life.home.host, f"{life.path}/change/accept", None, "POST")
     world.chance.shuffle(asks)
     answers = await asyncio.gather(*(_after(world, world.chance.randrange(20), ask) for ask in asks))
     codes = [answer.status_code for answer in answers]
     world.expect(all(code in ALLOWED for code in codes), f"{asks}: {[answer.text for answer in answers]}")
-    given = sum(ask[2]["amount"]["amount"] for ask, code in zip(asks, codes, strict=True) if code == 201)
+    done = [ask for ask, code in zip(asks, codes, strict=True) if code == 201]
+    given = sum(ask[2]["amount"]["amount"] for ask in done)
     said = f"{amounts} of {life.left} are given back at once for {name_of(world, life)}: {codes}"
     life.left, life.plain = max(0, life.left - given), life.plain and not given
     await world.settle()
