@@ -135,7 +135,7 @@ class PaymentDisputed(PaymentEvent):
 
 
 class RefundInitiated(PaymentEvent):
-    """`granted`: staff gave it back of their own accord. `kept` only then, where that crossed what booking
+    """`granted`: staff gave it back of their own accord. `kept` only then, where less went back than booking
     asked for, and of a cancelled stay: whose the rest of the money is."""
 
     name = "refund.initiated"
