@@ -48,7 +48,7 @@ def _check_life(
     if not held:
         earned = -summed(entries, HOST, besides=OUT)
         over = world.now > life.at("check_in_at") + ONE + SLACK
-        left = 0 if life.cancelled else max(0, earned - _earned_by(life, earned, world.now - SLACK))
+        left = 0 if life.cancelled else max(0, earned - _earned_by(life, entries, world.now - SLACK))
         world.expect(not over or owed <= left, f"{said}: no more than {left} of {earned}")
     planned = sum(one["amount"]["amount"] for one in payouts if one["status"] in ("due", "held"))
     world.expect(planned == max(0, owed), f"{said}: {planned} is planned")
@@ -67,21 +67,25 @@ def _check_early(world: World, life: Life, entries: Entries) -> None:
     if life.status != "checked_in" or not life.plain or life.bank:
         return
     earned, sent = -summed(entries, HOST, besides=OUT), summed(entries, HOST, of=OUT)
-    most = _earned_by(life, earned, world.now + 2 * HOUR)
+    most = _earned_by(life, entries, world.now + 2 * HOUR)
     world.expect(sent <= most + 1, f"{life.id}: {sent} of {earned} is sent, not {most}: {entries}")
 
 
-def _earned_by(life: Life, earned: int, at: datetime) -> int:
+def _earned_by(life: Life, entries: Entries, at: datetime) -> int:
     """What is to have been paid out by then: all of it a day after check-in, or once the stay is over; of
-    28 nights and more those of each month that has begun a day before."""
+    28 nights and more those of each month that has begun a day before. What comes after that, as what is
+    granted of a deposit, goes out with the next month."""
     first, nights = date.fromisoformat(life.view["check_in"]), life.view["nights"]
+    earned = -summed(entries, HOST, besides=OUT)
     if nights < 28 or life.status == "completed":
         return earned
-    begun = [
-        n for n in range(1, 13) if life.at("check_in_at") + (_month(first, n - 1) - first) + ONE + HOUR < at
-    ]
-    until = min(nights, max(((_month(first, n) - first).days for n in begun), default=0))
-    return earned * until // nights
+    due = [life.at("check_in_at") + (_month(first, n) - first) + ONE for n in range(12)]
+    begun = sum(day + HOUR < at for day in due)
+    if not begun:
+        return 0
+    until = min(nights, (_month(first, begun) - first).days)
+    before = [entry for entry in entries if instant_of(entry["at"]) <= due[begun - 1] + HOUR]
+    return min(earned, -summed(before, HOST, besides=OUT)) * until // nights
 
 
 def _month(day: date, later: int) -> date:
