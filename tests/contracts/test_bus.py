@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from hometrip.adapters.bus import memory
 from hometrip.adapters.bus.memory import MemoryBus
 from hometrip.adapters.bus.rabbitmq import RabbitBus
 from hometrip.adapters.clock.system import SystemClock
@@ -464,3 +466,31 @@ async def test_of_many_events_few_are_begun_in_a_round_so_that_requests_have_the
     await bus.idle()
     assert max(Counter(begun).values()) <= 4
     await bus.stop()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_what_becomes_safe_only_after_the_longest_stop_is_left_to_the_next_bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    monkeypatch.setattr(memory, "STOP_SECONDS", 0.01)
+    bus, loop = MemoryBus(tmp_path / "parked.db", SystemClock()), asyncio.get_running_loop()
+    safe, failed = loop.create_future(), list[Any]()
+    loop.set_exception_handler(lambda _, context: failed.append(context))
+
+    async def handle(_: Envelope) -> asyncio.Future[None]:
+        return safe
+
+    await bus.listen("payment", ["booking.created"], handle)
+    await bus.start()
+    publishing = asyncio.ensure_future(bus.publish(letter()))
+    await asyncio.sleep(0.01)
+    await bus.stop()
+    if lost:
+        safe.set_exception(Unavailable("the disk does not answer"))
+    else:
+        safe.set_result(None)
+    with pytest.raises(Unavailable):
+        await publishing
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert not failed

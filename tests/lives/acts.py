@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lives import guests, hosts, staff
+from lives import authorities, guests, hosts, rushes, sites, staff
 from lives.around import (
     Act,
     answer_bank,
-    at_once,
     bring_webhooks,
+    lose_webhooks,
     nap,
     pay_owed,
     reopen,
@@ -34,9 +34,14 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (3, hosts.block),
     (2, hosts.price_anew),
     (2, hosts.make_coupon),
-    (2, hosts.edit),
+    (2, hosts.coupon_anew),
+    (3, hosts.edit),
+    (3, hosts.edit_days),
+    (2, authorities.tax_anew),
     (5, bring_webhooks),
-    (1, hosts.other_site),
+    (1, lose_webhooks),
+    (2, sites.other_site),
+    (4, sites.news_of_site),
     (2, pay_owed),
     (2, weather),
     (2, reopen),
@@ -50,6 +55,13 @@ ACTS: tuple[tuple[int, Act], ...] = (
     (6, wait(1, 30)),
     (9, to_a_moment),
     (2, nap),
-    (5, at_once),
+    (5, rushes.at_once),
+    (5, rushes.pay_meanwhile),
+    (2, rushes.prove_late),
+    (2, rushes.rush_for_coupon),
+    (2, rushes.rush_for_nights),
+    (3, rushes.book_late),
+    (2, rushes.refund_at_once),
+    (1, rushes.answer_claim_at_once),
     (5, wait(24, 24 * 9)),
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from hometrip.adapters.payments.sandbox import Webhook
 from journeys.steps import ok
 from lives.guests import name_of
-from lives.hosts import forget_site
-from lives.staff import SUSPEND
+from lives.sites import forget_site
 from lives.world import LIVE, ONE, Life, World, instant_of
 
 Act = Callable[[World], Awaitable[str | None]]
@@ -59,6 +57,22 @@ async def bring_webhooks(world: World) -> str | None:
     for life in world.lives:
         life.unheard = life.unheard and world.foul
     return f"{len(waiting)} webhooks"
+
+
+async def lose_webhooks(world: World) -> str | None:
+    """Whatever the provider has to tell is never heard of; a day later all of it is known nevertheless."""
+    await _clear_up(world)
+    lost = await world.webhooks()
+    if not lost:
+        return None
+    for webhook in lost:
+        await world.provider.delivered(webhook.id)
+    await _let_pass(world, 25 * 3_600)
+    await world.settle()
+    await world.look_at_all()
+    for life in world.lives:
+        life.unheard = life.unheard and world.foul
+    return f"{len(lost)} webhooks are lost"
 
 
 async def _bring(world: World, webhook: Webhook) -> None:
@@ -203,43 +217,3 @@ async def nap(world: World) -> str | None:
     world.calm_from = max(world.calm_from, world.now + timedelta(hours=7))
     await world.look_at_all()
     return f"the clock jumps by {hours} hours"
-
-
-async def at_once(world: World) -> str | None:
-    """Two who do not know of each other do something about the same stay."""
-    living = [life for life in world.lives if life.status in LIVE]
-    if not living:
-        return None
-    life, host = world.chance.choice(living), ""
-    host = life.home.host
-    nights = {"check_in": life.view["check_in"], "check_out": life.view["check_out"]}
-    longer = nights | {"check_out": (life.at("check_out_at") + ONE).date().isoformat()}
-    does = {
-        "guest cancels": (life.guest, f"{life.path}/cancel", {"reason": "No."}, "POST"),
-        "host cancels": (host, f"{life.path}/cancel", {"reason": "No."}, "POST"),
-        "host accepts": (host, f"{life.path}/accept", None, "POST"),
-        "host declines": (host, f"{life.path}/decline", {"reason": "No."}, "POST"),
-        "guest changes": (life.guest, life.path, longer, "PUT"),
-        "host agrees": (host, f"{life.path}/change/accept", None, "POST"),
-        "host refuses": (host, f"{life.path}/change/decline", {"reason": "No."}, "POST"),
-        "host lets in": (host, f"{life.path}/check-in", None, "POST"),
-        "guest withdraws": (life.guest, f"{life.path}/change/withdraw", None, "POST"),
-        "staff take it down": ("staff", f"{life.home.path}/moderate", SUSPEND, "POST"),
-        "guest disputes": (life.guest, f"{life.path}/disputes", {"reason": "Cold."}, "POST"),
-        "guest opens a payment": (life.guest, "/api/payments/intent", {"booking_id": life.id}, "POST"),
-    }
-    chosen = world.chance.sample(sorted(does), 2)
-    asks = [does[name] for name in chosen]
-    answers = await asyncio.gather(
-        *(world.write(who, path, body, verb=verb) for who, path, body, verb in asks)
-    )
-    codes = [answer.status_code for answer in answers]
-    allowed = (200, 201, 409, 422, 503)
-    world.expect(all(code in allowed for code in codes), f"{chosen}: {[answer.text for answer in answers]}")
-    if "guest changes" in chosen:
-        life.price = None
-    if "staff take it down" in chosen:
-        life.home.taken_down(world.now)
-    await world.settle()
-    await world.look_at_all()
-    return f"of {name_of(world, life)} at once: {chosen}: {codes}, {life.status}"

@@ -20,6 +20,7 @@ PICTURE = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 GUESTS = ("gus", "gerda", "greg")
+BOOKERS = (*GUESTS * 5, "hanna", "heiko")
 CARDS = (
     *["pm_card_visa"] * 8,
     "pm_card_visa_chargeDeclined",
@@ -41,7 +42,7 @@ def one_of(world: World, *statuses: str) -> Life | None:
 
 async def book(world: World) -> str | None:
     chance = world.chance
-    home, guest = chance.choice(world.homes), chance.choice(GUESTS)
+    home, guest = chance.choice(world.homes), chance.choice(BOOKERS)
     if home.status != "published" and chance.random() < 0.7:
         return None
     first = world.today + chance.choice((2, 3, 5, 9, 16, 25, 40)) * ONE + chance.randrange(4) * ONE
@@ -65,6 +66,8 @@ async def book(world: World) -> str | None:
         )
     world.expect(world.is_free(home, first, nights, guest), f"{said}: it is taken, but there is a quote")
     world.expect(home.status == "published", f"{said}: it is {home.status}, but there is a quote")
+    used_up = code and (code in home.gone or world.uses(home, code, guest) >= home.limits[code])
+    world.expect(not used_up, f"{said}: {code} is used up or gone, but there is a quote")
     quote = answer.json()
     told = [(line["kind"], line["amount"]["amount"]) for line in quote["lines"]]
     world.expect(price and told == price.told(), f"{said}: quoted {told}, not {price and price.told()}")
@@ -75,8 +78,11 @@ async def book(world: World) -> str | None:
     wish |= {"listing_id": home.id, "quote_id": quote["id"]}
     wish |= {"plan": "half"} if chance.random() < (0.5 if (first - world.today).days > 14 else 0.03) else {}
     answer = await world.write(guest, "/api/bookings", wish, twice=True)
-    if answer.status_code == 409:
-        world.expect(answer.json()["code"] in ("plan_refused", "coupon_refused"), f"{said}: {answer.text}")
+    own = guest == home.host
+    world.expect((answer.status_code == 403) == own, f"{said}: {answer.text}")
+    if own or answer.status_code == 409:
+        codes = ("own_home",) if own else ("plan_refused", "coupon_refused")
+        world.expect(answer.json()["code"] in codes, f"{said}: {answer.text}")
         return f"{said}: {answer.json()['code']}"
     life = await begin(world, Life(home=home, guest=guest, price=price, **first_seen(ok(answer, 201), party)))
     world.expect(life.view.get("shown") == quote.get("shown"), f"{said}: {life.view}, quoted {quote}")
@@ -108,11 +114,18 @@ def _no_quote(
     reasons = {
         "not_found": home.status != "published",
         "stay_refused": rule == "pets" and party.pets and not home.pets,
-        "coupon_refused": code is not None,
+        "coupon_refused": code is not None and _no_coupon(world, home, stay, code, party),
         "invalid": currency is not None and home.place.rate(currency) is None,
     }
     world.expect(reasons.get(why), f"{stay} at {home.path}, {home.status}: {refusal}")
     return why
+
+
+def _no_coupon(world: World, home: Home, stay: tuple[date, int, str], code: str, party: Party) -> bool:
+    """Is it gone, used up, or is the stay too cheap for it?"""
+    if code in home.gone or world.uses(home, code, stay[2]) >= home.limits[code]:
+        return True
+    return home.price(world.now, stay[0], stay[1], party, home.coupons[code]) is None
 
 
 def first_seen(view: dict[str, Any], party: Party) -> dict[str, Any]:
@@ -257,7 +270,8 @@ async def change(world: World) -> str | None:
 def _check_asked(world: World, life: Life, asked: dict[str, Any], party: Party, said: str) -> None:
     """What a changed stay is to cost is what a new one would; a coupon that is used up is left out."""
     first, end = (date.fromisoformat(asked[name]) for name in ("check_in", "check_out"))
-    coupon = life.home.coupons.get(life.view.get("coupon") or "")
+    code = life.view.get("coupon") or ""
+    coupon = None if code in life.home.gone else life.home.coupons.get(code)
     prices = [life.home.price(world.now, first, (end - first).days, party, one) for one in (coupon, None)]
     told = [(line["kind"], line["amount"]["amount"]) for line in asked["lines"]]
     wanted = [price.told() for price in prices if price]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import date
 from typing import Any
 
 from journeys.steps import ok
-from lives.guests import name_of, one_of
-from lives.town import POLICIES, Home, a_price_list
+from lives.guests import GUESTS, begin, first_seen, name_of, one_of
+from lives.town import HOURS, POLICIES, Home, Party, a_price_list
 from lives.world import ONE, Life, World, nights_of
 from rules.oracle_price import Coupon
 
@@ -153,54 +155,138 @@ async def price_anew(world: World) -> str | None:
 
 
 async def edit(world: World) -> str | None:
-    """Another policy, or another way to book; what was booked stays as it was agreed on."""
+    """Another policy, another way to book, other hours, other nights of preparation; what was booked stays as
+    it was agreed on."""
     home = world.chance.choice(world.homes)
     home.policy, home.instant = world.chance.choice(POLICIES), not home.instant
+    if world.chance.random() < 0.4:
+        home.hours, home.preparation = world.chance.choice(HOURS), world.chance.choice((0, 0, 1, 2))
     version = ok(await world.read(home.host, home.path))["version"]
-    edit = {"cancellation_policy": home.policy, "instant_book": home.instant}
+    edit = {
+        "cancellation_policy": home.policy,
+        "instant_book": home.instant,
+        "check_in_from": home.hours[0],
+        "check_out_by": home.hours[1],
+        "stay_rules": {"preparation_nights": home.preparation},
+    }
     person, match = world.people[home.host], {"If-Match": f'"{version}"'}
     ok(await person.patch(home.path, edit, headers=match))
     await world.settle()
-    return f"{home.host} lets {world.homes.index(home)} {home.policy}, instant: {home.instant}"
+    return f"{home.host} lets {world.homes.index(home)} {home.policy}, instant: {home.instant}, {edit}"
+
+
+async def edit_days(world: World) -> str | None:
+    """One edit of some nights of all homes of a host in a town, made whole or not at all; now and then a
+    guest books some of them at that very moment."""
+    chance, home = world.chance, world.chance.choice(world.homes)
+    homes = [one for one in world.homes if (one.host, one.place) == (home.host, home.place)]
+    first = world.today + chance.randrange(1, 40) * ONE
+    nights = [first + n * ONE for n in range(chance.randrange(1, 6))]
+    body: dict[str, Any] = {"from": first.isoformat(), "to": (nights[-1] + ONE).isoformat()}
+    body["listing_ids"] = [one.id for one in homes]
+    if chance.random() < 0.6:
+        price = chance.randrange(50, 300) * home.place.unit
+        body["price"] = home.money(price) if chance.random() < 0.7 else None
+    else:
+        body["block"] = chance.random() < 0.6
+        if not body["block"] and any(set(nights) & world.kept_by_cancelling(one) for one in homes):
+            return None
+    asks = [world.write(home.host, "/api/listings/calendars", body, twice=True)]
+    known = len(world.lives)
+    if chance.random() < 0.4:
+        asks.append(_book_some(world, home, first))
+    answer, *_ = await asyncio.gather(*asks)
+    said = f"{home.host} edits days of {[world.homes.index(one) for one in homes]}: {body}"
+    said += "; they are booked at once" if len(world.lives) > known else ""
+    await world.settle()
+    await world.look_at_all()
+    if answer.status_code != 200:
+        world.expect(answer.json()["code"] == "edit_refused", f"{said}: {answer.text}")
+        for one in answer.json()["problems"]:
+            [at] = [home for home in homes if home.id == one["listing_id"]]
+            taken = {"booked": world.taken(at), "imported": world.elsewhere(at)}[one["code"]]
+            stands = {date.fromisoformat(night) for night in one.get("nights", [])}
+            # The nights of a booking of this very moment may be known by no name yet.
+            known_by_name = stands or len(world.lives) > known
+            world.expect(known_by_name and stands <= taken & set(nights), f"{said}: {answer.text}")
+        return f"{said}: {answer.json()['code']}"
+    for one in homes:
+        await _edited(world, one, body, nights)
+    return said
+
+
+async def _book_some(world: World, home: Home, first: date) -> Life | None:
+    guest, party = world.chance.choice(GUESTS), Party(1)
+    stay = {"check_in": first.isoformat(), "check_out": (first + 2 * ONE).isoformat(), "guests": 1}
+    quote = await world.write(guest, f"{home.path}/quote", stay)
+    if quote.status_code != 200:
+        return None
+    wish = stay | {"listing_id": home.id, "quote_id": quote.json()["id"]}
+    answer = await world.write(guest, "/api/bookings", wish)
+    if answer.status_code != 201:
+        world.expect(answer.status_code in (404, 409), answer.text)
+        return None
+    return await begin(world, Life(home=home, guest=guest, price=None, **first_seen(answer.json(), party)))
+
+
+async def _edited(world: World, home: Home, body: dict[str, Any], nights: list[date]) -> None:
+    if "price" in body:
+        dates = home.pricing["dates"] | dict.fromkeys((night.isoformat() for night in nights), body["price"])
+        home.pricing = home.pricing | {"dates": {day: price for day, price in dates.items() if price}}
+        return
+    before = {night for kept in home.blocks.values() for night in kept}
+    wanted = before - set(nights)
+    if body["block"]:
+        wanted = before | (set(nights) - world.kept_by_cancelling(home))
+    shown = ok(await world.read(home.host, f"{home.path}/block-dates"))["items"]
+    by_cancelling = world.kept_by_cancelling(home)
+    blocks = {one["id"]: set(nights_of(one["from"], one["to"])) for one in shown}
+    home.blocks = {name: kept for name, kept in blocks.items() if not kept <= by_cancelling}
+    found = {night for kept in home.blocks.values() for night in kept}
+    ahead = {night for night in wanted ^ found if night > world.today + ONE}
+    world.expect(not ahead, f"{body} at {home.path}: kept are {sorted(found)}, not {sorted(wanted)}")
 
 
 async def make_coupon(world: World) -> str | None:
     home, chance = world.chance.choice(world.homes), world.chance
     code, by_host = f"SAVE{len(world.told)}", chance.random() < 0.5
+    body = a_coupon(world, home) | {"host_funded": by_host, "total_limit": 2}
+    who = home.host if by_host else "staff"
+    ok(await world.people[who].post("/api/coupons", body | {"code": code}), 201)
+    home.coupons[code] = coupon_of(body)
+    home.limits[code] = home.most[code] = 2
+    return f"{who} gives at {world.homes.index(home)}: {code} {body}"
+
+
+def a_coupon(world: World, home: Home) -> dict[str, Any]:
+    chance = world.chance
     kind: dict[str, Any] = {"percent_bp": chance.choice((500, 1_234, 10_000))}
     if chance.random() < 0.4:
         kind = {"fixed": home.money(chance.randrange(1, 60 * home.place.unit))}
-    body = {"code": code, "host_funded": by_host, "listing_ids": [home.id], "total_limit": 2} | kind
-    ok(await world.people[home.host if by_host else "staff"].post("/api/coupons", body), 201)
-    fixed = kind["fixed"]["amount"] if "fixed" in kind else None
-    home.coupons[code] = Coupon(by_host, kind.get("percent_bp"), fixed, None)
-    return f"{'a host' if by_host else 'staff'} gives {kind} off at {world.homes.index(home)}: {code}"
+    least = {"minimum": home.money(chance.randrange(1, 400 * home.place.unit))}
+    return kind | {"listing_ids": [home.id]} | (least if chance.random() < 0.3 else {})
 
 
-async def other_site(world: World) -> str | None:
-    """A calendar of another site comes, changes and goes, also with nights that are booked here."""
-    home, chance = world.chance.choice(world.homes), world.chance
-    imports, feed = f"{home.path}/calendar-imports", f"/feed{world.homes.index(home)}"
-    if home.feed_id:
-        await forget_site(world, home)
-        return f"the other site of {world.homes.index(home)} is forgotten"
-    events = {world.draw(): (world.today + chance.randrange(1, 40) * ONE, chance.randrange(1, 5))}
-    lines = [
-        f"BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART;VALUE=DATE:{first:%Y%m%d}\r\n"
-        f"DTEND;VALUE=DATE:{first + nights * ONE:%Y%m%d}\r\nEND:VEVENT\r\n"
-        for uid, (first, nights) in events.items()
-    ]
-    text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{''.join(lines)}END:VCALENDAR\r\n"
-    world.site.pages[feed] = text.encode()
-    made = await world.write(home.host, imports, {"url": world.site.url(feed), "name": "Other"})
-    home.feed, home.feed_id = events, ok(made, 201)["id"]
-    await world.settle()
-    return f"another site has {[*events.values()]} at {world.homes.index(home)}"
+def coupon_of(body: dict[str, Any]) -> Coupon:
+    fixed, minimum = (body[name]["amount"] if name in body else None for name in ("fixed", "minimum"))
+    return Coupon(body["host_funded"], body.get("percent_bp"), fixed, minimum)
 
 
-async def forget_site(world: World, home: Home) -> None:
-    if home.feed_id:
-        path = f"{home.path}/calendar-imports/{home.feed_id}"
-        ok(await world.people[home.host].delete(path), 204)
-        home.feed, home.feed_id = {}, ""
-        await world.settle()
+async def coupon_anew(world: World) -> str | None:
+    """One that was given is another from now on, or is gone; what was booked with it stays as it was."""
+    known = [(home, code) for home in world.homes for code in home.coupons if code not in home.gone]
+    if not known:
+        return None
+    home, code = world.chance.choice(known)
+    by_host = home.coupons[code].host_funded
+    who = home.host if by_host else "staff"
+    if world.chance.random() < 0.3:
+        ok(await world.people[who].delete(f"/api/coupons/{code}"), 204)
+        home.gone.add(code)
+        return f"{who} takes {code} away"
+    limit = world.chance.choice((1, 2, 3))
+    body = a_coupon(world, home) | {"host_funded": by_host, "total_limit": limit}
+    ok(await world.people[who].put(f"/api/coupons/{code}", body))
+    home.coupons[code], home.limits[code] = coupon_of(body), limit
+    home.most[code] = max(home.most[code], limit)
+    return f"{who} writes {code} anew: {body}"

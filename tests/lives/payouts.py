@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 from journeys.steps import ok
-from lives.journal import SLACK, Entries, all_of, journal, summed
+from lives.journal import OUT, SLACK, Entries, all_of, journal, summed
 from lives.world import ONE, Life, World, instant_of
 
 HOST = "host_payable"
-SECOND = timedelta(seconds=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 NO_ACCOUNT = "insufficient_capabilities_for_transfer"
 
 
@@ -35,6 +35,7 @@ def _check_life(
     for entry in entries:
         if entry["kind"] == "payout":
             _check_payout(world, life, instant_of(entry["at"]))
+    _check_early(world, life, entries)
     owed, failed = -summed(entries, HOST), any(one["status"] == "failed" for one in payouts)
     owed_still = owed > sum(one["amount"]["amount"] for one in payouts if one["status"] in ("due", "held"))
     if failed and owed_still:  # it goes out once there is an account, or something to send it from
@@ -42,12 +43,13 @@ def _check_life(
         can_be = world.accounts.get(life.home.host, True) and calm
         world.expect(not (refused and can_be), f"{life.id} is not paid out: {payouts}")
         return
-    over = world.now > life.at("check_in_at") + ONE + SLACK
-    long = life.view["nights"] >= 28 and not life.cancelled
     held = in_dispute(world, life, world.now + SECOND)
     said = f"{life.id} ({life.status}): the host is owed {owed}: {entries}, {payouts}"
-    if over and not long and not held:
-        world.expect(owed <= 0, said)
+    if not held:
+        earned = -summed(entries, HOST, besides=OUT)
+        over = world.now > life.at("check_in_at") + ONE + SLACK
+        left = 0 if life.cancelled else max(0, earned - _earned_by(life, entries, world.now - SLACK))
+        world.expect(not over or owed <= left, f"{said}: no more than {left} of {earned}")
     planned = sum(one["amount"]["amount"] for one in payouts if one["status"] in ("due", "held"))
     world.expect(planned == max(0, owed), f"{said}: {planned} is planned")
     wanted = "held" if held else "due"
@@ -58,6 +60,40 @@ def _check_life(
 def _check_payout(world: World, life: Life, at: datetime) -> None:
     world.expect(at >= life.at("check_in_at") + ONE, f"{life.id} is paid out at {at}: {life.view}")
     world.expect(not in_dispute(world, life, at), f"{life.id} is paid out at {at}")
+
+
+def _check_early(world: World, life: Life, entries: Entries) -> None:
+    """Of a long stay, no month is paid out before it has begun."""
+    if life.status != "checked_in" or not life.plain or life.bank:
+        return
+    earned, sent = -summed(entries, HOST, besides=OUT), summed(entries, HOST, of=OUT)
+    most = _earned_by(life, entries, world.now + 2 * HOUR)
+    world.expect(sent <= most + 1, f"{life.id}: {sent} of {earned} is sent, not {most}: {entries}")
+
+
+def _earned_by(life: Life, entries: Entries, at: datetime) -> int:
+    """What is to have been paid out by then: all of it a day after check-in, or once the stay is over; of
+    28 nights and more those of each month that has begun a day before. What comes after that, as what is
+    granted of a deposit, goes out with the next month."""
+    first, nights = date.fromisoformat(life.view["check_in"]), life.view["nights"]
+    earned = -summed(entries, HOST, besides=OUT)
+    if nights < 28 or life.status == "completed":
+        return earned
+    due = [life.at("check_in_at") + (_month(first, n) - first) + ONE for n in range(12)]
+    begun = sum(day + HOUR < at for day in due)
+    if not begun:
+        return 0
+    until = min(nights, (_month(first, begun) - first).days)
+    before = [entry for entry in entries if instant_of(entry["at"]) <= due[begun - 1] + HOUR]
+    return min(earned, -summed(before, HOST, besides=OUT)) * until // nights
+
+
+def _month(day: date, later: int) -> date:
+    """The same day so many months later, or the last of that month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + later, 12)
+    begins = date(year, month + 1, 1)
+    following = date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
+    return begins + (min(day.day, (following - begins).days) - 1) * ONE
 
 
 def in_dispute(world: World, life: Life, at: datetime) -> bool:

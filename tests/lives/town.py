@@ -54,6 +54,10 @@ class Place:
     def area(self) -> str:
         return "/".join(part for part in (self.country, self.region, self.city) if part)
 
+    @property
+    def area_body(self) -> dict[str, str]:
+        return {"country": self.country, "region": self.region, "city": self.city}
+
 
 PLACES = (
     Place("US", "New York", "Albany", 42.6526, -73.7562, "America/New_York", "USD", 100),
@@ -75,6 +79,9 @@ def _rates() -> dict[str, Fraction]:
     known = zip(names.split(",")[1:], values.split(",")[1:], strict=True)
     return {"EUR": Fraction(1)} | {n.strip(): Fraction(v.strip()) for n, v in known if n.strip()}
 
+
+# From when guests may come, and until when they go; no change of clocks leaves one of these out.
+HOURS = (*[("15:00", "11:00")] * 3, ("00:00", "23:30"), ("23:30", "00:30"), ("16:45", "10:00"))
 
 # Around changes of clocks, north and south, a leap day, and an ordinary spring.
 STARTS = ((2027, 2, 20), (2027, 4, 14), (2027, 9, 15), (2028, 2, 5), (2027, 12, 10))
@@ -104,28 +111,45 @@ class Tax:
     most_nights: int | None
     exempt_from_nights: int | None
     exempt_below_age: int | None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    enabled: bool = True
 
     def body(self, place: Place) -> dict[str, Any]:
-        area = {"country": place.country, "region": place.region, "city": place.city}
-        rule = {"area": area, "label": "A tax", "kind": self.kind, "enabled": True}
+        rule: dict[str, Any] = {"area": place.area_body, "label": "A tax", "kind": self.kind}
+        rule |= {"enabled": self.enabled}
         if self.kind == "percent_bp":
             rule |= {"bp": self.bp, "base": self.base}
         else:
             rule |= {"amount": {"amount": self.amount, "currency": place.currency}}
         names = ("most_nights", "exempt_from_nights", "exempt_below_age")
         limits = {name: getattr(self, name) for name in names}
+        days = {"valid_from": self.valid_from, "valid_to": self.valid_to}
+        limits |= {name: day.isoformat() for name, day in days.items() if day}
         return rule | {name: limit for name, limit in limits.items() if limit is not None}
 
-    def takes(self, nightly: tuple[int, ...], party: Party, lines: dict[str, int]) -> int:
-        """Reading: a percentage is of the part of those who are not exempt; where all are, nothing is."""
+    def holds(self, day: date) -> bool:
+        return (self.valid_from or date.min) <= day < (self.valid_to or date.max)
+
+    def takes(self, check_in: date, nightly: tuple[int, ...], party: Party, lines: dict[str, int]) -> int:
+        """Reading: a percentage is of the part of those who are not exempt; where all are, nothing is. Nights
+        are taxed by the rule of their own day, what is taken once by that of the check-in."""
         taxed = party.guests - (0 if self.exempt_below_age is None else party.exempt)
-        if not taxed or (self.exempt_from_nights is not None and len(nightly) >= self.exempt_from_nights):
+        spared = self.exempt_from_nights is not None and len(nightly) >= self.exempt_from_nights
+        if not taxed or spared or not self.enabled:
             return 0
-        nights = min(len(nightly), self.most_nights or len(nightly))
-        count = {"per_stay": 1, "per_guest": taxed, "per_night": nights, "per_guest_night": nights * taxed}
+        first_nights = nightly[: self.most_nights]
+        prices = [price for n, price in enumerate(first_nights) if self.holds(check_in + timedelta(days=n))]
+        nights, once = len(prices), int(self.holds(check_in))
+        count = {
+            "per_stay": once,
+            "per_guest": once * taxed,
+            "per_night": nights,
+            "per_guest_night": nights * taxed,
+        }
         if self.kind != "percent_bp":
             return self.amount * count[self.kind]
-        exact = Fraction(sum(nightly[:nights]) * taxed, sum(nightly) * party.guests) * self.bp / 10_000
+        exact = Fraction(sum(prices) * taxed, sum(nightly) * party.guests) * self.bp / 10_000
         return floor(sum(lines.get(kind, 0) for kind in self.on) * exact + Fraction(1, 2))
 
     @property
@@ -152,7 +176,9 @@ class Price:
 @dataclass
 class Home:
     """A home as its host has made it. `blocks` and `feed` are nights kept from guests, by what keeps them;
-    `down_since` is when staff have taken it down, `up_again` what it was before, and is then again."""
+    `down_since` is when staff have taken it down, `up_again` what it was before, and is then again. `hours`
+    are those from which guests may come and until which they go; of coupons, the `most` that ever could use
+    each, and those that are `gone`."""
 
     place: Place
     policy: str
@@ -161,6 +187,7 @@ class Home:
     pets: bool
     pricing: dict[str, Any]
     taxes: list[Tax]
+    hours: tuple[str, str] = ("15:00", "11:00")
     host: str = ""
     status: str = "published"
     down_since: datetime | None = None
@@ -171,6 +198,9 @@ class Home:
     feed: dict[str, tuple[date, int]] = field(default_factory=dict)
     feed_id: str = ""
     coupons: dict[str, Coupon] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
     def taken_down(self, at: datetime) -> None:
         if self.status != "suspended":
@@ -193,7 +223,7 @@ class Home:
         lines = [Line(kind, amount) for kind, amount in found.lines]
         known = dict(found.lines)
         for tax in self.taxes:
-            if amount := tax.takes(found.nightly, party, known):
+            if amount := tax.takes(check_in, found.nightly, party, known):
                 on = tuple(kind for kind in tax.on if kind in known)
                 lines.append(Line("tax", amount, on, self.place.area))
         return Price(found.nightly, tuple(lines), sum(line.amount for line in lines), found.payout)
@@ -244,7 +274,7 @@ def a_home(chance: Random, today: date, taxes: dict[str, list[Tax]]) -> Home:
     """`taxes` are those of towns that were drawn before; a town has the same for all its homes."""
     place = chance.choice(PLACES)
     if place.area not in taxes:
-        taxes[place.area] = [_a_tax(chance, place) for _ in range(chance.randrange(4))]
+        taxes[place.area] = [a_tax(chance, place, today) for _ in range(chance.randrange(4))]
     return Home(
         place=place,
         policy=chance.choice(POLICIES),
@@ -253,6 +283,7 @@ def a_home(chance: Random, today: date, taxes: dict[str, list[Tax]]) -> Home:
         pets=chance.random() < 0.6,
         pricing=a_price_list(chance, place, today),
         taxes=taxes[place.area],
+        hours=chance.choice(HOURS),
     )
 
 
@@ -288,7 +319,9 @@ def a_price_list(chance: Random, place: Place, today: date) -> dict[str, Any]:
     return told | {name: value for name, value in maybe.items() if chance.random() < 0.5}
 
 
-def _a_tax(chance: Random, place: Place) -> Tax:
+def a_tax(chance: Random, place: Place, today: date) -> Tax:
+    first = today + timedelta(days=chance.randrange(60))
+    since, until = chance.choice((None, None, None, first)), first + timedelta(days=chance.randrange(1, 40))
     return Tax(
         kind=chance.choice(
             ("percent_bp", "percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night")
@@ -299,4 +332,6 @@ def _a_tax(chance: Random, place: Place) -> Tax:
         most_nights=chance.choice((None, None, 3)),
         exempt_from_nights=chance.choice((None, None, 28)),
         exempt_below_age=chance.choice((None, 12)),
+        valid_from=since,
+        valid_to=chance.choice((None, None, None, until)),
     )

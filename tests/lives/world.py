@@ -59,6 +59,12 @@ class Life:
     exempt: int = 0
     asked: Party | None = None
     statuses: list[str] = field(default_factory=list)
+    # From when its guest may come and until when to go; what that becomes by the change that was asked last.
+    hours: tuple[str, str] = ("", "")
+    hours_asked: tuple[str, tuple[str, str]] = ("", ("", ""))
+
+    def __post_init__(self) -> None:
+        self.hours = self.home.hours
 
     @property
     def path(self) -> str:
@@ -102,6 +108,11 @@ class Life:
         if self.asked and not self.change:
             done = (view.get("change") or {}).get("status") == "done"
             self.exempt, self.asked = self.asked.exempt if done else self.exempt, None
+        if asked := view.get("change"):
+            if asked["id"] != self.hours_asked[0]:
+                self.hours_asked = (asked["id"], self.home.hours)
+            if asked["status"] == "done":
+                self.hours = self.hours_asked[1]
         if self.statuses[-1:] != [view["status"]]:
             self.statuses.append(view["status"])
         if not self.was_paid or self.cancelled:
@@ -138,8 +149,10 @@ class World:
         self.told: list[str] = []
         # Hosts who have an account at the provider, and whether it can be paid.
         self.accounts: dict[str, bool] = {}
+        # The ids of each area's rules of taxes, in the order in which its homes have them.
+        self.tax_ids: dict[str, list[str]] = {}
         self.errors = Errors()
-        self.calm_from = self.began  # when what bad weather has put off is done
+        self.calm_from = self.opened_at = self.began  # when what bad weather has put off is done
         self.bank_items: list[dict[str, Any]] = []  # disputes of banks, as they were told last
         self._open = contextlib.AsyncExitStack()
         self._use_threads()
@@ -169,6 +182,7 @@ class World:
         return self.people["staff"]
 
     async def open(self) -> None:
+        self.opened_at = self.now
         self._before = asyncio.all_tasks()
         own = {"auth": {"access_seconds": SECONDS_OF_ACCESS}}
         self.house = await self._open.enter_async_context(
@@ -260,11 +274,25 @@ class World:
     def kept(self, home: Home) -> set[date]:
         """Nights that the host keeps, or kept by cancelling."""
         kept = {night for nights in home.blocks.values() for night in nights}
+        return kept | self.kept_by_cancelling(home)
+
+    def kept_by_cancelling(self, home: Home) -> set[date]:
+        kept: set[date] = set()
         for life in self.lives:
             gone = life.view.get("cancellation")
             if life.home is home and life.was_paid and gone and gone["by"] != "guest":
                 kept |= set(nights_of(life.view["check_in"], life.view["check_out"]))
         return kept
+
+    def uses(self, home: Home, code: str, guest: str = "") -> int:
+        """By how many the coupon is used, besides a guest's own unpaid hold."""
+        return sum(
+            life.view.get("coupon") == code
+            and life.status in (*LIVE, "completed")
+            and not (guest and is_own_hold(life, guest))
+            for life in self.lives
+            if life.home is home
+        )
 
     def elsewhere(self, home: Home) -> set[date]:
         return {first + n * ONE for first, count in home.feed.values() for n in range(count)}
@@ -315,6 +343,8 @@ async def _settle_in(world: World) -> None:
     for name in ("hanna", "heiko", "gus", "gerda", "greg"):
         world.people[name] = await house.sign_up(f"{name}@example.com", name.title())
     world.people["staff"] = await house.staff()
+    for example in ok(await world.staff.get("/api/listings/taxes"))["items"]:  # which a switch would put on
+        ok(await world.staff.delete(f"/api/listings/taxes/{example['id']}"), 204)
     taxes: dict[str, list[Tax]] = {}
     for number in range(chance.randrange(2, 5)):
         home = a_home(chance, world.today, taxes)
@@ -335,6 +365,8 @@ async def _settle_in(world: World) -> None:
             location={"lat": place.lat, "lng": place.lng},
             rules={"pets": home.pets},
             stay_rules={"preparation_nights": home.preparation},
+            check_in_from=home.hours[0],
+            check_out_by=home.hours[1],
         )
         home.id = made["id"]
         world.expect(made["time_zone"] == place.zone, f"{made['time_zone']} is not {place.zone}")
@@ -343,6 +375,6 @@ async def _settle_in(world: World) -> None:
         world.say(f"{home.host} lets a home in {place.city}, {home.policy}, {place.currency}")
     for area, rules in taxes.items():
         place = next(home.place for home in world.homes if home.place.area == area)
-        for rule in rules:
-            ok(await world.staff.post("/api/listings/taxes", rule.body(place)), 201)
+        made = [ok(await world.staff.post("/api/listings/taxes", rule.body(place)), 201) for rule in rules]
+        world.tax_ids[area] = [one["id"] for one in made]
     await world.settle()

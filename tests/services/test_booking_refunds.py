@@ -82,6 +82,25 @@ async def test_a_refund_by_staff_at_the_moment_of_a_cancellation_is_on_the_recei
     await teller.end()
 
 
+@pytest.mark.parametrize("given", [5_000, 30_000])
+async def test_what_host_and_staff_give_back_at_once_is_no_more_there_for_a_cancellation(
+    teller: Teller, given: int
+) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    await staff_refund(teller, 13_000, wait=False)  # booking may not have heard of it when the host gives too
+    await host_refund(teller, booking, given)
+    left = max(0, 39_200 - 13_000 - given)
+    shown = ok(await teller.admin.get(f"/api/bookings/{booking}/cancellation"))
+    assert shown["refund"]["amount"] + shown["kept"]["amount"] == left
+    *_, entry = [entry for kind, entry in await teller.journal(booking) if kind == "refund_promised"]
+    assert entry["host"] > entry["revenue"] * 4  # and not the platform for the host
+    gone = await teller.cancel(booking, teller.admin)
+    assert gone["refund"]["amount"] == left
+    assert await sent_back(teller, booking) == 39_200
+    await teller.end()
+
+
 async def test_a_refund_by_staff_after_the_stay_is_on_its_receipt(teller: Teller) -> None:
     booking = await teller.book()
     await teller.pay(booking)
@@ -244,4 +263,28 @@ async def test_the_receipt_of_a_cheaper_stay_tells_what_was_paid_before_and_came
         ("1 night", 10_000),
         ("Service fee (12 %)", 1_200),
     ]
+    await teller.end()
+
+
+@pytest.mark.parametrize("nights", [2, 4])
+async def test_what_staff_give_back_while_a_change_is_made_is_no_more_there_for_a_cancellation(
+    teller: Teller, nights: int
+) -> None:
+    booking = await teller.book()
+    await teller.pay(booking)
+    path, stay = f"/api/bookings/{booking}", await teller.look(booking)
+    wish = {"check_out": (date.fromisoformat(stay["check_in"]) + nights * DAY).isoformat()}
+    asked = ok(await teller.guest.put(path, wish))["change"]
+    if asked["status"] == "awaiting_host":
+        await staff_refund(teller, 7_000, wait=False)
+        ok(await teller.host.post(f"{path}/change/accept"))
+    else:
+        paid = ok(await teller.guest.post("/api/payments/intent", {"booking_id": booking}), 201)
+        await staff_refund(teller, 7_000, payment=1, wait=False)
+        ok(await teller.guest.post(f"/api/payments/{paid['id']}/confirm", {"payment_method": "pm_card_visa"}))
+    await teller.house.settle()
+    left = sum(entry.get("clearing", 0) for _, entry in await teller.journal(booking))
+    shown = ok(await teller.admin.get(f"{path}/cancellation"))
+    assert shown["refund"]["amount"] + shown["kept"]["amount"] == left
+    await teller.cancel(booking, teller.admin)
     await teller.end()

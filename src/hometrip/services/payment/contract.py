@@ -137,8 +137,8 @@ class PaymentDisputed(PaymentEvent):
 
 
 class RefundInitiated(PaymentEvent):
-    """`granted`: staff gave it back of their own accord. `kept` only then, and of a cancelled stay: whose the
-    rest of the money is."""
+    """`granted`: staff gave it back of their own accord. `kept` only then, where less went back than booking
+    asked for, and of a cancelled stay: whose the rest of the money is."""
 
     name = "refund.initiated"
 

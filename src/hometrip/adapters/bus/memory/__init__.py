@@ -126,6 +126,7 @@ class MemoryBus:
         for task in (late := [*self._workers, *self._waiting]):
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        self._unsafe.clear()  # whatever becomes of it from now on, it is delivered again
         for lane in list(self._lanes.values()):
             self._hand_back(lane, 0)
         self._parking.close()
@@ -203,7 +204,7 @@ class MemoryBus:
     def _settled(self, safe: asyncio.Future[None]) -> None:
         """What these lanes have done is on the disk, or lost."""
         lost = safe.exception()
-        for lane in self._unsafe.pop(safe):
+        for lane in self._unsafe.pop(safe, ()):
             if lost is None:
                 self._finish(lane)
             else:

@@ -18,6 +18,7 @@ from hometrip.services.booking.rules import (
     actor_of,
     given_back,
     granted,
+    kept_without,
     sum_of,
     view_of,
 )
@@ -42,14 +43,17 @@ async def give_back(
 
 
 async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
-    """What staff gave back is not there any more to be refunded by a cancellation; where both were done at
-    once, payment knows what is left."""
+    """What staff gave back is not there any more to be refunded by a cancellation. Payment knows what is left
+    of one that was cancelled; else it may not have heard yet of what was given back or changed meanwhile."""
     async with deps.db.transaction() as tx:
         if event.kept is None or not await tx.first_time(event, "booking.reckon_with_refund"):
             return
         paid = await store.bookings.get(tx, event.booking_id)
         if paid.confirmed_at is None or (sum_of(event.kept) == paid.left and not event.granted):
             return
-        now = deps.clock.now()
-        after = granted(paid, event.kept, now) if event.granted else replace(paid, kept=event.kept)
+        if event.granted:
+            kept = kept_without(paid, event.amount, event.kept)
+            after = granted(paid, kept, deps.clock.now())
+        else:
+            after = replace(paid, kept=event.kept)
         await store.bookings.change(tx, paid, after)

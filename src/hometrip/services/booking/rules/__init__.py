@@ -66,7 +66,7 @@ from hometrip.services.booking.rules.disputes import (
     disputed,
     resolved,
 )
-from hometrip.services.booking.rules.lines import kept_split, lines_back
+from hometrip.services.booking.rules.lines import kept_split, kept_without, lines_back
 from hometrip.services.booking.rules.parts import (
     SYSTEM,
     Actor,
@@ -170,6 +170,7 @@ __all__ = [
     "is_left",
     "is_open",
     "kept_split",
+    "kept_without",
     "lines_back",
     "may_change",
     "moved",

@@ -77,6 +77,14 @@ def kept_with(booking: Booking, more: Money) -> Split | None:
     return part_of(booking.split, max(sum_of(booking.kept) + more, more * 0))
 
 
+def kept_without(booking: Booking, amount: Money, told: Split) -> Split:
+    """Whose the rest is once so much went back: as it is `told`, or, where that was reckoned without what was
+    given back or changed at the same moment, each share's part of what is left."""
+    left = max(booking.left - amount, amount * 0)
+    is_as_told = booking.status == "cancelled" or sum_of(told) == left
+    return told if is_as_told else part_of(shares_now(booking), left)
+
+
 def part_of(split: Split, money: Money) -> Split:
     """So much of it, in proportion; payment shares a part in the same way, to the minor unit."""
     if not sum_of(split):

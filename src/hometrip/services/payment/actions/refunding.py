@@ -63,9 +63,11 @@ async def give_back(
     reason: str,
     cause: str,
     price: Sequence[QuoteLine] = (),
+    tells: bool = False,
 ) -> None:
     """Exactly `amount` of a booking's payments goes back, the latest first, and each share falls to what it
-    keeps. Where part of it went back before, only what is left can. `price`: what comes back of its lines."""
+    keeps. Where part of it went back before, only what is left can. `price`: what comes back of its lines.
+    Where it `tells`, and of a stay that is over, booking hears whose the rest is."""
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
     left = total((one.left for one in payments), currency)
     back = min(amount, left)
@@ -75,7 +77,7 @@ async def give_back(
         await share_anew(deps, tx, booking_id, lines)
         return
     stay = await store.stay_of(tx, booking_id)
-    after = rules.split_after(shares, lines, host_id, currency) if stay and stay.over else None
+    after = rules.split_after(shares, lines, host_id, currency) if tells or (stay and stay.over) else None
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
         part = min(rest, payment.left)

@@ -60,7 +60,11 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         # Of what is not all there no more is kept than there is; what nobody keeps goes back as well.
         kept = rules.within(this.split, captured - this.amount)
         back = max(back, left - rules.total_of(kept))
-        kept = rules.at_most(kept, has) if lost else kept
+        there = left - min(back, left)
+        unheard = not lost and there < rules.total_of(kept)
+        kept = rules.at_most(kept, has) if lost or unheard else kept
+        # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
+        kept = rules.within(kept, there) if unheard else kept
     else:
         back = min(back, left)
         gives = rules.split_for(back, this.split)
@@ -71,5 +75,5 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
     if not taken:  # the stay costs nothing
         await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
         return
-    price = this.lines or ()
-    await give_back(deps, tx, taken, back, kept, reason=this.reason, cause=this.cause, price=price)
+    why: dict[str, Any] = {"reason": this.reason, "cause": this.cause, "price": this.lines or ()}
+    await give_back(deps, tx, taken, back, kept, tells=back > left, **why)
