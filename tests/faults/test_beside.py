@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from os import kill
 from pathlib import Path
 from uuid import uuid4
@@ -67,6 +68,16 @@ async def asked_anew(
     return Counter(await asyncio.gather(*(ask() for _ in range(times))))
 
 
+async def first_days(several: Several, path: str, times: int) -> Counter[date]:
+    """With which day a home's calendar begins, on so many connections."""
+
+    async def ask() -> date:
+        async with httpx2.AsyncClient(base_url=several.server.url, timeout=30) as client:
+            return date.fromisoformat(ok(await client.get(path))["days"][0]["date"])
+
+    return Counter(await asyncio.gather(*(ask() for _ in range(times))))
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("several", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.parametrize(
@@ -119,12 +130,14 @@ async def test_one_that_is_killed_is_started_again_and_the_first_takes_the_other
 ) -> None:
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     path, log = f"/api/listings/{home['id']}", several.server.log
-    before = those_beside(several)
+    before, [today] = those_beside(several), await first_days(several, f"{path}/availability", 1)
     assert len(before) == 2
     kill(before[0], signal.SIGKILL)
+    await house.advance(86_400)  # while it is away, or is being started
     await until(lambda: log.read_text().count(READY) == 3, within=30)
     assert await asked_anew(house, several, path, {}, 30) == {200: 30}
     assert "a process fell; it is started again" in log.read_text()
+    assert await first_days(several, f"{path}/availability", 30) == {today + timedelta(days=1): 30}
     left = those_beside(several)
     assert len(left) == 2
     several.server.kill()

@@ -152,6 +152,7 @@ def _front(opened: Open) -> Front:
     settings = opened.house.settings
     place: dict[str, Any] = {"host": settings.host, "port": settings.port, "sock": opened.sock}
     place["elsewhere"] = opened.elsewhere
+    place["is_shared"] = opened.elsewhere is not None or settings.processes > 1
     if opened.is_alone:
         place["leave_seconds"] = 0.0  # nobody else will answer what comes now
     return Front(opened.app, opened.ring, opened.lane, **place)

@@ -25,7 +25,7 @@ from hometrip.ports.cache import Cache
 from hometrip.ports.search import Search
 from hometrip.ports.traces import Traces
 
-STOP_SECONDS = 12.0
+STOP_SECONDS = 8.0
 
 # After so many requests in a row that it answers as well, a connection goes back to where it came from.
 IN_A_ROW = 2
@@ -69,19 +69,19 @@ class Beside:
         storage.hear_of_unsent()
 
     async def _move(self, shift: timedelta) -> None:
-        for cable in self._cables():
-            with contextlib.suppress(Unavailable):  # it is gone, or will read the time when it begins
-                await cable.call("clock", shift.total_seconds())
+        """One that is just beginning may have read the time already: it is waited for."""
+        for child in self.children:
+            with contextlib.suppress(Unavailable):  # it is gone, and will read the time when it begins again
+                if child.cable:
+                    await child.cable.call("clock", shift.total_seconds())
 
     async def _counted(self) -> list[bytes]:
         told = []
-        for cable in self._cables():
+        for child in self.children:
             with contextlib.suppress(Unavailable):
-                told.append(await cable.call("metrics"))
+                if child.cable and child.is_ready.is_set():
+                    told.append(await child.cable.call("metrics"))
         return told
-
-    def _cables(self) -> Iterable[Cable]:
-        return [child.cable for child in self.children if child.is_ready.is_set() and child.cable]
 
 
 class Second(Child):
@@ -112,8 +112,7 @@ class Second(Child):
         return [*words, *map(str, files)], files
 
     async def _begun(self) -> None:
-        for end in self._ends:
-            end.close()
+        self._let_go()
         assert self.cable is not None
         await self.cable.open()
 
@@ -121,10 +120,16 @@ class Second(Child):
         try:
             return await super()._run()
         finally:
+            self._let_go()
             if self.cable:
                 await self.cable.close()
             if self._passage:
                 self._passage.close()
+
+    def _let_go(self) -> None:
+        """Of the ends that are the other process's."""
+        while self._ends:
+            self._ends.pop().close()
 
     def _adopt(self, connection: socket.socket, heard: bytes) -> None:
         assert self._passage is not None

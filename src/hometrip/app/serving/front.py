@@ -72,9 +72,10 @@ class Front:
         sock: socket.socket | None = None,
         leave_seconds: float = LEAVE_SECONDS,
         elsewhere: Elsewhere | None = None,
+        is_shared: bool = False,
     ) -> None:
-        """With `sock`, on that socket, which is bound already, and maybe not only ours. `ring` is the one in
-        `app` and lane.
+        """With `sock`, on that socket, which is bound already; where others listen on it as well, it
+        `is_shared`. `ring` is the one in `app` and lane.
         """
         self._app, self._ring = app, ring
         self._place: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
@@ -82,7 +83,7 @@ class Front:
         self._leave_seconds = leave_seconds
         # Those that it listens on, once it does.
         self.ports: list[int] = []
-        self._a_round = A_ROUND_OF_SEVERAL if sock else A_ROUND
+        self._a_round = A_ROUND_OF_SEVERAL if is_shared else A_ROUND
         self._elsewhere, self.passes_on = elsewhere, elsewhere is not None
         if elsewhere is not None:
             elsewhere.returns_to(self.adopt)
