@@ -695,6 +695,45 @@ async def test_of_a_hold_a_part_may_be_captured_once_and_the_rest_is_released(pa
         await payments.refund(intent.id, part + Money(1, "EUR"), key="back")
 
 
+async def test_a_hold_that_is_neither_captured_nor_cancelled_within_a_week_is_over(tmp_path: Path) -> None:
+    clock = MovableClock(SystemClock(), frozen_at=START)
+    sandbox = SandboxPayments(tmp_path / "provider.db", clock, ids(clock), SECRET)
+    for name in ("left", "taken", "gone"):
+        made = await sandbox.create_intent(EUR, capture="manual", metadata={"name": name}, key=name)
+        await sandbox.confirm_intent(made.id, method="pm_card_visa", key=f"hold {name}")
+    left, taken, gone = await sandbox.intents_since(START)
+    await sandbox.capture_intent(taken.id, key="take")
+    await sandbox.cancel_intent(gone.id, key="let go")
+    clock.move_to(START + 7 * DAY - MINUTE)
+    assert (await sandbox.get_intent(left.id)).status == "requires_capture"
+    clock.move_to(START + 7 * DAY)
+    with pytest.raises(ProviderRefused):
+        await sandbox.capture_intent(left.id, key="too late")
+    [told] = [sandbox.webhook(*one[1:], clock.now()) for one in await sandbox.undelivered()]
+    assert (told.type, told.object["cancellation_reason"]) == ("payment_intent.canceled", "automatic")
+    assert [event.type for event in await sandbox.events_since(clock.now())] == [told.type]
+    found = {one.metadata["name"]: (one.status, one.lapsed) for one in await sandbox.intents_since(START)}
+    assert found == {
+        "left": ("canceled", True),
+        "taken": ("succeeded", False),
+        "gone": ("canceled", False),
+    }
+    await sandbox.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "lapsed"),
+    [("automatic", True), ("expired", True), ("requested_by_customer", False), (None, False)],
+)
+async def test_a_hold_that_stripe_has_let_run_out_is_not_taken_for_one_that_was_let_go(
+    stripe: StandIn, reason: str | None, *, lapsed: bool
+) -> None:
+    ended = INTENT | {"status": "canceled", "amount_received": 0, "cancellation_reason": reason}
+    stripe.answers["GET /v1/payment_intents/pi_1"] = (200, ended)
+    intent = await stripe.payments.get_intent("pi_1")
+    assert (intent.status, intent.lapsed) == ("canceled", lapsed)
+
+
 async def test_a_host_has_one_account_which_is_paid_once_its_owner_is_known(payments: Payments) -> None:
     made = await payments.open_account("hanna", key="a")
     assert await payments.open_account("hanna", key="b") == made

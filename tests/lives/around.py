@@ -192,6 +192,7 @@ async def _moments(world: World, life: Life) -> list[tuple[str, datetime]]:
     found += [("the change", instant_of(life.change["until"]))] if life.change else []
     begins, ends = life.at("check_in_at"), life.at("check_out_at")
     found += [("the deposit", begins - 2 * ONE), ("the pay-out", begins + ONE), ("the end", ends + 14 * ONE)]
+    found += [("the hold's end", begins + 5 * ONE)]
     if life.status in LIVE:
         shown = ok(await world.read(life.guest, f"{life.path}/cancellation"))
         found.append(("a deadline", instant_of(shown["valid_until"])))

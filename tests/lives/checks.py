@@ -221,7 +221,11 @@ async def _check_deposit(world: World, life: Life, entries: Entries) -> None:
     if status == "held":
         world.expect(now >= instant_of(deposit["hold_at"]), said)
         world.expect(now < instant_of(deposit["release_at"]) + SLACK or is_open, said)
-    if status in ("planned", "held") and not is_open:
+    if status == "renewing":
+        is_granted = made is not None and made["status"] == "granted"
+        world.expect(now < instant_of(deposit["release_at"]) + SLACK or is_open or is_granted, said)
+    world.expect(status in ("planned", "held", "renewing") or not is_open, said)
+    if status in ("planned", "held", "renewing") and not is_open:
         cancelled = next(
             (instant_of(one["at"]) for one in life.view["history"] if one["status"] == "cancelled"), None
         )
@@ -347,6 +351,12 @@ async def _check_guest(world: World, guest: str) -> None:
         least, most = await _lost_to_banks(world, life, entries)
         given = range(promised(entries) + least, promised(entries) + most + 1)
         world.expect(sums["credit_note"] in given, f"{life.id}: credited {sums}, not {given}: {entries}")
+    holds = Counter(
+        one["booking_id"]
+        for one in payments
+        if one["status"] == "requires_capture" and lives[one["booking_id"]].was_paid
+    )
+    world.expect(set(holds.values()) <= {1}, f"{guest}: {holds}")
     for one in payments:
         life = lives[one["booking_id"]]
         if life.status in ("declined", "expired", "cancelled") and one["status"] == "requires_capture":
@@ -374,4 +384,20 @@ async def check_end(world: World) -> None:
     world.expect(not found, "\n".join(found))
     await check_town(world)
     await check_taxes(world)
+    await _check_holds(world)
     await check_notices(world)
+
+
+async def _check_holds(world: World) -> None:
+    """What is on a card at the provider is what a deposit or a request has there, once each."""
+    found = await world.provider.intents_since(world.began - timedelta(days=1))
+    at_provider = Counter(
+        one.metadata["booking_id"]
+        for one in found
+        if one.status == "requires_capture" and one.metadata["part"] == "deposit"
+    )
+    held = Counter[str]()
+    for life in world.lives:
+        answer = await world.read(life.guest, f"/api/payments/deposits/{life.id}")
+        held[life.id] += answer.status_code == 200 and answer.json()["status"] == "held"
+    world.expect(at_provider == +held, f"held are {+held}, at the provider {at_provider}")

@@ -112,9 +112,28 @@ async def claiming(till: Till, booking_id: UUID) -> None:
 async def letting_go(till: Till, booking_id: UUID) -> None:
     await paid(till, booking_id)
     await till.confirmed(booking_id, **DEPOSIT)
-    await until(till, CHECK_IN_AT + 2 * DAY - START, booking_id)
+    await until(till, CHECK_IN_AT + HOUR - START, booking_id)
+    claim = await actions.claim(till.deps, HOST, booking_id, eur(5_000), "a broken window")
+    await actions.answer_claim(till.deps, GUEST, booking_id, claim.id, accept=False)
     die_after(till, "cancel_intent")
-    await until(till, CHECK_IN_AT + 30 * DAY - till.clock.now(), booking_id)
+    await actions.decide_claim(till.deps, SUPPORT, booking_id, claim.id, eur(0))
+    await till.settle()
+
+
+async def lapsing(till: Till, booking_id: UUID, dies_after: str = "get_intent") -> None:
+    """The card's authorisation has ended."""
+    await paid(till, booking_id)
+    await till.confirmed(booking_id, **DEPOSIT)
+    await until(till, CHECK_IN_AT + 5 * DAY - START, booking_id)
+    webhooks = await till.provider.undelivered()
+    die_after(till, dies_after)
+    for webhook in webhooks:
+        await actions.hear(till.deps, webhook.body, webhook.signature)
+    await till.settle()
+
+
+async def renewing(till: Till, booking_id: UUID) -> None:
+    await lapsing(till, booking_id, "charge_again")
 
 
 async def disputing(till: Till, booking_id: UUID) -> None:
@@ -140,6 +159,8 @@ DEATHS: dict[str, tuple[Any, dict[str, Any]]] = {
     "holding": (holding, {}),
     "claiming": (claiming, {}),
     "letting_go": (letting_go, {}),
+    "lapsing": (lapsing, {}),
+    "renewing": (renewing, {}),
     "disputing": (disputing, {}),
 }
 

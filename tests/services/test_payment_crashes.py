@@ -65,12 +65,13 @@ async def is_charged_once(till: Till, known: Known) -> None:
     assert till.names().count("payment.succeeded") == 1
 
 
-def has_deposit(status: str, captured: int) -> Then:
+def has_deposit(status: str, captured: int, *, holds: int = 1) -> Then:
     async def then(till: Till, known: Known) -> None:
         found = await actions.deposit(till.deps, SUPPORT, known.booking_id)
-        at_provider = (await till.provider.intents_since(START))[-1]
-        assert (found.status, at_provider.captured) == (status, eur(captured))
-        assert len(await till.provider.intents_since(START)) == 2
+        first, *held = await till.provider.intents_since(START)
+        assert (first.captured, found.status, held[-1].captured) == (TOTAL, status, eur(captured))
+        assert [one.status for one in held[:-1]] == ["canceled"] * (holds - 1)
+        assert (held[-1].status == "requires_capture") == (status == "held")
 
     return then
 
@@ -96,6 +97,8 @@ AFTERWARDS: dict[str, Then] = {
     "holding": has_deposit("held", 0),
     "claiming": has_deposit("captured", 5_000),
     "letting_go": has_deposit("released", 0),
+    "lapsing": has_deposit("held", 0, holds=2),
+    "renewing": has_deposit("held", 0, holds=2),
     "disputing": is_lost_once,
 }
 

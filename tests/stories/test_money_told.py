@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.ports.payments import Payments
@@ -123,6 +125,48 @@ async def test_a_deposit_that_the_card_refuses_is_told_to_guest_and_host(house: 
     assert "Your booking stays as it is." in text
     [(kind, text)] = await told(teller, "host")
     assert (kind, "on the card of Gus" in text) == ("deposit_failed_host", True)
+    await teller.end()
+
+
+@pytest.mark.parametrize("claims", [True, False])
+async def test_a_deposit_that_cannot_be_held_anew_is_told_and_a_claim_left_to_staff(
+    house: TestHouse, *, claims: bool
+) -> None:
+    """A week after it was held the bank lets go of it, and Gus has taken his card away meanwhile."""
+    teller = await teller_in(house, with_deposit())
+    await house.staff("support", "sue@example.com")
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=14)
+    path = f"/api/payments/deposits/{booking}"
+    if claims:
+        wish = {"amount": {"amount": 5_000, "currency": "USD"}, "text": "A broken window."}
+        ok(await teller.host.post(f"{path}/claims", wish), 201)
+    [card] = ok(await teller.guest.get("/api/payments/methods"))["items"]
+    ok(await teller.guest.delete(f"/api/payments/methods/{card['id']}"), 204)
+    await teller.wait(days=2)
+    assert ok(await teller.host.get(path))["status"] == "renewing"
+    await teller.wait(days=2)
+    shown = ok(await teller.host.get(path))
+    assert (shown["status"], shown.get("claim", {}).get("status")) == (
+        "failed",
+        "not_covered" if claims else None,
+    )
+    assert [kind for kind, _ in await told(teller)][-1] == "deposit_failed"
+    [(kind, text)] = await told(teller, "host")
+    of_staff = dict(await told(teller, "sue"))
+    if claims:
+        assert (kind, "Your claim of $50.00 cannot be taken from it" in text) == (
+            "deposit_claim_unpaid_host",
+            True,
+        )
+        assert "claims $50.00 from Gus" in of_staff["deposit_claim_unpaid"]
+    else:
+        assert kind == "deposit_lapsed_host"
+        assert "When the $200.00 were to be held anew" in text
+        assert of_staff == {}
+    await teller.wait(days=20)
+    assert "deposit_released" not in dict(await told(teller))
     await teller.end()
 
 

@@ -52,7 +52,8 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider says of a payment. `status` is one of Stripe's:
 
     requires_payment_method, requires_confirmation, requires_action, processing, requires_capture, succeeded,
-    canceled. `method` is the token of the card that paid, where it is kept for a customer.
+    canceled. `method` is the token of the card that paid, where it is kept for a customer. `lapsed`: it was
+    cancelled by nobody, but authorised for longer than the card's network allows.
     """
 
     id: str
@@ -66,6 +67,7 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     metadata: dict[str, str] = {}
     created: datetime | None = None
+    lapsed: bool = False
 
 
 class ProviderRefund(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +164,8 @@ class Payments(Protocol):
 
     - Declines are not errors: the intent comes back with `last_error` and status requires_payment_method.
     - With `capture="manual"` a confirmed intent is authorised (requires_capture), and captured or cancelled
-      later; of what was authorised a part may be captured, and the rest is released then.
+      later; of what was authorised a part may be captured, and the rest is released then. What is neither
+      within the time that the card's network allows, about a week, is cancelled by the provider (`lapsed`).
     - An intent that is made for a `customer` keeps the card that pays it, to be charged again; with
       `keep=False` it does not, and may itself be charged to a card that was kept (`charge_again`).
     - A failure is told by code. A text of the provider's is passed on only where it is written for a

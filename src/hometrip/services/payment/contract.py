@@ -109,11 +109,13 @@ class DepositTaken(PaymentEvent):
 
 
 class DepositFailed(PaymentEvent):
-    """A damage deposit could not be held: the card was declined three times."""
+    """Not held, or not anew once it `lapsed`: the card was declined three times. A claim is `unpaid`."""
 
     name = "payment.deposit_failed"
 
     why: str
+    lapsed: bool = False
+    unpaid: Money | None = None
 
 
 class DepositClaimed(PaymentEvent):
@@ -154,8 +156,7 @@ class RefundCompleted(PaymentEvent):
 
 
 class RefundFailed(PaymentEvent):
-    """It could not be sent, or came back after it was: the guest is `owed` it, unless the cardholder's bank
-    has given it."""
+    """It could not be sent, or came back: the guest is `owed` it, unless the cardholder's bank gave it."""
 
     name = "refund.failed"
 

@@ -12,6 +12,7 @@ import msgspec
 
 from hometrip.adapters.payments.sandbox.book import Account
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN, GENERIC, NEEDS_ITS_OWNER, Plastic, plastic_of
+from hometrip.adapters.payments.sandbox.holds import Holds
 from hometrip.adapters.payments.sandbox.hosts import Hosts
 from hometrip.adapters.payments.sandbox.refunds import Refunds
 from hometrip.adapters.payments.sandbox.signature import check, sign
@@ -42,7 +43,7 @@ class Webhook(NamedTuple):
     signature: str
 
 
-class SandboxPayments(Hosts, Refunds):
+class SandboxPayments(Holds, Hosts, Refunds):
     """Keeps the promises of `Payments` without a network, and remembers across restarts of the process.
 
     - The same commands give the same answers: what a card does depends on the card alone.
@@ -52,6 +53,7 @@ class SandboxPayments(Hosts, Refunds):
       "answers_lost" (what was asked is done, the answer never comes).
     - A card number is looked at and forgotten: only a keyed hash of a request is kept, for its key, and of a
       card that is kept for later what it does, its brand and its last four digits.
+    - What is authorised and not captured within seven days is cancelled, as at Stripe.
     - A host's account can be paid once its link was opened; whoever has none is paid all the same.
     """
 
@@ -83,6 +85,7 @@ class SandboxPayments(Hosts, Refunds):
 
     async def get_intent(self, intent_id: str) -> ProviderIntent:
         with self._transaction():
+            self._holds_come_due()
             return self._account(intent_id).intent
 
     async def capture_intent(
@@ -113,6 +116,7 @@ class SandboxPayments(Hosts, Refunds):
 
     async def intents_since(self, since: datetime) -> list[ProviderIntent]:
         with self._transaction():
+            self._holds_come_due()
             rows = self._db.execute(
                 "SELECT account FROM intents WHERE changed_at >= ? ORDER BY changed_at, id",
                 (since.timestamp(),),
@@ -129,6 +133,7 @@ class SandboxPayments(Hosts, Refunds):
 
     async def events_since(self, since: datetime) -> list[ProviderEvent]:
         with self._transaction():
+            self._holds_come_due()
             self._refunds_come_due()
             self._disputes_come_due()
             rows = self._db.execute(
@@ -143,6 +148,7 @@ class SandboxPayments(Hosts, Refunds):
     async def undelivered(self) -> list[Webhook]:
         """Up to 100 events of the last three days that were not taken yet, oldest first."""
         with self._transaction(inside=True):
+            self._holds_come_due()
             self._refunds_come_due()
             self._disputes_come_due()
         rows = self._db.execute("SELECT id, body FROM webhooks ORDER BY number LIMIT 100").fetchall()
@@ -232,12 +238,11 @@ class SandboxPayments(Hosts, Refunds):
         intent = changed(intent, method=self._keep_card(account))
         account = msgspec.structs.replace(account, intent=intent)
         if account.capture == "manual":
-            intent = changed(intent, status="requires_capture")
-            held = msgspec.structs.replace(account, intent=intent)
-            return self._keep(held, "payment_intent.amount_capturable_updated")
+            return self._hold(account)
         return self._take(account, intent.amount)
 
     def _take(self, account: Account, amount: Money) -> ProviderIntent:
+        self._held_no_more(account.intent.id)
         intent = changed(account.intent, status="succeeded", captured=amount)
         self._move(amount)
         kept = self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.succeeded")
@@ -252,6 +257,7 @@ class SandboxPayments(Hosts, Refunds):
         return _saved(self._keep_for(customer, plastic), plastic)
 
     def _capture(self, intent_id: str, amount: Money | None) -> ProviderIntent:
+        self._holds_come_due()
         account = self._account(intent_id)
         whole = account.intent.amount
         if account.intent.status != "requires_capture":
@@ -262,9 +268,11 @@ class SandboxPayments(Hosts, Refunds):
         return self._take(account, part)
 
     def _cancel(self, intent_id: str) -> ProviderIntent:
+        self._holds_come_due()
         account = self._account(intent_id)
         if account.intent.status not in _CANCELABLE:
             raise unexpected(account.intent, "cancelled")
+        self._held_no_more(intent_id)
         intent = changed(account.intent, status="canceled", next_action=None)
         return self._keep(msgspec.structs.replace(account, intent=intent), "payment_intent.canceled")
 

@@ -58,6 +58,7 @@ def intent_object(intent: ProviderIntent) -> dict[str, Any]:
         "client_secret": intent.client_secret,
         "last_payment_error": error and {"type": "card_error", **msgspec.to_builtins(error)},
         "next_action": intent.next_action,
+        "cancellation_reason": "automatic" if intent.lapsed else None,
         "metadata": intent.metadata,
     }
 

@@ -23,6 +23,8 @@ from hometrip.ports.payments import (
 KEY = "hometrip_key"
 OWNER = "hometrip_account"
 NOT_MET = "Your card was declined."
+# Why Stripe itself cancels what was authorised and not captured in time.
+RAN_OUT = ("automatic", "expired")
 
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Intent(Record):
     setup_future_usage: str | None = None
     next_action: dict[str, Any] | None = None
     last_payment_error: Failure | None = None
+    cancellation_reason: str | None = None
     metadata: dict[str, str] = {}
 
     def told(self) -> ProviderIntent:
@@ -81,6 +84,7 @@ class Intent(Record):
             method=self.payment_method if paid and self.customer and self.setup_future_usage else None,
             metadata=self.metadata,
             created=moment(self.created),
+            lapsed=self.cancellation_reason in RAN_OUT,
         )
 
     def _money(self, amount: int) -> Money:

@@ -35,7 +35,7 @@ from hometrip.services.notification.reactions.homes import (
 )
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
-    tell_both_when_deposit_failed,
+    tell_both_and_staff_when_deposit_failed,
     tell_both_when_deposit_taken,
     tell_guest_and_staff_when_refund_failed,
     tell_guest_when_balance_near,
@@ -84,7 +84,7 @@ REACTIONS = (
         tell_host_when_disputed,
         tell_guest_when_deposit_claimed,
         tell_host_when_account_updated,
-        tell_both_when_deposit_failed,
+        tell_both_and_staff_when_deposit_failed,
         tell_guest_when_balance_near,
         tell_guest_when_deposit_held,
         tell_guest_when_deposit_released,

@@ -97,11 +97,19 @@ async def tell_both_when_deposit_taken(deps: Deps, event: payment.DepositTaken) 
     await tell_all(deps, event, Told("deposit_taken", event.guest_id, facts), host)
 
 
-async def tell_both_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:
+async def tell_both_and_staff_when_deposit_failed(deps: Deps, event: payment.DepositFailed) -> None:
+    """Guest and host; and support and admins, where that leaves a claim unpaid, which they see to."""
     visit = await visit_told(deps, event.booking_id)
     facts = Facts(visit=visit, amount=event.amount, why=event.why)
-    host = Told("deposit_failed_host", visit.host_id, facts)
-    await tell_all(deps, event, Told("deposit_failed", event.guest_id, facts), host)
+    guest = Told("deposit_failed", event.guest_id, facts)
+    if event.unpaid is not None:
+        claim = Facts(visit=visit, amount=event.unpaid, why=event.why)
+        host = Told("deposit_claim_unpaid_host", visit.host_id, claim)
+        staff = [Told("deposit_claim_unpaid", await deps.auth.helpers(), claim)]
+    else:
+        kind = "deposit_lapsed_host" if event.lapsed else "deposit_failed_host"
+        host, staff = Told(kind, visit.host_id, facts), []
+    await tell_all(deps, event, guest, host, *staff)
 
 
 async def tell_guest_when_deposit_claimed(deps: Deps, event: payment.DepositClaimed) -> None:

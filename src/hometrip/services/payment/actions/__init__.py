@@ -14,6 +14,7 @@ from hometrip.services.payment.actions.accounts import (
 )
 from hometrip.services.payment.actions.answering import answer_dispute, attach, evidence_file
 from hometrip.services.payment.actions.answers import Intent
+from hometrip.services.payment.actions.asking import want
 from hometrip.services.payment.actions.changing import (
     accepted,
     cancelled,
@@ -71,7 +72,6 @@ from hometrip.services.payment.actions.paying import (
     look,
     look_again,
     settle,
-    want,
 )
 from hometrip.services.payment.actions.paying_out import (
     look_at_transfer,

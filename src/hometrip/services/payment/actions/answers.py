@@ -191,7 +191,8 @@ class PictureRecord(Answer):
 
 
 class ClaimRecord(Answer):
-    """`status` is open (the guest answers until `answer_until`), with_staff, granted or refused."""
+    """`status` is open (the guest answers until `answer_until`), with_staff, granted, refused or not_covered:
+    the card could be charged for it no more."""
 
     id: UUID
     booking_id: UUID
@@ -206,8 +207,9 @@ class ClaimRecord(Answer):
 
 
 class DepositRecord(Answer):
-    """`status` is planned, held, failed, released, captured or void; it is held from `hold_at` to
-    `release_at`, longer while a claim is open."""
+    """`status` is planned, held, renewing, failed, released, captured or void; it is held from `hold_at` to
+    `release_at`, longer while a claim is open. It is renewing from when the card's authorisation has run out
+    until it is authorised anew."""
 
     known_by_content: ClassVar[bool] = True
 

@@ -18,9 +18,9 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.asking import want
 from hometrip.services.payment.actions.deposits import let_deposit_go, plan_deposit
 from hometrip.services.payment.actions.deps import BalanceDue, Deps, lock_books
-from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.plans import keep_plan, remind_of_balance
 from hometrip.services.payment.actions.settling import give_or_wait, taken_for

@@ -19,6 +19,7 @@ from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefuse
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord, claim_of, deposit_of
+from hometrip.services.payment.actions.asking import look_later, want
 from hometrip.services.payment.actions.deps import (
     ClaimAnswerDue,
     DepositDue,
@@ -28,8 +29,9 @@ from hometrip.services.payment.actions.deps import (
     lock_books,
     told,
 )
+from hometrip.services.payment.actions.holding import give_claim_up, last_hold, let_hold_go
 from hometrip.services.payment.actions.opening import Wanted, opened
-from hometrip.services.payment.actions.paying import look_later, settle, want, why_declined
+from hometrip.services.payment.actions.paying import settle, why_declined
 from hometrip.services.payment.contract import DepositClaimed, DepositFailed, DepositReleased
 
 
@@ -53,13 +55,13 @@ async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
             release_at=days["release_at"],
         )
         await store.add_deposit(tx, made)
-    elif known.status not in ("planned", "held", "failed"):
+    elif known.status not in ("planned", "held", "renewing", "failed"):
         return
     elif hold_at > now:
         await _plan_anew(deps, tx, known, days)
     else:
         await store.move_deposit(tx, booking_id, known.status, release_at=days["release_at"])
-        if known.status == "held":
+        if known.status in ("held", "renewing"):
             await tx.emit_later(DepositEnds(booking_id=booking_id), days["release_at"])
         if known.status != "planned" or known.tries:
             return
@@ -75,8 +77,9 @@ async def _plan_anew(deps: Deps, tx: Tx, known: store.Deposit, days: dict[str, d
     payment = await store.live_payment(tx, known.booking_id, rules.DEPOSIT)
     if payment is not None:
         await want(deps, tx, payment.id, "cancel")
-        if known.status == "held":
-            await tx.emit(told(DepositReleased, payment))
+    last = await last_hold(tx, known.booking_id)
+    if last is not None and known.status in ("held", "renewing"):
+        await tx.emit(told(DepositReleased, last))
 
 
 async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts, at: datetime) -> None:
@@ -85,20 +88,25 @@ async def let_deposit_go(deps: Deps, tx: Tx, booking: BookingFacts, at: datetime
         return
     if await store.move_deposit(tx, booking.booking_id, "planned", status="void"):
         await tx.withdraw(f"{DepositDue.name}:booking/{booking.booking_id}")
-    await _release(deps, tx, booking.booking_id)
+    await let_hold_go(deps, tx, booking.booking_id)
 
 
 async def hold_deposit(deps: Deps, due: DepositDue) -> None:
-    """What the timer does: the amount is authorised on the card that paid, its owner absent. Declined three
-    times over 36 hours, it is not held, which others are told."""
+    """What the timer does: the amount is authorised on the card that paid, its owner absent, or authorised
+    anew. Declined three times over 36 hours, it is not held, which others are told."""
     async with deps.db.read() as db:
         deposit = await store.deposit_of(db, due.booking_id)
         first = await store.live_payment(db, due.booking_id)
-    if deposit is None or deposit.status != "planned" or deposit.tries != due.attempt:
+        claim = await store.claim_on(db, due.booking_id)
+    if deposit is None or deposit.status not in rules.TO_BE_HELD or deposit.tries != due.attempt:
         return
     if deposit.hold_at > deps.clock.now() + SKEW:
         return  # it was on its way when the stay was moved to later; the new day has a timer of its own
-    over = deps.clock.now() >= deposit.release_at  # the house was down for all of the stay
+    over = deps.clock.now() >= deposit.release_at and not rules.is_claimed(claim)
+    if over and deposit.status == "renewing":
+        await end_deposit(deps, due.booking_id)
+        return
+    # It is over where the house was down for all of the stay.
     if first is None or over:  # without a payment the stay costs nothing: there is no card
         async with deps.db.transaction() as tx:
             await store.move_deposit(tx, due.booking_id, "planned", status="void" if over else "failed")
@@ -118,6 +126,8 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
     if settled.status in rules.OPEN:
         why = why_declined(intent.last_error) if intent.last_error else "no_saved_card"
         await _declined(deps, deposit, settled, why)
+    elif settled.status == rules.CANCELED:  # it was over before it was charged: the next one is another
+        await later(deps, due)
 
 
 def _wanted(deposit: store.Deposit) -> Wanted:
@@ -148,11 +158,14 @@ async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, 
     at = rules.next_try(rules.DEPOSIT_TRIES, tried, deps.clock.now())
     async with deps.db.transaction() as tx:
         await lock_books(tx, deposit.booking_id)
-        status = "failed" if at is None else "planned"
-        if not await store.move_deposit(tx, deposit.booking_id, "planned", tries=tried, status=status):
+        was = deposit.status
+        status = "failed" if at is None else was
+        if not await store.move_deposit(tx, deposit.booking_id, was, tries=tried, status=status):
             return
         if at is None:
-            await tx.emit(told(DepositFailed, payment, why=why))
+            unpaid = await give_claim_up(deps, tx, deposit.booking_id)
+            more = {"why": why, "lapsed": was == "renewing", "unpaid": unpaid}
+            await tx.emit(told(DepositFailed, payment, **more))
             await want(deps, tx, payment.id, "cancel")
         else:
             await tx.emit_later(DepositDue(booking_id=deposit.booking_id, attempt=tried), at)
@@ -162,15 +175,7 @@ async def end_deposit(deps: Deps, booking_id: UUID) -> None:
     """What the timer does 14 days after check-out: released, unless a claim is open, which decides then."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, booking_id)
-        await _release(deps, tx, booking_id)
-
-
-async def _release(deps: Deps, tx: Tx, booking_id: UUID) -> None:
-    deposit, claim = await store.deposit_of(tx, booking_id), await store.claim_on(tx, booking_id)
-    payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
-    is_claimed = claim is not None and claim.status != "refused"
-    if deposit is not None and deposit.status == "held" and payment is not None and not is_claimed:
-        await want(deps, tx, payment.id, "cancel")
+        await let_hold_go(deps, tx, booking_id)
 
 
 async def deposit(deps: Deps, caller: Caller, booking_id: UUID) -> DepositRecord:
@@ -187,21 +192,21 @@ async def deposit(deps: Deps, caller: Caller, booking_id: UUID) -> DepositRecord
 async def claim(
     deps: Deps, caller: Caller, booking_id: UUID, amount: Money, text: str, once: Once = NO_KEY
 ) -> ClaimRecord:
-    """By the host, from check-in to 14 days after check-out, while the deposit is held; the guest has 24
-    hours to answer."""
+    """By the host, from check-in to 14 days after check-out, while the deposit is held or its hold is made
+    anew; the guest has 24 hours to answer."""
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         await lock_books(tx, booking_id)
         held = await store.deposit_of(tx, booking_id)
         stay = await store.stay_of(tx, booking_id)
-        payment = await store.live_payment(tx, booking_id, rules.DEPOSIT)
+        payment = await last_hold(tx, booking_id)
         if held is None or stay is None:
             raise NotFound
         caller.must_be(held.host_id, held.guest_id)
         await tx.once(once)
         in_time = stay.facts.check_in_at <= now < held.release_at
         let_go = payment is None or payment.wanted == "cancel"
-        if held.status != "held" or payment is None or let_go or not in_time:
+        if held.status not in ("held", "renewing") or payment is None or let_go or not in_time:
             raise rules.NotClaimable(state=held.status, until=held.release_at)
         _within("amount", amount, zero(held.amount.currency), held.amount)
         made = store.Claim(
@@ -233,7 +238,7 @@ async def answer_claim(
         if made.status != "open":
             raise rules.NotClaimable.as_it_is(made.status)
         if accept:
-            await _grant(deps, tx, made, made.amount)
+            await _grant(deps, tx, held, made, made.amount)
         else:
             await store.move_claim(tx, claim_id, "open", status="with_staff")
         return await _answered(tx, booking_id, claim_id, once)
@@ -257,7 +262,7 @@ async def decide_claim(
         if made.status != "with_staff":
             raise rules.NotClaimable.as_it_is(made.status)
         _within("amount", amount, Money(-1, made.amount.currency), made.amount)
-        await _grant(deps, tx, made, amount)
+        await _grant(deps, tx, held, made, amount)
         return await _answered(tx, booking_id, claim_id, once)
 
 
@@ -267,14 +272,18 @@ async def _answered(tx: Tx, booking_id: UUID, claim_id: UUID, once: Once) -> Cla
     return answer
 
 
-async def _grant(deps: Deps, tx: Tx, made: store.Claim, amount: Money) -> None:
-    """That part is captured and the host's, the rest of the hold is released by it."""
-    status = "granted" if amount else "refused"
+async def _grant(deps: Deps, tx: Tx, held: store.Deposit, made: store.Claim, amount: Money) -> None:
+    """That part is captured and the host's, the rest of the hold is released by it. What is being held anew
+    is captured once it is; of what is not held nothing can be."""
+    covered = held.status in ("held", "renewing")
+    status = ("granted" if covered else "not_covered") if amount else "refused"
     ends = {"status": status, "granted": amount.amount, "decided_at": deps.clock.now()}
     await store.move_claim(tx, made.id, made.status, **ends)
     payment = await store.live_payment(tx, made.booking_id, rules.DEPOSIT)
-    if payment is not None:
-        await want(deps, tx, payment.id, "capture" if amount else "cancel")
+    if not amount:
+        await let_hold_go(deps, tx, made.booking_id)
+    elif payment is not None and payment.status == rules.AUTHORISED:
+        await want(deps, tx, payment.id, "capture")
 
 
 async def _claimed(tx: Tx, booking_id: UUID, claim_id: UUID) -> tuple[store.Deposit, store.Claim]:

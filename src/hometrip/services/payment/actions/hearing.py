@@ -14,6 +14,7 @@ from typing import Any
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import EVENTS_KEPT, ProviderDispute, ProviderDown, ProviderEvent
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.asking import look_now
 from hometrip.services.payment.actions.deps import (
     AccountLookDue,
     Deps,
@@ -24,7 +25,6 @@ from hometrip.services.payment.actions.deps import (
     TransferLookDue,
     later,
 )
-from hometrip.services.payment.actions.paying import look_now
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from hometrip.services.booking.contract import Payable
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
+from hometrip.services.payment.actions.asking import want
 from hometrip.services.payment.actions.deps import Deps, told
-from hometrip.services.payment.actions.paying import want
 from hometrip.services.payment.contract import NotPayable, PaymentIntentCreated
 
 

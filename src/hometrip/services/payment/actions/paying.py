@@ -7,7 +7,6 @@ our write is found by looking again.
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,23 +20,21 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import Card, IntentError, ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
+from hometrip.services.payment.actions.asking import look_later
 from hometrip.services.payment.actions.deps import (
     BalanceDue,
-    DepositEnds,
     Deps,
     PaymentLookDue,
     again,
     lock_books,
     told,
 )
+from hometrip.services.payment.actions.holding import hold_moved
 from hometrip.services.payment.actions.papering import INVOICE, issue
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.refunding import give_payment_back
 from hometrip.services.payment.actions.settling import give_or_wait
 from hometrip.services.payment.contract import (
-    DepositHeld,
-    DepositReleased,
-    DepositTaken,
     NotPayable,
     PaymentActionRequired,
     PaymentCanceled,
@@ -88,13 +85,6 @@ async def _marked(deps: Deps, caller: Caller, payment_id: UUID, once: Once) -> s
         if payment.status in rules.OPEN:
             await look_later(deps, tx, payment.id)
     return payment
-
-
-async def look_later(deps: Deps, tx: Tx, payment_id: UUID, **fields: Any) -> None:
-    """Mark that an answer of the provider is awaited, and look for it when it has not come after a while."""
-    now = deps.clock.now()
-    await store.change_payment(tx, payment_id, asked_at=now, **fields)
-    await tx.emit_later(PaymentLookDue(payment_id=payment_id), now + rules.wait(0))
 
 
 async def settle(
@@ -151,7 +141,7 @@ async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderInte
     await store.change_payment(tx, before.id, **changes)
     wanted_now = True
     if before.part == rules.DEPOSIT:
-        await _deposit_moved(deps, tx, before, intent)
+        await hold_moved(deps, tx, before, intent)
     elif intent.status == rules.SUCCEEDED:
         wanted_now = await _taken(deps, tx, before, intent.captured)
     event = _event_of(before, intent) if wanted_now else None
@@ -191,37 +181,6 @@ async def _rest_taken(deps: Deps, tx: Tx, before: store.Payment) -> bool:
         why = {"reason": "changed", "cause": f"saved:{before.id}", "payment_id": before.id}
         await give_or_wait(deps, tx, booking_id, saved, gives, keeps=False, **why)
     return True
-
-
-async def _deposit_moved(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderIntent) -> None:
-    """A damage deposit is held, released, or a part of it captured, which is the host's at once."""
-    booking_id, now = before.booking_id, deps.clock.now()
-    if intent.status == rules.AUTHORISED:
-        let_go = before.wanted == "cancel"
-        if not let_go and await store.move_deposit(tx, booking_id, "planned", status="held"):
-            held = await store.deposit_of(tx, booking_id)
-            await tx.emit(told(DepositHeld, before))
-            await tx.emit_later(DepositEnds(booking_id=booking_id), held.release_at if held else now)
-        else:
-            await want(deps, tx, before.id, "cancel")
-    elif intent.status == rules.CANCELED:
-        if await store.move_deposit(tx, booking_id, "held", status="released"):
-            claim = await store.claim_on(tx, booking_id)
-            refused = claim.amount if claim is not None and claim.status == "refused" else None
-            await tx.emit(told(DepositReleased, before, refused=refused))
-    elif intent.status == rules.SUCCEEDED:
-        taken, host_id = intent.captured, before.host_id
-        for kind, lines in (
-            ("capture", rules.held_back(taken)),
-            ("deposit_claim", rules.claimed(taken, host_id)),
-        ):
-            entry = rules.entry(deps.new_id(), now, kind, booking_id, before.id, lines)
-            await store.write(tx, entry)
-        await store.move_deposit(tx, booking_id, "held", status="captured")
-        await replan(deps, tx, booking_id)
-        await tx.emit(told(DepositTaken, before, amount=taken))
-        if rest := before.amount - taken:
-            await tx.emit(told(DepositReleased, before, amount=rest))
 
 
 def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
@@ -277,18 +236,6 @@ async def let_go(deps: Deps, booking_id: UUID) -> tuple[UUID, str] | None:
     return payment.id, payment.status
 
 
-async def want(deps: Deps, tx: Tx, payment_id: UUID, wish: str) -> None:
-    """Have the provider "capture" or "cancel" it, as soon as this transaction is committed."""
-    await store.change_payment(tx, payment_id, wanted=wish)
-    await look_now(deps, tx, payment_id)
-
-
-async def look_now(deps: Deps, tx: Tx, payment_id: UUID) -> None:
-    """Beside the look that a confirmation has set for later, which stays."""
-    key = f"{PaymentLookDue.name}:now:{payment_id}"
-    await tx.emit_later(PaymentLookDue(payment_id=payment_id), deps.clock.now(), key=key)
-
-
 async def look(deps: Deps, payment_id: UUID) -> store.Payment:
     """How does it stand at the provider? What is wanted is done there, what has become of it is settled."""
     async with deps.db.read() as db:
@@ -301,7 +248,7 @@ async def look(deps: Deps, payment_id: UUID) -> store.Payment:
         # It moved on between the two requests.
         intent = await deps.payments.get_intent(payment.provider_id)
     settled = await settle(deps, payment_id, intent)
-    if settled.wanted == "capture":
+    if payment.wanted == settled.wanted == "capture":
         # The provider will not: nothing is authorised there, or no longer.
         async with deps.db.transaction() as tx:
             await store.change_payment(tx, payment_id, wanted=None)

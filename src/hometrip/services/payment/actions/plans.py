@@ -10,9 +10,10 @@ from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
+from hometrip.services.payment.actions.asking import look_later
 from hometrip.services.payment.actions.deps import BalanceDue, BalanceReminder, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
-from hometrip.services.payment.actions.paying import look_later, settle, why_declined
+from hometrip.services.payment.actions.paying import settle, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentBalanceSoon, PaymentFailed
 
 NO_CARD = "no_saved_card"

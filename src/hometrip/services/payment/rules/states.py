@@ -30,6 +30,10 @@ COVERED_WITHIN = 7 * DAY
 # What a payment is for. A change's payment is `CHANGE` and the change's id.
 FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"
 
+# A deposit whose hold is still to be made, or made anew; and a claim that it is held for beyond its time.
+TO_BE_HELD = ("planned", "renewing")
+CLAIMED = ("open", "with_staff", "granted")
+
 
 class RefundTooLarge(Conflict):
     """More than that was never paid, or has gone back already; `left` can be refunded."""
@@ -91,6 +95,18 @@ class Known(Protocol):
     def last_error(self) -> IntentError | None: ...
     @property
     def next_action(self) -> dict[str, Any] | None: ...
+
+
+class Claimed(Protocol):
+    """A claim on a deposit."""
+
+    @property
+    def status(self) -> str: ...
+
+
+def is_claimed(claim: Claimed | None) -> bool:
+    """Is a deposit to be held until that is paid or refused?"""
+    return claim is not None and claim.status in CLAIMED
 
 
 def refund_within(asked: Money | None, left: Money) -> Money:
