@@ -17,7 +17,7 @@ from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReuse
 from hometrip.kernel.once import Once, answer_of
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.rules import NotClaimable
-from journeys.steps import problem
+from journeys.steps import ok, problem
 from services.payment_scene import (
     CHECK_IN_AT,
     GUEST,
@@ -127,6 +127,11 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
     else:
         await till.advance(24 * HOUR)
+    waiting = await actions.claims(till.deps, "with_staff", 20, None)
+    assert [(one.id, one.booking_id, one.amount) for one in waiting.items] == [
+        (made.id, booking_id, eur(7_500))
+    ]
+    assert (await actions.claims(till.deps, "open", 20, None)).items == []
     with pytest.raises(NotClaimable, match=r"^This claim is with staff\.$"):
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=True)
     with pytest.raises(Invalid):
@@ -294,3 +299,6 @@ async def test_a_deposit_that_is_not_there_is_not_found_at_the_door(house: TestH
     problem(await guest.post(f"{claim}/answer", {"accept": True}), 404, "not_found")
     problem(await guest.post(f"{claim}/decide", {"amount": money}), 403, "forbidden")
     problem(await support.post(f"{claim}/decide", {"amount": money}), 404, "not_found")
+    problem(await guest.get("/api/payments/deposits/claims"), 403, "forbidden")
+    assert ok(await support.get("/api/payments/deposits/claims"))["items"] == []
+    problem(await support.get("/api/payments/deposits/claims?status=odd"), 422, "invalid")

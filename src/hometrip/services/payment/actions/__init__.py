@@ -29,6 +29,7 @@ from hometrip.services.payment.actions.changing import (
 from hometrip.services.payment.actions.deposits import (
     answer_claim,
     claim,
+    claims,
     decide_claim,
     deposit,
     end_deposit,
@@ -130,6 +131,7 @@ __all__ = [
     "changed",
     "charge_balance",
     "claim",
+    "claims",
     "confirm",
     "confirmed",
     "decide_claim",

@@ -14,6 +14,7 @@ from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.booking.contract import BookingFacts
@@ -187,6 +188,14 @@ async def deposit(deps: Deps, caller: Caller, booking_id: UUID) -> DepositRecord
         raise NotFound
     caller.must_be_one_of(found.guest_id, found.host_id)
     return deposit_of(found, made)
+
+
+async def claims(deps: Deps, status: str | None, limit: int, cursor: str | None) -> Page[ClaimRecord]:
+    """For staff: the newest first."""
+    async with deps.db.read() as db:
+        found = await store.claims_page(db, status, limit + 1, behind(cursor, UUID))
+    items = [claim_of(one) for one in found[:limit]]
+    return Page(items, cursor_of([items[-1].id]) if len(found) > limit else None)
 
 
 async def claim(

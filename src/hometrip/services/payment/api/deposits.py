@@ -1,17 +1,18 @@
 """The routes of damage deposits and of claims on them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, MultipartBody
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryParameter
 
 from hometrip.kernel.access import STAFF, USER, Caller
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import Once
+from hometrip.kernel.page import DEFAULT_LIMIT, MOST, Page
 from hometrip.kernel.wire import Request
 from hometrip.services.payment import actions
 from hometrip.services.payment.actions import Deps
@@ -39,6 +40,16 @@ class ClaimDecision(Request):
     """What of the claim is granted; nothing is an amount of 0."""
 
     amount: Money
+
+
+@get("/payments/deposits/claims", access=STAFF, summary="Claims on damage deposits, the newest first")
+async def claims(
+    deps: NamedDependency[Deps],
+    status: FromQuery[Literal["open", "with_staff", "granted", "refused", "not_covered"] | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+) -> Page[ClaimRecord]:
+    return await actions.claims(deps, status, limit, cursor)
 
 
 @get("/payments/deposits/{booking_id:uuid}", access=USER, summary="A booking's damage deposit")
@@ -137,4 +148,4 @@ async def picture(
     return Response(found.content, media_type=found.content_type, headers=FOR_ONE_ALONE)
 
 
-ROUTES: list[Any] = [deposit, claim, answer_claim, decide_claim, add_pictures, picture]
+ROUTES: list[Any] = [claims, deposit, claim, answer_claim, decide_claim, add_pictures, picture]
