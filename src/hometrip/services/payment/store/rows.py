@@ -174,7 +174,7 @@ class Deposit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `claims`; `status` is open, with_staff, granted or refused."""
+    """A row of `claims`; `status` is open, with_staff, granted, refused or not_covered."""
 
     id: UUID
     booking_id: UUID
