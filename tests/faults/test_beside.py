@@ -18,9 +18,8 @@ from app.waiting import until
 from engines import shared
 from figures import Figure
 from hometrip.app.migrate import migrate_all
-from hometrip.app.verify import verify_house
 from journeys.steps import book, ok, open_home, stay
-from journeys.test_races import crowd, try_to_book
+from journeys.test_races import one_gets_each_night
 from split_house import Several, SplitHouse, house_of
 
 READY = "HomeTrip is ready beside"
@@ -86,14 +85,7 @@ async def first_days(several: Several, path: str, times: int) -> Counter[date]:
 async def test_of_many_guests_at_several_processes_one_gets_the_night(
     house: SplitHouse, several: Several, guests: int, rounds: int, figure: Figure
 ) -> None:
-    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
-    people = await crowd(house, guests)
-    for number in range(rounds):
-        when = stay(house, days=10 + number, nights=1)
-        answers = await asyncio.gather(*(try_to_book(guest, home["id"], when) for guest in people))
-        assert Counter(answers) == {(201, ""): 1, (409, "dates_taken"): guests - 1}
-    await house.settle()
-    assert [finding.violations for finding in await verify_house(house.house)] == [[]] * 6
+    await one_gets_each_night(house, guests, rounds)
     lines = several.server.log.read_text().splitlines()
     answered = Counter(
         line.partition(" ")[0] for line in lines if "route=/api/listings/{listing_id}/quote" in line

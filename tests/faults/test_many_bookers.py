@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
 from figures import Figure
-from hometrip.app.verify import verify_house
-from journeys.steps import open_home, stay
-from journeys.test_races import crowd, try_to_book
+from journeys.test_races import one_gets_each_night
 from split_house import Processes, SplitHouse, house_of
 
 pytestmark = pytest.mark.split
@@ -35,12 +31,5 @@ async def house() -> AsyncIterator[SplitHouse]:
 async def test_of_many_guests_at_four_booking_processes_one_gets_the_night(
     house: SplitHouse, guests: int, rounds: int, figure: Figure
 ) -> None:
-    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
-    people = await crowd(house, guests)
-    for number in range(rounds):
-        when = stay(house, days=10 + number, nights=1)
-        answers = await asyncio.gather(*(try_to_book(guest, home["id"], when) for guest in people))
-        assert Counter(answers) == {(201, ""): 1, (409, "dates_taken"): guests - 1}
-    await house.settle()
-    assert [finding.violations for finding in await verify_house(house.house)] == [[]] * 6
+    await one_gets_each_night(house, guests, rounds)
     figure(f"T1: {rounds} rounds of {guests} guests at 4 booking processes on PostgreSQL, one winner each")

@@ -38,6 +38,18 @@ async def crowd(house: TestHouse, size: int) -> list[Person]:
     return people
 
 
+async def one_gets_each_night(house: TestHouse, guests: int, rounds: int) -> None:
+    """So many guests at once want one night of a home, round after round."""
+    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
+    people = await crowd(house, guests)
+    for number in range(rounds):
+        when = stay(house, days=10 + number, nights=1)
+        answers = await asyncio.gather(*(try_to_book(guest, home["id"], when) for guest in people))
+        assert Counter(answers) == {(201, ""): 1, (409, "dates_taken"): guests - 1}
+    await house.settle()
+    assert [finding.violations for finding in await verify_house(house.house)] == [[]] * 6
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("guests", "rounds"),
@@ -49,14 +61,7 @@ async def crowd(house: TestHouse, size: int) -> list[Person]:
 async def test_many_guests_want_one_night_and_one_gets_it(
     house: TestHouse, guests: int, rounds: int, figure: Figure
 ) -> None:
-    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
-    people = await crowd(house, guests)
-    for number in range(rounds):
-        when = stay(house, days=10 + number, nights=1)
-        answers = await asyncio.gather(*(try_to_book(guest, home["id"], when) for guest in people))
-        assert Counter(answers) == {(201, ""): 1, (409, "dates_taken"): guests - 1}
-    await house.settle()
-    assert [finding.violations for finding in await verify_house(house.house)] == [[]] * 6
+    await one_gets_each_night(house, guests, rounds)
     figure(f"T1: {rounds} rounds of {guests} guests for one night on SQLite, one winner each")
 
 
