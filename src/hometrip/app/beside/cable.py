@@ -131,6 +131,7 @@ class Cable:
         except HomeTripError as error:
             said = [_FAILURE, number, "", error.detail]
         except Exception as error:
+            # Whatever it is, the other end waits for an answer, and what else is said must still be heard.
             log.exception("what the other process said was not heeded", extra={"said": name})
             said = [_FAILURE, number, "", f"the other process failed: {type(error).__name__}"]
         if kind == _CALL:

@@ -14,7 +14,15 @@ from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.rules import GUEST, Posting
 from hometrip.services.payment.store.books import entries, invoices, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
-from hometrip.services.payment.store.rows import Chargeback, Payment, Settlement, all_of, one_of, row_of
+from hometrip.services.payment.store.rows import (
+    Chargeback,
+    Payment,
+    Settlement,
+    all_of,
+    newest_of,
+    one_of,
+    row_of,
+)
 from hometrip.services.payment.store.tables import chargebacks, payments, refunds, settlements
 
 
@@ -40,13 +48,7 @@ async def change_chargeback(tx: Tx, chargeback_id: UUID, **fields: Any) -> None:
 async def chargebacks_page(
     db: Reader, status: str | None, limit: int, before: UUID | None
 ) -> list[Chargeback]:
-    """The newest first."""
-    statement = select(chargebacks)
-    if status is not None:
-        statement = statement.where(chargebacks.c.status == status)
-    if before is not None:
-        statement = statement.where(chargebacks.c.id < before)
-    return await all_of(db, Chargeback, statement.order_by(chargebacks.c.id.desc()).limit(limit))
+    return await newest_of(db, Chargeback, chargebacks, status, limit, before)
 
 
 async def every_chargeback(db: Reader) -> list[Chargeback]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import Conflict
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Claim, Deposit, all_of, one_of, row_of
+from hometrip.services.payment.store.rows import Claim, Deposit, newest_of, one_of, row_of
 from hometrip.services.payment.store.tables import claims, deposits
 
 
@@ -47,13 +47,7 @@ async def claim_on(db: Reader, booking_id: UUID) -> Claim | None:
 
 
 async def claims_page(db: Reader, status: str | None, limit: int, before: UUID | None) -> list[Claim]:
-    """The newest first."""
-    statement = select(claims)
-    if status is not None:
-        statement = statement.where(claims.c.status == status)
-    if before is not None:
-        statement = statement.where(claims.c.id < before)
-    return await all_of(db, Claim, statement.order_by(claims.c.id.desc()).limit(limit))
+    return await newest_of(db, Claim, claims, status, limit, before)
 
 
 async def move_claim(tx: Tx, claim_id: UUID, was: str, **fields: Any) -> bool:

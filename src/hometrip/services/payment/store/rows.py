@@ -270,3 +270,15 @@ async def change_by(tx: Tx, table: Table, name: str, value: Any, fields: dict[st
 
 async def all_of(db: Reader, kind: type[Rows], statement: Any) -> list[Rows]:
     return [_record(kind, row) for row in await db.rows(statement)]
+
+
+async def newest_of(
+    db: Reader, kind: type[Rows], table: Table, status: str | None, limit: int, before: UUID | None
+) -> list[Rows]:
+    """A page, the newest first, of those with that status, or of all."""
+    statement = select(table)
+    if status is not None:
+        statement = statement.where(table.c.status == status)
+    if before is not None:
+        statement = statement.where(table.c.id < before)
+    return await all_of(db, kind, statement.order_by(table.c.id.desc()).limit(limit))
