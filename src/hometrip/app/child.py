@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
-log = logging.getLogger("hometrip.split")
+log = logging.getLogger("hometrip.processes")
 
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 # A process that falls is started again after a pause that doubles, up to the last, while it keeps falling.
