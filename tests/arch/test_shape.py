@@ -34,8 +34,9 @@ BUDGETS = {
 }
 # A contract is a list of records, a service one of reactions; those that much is told to may be longer.
 LONGER = {
-    ("listing", "contract"): 320,
-    ("booking", "contract"): 310,
+    ("listing", "contract"): 325,
+    ("listing", "reactions"): 160,
+    ("booking", "contract"): 320,
     ("payment", "contract"): 250,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,

@@ -179,6 +179,31 @@ async def test_a_guest_has_one_hold_of_a_home_however_many_are_asked_for_at_once
     assert await actions.verify(scene.deps) == []
 
 
+async def test_of_requests_for_the_same_nights_one_is_accepted_and_no_other_waits(house: TestHouse) -> None:
+    """They are accepted at once, while more are asked for beside them."""
+    found = await scene_in(house, instant_book=False)
+    host = Caller(account_id=found.host.id)
+    async with Four("booking", house.clock) as databases:
+        scene = Spread(found.house, found.host, found.home_id, turns=cycle(databases))
+        guests = [somebody() for _ in range(24)]
+        wishes = [await scene.wish(guest, 30 + n % 3, beside_requests=True) for n, guest in enumerate(guests)]
+        asking = [
+            actions.book(scene.deps, guest, wish, NO_KEY) for guest, wish in zip(guests, wishes, strict=True)
+        ]
+        asked = await at_once(*asking[:12])
+        assert kinds(asked) == {"BookingView": 12}
+        accepting = [actions.accept(scene.deps, host, request.id) for request in asked]
+        outcomes = await at_once(*accepting, *asking[12:])
+        assert kinds(outcomes[:12])["BookingView"] == 1, kinds(outcomes)
+        assert kinds(outcomes) - Counter(["BookingView"] * 13) <= Counter(
+            {"WrongState": 11, "DatesTaken": 12, "Contended": 11}
+        )
+        made = [each.id for each in [*asked, *outcomes[12:]] if isinstance(each, BookingView)]
+        ends = Counter([(await scene.stored(booking_id)).status for booking_id in made])
+        assert ends == {"pending": 1, "declined": len(made) - 1}
+        assert await actions.verify(scene.deps) == []
+
+
 async def test_who_books_anew_while_the_hold_of_before_is_being_paid_is_not_refused(scene: Spread) -> None:
     guest, payments_side = somebody(), scene.deps
     held, wish = await scene.book(guest), await scene.wish(guest, 60)

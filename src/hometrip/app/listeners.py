@@ -14,6 +14,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "user.verified",
     ),
     "listing": (
+        "booking.accepted",
         "booking.cancelled",
         "booking.change_ended",
         "booking.change_pending",

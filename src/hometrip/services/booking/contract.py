@@ -21,7 +21,8 @@ class BookingFacts(Answer):
     """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
     `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
     is held on the card from 48 hours before check-in to 14 days after check-out. `shown` is the price in the
-    guest's currency, as its quote has it."""
+    guest's currency, as its quote has it. A request beside others for the same nights `holds_nights` only
+    once it is accepted."""
 
     booking_id: UUID
     listing_id: UUID
@@ -45,6 +46,7 @@ class BookingFacts(Answer):
     balance_due_at: datetime | None = None
     deposit: Money | None = None
     shown: ShownIn | None = None
+    holds_nights: bool = True
 
 
 class BookingEvent(Event):
@@ -55,7 +57,7 @@ class BookingEvent(Event):
 
 
 class BookingRequested(BookingEvent):
-    """A request to book: the nights are held, the host has 24 hours."""
+    """A request to book: the host has 24 hours, and the nights are held unless other requests hold them."""
 
     name = "booking.requested"
 
@@ -290,6 +292,9 @@ class BookingQuestions(Protocol):
     async def taken(self, home: UUID, besides: UUID | None, changing: UUID | None) -> list[Stay]:
         """Every taken range, bookings and blocks, in order. Left out is what the guest `besides` could have
         all the same: own unpaid holds (the next one replaces them), the own confirmed `changing`."""
+
+    async def taken_but_for_requests(self, home: UUID, guest: UUID | None) -> list[Stay]:
+        """As `taken`, without the nights that requests of other guests hold: they can be asked for too."""
 
     @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hometrip.services.booking.contract import (
+    BookingAccepted,
     BookingCancelled,
     BookingChanged,
     BookingChangeEnded,
@@ -30,6 +31,11 @@ from hometrip.services.listing.actions.import_jobs import ImportAsked, run_impor
 
 async def take_nights_when_requested(deps: Deps, event: BookingRequested) -> None:
     await _note(deps, event, "listing.take_nights_when_requested")
+
+
+async def take_nights_when_accepted(deps: Deps, event: BookingAccepted) -> None:
+    """It may have had none, beside other requests."""
+    await _note(deps, event, "listing.take_nights_when_accepted")
 
 
 async def take_nights_when_created(deps: Deps, event: BookingCreated) -> None:
@@ -125,6 +131,7 @@ async def run_import_when_asked(deps: Deps, event: ImportAsked) -> None:
 
 REACTIONS = (
     take_nights_when_requested,
+    take_nights_when_accepted,
     take_nights_when_created,
     take_nights_when_confirmed,
     move_nights_when_changed,

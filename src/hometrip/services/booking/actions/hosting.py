@@ -10,6 +10,8 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change, reason_for_guest
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
+from hometrip.services.booking.actions.making import must_be_prepared
+from hometrip.services.booking.actions.rivals import decline_rivals, one_at_a_time, take_from_rivals
 from hometrip.services.booking.actions.settling import settle
 from hometrip.services.booking.contract import (
     BookingAccepted,
@@ -20,6 +22,7 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.booking.rules import (
     NO_ANSWER,
+    OTHER_ACCEPTED,
     SYSTEM,
     BookingView,
     accepted,
@@ -34,10 +37,16 @@ from hometrip.services.booking.rules import (
 
 async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     """Say yes to a request: confirmed at once where the card was authorised or it costs nothing, else the
-    guest pays now."""
+    guest pays now. Others for the same nights are declined."""
     async with deps.db.transaction() as tx:
+        await one_at_a_time(tx, await store.requests.home_of(tx, booking_id))
         asked = await store.bookings.get(tx, booking_id)
         booking = accepted(asked, actor_of(caller, asked), deps.clock.now())
+        if asked.beside_requests:
+            await take_from_rivals(deps, tx, booking, OTHER_ACCEPTED)
+            await must_be_prepared(tx, booking, booking)
+        else:
+            await decline_rivals(deps, tx, booking, OTHER_ACCEPTED)
         booking = await store.bookings.change(tx, asked, booking)
         await remind(tx, booking)
         await tell(tx, BookingAccepted, booking)

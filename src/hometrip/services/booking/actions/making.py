@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.once import Once
@@ -15,6 +17,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, remind_of_hold, tell
 from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
+from hometrip.services.booking.actions.rivals import one_at_a_time, only_requested
 from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
     BookingCreated,
@@ -44,7 +47,8 @@ class _Forgotten(Exception):
 
 
 async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> BookingView:
-    """A pending booking that holds its nights; one that costs nothing, of an instant home, is confirmed.
+    """A pending booking that holds its nights; one that costs nothing, of an instant home, is confirmed. A
+    request that is wished beside others for the same nights holds them once it is accepted.
 
     Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`,
     `PlanRefused`, `PaymentUnderWay` for the guest's earlier hold, and what the listing service
@@ -55,25 +59,32 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     await _refuse_early(deps, caller.id, wish, stay, once)
     terms = await _terms(deps, caller, wish)
     booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
+    beside = wish.beside_requests and booking.awaiting == HOST
     while await deps.crowd.wait_for_others(wish.listing_id, stay):
         await _refuse_early(deps, caller.id, wish, stay, once)
     with deps.crowd.writing(wish.listing_id, stay):
         try:
-            return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go))
+            return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go, beside))
         except (DatesTaken, StayRefused) as refusal:
             raise await with_proposal(deps, wish.listing_id, wish.for_listing, refusal) from None
 
 
-async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo) -> BookingView:
-    """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile."""
+async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside: bool) -> BookingView:
+    """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile; a
+    request `beside` those of others without them."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
+        if beside:
+            await one_at_a_time(tx, booking.listing_id)
         why = "replaced by a newer booking of the guest"
         await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, let_go)
-        await store.nights.take_nights(
-            tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
-        )
-        await must_be_prepared(tx, booking, booking)
+        if beside and await only_requested(tx, booking):
+            booking = replace(booking, beside_requests=True)
+        else:
+            await store.nights.take_nights(
+                tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
+            )
+            await must_be_prepared(tx, booking, booking)
         await _spend_coupon(deps, tx, booking)
         await store.bookings.add(tx, booking, once.key)
         await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
@@ -109,7 +120,7 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
             async with deps.db.transaction() as tx:
                 await tx.once(once)
                 raise _Forgotten
-    if seen.gone:
+    if seen.gone and not wish.beside_requests:
         raise await dates_taken(deps, wish.listing_id, wish.for_listing)
 
 

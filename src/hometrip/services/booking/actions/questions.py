@@ -76,6 +76,11 @@ async def taken(
         return await store.nights.taken(db, home, besides=besides, changing=changing)
 
 
+async def taken_but_for_requests(deps: Deps, home: UUID, guest: UUID | None) -> list[Stay]:
+    async with deps.db.read() as db:
+        return await store.nights.taken_but_for_requests(db, home, guest)
+
+
 async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
     async with deps.db.transaction() as tx:
         if set(stay.each_night()) != await store.nights.of_owner(tx, block_id):

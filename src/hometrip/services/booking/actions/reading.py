@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.page import Page
@@ -19,14 +21,16 @@ from hometrip.services.listing.contract import StayRefused, Wish
 
 class Availability(Answer):
     """Can the stay be had? If not, `rule` and its `value` say why, as a quote's refusal does; `taken` whether
-    nights are gone. `free_instead` lists the nearest stays of that length that can be had, `nearest` is one
-    that the rule allows, perhaps of another length."""
+    nights are gone, `requested` that only requests have them, beside which one can ask. `free_instead` lists
+    the nearest stays of that length that can be had, `nearest` is one that the rule allows, perhaps of
+    another length."""
 
     listing_id: UUID
     check_in: date
     check_out: date
     available: bool
     taken: bool
+    requested: bool | None = None
     rule: str | None = None
     value: int | list[int] | bool | None = None
     nearest: Stay | None = None
@@ -100,6 +104,7 @@ async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: 
         gone = await store.nights.any_taken(db, listing_id, stay)
         taken = await store.nights.taken(db, listing_id) if gone else []
     refusal = await _refusal(deps, listing_id, wish)
+    beside = refusal and await _refusal(deps, listing_id, replace(wish, beside_requests=True))
     if refusal is None and gone:
         refusal = DatesTaken(rule="booked")  # a moment ago: the listing service has not heard of it yet
     why = {} if refusal is None else refusal.facts
@@ -109,6 +114,7 @@ async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: 
         check_out=check_out,
         available=refusal is None,
         taken=gone or isinstance(refusal, DatesTaken),
+        requested=True if refusal and not beside else None,
         rule=why.get("rule"),
         value=why.get("value"),
         nearest=why.get("nearest"),

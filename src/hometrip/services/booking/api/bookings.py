@@ -44,6 +44,7 @@ class PriceWish(Request):
     currency: Word | None = None
     exempt_guests: Annotated[int, Meta(ge=0, le=50)] = 0
     changing: UUID | None = None
+    beside_requests: bool = False
 
 
 class Refusal(Request):
@@ -83,6 +84,7 @@ async def calculate_price(
         currency=data.currency,
         exempt_guests=data.exempt_guests,
         changing=data.changing,
+        beside_requests=data.beside_requests,
     )
     return await deps.listing.quote(caller, data.listing_id, wish)
 

@@ -80,9 +80,11 @@ from hometrip.services.booking.rules.parts import (
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
 from hometrip.services.booking.rules.refunds import RefundWish, given_back, granted
 from hometrip.services.booking.rules.states import (
+    BOOKED_MEANWHILE,
     MOVES,
     NO_ANSWER,
     NOT_PAID,
+    OTHER_ACCEPTED,
     PaymentUnderWay,
     TooEarly,
     accepted,
@@ -106,7 +108,9 @@ __all__ = [
     "LIVE",
     "MOVES",
     "NO_ANSWER",
+    "BOOKED_MEANWHILE",
     "NOT_PAID",
+    "OTHER_ACCEPTED",
     "PAYMENT",
     "POLICIES",
     "SYSTEM",

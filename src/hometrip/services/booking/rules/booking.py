@@ -59,7 +59,7 @@ class BookingWish(Request):
     """What a guest sends to book. The price agreed on is that of `quote_id`, or `expected_total`.
 
     `exempt_guests` are those of the quote, or of the total. `plan` "half": half of it is paid now, the rest
-    14 days before check-in.
+    14 days before check-in. `beside_requests`: nights that other guests' requests hold are asked for as well.
     """
 
     listing_id: UUID
@@ -73,6 +73,7 @@ class BookingWish(Request):
     message: Annotated[str, Meta(max_length=2000)] | None = None
     plan: Literal["half"] | None = None
     exempt_guests: Annotated[int, Meta(ge=0, le=50)] = 0
+    beside_requests: bool = False
 
     @property
     def for_listing(self) -> Wish:
@@ -84,6 +85,7 @@ class BookingWish(Request):
             pets=self.pets,
             coupon=self.coupon,
             exempt_guests=self.exempt_guests,
+            beside_requests=self.beside_requests,
         )
 
 
@@ -94,7 +96,8 @@ class Booking(Frozen):
     once some of it went back; before, that is the `split`. `change` is the last one asked for.
     `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms,
     and so is how many `preparation_nights` lie between it and other bookings. `shown` is the price in the
-    guest's currency, at the rate that was frozen in the quote.
+    guest's currency, at the rate that was frozen in the quote. A request `beside_requests` of other guests
+    for the same nights holds none until the host accepts it.
     """
 
     id: UUID
@@ -137,6 +140,7 @@ class Booking(Frozen):
     platform_rate: str | None = None
     preparation_nights: int = 0
     shown: ShownIn | None = None
+    beside_requests: bool = False
 
     @property
     def stay(self) -> Stay:
@@ -269,6 +273,7 @@ def facts_of(booking: Booking) -> BookingFacts:
         balance_due_at=booking.balance_due_at,
         deposit=booking.deposit,
         shown=booking.shown,
+        holds_nights=not booking.beside_requests,
     )
 
 

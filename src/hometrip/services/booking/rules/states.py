@@ -140,20 +140,20 @@ def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | N
 def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
     """The host's yes: the guest has another 24 hours to pay, where nothing was authorised before.
 
-    No yes and no payment is in time once the first night is over.
+    No yes and no payment is in time once the first night is over. From here on it holds its nights.
     """
     moved_on = moved(booking, "accept", by, at)
     if booking.hold_until is not None and at >= booking.hold_until:
         # Its timer has not come yet, as after a restart.
         raise WrongState("The time to answer this request is over.", state=booking.status)
     until = min(at + PAY_AFTER_ACCEPTANCE_WITHIN, first_night_over(booking.check_in, booking.time_zone))
-    return replace(moved_on, hold_until=until)
+    return replace(moved_on, hold_until=until, beside_requests=False)
 
 
 def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
     """Paid: out of a hold, or out of one that had ended."""
     verb = "revive" if booking.status == "expired" else "confirm"
-    return replace(moved(booking, verb, by, at), confirmed_at=at)
+    return replace(moved(booking, verb, by, at), confirmed_at=at, beside_requests=False)
 
 
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
@@ -190,6 +190,8 @@ def timed_out(booking: Booking, at: datetime) -> Booking | None:
 
 
 NO_ANSWER, NOT_PAID = "the host did not answer within 24 hours", "not paid in time"
+OTHER_ACCEPTED = "the host has accepted another request for these nights"
+BOOKED_MEANWHILE = "these nights were booked by somebody else meanwhile"
 
 
 def is_past(booking: Booking, at: datetime) -> bool:

@@ -27,7 +27,7 @@ class StepView(Answer):
 class BookingView(Answer):
     """A booking. `awaiting` (payment or host) and `hold_until` only while it is pending; `due_now`, `balance`
     and `balance_due_at` only while its second half is still to be paid; `change` is the last one asked for;
-    `shown` as its quote has it.
+    `shown` as its quote has it; `beside_requests` where it holds no nights, because other requests do.
     """
 
     id: UUID
@@ -65,9 +65,12 @@ class BookingView(Answer):
     change: ChangeView | None = None
     disputes: list[Dispute] | None = None
     shown: ShownIn | None = None
+    beside_requests: bool | None = None
 
 
-_OTHER = ("nights host_payout history change disputes due_now balance balance_due_at message").split()
+_OTHER = (
+    "nights host_payout history change disputes due_now balance balance_due_at message beside_requests"
+).split()
 _SAME = tuple(field for field in BookingView.__struct_fields__ if field not in _OTHER)
 
 
@@ -85,6 +88,7 @@ def view_of(booking: Booking) -> BookingView:
         ],
         change=change_view(booking.change) if booking.change else None,
         disputes=booking.disputes or None,
+        beside_requests=booking.beside_requests or None,
     )
 
 

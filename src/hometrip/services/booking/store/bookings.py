@@ -42,6 +42,7 @@ class _Agreed(Frozen):
     platform_rate: str | None = None
     preparation_nights: int = 0
     shown: ShownIn | None = None
+    beside_requests: bool = False
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
@@ -113,13 +114,12 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
     row = await db.row(_one.with_values(id=booking_id))
     if row is None:
         raise NotFound
-    return (await _with_history(db, [row]))[0]
+    return (await with_history(db, [row]))[0]
 
 
 async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
     """The guest's pending bookings of this home that no card backs."""
-    rows = await tx.rows(_unpaid.with_values(guest=guest_id, listing=listing_id))
-    return await _with_history(tx, rows)
+    return await with_history(tx, await tx.rows(_unpaid.with_values(guest=guest_id, listing=listing_id)))
 
 
 async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
@@ -209,7 +209,7 @@ async def page(
     more = len(rows) > limit
     position = [getattr(shown[-1], column.name) for column in order.columns] if more else []
     return Page(
-        items=await _with_history(db, shown),
+        items=await with_history(db, shown),
         next_cursor=cursor_of(position) if more else None,
     )
 
@@ -255,7 +255,7 @@ def _encoded(value: Any) -> str | None:
     return msgspec.json.encode(value).decode() if value else None
 
 
-async def _with_history(db: Reader, rows: list[Any]) -> list[Booking]:
+async def with_history(db: Reader, rows: list[Any]) -> list[Booking]:
     steps: dict[UUID, list[Step]] = {row.id: [] for row in rows}
     if rows:
         one = len(rows) == 1

@@ -8,13 +8,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, update
 
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import ranges
-from hometrip.services.booking.store.tables import bookings, could_have_of, nights
+from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
 
 _insert = Prepared(insert(nights), final=True, refused=lambda: DatesTaken(free_instead=[]))
 _release = Prepared(delete(nights).where(nights.c.owner_id == bindparam("owner")))
@@ -92,6 +92,14 @@ _taken_besides = _taken.where(
 )
 _all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
 _some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
+_taken_but_for_requests = Prepared(
+    _taken.where(
+        nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing"), None)),
+        nights.c.owner_id.not_in(
+            requests_at(bindparam("listing")).where(bookings.c.guest_id != bindparam("guest"))
+        ),
+    )
+)
 _of_others = Prepared(_taken.where(nights.c.owner_id != bindparam("booking")))
 _first = Prepared(_of_home.with_only_columns(nights.c.night).where(_between).limit(1))
 _owner = bookings.alias("owner")
@@ -157,6 +165,13 @@ async def taken_by_others(db: Reader, listing_id: UUID, booking_id: UUID) -> lis
     return ranges([(row.owner_id, row.night) for row in rows])
 
 
+async def taken_but_for_requests(db: Reader, listing_id: UUID, guest_id: UUID | None) -> list[Stay]:
+    """As `taken`, without what the guest could have all the same, or could ask for beside others."""
+    nobody = UUID(int=0)
+    rows = await db.rows(_taken_but_for_requests.with_values(listing=listing_id, guest=guest_id or nobody))
+    return ranges([(row.owner_id, row.night) for row in rows])
+
+
 async def booked_beside(tx: Tx, listing_id: UUID, booking_id: UUID, stay: Stay, nights_free: int) -> bool:
     """Does another booking have one of so many nights before or after the stay? Asked by one at a time."""
     if not nights_free:
@@ -166,6 +181,16 @@ async def booked_beside(tx: Tx, listing_id: UUID, booking_id: UUID, stay: Stay, 
     wider = _within(select(nights.c.night), listing_id, Stay(stay.check_in - margin, stay.check_out + margin))
     others = wider.where(nights.c.kind == "booking", nights.c.owner_id != booking_id)
     return await tx.value(others.limit(1)) is not None
+
+
+async def in_the_way(db: Reader, listing_id: UUID, stay: Stay, prepared: Stay) -> set[UUID]:
+    """Whoever has nights of the stay, and the bookings that have some of it with its preparation."""
+    booked = and_(nights.c.kind == "booking", nights.c.night < prepared.check_out)
+    within = and_(nights.c.night >= stay.check_in, nights.c.night < stay.check_out)
+    statement = select(nights.c.owner_id).where(
+        nights.c.listing_id == listing_id, nights.c.night >= prepared.check_in, or_(booked, within)
+    )
+    return {row.owner_id for row in await db.rows(statement.distinct())}
 
 
 async def of_owner(db: Reader, owner_id: UUID) -> set[date]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from hometrip.services.booking.rules import UNPAID
+from hometrip.services.booking.rules import HOST, UNPAID
 
 tables = MetaData()
 
@@ -135,6 +135,13 @@ def could_have_of(guest_id: Wanted, listing_id: Wanted, changing: Wanted) -> Sel
             and_(bookings.c.status == "confirmed", bookings.c.id == changing),
             and_(bookings.c.status == "pending", bookings.c.payment_status.in_(sorted(UNPAID))),
         ),
+    )
+
+
+def requests_at(listing_id: Wanted) -> Select[tuple[UUID]]:
+    """Ids of the home's bookings that await the host's answer."""
+    return select(bookings.c.id).where(
+        bookings.c.listing_id == listing_id, bookings.c.status == "pending", bookings.c.awaiting == HOST
     )
 
 

@@ -157,7 +157,11 @@ async def _must_be_open(
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
-        openings = _without_ended(openings, await deps.booking.taken(listing_id, guest, wish.changing))
+        if wish.beside_requests:
+            taken = await deps.booking.taken_but_for_requests(listing_id, guest)
+        else:
+            taken = await deps.booking.taken(listing_id, guest, wish.changing)
+        openings = _without_ended(openings, taken)
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
     if refused:
         raise _refusing(openings, stay, refused, now)

@@ -62,9 +62,11 @@ def with_booking(days: Calendar, event: BookingEvent) -> Calendar | None:
 
     The nights of a confirmed booking that host or staff cancelled stay blocked. None where the calendar knew
     already: ids of events rise with time, and one that is older than the last word about its booking, because
-    it was kept back or comes again, changes nothing.
+    it was kept back or comes again, changes nothing. A request beside others for its nights has none yet.
     """
     booking, told_by = event.booking, event.event_id or UUID(int=0)
+    if not booking.holds_nights:
+        return None
     old = next((span for span in days.spans if span.id == booking.booking_id), None)
     ended = next((each for each in days.released if each.id == booking.booking_id), None)
     if any(last is not None and last.told_by and told_by <= last.told_by for last in (old, ended)):

@@ -116,6 +116,7 @@ def _of_visit(visit: Visit, telling: Telling) -> dict[str, str]:
         "total": how.money(visit.total),
         "payout": how.money(visit.payout),
         "deadline": how.instant(visit.hold_until) if visit.hold_until else "",
+        "beside_requests": "yes" if visit.beside_requests else "",
     }
 
 

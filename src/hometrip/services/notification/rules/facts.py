@@ -30,6 +30,7 @@ class Visit(Frozen):
     payout: Money
     lines: list[QuoteLine]
     hold_until: datetime | None = None
+    beside_requests: bool = False
 
 
 class TakenOff(Frozen):
@@ -116,6 +117,7 @@ def visit_of(booking: BookingFacts) -> Visit:
         payout=booking.split.payout,
         lines=booking.lines,
         hold_until=booking.hold_until,
+        beside_requests=not booking.holds_nights,
     )
 
 
