@@ -43,15 +43,19 @@ def one_of(world: World, *statuses: str) -> Life | None:
 async def book(world: World) -> str | None:
     chance = world.chance
     home, guest = chance.choice(world.homes), chance.choice(BOOKERS)
+    first = world.today + chance.choice((2, 3, 5, 9, 16, 25, 40)) * ONE + chance.randrange(4) * ONE
+    asked = [life for life in world.lives if life.view.get("awaiting") == "host"]
+    if beside := chance.random() < (0.5 if asked else 0.1):
+        rival = chance.choice(asked) if asked else None
+        home, first = (rival.home, date.fromisoformat(rival.view["check_in"])) if rival else (home, first)
     if home.status != "published" and chance.random() < 0.7:
         return None
-    first = world.today + chance.choice((2, 3, 5, 9, 16, 25, 40)) * ONE + chance.randrange(4) * ONE
     nights = (
         chance.choice((1, 2, 3, 4, 5, 8, 30)) if home.policy != "long_term" else chance.choice((3, 29, 45))
     )
     party, code = a_party(world, home), chance.choice((None, None, *home.coupons))
     stay = {"check_in": first.isoformat(), "check_out": (first + nights * ONE).isoformat()} | party.body()
-    wish = stay | ({"coupon": code} if code else {})
+    wish = stay | ({"coupon": code} if code else {}) | ({"beside_requests": True} if beside else {})
     price = home.price(world.now, first, nights, party, home.coupons[code] if code else None)
     currency = chance.choice(CURRENCIES if home.place.rate("EUR") else (None,) * 9 + CURRENCIES)
     answer = await world.write(
@@ -61,10 +65,11 @@ async def book(world: World) -> str | None:
         f"{guest} asks for {nights} nights from {first} for {party} at {world.homes.index(home)} {code or ''}"
     )
     if answer.status_code != 200:
-        return (
-            f"{said}: {_no_quote(world, home, answer.json(), (first, nights, guest), code, party, currency)}"
-        )
-    world.expect(world.is_free(home, first, nights, guest), f"{said}: it is taken, but there is a quote")
+        stayed = (first, nights, guest, beside)
+        return f"{said}: {_no_quote(world, home, answer.json(), stayed, code, party, currency)}"
+    alone = world.is_free(home, first, nights, guest)
+    free = alone or (beside and world.is_free(home, first, nights, guest, beside=True))
+    world.expect(free, f"{said}: it is taken, but there is a quote")
     world.expect(home.status == "published", f"{said}: it is {home.status}, but there is a quote")
     used_up = code and (code in home.gone or world.uses(home, code, guest) >= home.limits[code])
     world.expect(not used_up, f"{said}: {code} is used up or gone, but there is a quote")
@@ -82,11 +87,13 @@ async def book(world: World) -> str | None:
     world.expect((answer.status_code == 403) == own, f"{said}: {answer.text}")
     if own or answer.status_code == 409:
         codes = ("own_home",) if own else ("plan_refused", "coupon_refused")
-        world.expect(answer.json()["code"] in codes, f"{said}: {answer.text}")
+        at_once = not alone and home.instant and answer.json()["code"] in ("dates_taken", "stay_refused")
+        world.expect(at_once or answer.json()["code"] in codes, f"{said}: {answer.text}")
         return f"{said}: {answer.json()['code']}"
     life = await begin(world, Life(home=home, guest=guest, price=price, **first_seen(ok(answer, 201), party)))
     world.expect(life.view.get("shown") == quote.get("shown"), f"{said}: {life.view}, quoted {quote}")
-    plan = ", half now" if life.half else ""
+    world.expect(bool(life.view.get("beside_requests")) == (not alone), f"{said}: {life.view}")
+    plan = (", half now" if life.half else "") + ("" if alone else ", beside a request")
     return f"{said}: {life.total} {life.currency}{plan} as {name_of(world, life)}"
 
 
@@ -100,16 +107,18 @@ def _no_quote(
     world: World,
     home: Home,
     refusal: dict[str, Any],
-    stay: tuple[date, int, str],
+    asked: tuple[date, int, str, bool],
     code: str | None,
     party: Party,
     currency: str | None,
 ) -> str:
     """A stay cannot be quoted for a reason that the test knows of."""
+    stay, beside = asked[:3], asked[3]
     why, rule = str(refusal["code"]), refusal.get("rule")
     if why == "dates_taken" or (why == "stay_refused" and rule == "preparation"):
-        world.expect(not world.is_free(home, *stay), f"{stay} at {home.path}: {refusal}, but it is free")
-        offers_free(world, home, refusal, stay[1], stay[2])
+        free = world.is_free(home, *stay, beside=beside)
+        world.expect(not free, f"{stay} at {home.path}: {refusal}, but it is free")
+        offers_free(world, home, refusal, stay[1], stay[2], beside=beside)
         return why
     reasons = {
         "not_found": home.status != "published",
@@ -163,12 +172,18 @@ async def book_and_pay(world: World) -> str | None:
 
 
 def offers_free(
-    world: World, home: Home, refusal: dict[str, Any], nights: int, guest: str, life: Life | None = None
+    world: World,
+    home: Home,
+    refusal: dict[str, Any],
+    nights: int,
+    guest: str,
+    life: Life | None = None,
+    beside: bool = False,
 ) -> None:
     """What is offered instead can be had, and is as long."""
     for offer in refusal.get("free_instead") or []:
         first, end = (date.fromisoformat(offer[name]) for name in ("check_in", "check_out"))
-        free = world.is_free(home, first, nights, guest, life)
+        free = world.is_free(home, first, nights, guest, life, beside)
         world.expect(free and (end - first).days == nights, f"{nights} nights at {home.path}: {refusal}")
 
 

@@ -40,6 +40,7 @@ async def live(world: World, steps: int) -> Counter[str]:
         if said is None:
             continue
         world.say(said)
+        await world.look_at_requests()
         done[act.__name__] += 1
         if sum(done.values()) % CHECKED_EVERY == 0:
             await check_town(world)

@@ -94,7 +94,7 @@ class Life:
 
     def nights(self) -> set[date]:
         """Those that are kept for it: of its stay, and of one that it is to be."""
-        if self.status not in (*LIVE, "completed"):
+        if self.status not in (*LIVE, "completed") or self.view.get("beside_requests"):
             return set()
         stays = [self.view, *([self.change] if self.change else [])]
         return {night for stay in stays for night in nights_of(stay["check_in"], stay["check_out"])}
@@ -262,12 +262,22 @@ class World:
             if life.status in LIVE or life.view["status"] == "expired":
                 await self.look(life)
 
-    def taken(self, home: Home, besides: Life | None = None, guest: str = "") -> set[date]:
-        """Nights of bookings; without those of one, and of a guest's own unpaid hold."""
+    async def look_at_requests(self) -> None:
+        """What was done with one booking may have ended requests beside it."""
+        for life in self.lives:
+            if life.view.get("awaiting") == "host":
+                await self.look(life)
+
+    def taken(
+        self, home: Home, besides: Life | None = None, guest: str = "", beside_requests: bool = False
+    ) -> set[date]:
+        """Nights of bookings; without those of one, of a guest's own unpaid hold, and of requests of others,
+        beside which one can ask."""
         return {
             night
             for life in self.lives
             if life.home is home and life is not besides and not (guest and is_own_hold(life, guest))
+            if not (beside_requests and life.guest != guest and life.view.get("awaiting") == "host")
             for night in life.nights()
         }
 
@@ -297,9 +307,12 @@ class World:
     def elsewhere(self, home: Home) -> set[date]:
         return {first + n * ONE for first, count in home.feed.values() for n in range(count)}
 
-    def is_free(self, home: Home, first: date, nights: int, guest: str, life: Life | None = None) -> bool:
-        """May the guest have these nights, with those of preparation around them? `life` is to be changed."""
-        booked = self.taken(home, life, guest)
+    def is_free(
+        self, home: Home, first: date, nights: int, guest: str, life: Life | None = None, beside: bool = False
+    ) -> bool:
+        """May the guest have these nights, with those of preparation around them? `life` is to be changed;
+        `beside` the requests of others they may at least be asked for."""
+        booked = self.taken(home, life, guest, beside)
         wanted = {first + n * ONE for n in range(nights)}
         around = {first + n * ONE for n in range(-home.preparation, nights + home.preparation)}
         return not (wanted & (booked | self.kept(home) | self.elsewhere(home)) or around & booked)
