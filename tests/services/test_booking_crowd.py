@@ -18,13 +18,13 @@ LAST_NIGHT = Stay(date(2027, 6, 7), date(2027, 6, 9))
 DAY_AFTER = Stay(date(2027, 6, 8), date(2027, 6, 9))
 
 
-async def test_who_wants_nights_that_another_is_writing_waits_until_that_has_ended() -> None:
+async def test_who_wants_nights_that_another_is_booking_waits_until_that_has_ended() -> None:
     crowd, waited = Crowd(), []
 
     async def wait() -> None:
         waited.append(await crowd.wait_for_others(HOME, LAST_NIGHT))
 
-    with crowd.writing(HOME, WEEK):
+    with crowd.booking(HOME, WEEK):
         waiting = asyncio.create_task(wait())
         for _ in range(5):
             await asyncio.sleep(0)
@@ -36,16 +36,24 @@ async def test_who_wants_nights_that_another_is_writing_waits_until_that_has_end
 
 async def test_nobody_waits_for_other_nights_or_other_homes() -> None:
     crowd = Crowd()
-    with crowd.writing(HOME, WEEK):
+    with crowd.booking(HOME, WEEK):
         assert await crowd.wait_for_others(HOME, DAY_AFTER) is False
         assert await crowd.wait_for_others(OTHER, WEEK) is False
 
 
 async def test_one_who_fails_lets_the_others_go_on() -> None:
     crowd = Crowd()
-    with pytest.raises(ValueError, match="broken"), crowd.writing(HOME, WEEK):
+    with pytest.raises(ValueError, match="broken"), crowd.booking(HOME, WEEK):
         raise ValueError("broken")
     assert await crowd.wait_for_others(HOME, WEEK) is False
+
+
+async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "LONG_SECONDS", 0.02)
+    crowd = Crowd()
+    with crowd.booking(HOME, WEEK):
+        assert await crowd.wait_for_others(HOME, WEEK) is True
+        assert await crowd.wait_for_others(HOME, WEEK) is False
 
 
 async def test_what_is_proposed_is_found_once_for_all_who_ask_the_same() -> None:
@@ -83,9 +91,9 @@ async def test_a_proposal_is_found_anew_once_the_home_was_booked() -> None:
         asked.append("asked")
         return []
 
-    for writing in (OTHER, HOME):
+    for booked in (OTHER, HOME):
         await crowd.proposal(HOME, WEEK, find)
-        with crowd.writing(writing, DAY_AFTER):
+        with crowd.booking(booked, DAY_AFTER):
             pass
     assert asked == ["asked"]
     await crowd.proposal(HOME, WEEK, find)

@@ -16,41 +16,46 @@ from hometrip.kernel.stay import Stay
 # What was found for one is told to others who ask the same within so long, unless the home was booked here
 # meanwhile; that of so many homes at most is remembered.
 SAME_SECONDS, MOST = 0.5, 256
+# For one who takes longer, as where a calendar of another site is slow, nobody waits any more.
+LONG_SECONDS = 0.5
 
 Proposal = asyncio.Future[list[Stay]]
 
 
 class Crowd:
-    """Who is writing which nights just now, and what was proposed instead of nights that are taken."""
+    """Who is booking which nights just now, and what was proposed instead of nights that are taken."""
 
     def __init__(self) -> None:
-        self._writing: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
+        self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
         self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
-        """Is somebody here writing some of these nights? Then this returns when they have ended: look again.
+        """Is somebody here booking some of these nights? Then this returns when they have ended: look again.
 
-        Where it is False, `writing` must follow at once.
+        Where it is False, `booking` must follow at once.
         """
-        for other, ended in self._writing.get(listing_id, ()):
-            if other.check_in < stay.check_out and stay.check_in < other.check_out:
+        for other, ended in self._booking.get(listing_id, ()):
+            if other.check_in < stay.check_out and stay.check_in < other.check_out and not ended.is_set():
                 await ended.wait()
                 return True
         return False
 
     @contextmanager
-    def writing(self, listing_id: UUID, stay: Stay) -> Iterator[None]:
-        """Others here who want some of these nights wait, rather than for their key in the database."""
+    def booking(self, listing_id: UUID, stay: Stay) -> Iterator[None]:
+        """Others here who want some of these nights wait, rather than have their price reckoned in vain and
+        wait for their key in the database."""
         mine = (stay, asyncio.Event())
-        self._writing[listing_id].append(mine)
+        self._booking[listing_id].append(mine)
+        long = asyncio.get_running_loop().call_later(LONG_SECONDS, mine[1].set)
         try:
             yield
         finally:
+            long.cancel()
             mine[1].set()
             self._proposed.pop(listing_id, None)
-            self._writing[listing_id].remove(mine)
-            if not self._writing[listing_id]:
-                del self._writing[listing_id]
+            self._booking[listing_id].remove(mine)
+            if not self._booking[listing_id]:
+                del self._booking[listing_id]
 
     async def proposal(
         self, listing_id: UUID, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]

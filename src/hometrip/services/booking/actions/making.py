@@ -56,13 +56,14 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     """
     price_agreed(wish)
     stay = stay_of(wish.check_in, wish.check_out)
+    await deps.crowd.wait_for_others(wish.listing_id, stay)
     await _refuse_early(deps, caller.id, wish, stay, once)
-    terms = await _terms(deps, caller, wish)
-    booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
-    beside = wish.beside_requests and booking.awaiting == HOST
     while await deps.crowd.wait_for_others(wish.listing_id, stay):
         await _refuse_early(deps, caller.id, wish, stay, once)
-    with deps.crowd.writing(wish.listing_id, stay):
+    with deps.crowd.booking(wish.listing_id, stay):
+        terms = await _terms(deps, caller, wish)
+        booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
+        beside = wish.beside_requests and booking.awaiting == HOST
         try:
             return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go, beside))
         except (DatesTaken, StayRefused) as refusal:
