@@ -15,9 +15,9 @@ from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):
-    """`change_id` names the change of the booking whose difference the payment is for."""
+    """Of all payments of a booking in one order. `change_id` names the change whose difference it is for."""
 
-    about = ("payment", "payment_id")
+    about = ("books", "booking_id")
     payment_id: UUID
     booking_id: UUID
     guest_id: UUID
