@@ -143,6 +143,22 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(7_500))
 
 
+@pytest.mark.parametrize("accept", [True, False])
+async def test_no_answer_to_a_claim_is_in_time_after_a_day_though_its_timer_has_not_come(
+    till: Till, *, accept: bool
+) -> None:
+    booking_id = await left(till)
+    made = await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")
+    till.clock.move_to(made.answer_until)
+    with pytest.raises(NotClaimable, match=r"^The time to answer this claim is over\.$") as late:
+        await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=accept)
+    assert late.value.facts == {"state": "with_staff"}
+    await till.settle()
+    decided = await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(5_000))
+    assert (decided.status, decided.granted) == ("granted", eur(5_000))
+    await till.settle()
+
+
 async def test_a_claim_that_is_refused_releases_the_hold(till: Till) -> None:
     booking_id = await left(till)
     made = await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")

@@ -246,6 +246,9 @@ async def answer_claim(
         await tx.once(once)
         if made.status != "open":
             raise rules.NotClaimable.as_it_is(made.status)
+        if deps.clock.now() >= made.answer_until:
+            # Its timer has not come yet, as after a restart.
+            raise rules.NotClaimable("The time to answer this claim is over.", state="with_staff")
         if accept:
             await _grant(deps, tx, held, made, made.amount)
         else:
