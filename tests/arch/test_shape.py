@@ -36,7 +36,7 @@ BUDGETS = {
 LONGER = {
     ("listing", "contract"): 320,
     ("booking", "contract"): 310,
-    ("payment", "contract"): 250,
+    ("payment", "contract"): 260,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,
 }

@@ -127,6 +127,9 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
     else:
         await till.advance(24 * HOUR)
+    await till.settle()
+    [contested] = [one for one in till.told if one.name == "payment.deposit_contested"]
+    assert (contested.booking_id, contested.amount) == (booking_id, eur(7_500))
     waiting = await actions.claims(till.deps, "with_staff", 20, None)
     assert [(one.id, one.booking_id, one.amount) for one in waiting.items] == [
         (made.id, booking_id, eur(7_500))

@@ -127,6 +127,12 @@ class DepositClaimed(PaymentEvent):
     why: str
 
 
+class DepositContested(PaymentEvent):
+    """The guest has not agreed to the host's claim of so much, or not answered in time: staff decide."""
+
+    name = "payment.deposit_contested"
+
+
 class PaymentDisputed(PaymentEvent):
     """The cardholder's bank asks for the money back (`status` is open; `why` in the card networks' word), or
     has decided: won, the money is here again, or lost. Nothing is paid out for the booking meanwhile."""
