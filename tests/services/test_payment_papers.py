@@ -19,7 +19,7 @@ import pytest
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY
+from hometrip.kernel.clock import DAY, utc
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
@@ -267,6 +267,33 @@ async def test_the_tax_report_tells_each_area_and_carries_no_formula(till: Till)
         assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "6.90", "62.10")
     for caller, year in ((GUEST, 2027), (HOST, 2026)):
         assert len((await actions.tax_report(till.deps, caller, year)).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("decided", "later"), [("won", []), ("lost", [("0.00", "40.29", "-40.29")])])
+async def test_the_tax_report_tells_of_what_a_bank_took_in_the_year_in_which_it_is_lost(
+    till: Till, decided: str, later: list[tuple[str, str, str]]
+) -> None:
+    """Of 685.00 with 69.00 of taxes the bank takes 400.00 at the end of a year, and decides in the next."""
+
+    async def reported(year: int) -> list[tuple[str, str, str]]:
+        rows = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, year)))
+        return [(row["collected"], row["refunded"], row["net"]) for row in rows]
+
+    till.clock.move_to(utc(2027, 12, 28))
+    paid = await till.pay(hold_until=None, check_in_at=utc(2028, 5, 10, 13))
+    await till.confirmed(paid.booking_id)
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], eur(40_000))
+    await hear_all(till)
+    assert (await till.balances(paid.booking_id))["tax_payable:berlin"] == -2_871
+    collected = [("69.00", "0.00", "69.00")]
+    assert await reported(2027) == collected
+    till.clock.move_to(utc(2028, 1, 2))
+    assert (await reported(2027), await reported(2028)) == (collected, [])
+    dispute = (await till.provider.disputes_since(START))[-1]
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    assert (await reported(2027), await reported(2028)) == (collected, later)
 
 
 @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])
