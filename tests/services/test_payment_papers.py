@@ -19,7 +19,7 @@ import pytest
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY, utc
+from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
@@ -267,6 +267,57 @@ async def test_the_tax_report_tells_each_area_and_carries_no_formula(till: Till)
         assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "6.90", "62.10")
     for caller, year in ((GUEST, 2027), (HOST, 2026)):
         assert len((await actions.tax_report(till.deps, caller, year)).splitlines()) == 1
+
+
+@pytest.mark.parametrize("is_paid_out", [False, True])
+async def test_a_tax_falls_with_the_price_whoever_bears_what_goes_back(
+    till: Till, *, is_paid_out: bool
+) -> None:
+    """Of 685.00 with 69.00 of taxes 100.00 go back, and then the rest; the host keeps what was paid out."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    if is_paid_out:
+        await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(10_000), "late")
+    await till.settle()
+    note = (await actions.invoices(till.deps, GUEST, 20, None)).items[0]
+    assert (note.amount, note.taxes) == (eur(10_000), {"berlin": eur(1_007)})
+    assert note.host_share == (eur(0) if is_paid_out else eur(7_788))
+    await actions.refund(till.deps, SUPPORT, paid.id, None, "late")
+    await till.settle()
+    assert (await actions.invoices(till.deps, GUEST, 20, None)).items[0].taxes == {"berlin": eur(5_893)}
+    borne = {"provider_clearing": -53_350, "platform_revenue": 53_350}
+    assert await till.balances(paid.booking_id) == (borne if is_paid_out else {})
+    report = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    [row] = [row for row in report if row["booking_id"] == str(paid.booking_id)]
+    assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "69.00", "0.00")
+
+
+async def test_what_a_bank_takes_of_a_damage_deposit_is_no_part_of_a_price(till: Till) -> None:
+    """The host's, if it was not paid out yet; no tax is less by it."""
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id, deposit=eur(20_000))
+    await till.advance(CHECK_IN_AT + HOUR - START)
+    made = await actions.claim(till.deps, HOST, paid.booking_id, eur(7_500), "a broken lamp")
+    await actions.answer_claim(till.deps, GUEST, paid.booking_id, made.id, accept=True)
+    await till.settle()
+    async with till.deps.db.read() as db:
+        deposit = await store.live_payment(db, paid.booking_id, rules.DEPOSIT)
+    assert deposit is not None
+    before = await till.balances(paid.booking_id)
+    till.provider._dispute(
+        await till.provider.get_intent(deposit.provider_id), BY_TOKEN["pm_card_createDispute"]
+    )
+    await hear_all(till)
+    after = await till.balances(paid.booking_id)
+    assert before["host_payable:host"] == -60_850
+    assert after == before | {"host_payable:host": -53_350, "disputed": -7_500}
+    dispute = (await till.provider.disputes_since(START))[-1]
+    await till.provider.decide_dispute(dispute.id, "lost")
+    await hear_all(till)
+    [row] = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    assert (row["refunded"], row["net"]) == ("0.00", "69.00")
 
 
 @pytest.mark.parametrize(("decided", "later"), [("won", []), ("lost", [("0.00", "40.29", "-40.29")])])

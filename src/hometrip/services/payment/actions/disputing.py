@@ -104,8 +104,16 @@ async def _set_aside(
     owed = min(known.amount - taken, max(unsent, nothing))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
-    lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)
+    shares = await _shares(tx, payment)
+    lines = rules.disputed(shares, await store.balances(tx, payment.booking_id), known.amount, owed)
     await _write(deps, tx, known, kind, lines)
+
+
+async def _shares(tx: Tx, payment: store.Payment) -> dict[str, int]:
+    """Whose the price is; what was taken of a damage deposit is the host's alone."""
+    if payment.part == rules.DEPOSIT:
+        return {rules.host_payable(payment.host_id): -payment.captured.amount}
+    return await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
 
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:

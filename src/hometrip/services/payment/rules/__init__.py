@@ -10,6 +10,7 @@ from hometrip.services.payment.rules.journal import (
     HELD_ACCOUNTS,
     OUT_TO_HOSTS,
     REVENUE,
+    TAX,
     Entry,
     Posting,
     Story,
@@ -68,7 +69,6 @@ from hometrip.services.payment.rules.schedule import (
 )
 from hometrip.services.payment.rules.set_offs import Owing, set_offs
 from hometrip.services.payment.rules.splits import (
-    TAX,
     at_most,
     less,
     nothing_kept,
