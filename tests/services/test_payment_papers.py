@@ -22,7 +22,12 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
+from hometrip.services.booking.contract import (
+    BookingAccepted,
+    BookingCancelled,
+    BookingRefunded,
+    BookingUnpayable,
+)
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import printing
@@ -294,14 +299,21 @@ async def test_a_tax_falls_with_the_price_whoever_bears_what_goes_back(
     assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "69.00", "0.00")
 
 
-async def test_what_a_bank_takes_of_a_damage_deposit_is_no_part_of_a_price(till: Till) -> None:
-    """The host's, if it was not paid out yet; no tax is less by it."""
+@pytest.mark.parametrize("is_paid_out", [False, True])
+@pytest.mark.parametrize("decided", ["won", "lost"])
+async def test_what_a_bank_takes_of_a_damage_deposit_is_no_part_of_a_price(
+    till: Till, decided: str, *, is_paid_out: bool
+) -> None:
+    """It is the host's, or ours where that was paid out; no tax and no later refund hangs on it."""
+    await till.pay(hold_until=None)  # so that there is money to give back
     paid = await till.pay()
     await till.confirmed(paid.booking_id, deposit=eur(20_000))
     await till.advance(CHECK_IN_AT + HOUR - START)
     made = await actions.claim(till.deps, HOST, paid.booking_id, eur(7_500), "a broken lamp")
     await actions.answer_claim(till.deps, GUEST, paid.booking_id, made.id, accept=True)
     await till.settle()
+    if is_paid_out:
+        await till.advance(2 * DAY)
     async with till.deps.db.read() as db:
         deposit = await store.live_payment(db, paid.booking_id, rules.DEPOSIT)
     assert deposit is not None
@@ -310,13 +322,26 @@ async def test_what_a_bank_takes_of_a_damage_deposit_is_no_part_of_a_price(till:
         await till.provider.get_intent(deposit.provider_id), BY_TOKEN["pm_card_createDispute"]
     )
     await hear_all(till)
-    after = await till.balances(paid.booking_id)
-    assert before["host_payable:host"] == -60_850
-    assert after == before | {"host_payable:host": -53_350, "disputed": -7_500}
+    bears = "platform_revenue" if is_paid_out else "host_payable:host"
+    after = before | {bears: before[bears] + 7_500, "disputed": -7_500}
+    assert await till.balances(paid.booking_id) == after
     dispute = (await till.provider.disputes_since(START))[-1]
-    await till.provider.decide_dispute(dispute.id, "lost")
+    await till.provider.decide_dispute(dispute.id, decided)
     await hear_all(till)
-    [row] = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    await till.hear(
+        BookingRefunded(
+            booking_id=paid.booking_id,
+            booking=till.facts(paid.booking_id),
+            refund_id=paid.id,
+            refund=eur(1_000),
+            kept=msgspec.structs.replace(SPLIT, payout=SPLIT.payout - eur(1_000)),
+            why="The pool was closed.",
+        )
+    )
+    note = (await actions.invoices(till.deps, GUEST, 20, None)).items[0]
+    assert (note.host_share, note.platform_share, note.taxes) == (eur(1_000), eur(0), {})
+    report = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    [row] = [row for row in report if row["booking_id"] == str(paid.booking_id)]
     assert (row["refunded"], row["net"]) == ("0.00", "69.00")
 
 

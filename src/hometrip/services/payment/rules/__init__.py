@@ -5,6 +5,8 @@ from __future__ import annotations
 from hometrip.services.payment.rules.journal import (
     BESIDES_THE_STAY,
     CLEARING,
+    DEPOSIT_DISPUTED,
+    DEPOSIT_WON,
     DISPUTED,
     GUEST,
     HELD_ACCOUNTS,
@@ -140,6 +142,8 @@ __all__ = [
     "refund_returned",
     "shown_decline",
     "DEPOSIT",
+    "DEPOSIT_DISPUTED",
+    "DEPOSIT_WON",
     "DEPOSIT_AFTER_CHECK_OUT",
     "DEPOSIT_BEFORE_CHECK_IN",
     "DEPOSIT_TRIES",

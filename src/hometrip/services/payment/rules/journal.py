@@ -27,9 +27,11 @@ OWN_BANK = "own_bank"
 TAX = "tax_payable:"
 HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", DISPUTED)
 
+# What a bank takes of a damage deposit, and gives back; both are found among the entries of its dispute.
+DEPOSIT_DISPUTED, DEPOSIT_WON = "dispute_of_deposit", "dispute_of_deposit_won"
 OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
 # What is no share of the price of the stay: a change or a cancellation does not touch it.
-BESIDES_THE_STAY = (*OUT_TO_HOSTS, "penalty", "deposit_claim")
+BESIDES_THE_STAY = (*OUT_TO_HOSTS, "penalty", "deposit_claim", DEPOSIT_DISPUTED, DEPOSIT_WON)
 
 
 class Unbalanced(HomeTripError):
