@@ -923,6 +923,31 @@ async def test_an_intent_that_keeps_no_card_may_be_charged_in_its_owners_absence
     assert [one.path for one in stripe.posts()].count("/v1/customers") == 1
 
 
+async def test_a_deposit_is_held_for_longer_only_where_the_account_is_said_to_be_allowed_to(
+    stripe: StandIn,
+) -> None:
+    """Stripe refuses such a request of an account without those terms, whatever `if_available` says."""
+    allowed = StripePayments(
+        f"stripe:?api={stripe.payments._link.base}&holds=extended", secret_key="sk_test_1", webhook_secrets=[]
+    )
+    held: dict[str, Any] = {"capture": "manual", "metadata": {}, "keep": False}
+    await stripe.payments.create_intent(EUR, key="i0", **held)
+    await allowed.create_intent(EUR, key="i1", **held)
+    await allowed.create_intent(EUR, key="i2", **held | {"keep": True})
+    await allowed.create_intent(EUR, key="i3", **held | {"capture": "automatic"})
+    await allowed.close()
+    name = "payment_method_options[card][request_extended_authorization]"
+    assert [one.fields.get(name) for one in stripe.posts()] == [None, "if_available", None, None]
+
+
+async def test_stripe_knows_holds_that_last_longer() -> None:
+    mock = f"stripe:?api={url_of('stripe')}&holds=extended"
+    paying = StripePayments(mock, secret_key="sk_test_123", webhook_secrets=["whsec_1"])
+    made = await paying.create_intent(EUR, capture="manual", metadata={}, key="i", customer="ann", keep=False)
+    assert made.id
+    await paying.close()
+
+
 async def test_a_declined_card_is_an_answer_with_the_words_for_its_owner(stripe: StandIn) -> None:
     stripe.answers["POST /v1/payment_intents/pi_1/confirm"] = (402, declined("insufficient_funds"))
     told = await stripe.payments.confirm_intent("pi_1", method="pm_1", key="c")
@@ -1158,6 +1183,7 @@ async def test_what_stripe_has_told_is_asked_for_and_comes_in_its_order(stripe: 
         ("stripe:?api=ftp://127.0.0.1", "sk_test_1", "no address"),
         ("stripe:?api=https://example.com", "sk_live_1", "a live key is for Stripe alone"),
         ("stripe:?api=http://example.com", "sk_test_1", "in the open"),
+        ("stripe:?holds=longer", "sk_test_1", "holds=longer is not known"),
         ("stripe:?api=http://127.0.0.1:9", "sk_test_1", "did not answer"),
     ],
 )

@@ -135,7 +135,8 @@ async def _check_statement(world: World, host: str, stories: dict[str, Entries])
 
 
 async def check_taxes(world: World) -> None:
-    """The reports of all years together are what the journal has of each area."""
+    """The reports of all years together are what the journal has of each area, and what is with a bank that
+    has not decided."""
     net: Counter[str] = Counter()
     for year in range(world.began.year, world.now.year + 1):
         answer = await world.read("staff", "/api/payments/tax-report", year=year)
@@ -144,6 +145,8 @@ async def check_taxes(world: World) -> None:
             net[row["booking_id"]] += int(row["net"].replace(".", ""))
     for life in world.lives:
         wanted = -summed(await journal(world, life), "tax_payable")
+        of_bank = any(one["booking_id"] == life.id and not one.get("closed_at") for one in world.bank_items)
         world.expect(
-            net[life.id] == wanted, f"{life.id}: the reports have {net[life.id]} of taxes, not {wanted}"
+            net[life.id] == wanted or (of_bank and net[life.id] > wanted),
+            f"{life.id}: the reports have {net[life.id]} of taxes, not {wanted}",
         )

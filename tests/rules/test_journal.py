@@ -109,7 +109,9 @@ class Life:
 
     def refund(self, amount: int) -> None:
         back = min(Money(amount, self.paid.currency), self.paid - self.promised)
-        self.write("refund_promised", rules.shared_back(self.balances(), back))
+        self.write(
+            "refund_promised", rules.shared_back(self.balances(rules.BESIDES_THE_STAY), self.balances(), back)
+        )
         self.promised += back
 
     def cancel(self, kept: Split) -> None:
@@ -167,6 +169,22 @@ def test_whatever_happens_the_story_holds_and_nothing_held_is_negative(
         assert told.captured == (life.paid + life.deposit).amount
         if told.paid_out == 0 and not beside:
             assert told.held >= 0
+
+
+@given(splits(), st.booleans(), st.lists(amounts, max_size=5))
+def test_of_a_tax_goes_back_what_goes_back_of_the_price_whoever_bears_it(
+    split: Split, is_paid_out: bool, refunds: list[int]
+) -> None:
+    life = Life(split)
+    if is_paid_out:
+        life.pay_out()
+    for amount in refunds:
+        before, left = life.balances(), (life.paid - life.promised).amount
+        life.refund(amount)
+        after, back = life.balances(), left - (life.paid - life.promised).amount
+        for account in (rules.tax_payable(area) for area in split.taxes):
+            had = -before.get(account, 0)
+            assert after.get(account, 0) - before.get(account, 0) == (back * had // left if left else 0)
 
 
 @given(splits(), st.data())

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from harness import TestHouse
 from hometrip.kernel.clock import DAY
+from hometrip.services.booking import store
+from hometrip.services.booking.rules import sum_of
+from hometrip.services.payment.contract import RefundInitiated
 from journeys.steps import ok, problem
 from stories.teller import Teller, balance, teller_in
 
@@ -98,6 +101,28 @@ async def test_what_host_and_staff_give_back_at_once_is_no_more_there_for_a_canc
     gone = await teller.cancel(booking, teller.admin)
     assert gone["refund"]["amount"] == left
     assert await sent_back(teller, booking) == 39_200
+    await teller.end()
+
+
+async def test_what_is_given_back_of_two_payments_of_a_booking_is_heard_in_its_order(teller: Teller) -> None:
+    """What was told last of whose the rest is holds, of whichever payment it went back."""
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await teller.wait(days=28)
+    gone = await teller.cancel(booking, teller.guest)
+    assert gone["kept"]["amount"] == 24_200
+    await teller.pay(await teller.book(days=50))  # so that there is money to give back
+    for payment in (2, 1):  # the first half, then the second
+        await staff_refund(teller, 1_000 * payment, payment, wait=False)
+    await teller.house.settle()
+    told = await teller.house.house.history(f"books/{booking}")
+    *_, first, second = [one.open(RefundInitiated) for one in told if one.name == RefundInitiated.name]
+    assert (first.amount.amount, second.amount.amount) == (2_000, 1_000)
+    assert first.payment_id != second.payment_id
+    assert second.kept is not None
+    assert sum_of(second.kept).amount == 24_200 - 3_000
+    async with teller.house.deps("booking").db.read() as db:
+        assert (await store.bookings.get(db, UUID(booking))).kept == second.kept
     await teller.end()
 
 

@@ -127,6 +127,9 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
         await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=False)
     else:
         await till.advance(24 * HOUR)
+    await till.settle()
+    [contested] = [one for one in till.told if one.name == "payment.deposit_contested"]
+    assert (contested.booking_id, contested.amount) == (booking_id, eur(7_500))
     waiting = await actions.claims(till.deps, "with_staff", 20, None)
     assert [(one.id, one.booking_id, one.amount) for one in waiting.items] == [
         (made.id, booking_id, eur(7_500))
@@ -141,6 +144,22 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
     assert (await at_provider(till, booking_id)).captured == eur(5_000)
     with pytest.raises(NotClaimable):
         await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(7_500))
+
+
+@pytest.mark.parametrize("accept", [True, False])
+async def test_no_answer_to_a_claim_is_in_time_after_a_day_though_its_timer_has_not_come(
+    till: Till, *, accept: bool
+) -> None:
+    booking_id = await left(till)
+    made = await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")
+    till.clock.move_to(made.answer_until)
+    with pytest.raises(NotClaimable, match=r"^The time to answer this claim is over\.$") as late:
+        await actions.answer_claim(till.deps, GUEST, booking_id, made.id, accept=accept)
+    assert late.value.facts == {"state": "with_staff"}
+    await till.settle()
+    decided = await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(5_000))
+    assert (decided.status, decided.granted) == ("granted", eur(5_000))
+    await till.settle()
 
 
 async def test_a_claim_that_is_refused_releases_the_hold(till: Till) -> None:

@@ -19,10 +19,15 @@ import pytest
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY
+from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.services.booking.contract import BookingAccepted, BookingCancelled, BookingUnpayable
+from hometrip.services.booking.contract import (
+    BookingAccepted,
+    BookingCancelled,
+    BookingRefunded,
+    BookingUnpayable,
+)
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions import printing
@@ -267,6 +272,104 @@ async def test_the_tax_report_tells_each_area_and_carries_no_formula(till: Till)
         assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "6.90", "62.10")
     for caller, year in ((GUEST, 2027), (HOST, 2026)):
         assert len((await actions.tax_report(till.deps, caller, year)).splitlines()) == 1
+
+
+@pytest.mark.parametrize("is_paid_out", [False, True])
+async def test_a_tax_falls_with_the_price_whoever_bears_what_goes_back(
+    till: Till, *, is_paid_out: bool
+) -> None:
+    """Of 685.00 with 69.00 of taxes 100.00 go back, and then the rest; the host keeps what was paid out."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    if is_paid_out:
+        await till.advance(CHECK_IN_AT + 2 * DAY - START)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(10_000), "late")
+    await till.settle()
+    note = (await actions.invoices(till.deps, GUEST, 20, None)).items[0]
+    assert (note.amount, note.taxes) == (eur(10_000), {"berlin": eur(1_007)})
+    assert note.host_share == (eur(0) if is_paid_out else eur(7_788))
+    await actions.refund(till.deps, SUPPORT, paid.id, None, "late")
+    await till.settle()
+    assert (await actions.invoices(till.deps, GUEST, 20, None)).items[0].taxes == {"berlin": eur(5_893)}
+    borne = {"provider_clearing": -53_350, "platform_revenue": 53_350}
+    assert await till.balances(paid.booking_id) == (borne if is_paid_out else {})
+    report = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    [row] = [row for row in report if row["booking_id"] == str(paid.booking_id)]
+    assert (row["collected"], row["refunded"], row["net"]) == ("69.00", "69.00", "0.00")
+
+
+@pytest.mark.parametrize("is_paid_out", [False, True])
+@pytest.mark.parametrize("decided", ["won", "lost"])
+async def test_what_a_bank_takes_of_a_damage_deposit_is_no_part_of_a_price(
+    till: Till, decided: str, *, is_paid_out: bool
+) -> None:
+    """It is the host's, or ours where that was paid out; no tax and no later refund hangs on it."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id, deposit=eur(20_000))
+    await till.advance(CHECK_IN_AT + HOUR - START)
+    made = await actions.claim(till.deps, HOST, paid.booking_id, eur(7_500), "a broken lamp")
+    await actions.answer_claim(till.deps, GUEST, paid.booking_id, made.id, accept=True)
+    await till.settle()
+    if is_paid_out:
+        await till.advance(2 * DAY)
+    async with till.deps.db.read() as db:
+        deposit = await store.live_payment(db, paid.booking_id, rules.DEPOSIT)
+    assert deposit is not None
+    before = await till.balances(paid.booking_id)
+    till.provider._dispute(
+        await till.provider.get_intent(deposit.provider_id), BY_TOKEN["pm_card_createDispute"]
+    )
+    await hear_all(till)
+    bears = "platform_revenue" if is_paid_out else "host_payable:host"
+    after = before | {bears: before[bears] + 7_500, "disputed": -7_500}
+    assert await till.balances(paid.booking_id) == after
+    dispute = (await till.provider.disputes_since(START))[-1]
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    await till.hear(
+        BookingRefunded(
+            booking_id=paid.booking_id,
+            booking=till.facts(paid.booking_id),
+            refund_id=paid.id,
+            refund=eur(1_000),
+            kept=msgspec.structs.replace(SPLIT, payout=SPLIT.payout - eur(1_000)),
+            why="The pool was closed.",
+        )
+    )
+    note = (await actions.invoices(till.deps, GUEST, 20, None)).items[0]
+    assert (note.host_share, note.platform_share, note.taxes) == (eur(1_000), eur(0), {})
+    report = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, 2027)))
+    [row] = [row for row in report if row["booking_id"] == str(paid.booking_id)]
+    assert (row["refunded"], row["net"]) == ("0.00", "69.00")
+
+
+@pytest.mark.parametrize(("decided", "later"), [("won", []), ("lost", [("0.00", "40.29", "-40.29")])])
+async def test_the_tax_report_tells_of_what_a_bank_took_in_the_year_in_which_it_is_lost(
+    till: Till, decided: str, later: list[tuple[str, str, str]]
+) -> None:
+    """Of 685.00 with 69.00 of taxes the bank takes 400.00 at the end of a year, and decides in the next."""
+
+    async def reported(year: int) -> list[tuple[str, str, str]]:
+        rows = csv.DictReader(StringIO(await actions.tax_report(till.deps, HOST, year)))
+        return [(row["collected"], row["refunded"], row["net"]) for row in rows]
+
+    till.clock.move_to(utc(2027, 12, 28))
+    paid = await till.pay(hold_until=None, check_in_at=utc(2028, 5, 10, 13))
+    await till.confirmed(paid.booking_id)
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], eur(40_000))
+    await hear_all(till)
+    assert (await till.balances(paid.booking_id))["tax_payable:berlin"] == -2_871
+    collected = [("69.00", "0.00", "69.00")]
+    assert await reported(2027) == collected
+    till.clock.move_to(utc(2028, 1, 2))
+    assert (await reported(2027), await reported(2028)) == (collected, [])
+    dispute = (await till.provider.disputes_since(START))[-1]
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    assert (await reported(2027), await reported(2028)) == (collected, later)
 
 
 @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])

@@ -140,7 +140,7 @@ async def test_the_same_key_answers_the_same_and_another_body_is_refused(house: 
         "idempotency_key_reused",
     )
     await house.settle()
-    names = await house.events(f"payment/{first.json()['id']}")
+    names = await house.events(f"books/{booking['id']}")
     assert names.count("payment.failed") == 1
 
 

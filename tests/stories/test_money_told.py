@@ -96,8 +96,9 @@ async def test_what_is_taken_of_a_deposit_is_told_to_the_guest(house: TestHouse)
     await teller.end()
 
 
-async def test_a_host_whose_claim_is_refused_is_told(house: TestHouse) -> None:
+async def test_staff_are_told_of_a_claim_to_decide_and_its_host_that_it_is_refused(house: TestHouse) -> None:
     teller = await teller_in(house, with_deposit())
+    await house.staff("support", "sue@example.com")
     booking = await teller.book(days=10)
     await teller.pay(booking)
     await teller.wait(days=14)
@@ -105,6 +106,10 @@ async def test_a_host_whose_claim_is_refused_is_told(house: TestHouse) -> None:
     wish = {"amount": {"amount": 5_000, "currency": "USD"}, "text": "A broken window."}
     claim = ok(await teller.host.post(path, wish), 201)
     ok(await teller.guest.post(f"{path}/{claim['id']}/answer", {"accept": False}))
+    await teller.house.settle()
+    [(kind, text)] = await told(teller, "sue")
+    assert (kind, "Gus has refused, or has not answered" in text) == ("deposit_claim_waiting", True)
+    assert "claims $50.00 of the damage deposit" in text
     nothing = {"amount": {"amount": 0, "currency": "USD"}}
     ok(await teller.admin.post(f"{path}/{claim['id']}/decide", nothing))
     await teller.wait(days=1)

@@ -103,6 +103,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "notification.delivery_due",
         "payment.balance_soon",
         "payment.deposit_claimed",
+        "payment.deposit_contested",
         "payment.deposit_failed",
         "payment.deposit_held",
         "payment.deposit_released",

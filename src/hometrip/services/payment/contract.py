@@ -15,9 +15,9 @@ from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):
-    """`change_id` names the change of the booking whose difference the payment is for."""
+    """Of all payments of a booking in one order. `change_id` names the change whose difference it is for."""
 
-    about = ("payment", "payment_id")
+    about = ("books", "booking_id")
     payment_id: UUID
     booking_id: UUID
     guest_id: UUID
@@ -125,6 +125,12 @@ class DepositClaimed(PaymentEvent):
 
     claim_id: UUID
     why: str
+
+
+class DepositContested(PaymentEvent):
+    """The guest has not agreed to the host's claim of so much, or not answered in time: staff decide."""
+
+    name = "payment.deposit_contested"
 
 
 class PaymentDisputed(PaymentEvent):

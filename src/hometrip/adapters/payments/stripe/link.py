@@ -28,6 +28,7 @@ AskFrom = Callable[[Any, dict[str, str]], Awaitable[Any]]
 
 # What each request is written for. The library would follow its own release; a new one is taken on purpose.
 API_VERSION = "2026-10-28.endive"
+EXTENDED = "extended"
 STRIPE, FILES = "https://api.stripe.com", "https://files.stripe.com"
 
 # A charge waits for banks; a request that is not answered by then may have happened all the same.
@@ -59,8 +60,10 @@ class StripeLink:
     its code and no message of its own; what may have happened, or may go later, is `ProviderDown`."""
 
     def __init__(self, url: str, secret_key: str) -> None:
-        """`stripe:`, or `stripe:?api=http://127.0.0.1:12111` for a stand-in such as stripe-mock."""
-        self.base = dict(parse_qsl(urlsplit(url).query)).get("api", STRIPE).rstrip("/")
+        """`stripe:`, or `stripe:?api=http://127.0.0.1:12111` for a stand-in such as stripe-mock; with
+        `holds=extended` of an account that may hold money on cards for longer than it must."""
+        asked = dict(parse_qsl(urlsplit(url).query))
+        self.base, self.holds = asked.get("api", STRIPE).rstrip("/"), asked.get("holds", "")
         self._key = secret_key
         self._http: Any = None
         self._client: Any = None
@@ -78,6 +81,8 @@ class StripeLink:
             return "HOMETRIP_STRIPE_SECRET_KEY is no secret key of Stripe's (sk_test_… or sk_live_…)"
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return f"api={self.base} is no address"
+        if self.holds not in ("", EXTENDED):
+            return f"holds={self.holds} is not known in HOMETRIP_PAYMENTS_URL; {EXTENDED} is"
         if self.base != STRIPE and self.live:
             return "a live key is for Stripe alone; leave api= out of HOMETRIP_PAYMENTS_URL"
         if parts.scheme == "http" and not _is_loopback(parts.hostname):

@@ -11,7 +11,7 @@ import msgspec
 
 from hometrip.adapters.payments.stripe.customers import Customers
 from hometrip.adapters.payments.stripe.hosts import Hosts
-from hometrip.adapters.payments.stripe.link import API_VERSION, Declined, StripeLink
+from hometrip.adapters.payments.stripe.link import API_VERSION, EXTENDED, Declined, StripeLink
 from hometrip.adapters.payments.stripe.signature import check
 from hometrip.adapters.payments.stripe.words import (
     KEY,
@@ -146,6 +146,9 @@ class StripePayments:
             asked["customer"] = await self._customers.of(customer)
             # Of an intent that is to keep its card Stripe takes no charge in the absence of its owner.
             asked |= {"setup_future_usage": "off_session"} if keep else {}
+        if capture == "manual" and not keep and self._link.holds == EXTENDED:
+            # A deposit's; a request is answered within a day. An account that may not is refused to confirm.
+            asked["payment_method_options"] = {"card": {"request_extended_authorization": "if_available"}}
         return await self._intent(lambda v1: v1.payment_intents.create_async(asked, _once(key)))
 
     async def confirm_intent(

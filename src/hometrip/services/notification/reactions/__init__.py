@@ -49,6 +49,7 @@ from hometrip.services.notification.reactions.money import (
     tell_host_when_paid_out,
     tell_host_when_payout_failed,
     tell_host_when_set_off,
+    tell_staff_when_deposit_contested,
 )
 
 
@@ -83,6 +84,7 @@ REACTIONS = (
         tell_host_when_set_off,
         tell_host_when_disputed,
         tell_guest_when_deposit_claimed,
+        tell_staff_when_deposit_contested,
         tell_host_when_account_updated,
         tell_both_and_staff_when_deposit_failed,
         tell_guest_when_balance_near,

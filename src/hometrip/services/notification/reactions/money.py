@@ -118,6 +118,12 @@ async def tell_guest_when_deposit_claimed(deps: Deps, event: payment.DepositClai
     await tell(deps, event, "deposit_claimed", event.guest_id, facts)
 
 
+async def tell_staff_when_deposit_contested(deps: Deps, event: payment.DepositContested) -> None:
+    """Support and admins, who decide."""
+    facts = Facts(visit=await visit_told(deps, event.booking_id), amount=event.amount)
+    await tell(deps, event, "deposit_claim_waiting", await deps.auth.helpers(), facts)
+
+
 async def tell_host_when_account_updated(deps: Deps, event: payment.HostAccountUpdated) -> None:
     """What exactly is missing the provider says, where the host fills it in."""
     kind = "payouts_ready" if event.can_be_paid else "payouts_stopped"

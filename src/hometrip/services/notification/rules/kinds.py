@@ -104,6 +104,7 @@ KINDS = {
     "deposit_lapsed_host": _payment("host", "stay", urgent=True),
     "deposit_claim_unpaid_host": _payment("host", "stay", urgent=True),
     "deposit_claim_unpaid": _staff("/bookings/{booking_id}", "stay"),
+    "deposit_claim_waiting": _staff("/bookings/{booking_id}", "stay"),
     "payout_failed": _payment("host", "stay", urgent=True),
     "deposit_claimed": _payment("guest", "stay", urgent=True),
     "payouts_ready": _payouts(),

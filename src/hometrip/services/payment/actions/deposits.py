@@ -33,7 +33,12 @@ from hometrip.services.payment.actions.deps import (
 from hometrip.services.payment.actions.holding import give_claim_up, last_hold, let_hold_go
 from hometrip.services.payment.actions.opening import Wanted, opened
 from hometrip.services.payment.actions.paying import settle, why_declined
-from hometrip.services.payment.contract import DepositClaimed, DepositFailed, DepositReleased
+from hometrip.services.payment.contract import (
+    DepositClaimed,
+    DepositContested,
+    DepositFailed,
+    DepositReleased,
+)
 
 
 async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
@@ -246,17 +251,30 @@ async def answer_claim(
         await tx.once(once)
         if made.status != "open":
             raise rules.NotClaimable.as_it_is(made.status)
+        if deps.clock.now() >= made.answer_until:
+            # Its timer has not come yet, as after a restart.
+            raise rules.NotClaimable("The time to answer this claim is over.", state="with_staff")
         if accept:
             await _grant(deps, tx, held, made, made.amount)
         else:
-            await store.move_claim(tx, claim_id, "open", status="with_staff")
+            await _leave_to_staff(tx, made)
         return await _answered(tx, booking_id, claim_id, once)
 
 
 async def pass_to_staff(deps: Deps, due: ClaimAnswerDue) -> None:
     """What the timer does: the guest has not answered."""
     async with deps.db.transaction() as tx:
-        await store.move_claim(tx, due.claim_id, "open", status="with_staff")
+        await lock_books(tx, due.booking_id)
+        made = await store.claim_on(tx, due.booking_id)
+        if made is not None:
+            await _leave_to_staff(tx, made)
+
+
+async def _leave_to_staff(tx: Tx, made: store.Claim) -> None:
+    """Unless it was answered, or given up, before."""
+    last = await last_hold(tx, made.booking_id)
+    if await store.move_claim(tx, made.id, "open", status="with_staff") and last is not None:
+        await tx.emit(told(DepositContested, last, amount=made.amount))
 
 
 async def decide_claim(

@@ -65,7 +65,8 @@ async def settle_dispute(deps: Deps, payment_id: UUID, dispute: ProviderDispute)
         takes = known.closed_at is None and dispute.withdrawn and not known.withdrawn
         moves = rules.dispute_moves_on(known.status, dispute.status)
         if takes:
-            await _set_aside(deps, tx, payment, known)
+            kind = rules.DEPOSIT_DISPUTED if payment.part == rules.DEPOSIT else "disputed"
+            await _set_aside(deps, tx, payment, known, kind)
         if moves:
             await _moved(deps, tx, payment, known.id, dispute.status)
         if is_new or takes or moves:
@@ -91,9 +92,7 @@ async def _opened(deps: Deps, tx: Tx, payment: store.Payment, dispute: ProviderD
     return made
 
 
-async def _set_aside(
-    deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback, kind: str = "disputed"
-) -> None:
+async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Chargeback, kind: str) -> None:
     """The bank has taken the money: it is nobody's. What was on its way back to the guest, the guest is not
     owed meanwhile; what of it had gone back before, the platform bears."""
     taken, refunds = min(known.amount, payment.left), await store.refunds_of(tx, payment.id)
@@ -104,8 +103,16 @@ async def _set_aside(
     owed = min(known.amount - taken, max(unsent, nothing))
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
-    lines = rules.disputed(await store.balances(tx, payment.booking_id), known.amount, owed)
+    shares = await _shares(tx, payment)
+    lines = rules.disputed(shares, await store.balances(tx, payment.booking_id), known.amount, owed)
     await _write(deps, tx, known, kind, lines)
+
+
+async def _shares(tx: Tx, payment: store.Payment) -> dict[str, int]:
+    """Whose the price is; what was taken of a damage deposit is the host's alone."""
+    if payment.part == rules.DEPOSIT:
+        return {rules.host_payable(payment.host_id): -payment.captured.amount}
+    return await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
 
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
@@ -134,7 +141,8 @@ async def _give_back(deps: Deps, tx: Tx, won: store.Chargeback) -> None:
             payment = await store.payment(tx, other.payment_id)
             await owe_again(deps, tx, payment, await _had(tx, other))
         await _undo(deps, tx, other, f"dispute_undone:{won.id}")
-    await _undo(deps, tx, won, "dispute_won")
+    payment = await store.payment(tx, won.payment_id)
+    await _undo(deps, tx, won, rules.DEPOSIT_WON if payment.part == rules.DEPOSIT else "dispute_won")
     for other in others:
         payment = await store.payment(tx, other.payment_id)
         await _set_aside(deps, tx, payment, other, f"disputed_anew:{won.id}")

@@ -41,8 +41,8 @@ async def refund(
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
-        lines = rules.shared_back(await store.balances(tx, payment.booking_id), back)
         shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        lines = rules.shared_back(shares, await store.balances(tx, payment.booking_id), back)
         kept = rules.split_after(shares, lines, payment.host_id, back.currency)
         told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
         made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)

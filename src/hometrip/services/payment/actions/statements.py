@@ -70,11 +70,11 @@ def statement_of(told: Statement) -> Paper:
 
 async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
     """CSV: what was collected and given back for each area and booking in a year (UTC); for an admin of all
-    bookings, for a host of their own."""
+    bookings, for a host of their own. What a bank took back counts once that is lost, not before."""
     since, until = _bounds(year)
     host_id = None if caller.is_admin else caller.id
     async with deps.db.read() as db:
-        moved = await store.moved_on(db, rules.TAX, since, until, host_id)
+        moved = await store.taxes_moved(db, since, until, host_id)
         known = await store.facts_of(db, {row.booking_id for row in moved})
     text = StringIO()
     table = csv.writer(text, lineterminator="\r\n")

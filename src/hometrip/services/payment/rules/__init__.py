@@ -5,11 +5,14 @@ from __future__ import annotations
 from hometrip.services.payment.rules.journal import (
     BESIDES_THE_STAY,
     CLEARING,
+    DEPOSIT_DISPUTED,
+    DEPOSIT_WON,
     DISPUTED,
     GUEST,
     HELD_ACCOUNTS,
     OUT_TO_HOSTS,
     REVENUE,
+    TAX,
     Entry,
     Posting,
     Story,
@@ -68,7 +71,6 @@ from hometrip.services.payment.rules.schedule import (
 )
 from hometrip.services.payment.rules.set_offs import Owing, set_offs
 from hometrip.services.payment.rules.splits import (
-    TAX,
     at_most,
     less,
     nothing_kept,
@@ -140,6 +142,8 @@ __all__ = [
     "refund_returned",
     "shown_decline",
     "DEPOSIT",
+    "DEPOSIT_DISPUTED",
+    "DEPOSIT_WON",
     "DEPOSIT_AFTER_CHECK_OUT",
     "DEPOSIT_BEFORE_CHECK_IN",
     "DEPOSIT_TRIES",

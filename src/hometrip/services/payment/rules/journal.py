@@ -24,11 +24,14 @@ GUEST = "guest"
 REVENUE = "platform_revenue"
 DISPUTED = "disputed"
 OWN_BANK = "own_bank"
+TAX = "tax_payable:"
 HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", DISPUTED)
 
+# What a bank takes of a damage deposit, and gives back; both are found among the entries of its dispute.
+DEPOSIT_DISPUTED, DEPOSIT_WON = "dispute_of_deposit", "dispute_of_deposit_won"
 OUT_TO_HOSTS = ("payout", "payout_returned", "offset_given", "offset_taken")
 # What is no share of the price of the stay: a change or a cancellation does not touch it.
-BESIDES_THE_STAY = (*OUT_TO_HOSTS, "penalty", "deposit_claim")
+BESIDES_THE_STAY = (*OUT_TO_HOSTS, "penalty", "deposit_claim", DEPOSIT_DISPUTED, DEPOSIT_WON)
 
 
 class Unbalanced(HomeTripError):
@@ -79,7 +82,7 @@ def host_payable(host_id: UUID) -> str:
 
 
 def tax_payable(area: str) -> str:
-    return f"tax_payable:{area}"
+    return f"{TAX}{area}"
 
 
 def owed(split: Split, host_id: UUID) -> dict[str, Money]:
@@ -114,33 +117,38 @@ def back_to_kept(shares: Mapping[str, int], refund: Money, kept: Split, host_id:
     return [*lines, Posting(REVENUE, rest), Posting(GUEST, -refund)]
 
 
-def shared_back(balances: Mapping[str, int], refund: Money, to: str = GUEST) -> list[Posting]:
-    """A refund without a rule of its own: each share gives in proportion to what it still has.
+def shared_back(
+    shares: Mapping[str, int], balances: Mapping[str, int], refund: Money, to: str = GUEST
+) -> list[Posting]:
+    """A refund without a rule of its own: each share gives in proportion to what it is of the price.
 
-    A share gives no more than it has; what is missing after a pay-out, and what rounding leaves, the platform
-    bears.
+    `shares` are the booking's accounts without what was paid out, `balances` are with it: a share gives no
+    more than it has; what is missing after a pay-out, and what rounding leaves, the platform bears. Of a tax
+    goes back what goes back of what is left of the price, whoever bears that.
     """
-    shares = {
-        name: -left
-        for name, left in sorted(balances.items())
-        if left < 0 and name.startswith(("host_payable:", "tax_payable:"))
+    given = {
+        name: -part
+        for name, part in sorted(shares.items())
+        if part < 0 and name.startswith(("host_payable:", TAX))
     }
-    whole = sum(shares.values()) + max(0, -balances.get(REVENUE, 0))
-    part = min(refund.amount, whole)
-    lines = [
-        Posting(name, Money(part * share // whole, refund.currency))
-        for name, share in shares.items()
-        if whole
-    ]
+    ours = -shares.get(REVENUE, 0)
+    whole, left = sum(given.values()) + max(0, ours), sum(given.values()) + ours
+    lines = []
+    for name, share in given.items():
+        of = max(left if name.startswith(TAX) else whole, 1)
+        gives = min(min(refund.amount, of) * share // of, max(0, -balances.get(name, 0)))
+        lines.append(Posting(name, Money(gives, refund.currency)))
     rest = refund - total((line.amount for line in lines), refund.currency)
     return [*lines, Posting(REVENUE, rest), Posting(to, -refund)]
 
 
-def disputed(balances: Mapping[str, int], amount: Money, owed: Money) -> list[Posting]:
+def disputed(
+    shares: Mapping[str, int], balances: Mapping[str, int], amount: Money, owed: Money
+) -> list[Posting]:
     """The cardholder's bank has taken it, for now: it is nobody's until that is decided. So much of it the
     guest was `owed`."""
     return [
-        *shared_back(balances, amount - owed, to=DISPUTED),
+        *shared_back(shares, balances, amount - owed, to=DISPUTED),
         Posting(GUEST, owed),
         Posting(DISPUTED, -owed),
     ]

@@ -8,9 +8,7 @@ from uuid import UUID
 
 from hometrip.kernel.money import Money, apportioned, total, zero
 from hometrip.services.listing.contract import Split
-from hometrip.services.payment.rules.journal import REVENUE, Posting, host_payable
-
-TAX = "tax_payable:"
+from hometrip.services.payment.rules.journal import REVENUE, TAX, Posting, host_payable
 
 
 def nothing_kept(currency: str) -> Split:

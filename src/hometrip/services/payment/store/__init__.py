@@ -104,6 +104,7 @@ from hometrip.services.payment.store.papers import (
     invoices_of,
     moved_on,
     next_number,
+    taxes_moved,
 )
 from hometrip.services.payment.store.rows import (
     AlreadyOpen,
@@ -151,6 +152,7 @@ __all__ = [
     "reopen_refund",
     "set_aside_since",
     "taken_by",
+    "taxes_moved",
     "note_refund",
     "refund_at_provider",
     "return_refund",

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import BY_BANK, is_part, why_back
+from hometrip.services.payment.rules import BY_BANK, TAX, is_part, why_back
 from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import chargebacks, refunds
@@ -88,12 +88,34 @@ async def counted(db: Reader) -> dict[str, int]:
     return {row.series: row.last for row in await db.rows(select(counters))}
 
 
-async def moved_on(
-    db: Reader, accounts: str, since: datetime, until: datetime, host_id: UUID | None = None
-) -> list[Any]:
-    """What moved on the accounts that begin so from `since` to before `until`, by booking, account, currency
-    and kind of entry, in the order of bookings; of one host's bookings or of all."""
-    statement = (
+async def moved_on(db: Reader, account: str, since: datetime, until: datetime) -> list[Any]:
+    """What moved on the account from `since` to before `until`, by booking, account, currency and kind of
+    entry, in the order of bookings."""
+    return await db.rows(_moved(account, entries.c.at, since, until))
+
+
+# What a bank asks back is given back when that is lost, and not while it is undecided or once it is won.
+_of_bank = and_(chargebacks.c.id == entries.c.reference, entries.c.kind.startswith("dispute"))
+_counts_at = case(
+    (chargebacks.c.id.is_(None), entries.c.at),
+    (chargebacks.c.status != "lost", None),
+    (chargebacks.c.closed_at > entries.c.at, chargebacks.c.closed_at),
+    else_=entries.c.at,
+)
+
+
+async def taxes_moved(db: Reader, since: datetime, until: datetime, host_id: UUID | None = None) -> list[Any]:
+    """`moved_on` for the accounts of all taxes, as the tax offices count; of one host's bookings or of
+    all."""
+    statement = _moved(TAX, _counts_at, since, until).outerjoin(chargebacks, _of_bank)
+    if host_id is not None:
+        hosted = select(invoices.c.booking_id).where(invoices.c.host_id == host_id)
+        statement = statement.where(entries.c.booking_id.in_(hosted))
+    return await db.rows(statement)
+
+
+def _moved(accounts: str, at: ColumnElement[Any], since: datetime, until: datetime) -> Select[Any]:
+    return (
         select(
             entries.c.booking_id,
             postings.c.account,
@@ -103,11 +125,7 @@ async def moved_on(
         )
         .join(postings, postings.c.entry_id == entries.c.id)
         .where(postings.c.account.startswith(accounts, autoescape=True))
-        .where(entries.c.at >= since, entries.c.at < until)
+        .where(at >= since, at < until)
         .group_by(entries.c.booking_id, postings.c.account, postings.c.currency, entries.c.kind)
         .order_by(func.min(entries.c.id))
     )
-    if host_id is not None:
-        hosted = select(invoices.c.booking_id).where(invoices.c.host_id == host_id)
-        statement = statement.where(entries.c.booking_id.in_(hosted))
-    return await db.rows(statement)
