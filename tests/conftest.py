@@ -6,8 +6,10 @@ import gc
 import os
 import shutil
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import pytest
 from hypothesis import HealthCheck, settings
 from pwdlib import PasswordHash
@@ -35,6 +37,10 @@ settings.load_profile("quick")
 # A hash costs 25 ms by intention, and next to nothing where nobody guesses; see `real_hashes`.
 CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1), BcryptHasher()))
 REAL, passwords._hasher = passwords._hasher, CHEAP
+
+
+# A client costs 23 ms, in which it reads whom all the world trusts; none of these speaks TLS.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 
 @pytest.fixture
