@@ -6,8 +6,10 @@ import gc
 import os
 import shutil
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import pytest
 from hypothesis import HealthCheck, settings
 from pwdlib import PasswordHash
@@ -37,21 +39,30 @@ CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1), B
 REAL, passwords._hasher = passwords._hasher, CHEAP
 
 
+# A client costs 23 ms, in which it reads whom all the world trusts; none of these speaks TLS.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
+
+
 @pytest.fixture
 def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what passwords cost."""
     monkeypatch.setattr(passwords, "_hasher", REAL)
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[TestHouse]:
-    async with house_in(tmp_path) as opened:
-        yield opened
-
-
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
     return Begun(lambda: tmp_path_factory.mktemp("begun"))
+
+
+async def nobody(house: TestHouse) -> None:
+    """Has lived in a house whose databases and keys are made: to make them takes longer than to copy them."""
+
+
+@pytest.fixture
+async def house(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
+    await begun.copy(nobody, tmp_path)
+    async with house_in(tmp_path) as opened:
+        yield opened
 
 
 # All tests of a house of many processes run in one process, so that it is started once.
@@ -67,20 +78,24 @@ RUNNERS = [
 
 
 @pytest.fixture(params=["local", "loopback"])
-async def either_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestHouse]:
+async def either_house(
+    request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
+) -> AsyncIterator[TestHouse]:
     """The same test under both runners of one process."""
+    await begun.copy(nobody, tmp_path)
     async with house_in(tmp_path, loopback=request.param == "loopback") as opened:
         yield opened
 
 
 @pytest.fixture(params=RUNNERS)
-async def any_house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TestHouse]:
+async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
     """The same test under every runner, many processes too: what it does, it does through the door."""
     kind, _, documents = request.param.partition(" on ")
     if kind == "split":
         async with split_house(documents) as many:
             yield many
     else:
+        await begun.copy(nobody, tmp_path)
         async with house_in(tmp_path, loopback=kind == "loopback") as opened:
             yield opened
 

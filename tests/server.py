@@ -15,6 +15,10 @@ from typing import Any, BinaryIO
 
 import httpx2
 
+from hometrip.app.opening import open_house
+from hometrip.app.seed import seed
+from hometrip.app.settings import load
+
 HOMETRIP = Path(sys.executable).parent / "hometrip"
 
 
@@ -58,6 +62,12 @@ class Server:
                     pass
                 await asyncio.sleep(0.02)
         raise TimeoutError(self.log.read_text()[-4000:])
+
+    async def start_with_demo(self) -> None:
+        """For one that is told to make none: nobody draws pictures then, which takes longer than tests."""
+        async with open_house(load({}, {"data": self.data})) as opened:
+            await seed(opened.house)
+        await self.start()
 
     @staticmethod
     def _spawn(command: list[str], log: BinaryIO, env: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -37,10 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError, StatementError
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import cleared, file_at, opened, postgres_at
-
+from contracts.storages import cleared, file_at, opened, postgres_at
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase

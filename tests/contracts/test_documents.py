@@ -8,7 +8,6 @@ import functools
 import operator
 import random
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -22,11 +21,8 @@ from bson import Binary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from scripted_mongo import WRITE_CONFLICT, scripted
-from storages import cleared, file_at, mongo_at, opened, postgres_at
-
+from contracts.scripted_mongo import WRITE_CONFLICT, scripted
+from contracts.storages import cleared, file_at, mongo_at, opened, postgres_at
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.documents import mongo_link

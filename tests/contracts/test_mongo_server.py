@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import cleared, mongo_at
+from contracts.storages import cleared, mongo_at
 
 TRANSIENT = "TransientTransactionError"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import NOTE_COLLECTION, STORAGES, Note, NoteDue, NoteTaken, cleared, opened
-
+from contracts.storages import NOTE_COLLECTION, STORAGES, Note, NoteDue, NoteTaken, cleared, opened
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import HOUR, utc

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID, uuid4
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import STORAGES, NoteDue, NoteTaken, cleared, opened, skip_what_it_lacks
-
+from contracts.storages import STORAGES, NoteDue, NoteTaken, cleared, opened, skip_what_it_lacks
+from contracts.writing_process import write
+from forked import begun
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND, utc
@@ -27,7 +26,6 @@ from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.once import NO_KEY, Once
 
 NOON = utc(2027, 4, 14, 12)
-SOURCE = Path(__file__).parents[2] / "src"
 MANY = 200
 
 
@@ -641,27 +639,23 @@ async def test_closing_lets_the_running_one_end_and_refuses_those_that_wait(plac
 # -- other processes
 
 
-def begin(place: Place, writers: int, each: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("writing_process.py")),
-            *(place.name, str(place.folder), str(writers), str(each)),
-        ],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    )
+def begin(place: Place, writers: int, each: int) -> tuple[BaseProcess, BinaryIO]:
+    """A process that writes, and what it says was written."""
+    heard, said = multiprocessing.Pipe(duplex=False)
+    with said, heard:
+        process = begun(write, place.name, place.folder, writers, each, said)
+        return process, os.fdopen(os.dup(heard.fileno()), "rb")
 
 
 def answered_until_killed(place: Place, chance: random.Random) -> set[UUID]:
     """What a process said was written, before it was killed at a random moment."""
-    process = begin(place, 20, 1_000_000)
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(chance.randrange(1, 200))]
-    process.send_signal(signal.SIGKILL)
-    lines += process.stdout.read().splitlines(keepends=True)
-    process.stdout.close()
-    process.wait()
+    process, said = begin(place, 20, 1_000_000)
+    with said:
+        lines = [said.readline() for _ in range(chance.randrange(1, 200))]
+        process.kill()
+        lines += said.read().splitlines(keepends=True)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     return {UUID(line.decode().strip()) for line in lines if line.endswith(b"\n")}
 
 
@@ -681,12 +675,13 @@ async def test_whatever_was_answered_is_there_after_the_process_was_killed(place
 async def test_two_processes_and_this_one_write_the_same_storage_at_once(place: Place) -> None:
     storage = await place.open()
     processes = [begin(place, 5, 40) for _ in range(2)]
-    for process in processes:
-        assert process.stdout is not None
-        await asyncio.to_thread(process.stdout.readline)
+    for _, said in processes:
+        await asyncio.to_thread(said.readline)
     await asyncio.gather(*(place.take(storage) for _ in range(100)))
-    for process in processes:
-        await asyncio.to_thread(process.communicate)
-        assert process.returncode == 0
+    for process, said in processes:
+        with said:
+            await asyncio.to_thread(said.read)
+        await asyncio.to_thread(process.join)
+        assert process.exitcode == 0
     assert len(await place.all(storage)) == 2 * 5 * 40 + 100
     assert len(await storage.claim(1_000)) == 2 * 5 * 40 + 100

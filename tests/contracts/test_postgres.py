@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Uuid, func, insert, select, update
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import NOTES, STORAGES, NoteDue, NoteTaken, cleared, opened, postgres_at
-
 from contracts.road import road_to
+from contracts.storages import NOTES, STORAGES, NoteDue, NoteTaken, cleared, opened, postgres_at
 from engines import url_of
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,10 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, update
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import NOTES, STORAGES, NoteDue, NoteTaken, cleared, opened, postgres_at
-
+from contracts.storages import NOTES, STORAGES, NoteDue, NoteTaken, cleared, opened, postgres_at
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.postgres.ahead import Ahead
 from hometrip.kernel.again import again

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +14,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import NOTE_COLLECTION, STORAGES, Note, NoteTaken
-
+from contracts.storages import NOTE_COLLECTION, STORAGES, Note, NoteTaken
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.documents.sqlite import SqliteDocuments
 from hometrip.adapters.sqlite import file as sqlite_file

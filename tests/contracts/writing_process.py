@@ -1,25 +1,25 @@
-"""A process of its own that writes notes and says which ones were answered, until it is killed or done.
-
-python writing_process.py <storage> <folder> <writers> <notes of each writer>
+"""What a process of its own does that writes notes and says which ones were answered, until it is killed or
+done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from storages import STORAGES, NoteTaken, opened
-
+from contracts.storages import STORAGES, NoteTaken, opened
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.ids import ids
 
 
-async def write(storage_name: str, folder: Path, writers: int, each: int) -> None:
+def write(storage_name: str, folder: Path, writers: int, each: int, said: Connection) -> None:
+    """So many notes of each writer; a line with its id is `said` of each that was answered."""
+    asyncio.run(_write(storage_name, folder, writers, each, said))
+
+
+async def _write(storage_name: str, folder: Path, writers: int, each: int, said: Connection) -> None:
     kind, clock = STORAGES[storage_name], SystemClock()
     storage, new_id = await opened(kind.open(folder, clock)), ids(clock)
 
@@ -29,10 +29,7 @@ async def write(storage_name: str, folder: Path, writers: int, each: int) -> Non
             async with storage.transaction() as tx:
                 await kind.put(tx, note_id, subject)
                 await tx.emit(NoteTaken(note_id=note_id))
-            os.write(1, f"{note_id}\n".encode())
+            os.write(said.fileno(), f"{note_id}\n".encode())
 
     await asyncio.gather(*(writer(str(number)) for number in range(writers)))
     await storage.close()
-
-
-asyncio.run(write(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

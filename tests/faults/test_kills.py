@@ -194,7 +194,7 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
     seed = int(os.environ.get("HOMETRIP_TEST_SEED", random.randrange(1_000_000)))
     chance = random.Random(seed)
     print(f"replay with HOMETRIP_TEST_SEED={seed}")
-    server = Server(tmp_path / "data", "--processes", str(processes))
+    server = Server(tmp_path / "data", "--no-demo", "--processes", str(processes))
     town = Town(server, chance)
     back: list[float] = []
     try:

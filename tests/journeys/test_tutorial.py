@@ -20,9 +20,9 @@ async def test_every_command_of_the_tutorial_works_in_its_order(tmp_path: Path) 
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) >= 10
     script = "set -euo pipefail\n" + "\n".join(blocks)
-    server = Server(tmp_path / "data")
+    server = Server(tmp_path / "data", "--no-demo")
     try:
-        await server.start(within=120)
+        await server.start_with_demo()
         script = script.replace("http://127.0.0.1:3001", server.url)
         ran = subprocess.run(  # noqa: ASYNC221 - nothing else runs in this test
             ["bash", "-c", script],

@@ -33,14 +33,25 @@ def shown(at: datetime, zone: str) -> datetime:
 def instant(day: date, clock: str, zone: str) -> datetime:
     """The first instant at which the home shows this day and clock time. A time that a change of clocks
     leaves out is counted with the clock as it went before."""
+    showing, as_before = _showing(day, clock, zone)
+    return min(showing, default=as_before)
+
+
+def times(day: date, clock: str, zone: str) -> int:
+    """How often the home shows this day and clock time: a change of clocks leaves out some, and others come
+    twice."""
+    return len(_showing(day, clock, zone)[0])
+
+
+def _showing(day: date, clock: str, zone: str) -> tuple[set[datetime], datetime]:
+    """The instants that show it, and the one that would with the clock as it went before."""
     wall = datetime.combine(day, time.fromisoformat(clock))
     as_utc = wall.replace(tzinfo=UTC)
     before, after = (
         shown(probe, zone) - probe.replace(tzinfo=None)
         for probe in (as_utc - FARTHER_THAN_ANY_OFFSET, as_utc + FARTHER_THAN_ANY_OFFSET)
     )
-    showing = [at for at in (as_utc - before, as_utc - after) if shown(at, zone) == wall]
-    return min(showing, default=as_utc - before)
+    return {at for at in (as_utc - before, as_utc - after) if shown(at, zone) == wall}, as_utc - before
 
 
 @lru_cache(maxsize=64)

@@ -167,6 +167,18 @@ def test_days_before_are_the_homes_days_and_no_change_of_clocks_moves_them() -> 
     assert cancellation(booking, "guest", deadline + SECOND, 0).rule == "part_of_nights"
 
 
+def test_days_before_a_check_in_time_that_is_skipped_that_day_have_it_all_the_same() -> None:
+    # On 14 March 2027 the clocks of New York go from 02:00 to 03:00.
+    night = date(2027, 3, 14)
+    booking = replace(
+        stayed("moderate", check_in=night), check_in_at=at_local(night, "02:30", ZONE), check_in_from="02:30"
+    )
+    deadline = at_local(date(2027, 3, 9), "02:30", ZONE)
+    assert booking.check_in_at == at_local(night, "03:30", ZONE)
+    assert cancellation(booking, "guest", deadline, 0).rule == "all_nights"
+    assert cancellation(booking, "guest", deadline + SECOND, 0).rule == "part_of_nights"
+
+
 def test_within_a_day_of_confirmation_everything_comes_back_if_it_was_a_week_ahead() -> None:
     confirmed = H - 7 * DAY
     booking = stayed("non_refundable", confirmed_at=confirmed)

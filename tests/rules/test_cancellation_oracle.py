@@ -19,11 +19,11 @@ from hometrip.services.booking.rules import Booking, PaymentNote, cancellation, 
 from hometrip.services.listing.contract import QuoteLine, Split
 from rules.oracle_cancellation import OF_THE_HOST, TABLE, Cancelled, Line, Told, told
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
-from rules.oracle_instants import ZONES, days_of_change, instant, shown, some_day
+from rules.oracle_instants import ZONES, days_of_change, instant, some_day, times
 
 SECOND = timedelta(seconds=1)
 DEADLINES = (0, 1, 5, 7, 14, 30, 60)  # days before check-in on which something changes
-CLOCKS = ("14:00", "16:00", "18:30", "11:15", "00:00", "00:30", "01:45", "02:15", "23:59")
+CLOCKS = ("14:00", "16:00", "18:30", "11:15", "00:00", "00:30", "01:45", "02:15", "03:15", "23:59")
 NEAR = (0, 0, 0, 1, -1, 60, -60, 3_600, -3_600)  # seconds
 BASES = (
     ("nights",),
@@ -74,10 +74,11 @@ def a_case(chance: Random) -> Cancelled:
 
 
 def _clock(chance: Random, day: date, zone: str) -> str:
-    """A check-in time that there is on that day."""
-    clock = chance.choice(CLOCKS)
-    there = shown(instant(day, clock, zone), zone).strftime("%H:%M") == clock
-    return clock if chance.random() < 0.3 and there else "15:00"
+    """A check-in time, half of the time one that the day's change of clocks skips or doubles."""
+    odd = [clock for clock in CLOCKS if times(day, clock, zone) != 1]
+    if odd and chance.random() < 0.5:
+        return chance.choice(odd)
+    return chance.choice(CLOCKS) if chance.random() < 0.3 else "15:00"
 
 
 def _nightly(chance: Random, policy: str) -> tuple[int, ...]:
@@ -155,6 +156,7 @@ def _booking(case: Cancelled) -> Booking:
         check_in=case.check_in,
         check_out=check_out,
         check_in_at=case.begins,
+        check_in_from=case.clock,
         check_out_at=instant(check_out, "11:00", case.zone),
         guests=2,
         pets=0,
@@ -294,6 +296,7 @@ def test_the_cases_have_all_policies_zones_and_ends() -> None:
     assert {answer.fee_back for _, answer in answers} == {True, False}
     moved = [case for case in cases if case.ahead("24 h") != case.ahead("1 d")]
     assert len(moved) > ALWAYS / 50  # a change of clocks in the last day
+    assert {times(case.check_in, case.clock, case.zone) for case in cases} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -1,8 +1,6 @@
-"""A process of its own that is killed between the provider's answer and our own write.
+"""What a process of its own does that is killed between the provider's answer and our own write.
 
-python payment_process.py <folder> <what is asked of the provider when it dies>
-
-What it got to know before is in `told.json` of the folder: the booking, the payment, the time.
+What it got to know before is in `told.json` of its folder: the booking, the payment, the time.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -185,7 +182,7 @@ async def until(till: Till, by: timedelta, booking_id: UUID) -> None:
 
 
 def note(till: Till, booking_id: UUID, payment_id: UUID | None = None) -> None:
-    file = Path(sys.argv[1]) / "told.json"
+    file = Path("told.json")
     if payment_id is None and file.exists():
         payment_id = msgspec.json.decode(file.read_bytes(), type=Known).payment_id
     payable, now = till.desk.bookings[booking_id], till.clock.now().timestamp()
@@ -193,14 +190,16 @@ def note(till: Till, booking_id: UUID, payment_id: UUID | None = None) -> None:
     file.write_bytes(msgspec.json.encode(known))
 
 
-async def main(folder: Path, name: str) -> None:
+def live_and_die(folder: Path, name: str) -> None:
+    """`name` says what is asked of the provider when it dies."""
+    os.chdir(folder)
+    asyncio.run(_live_and_die(folder, name))
+    print("nothing of it was asked of the provider")
+
+
+async def _live_and_die(folder: Path, name: str) -> None:
     live, changes = DEATHS[name]
     async with till_in(folder) as till:
         booking_id = till.desk.add(**changes)
         note(till, booking_id)
         await live(till, booking_id)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
-    print("nothing of it was asked of the provider")

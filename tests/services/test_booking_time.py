@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -18,7 +18,7 @@ from hometrip.kernel.stay import at_local
 from hometrip.services.booking import actions, reactions, rules, store
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import BookingCancelled, DatesTaken, WrongState
-from hometrip.services.booking.rules import NewCoupon
+from hometrip.services.booking.rules import BookingView, NewCoupon
 from hometrip.services.booking.store.tables import bookings
 from hometrip.services.payment.contract import PaymentRefunded
 from journeys.steps import ok
@@ -127,6 +127,29 @@ async def test_a_payment_after_the_first_night_goes_back_though_the_nights_are_f
     assert (await scene.look(late.id)).status == "expired"
     assert (await scene.told(late.id))[-1] == "booking.unpayable"
     assert await actions.verify(scene.deps) == []
+
+
+async def test_a_check_in_time_that_the_clocks_skip_that_night_is_kept_for_the_days_before(
+    house: TestHouse,
+) -> None:
+    scene = await scene_in(house, cancellation_policy="moderate", check_in_from="02:30")
+    night, guest = date(2028, 3, 12), somebody()  # in Albany from 02:00 to 03:00
+    ahead = (night - scene.today).days
+
+    async def last_of(booking: BookingView) -> datetime:
+        return (await actions.preview_cancellation(scene.deps, guest, booking.id)).valid_until
+
+    def at_half_past_two(days_before: int) -> datetime:
+        return at_local(night - timedelta(days=days_before), "02:30", "America/New_York")
+
+    booking = await scene.paid(guest, ahead=ahead, plan="half")
+    assert booking.balance_due_at == at_half_past_two(14)
+    assert await last_of(booking) == at_half_past_two(5)
+    await actions.cancel(scene.deps, guest, booking.id, "", NO_KEY)
+    later = await scene.paid(guest, ahead=ahead + 7)
+    changing = await scene.change(later, first=ahead, end=ahead + 3)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(changing))
+    assert await last_of(later) == at_half_past_two(5)
 
 
 async def test_a_request_for_today_can_be_answered_and_paid_until_the_first_night_is_over(

@@ -236,6 +236,7 @@ async def test_the_look_at_all_calendars_begins_with_tonight_where_the_homes_are
         ({"block": True, "to": "2027-04-01"}, "to"),
         ({"block": True, "to": "2032-04-01"}, "to"),
         ({"block": True, "weekdays": [7]}, "weekdays[0]"),
+        ({"block": True, "weekdays": [2]}, "weekdays"),  # from a Saturday to a Monday
         ({"min_nights": 0}, "min_nights"),
         ({"block": True, "listing_ids": []}, "listing_ids"),
         ({"block": True, "listing_ids": [str(UUID(int=n)) for n in range(51)]}, "listing_ids"),

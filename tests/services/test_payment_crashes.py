@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,15 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from forked import begun
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.services.payment import actions, store
-from services.payment_process import DEATHS, HALF, Known
+from services.payment_process import DEATHS, HALF, Known, live_and_die
 from services.payment_scene import START, SUPPORT, TOTAL, Desk, Till, eur, till_in
 
-SCRIPT = Path(__file__).parent / "payment_process.py"
 Then = Callable[[Till, Known], Awaitable[None]]
 
 
@@ -104,15 +102,9 @@ AFTERWARDS: dict[str, Then] = {
 
 
 def killed(folder: Path, name: str) -> Known:
-    ended = subprocess.run(
-        [sys.executable, SCRIPT, folder, name],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
+    process = begun(live_and_die, folder, name)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     return msgspec.json.decode((folder / "told.json").read_bytes(), type=Known)
 
 

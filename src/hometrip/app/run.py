@@ -35,14 +35,14 @@ OTHERS_SECONDS = 5.0
 OPEN_FILES = 65_536
 ROOM_BYTES = 64 << 20
 
-Begin = Callable[[Open, Front], Coroutine[Any, Any, None]]
+Begin = Callable[[Open], Coroutine[Any, Any, None]]
 
 
 async def serve(settings: Settings) -> None:
     """`hometrip up`: until SIGTERM or SIGINT, then drained within 30 s."""
     async with open_house(settings) as opened:
         if settings.processes == 1:
-            await _serve(opened, _open)
+            await _serve(opened, _front(opened), _open)
         else:
             await _serve_with_others(opened)
 
@@ -54,13 +54,14 @@ async def _serve_with_others(opened: Open) -> None:
 
     settings = opened.house.settings
     opened.sock = bound(settings)
-    beside = Beside(opened.house, opened.sock, settings.processes - 1)
+    server = _front(opened)
+    beside = Beside(opened.house, server, opened.sock, settings.processes - 1)
 
-    async def open_with_others(opened: Open, front: Front) -> None:
-        await _open(opened, front)
-        beside.start(front)
+    async def open_with_others(opened: Open) -> None:
+        await _open(opened)
+        beside.start()
 
-    await _serve(opened, open_with_others, beside.stop)
+    await _serve(opened, server, open_with_others, beside.stop)
 
 
 async def serve_beside(settings: Settings, sock: int, cable: int, passing: int) -> None:
@@ -71,7 +72,7 @@ async def serve_beside(settings: Settings, sock: int, cable: int, passing: int) 
     own = (socket.socket(fileno=number) for number in (sock, cable, passing))
     shared, between, giving = own
     async with open_beside(settings, shared, Cable(between), giving) as opened:
-        await _serve(opened, _open_beside)
+        await _serve(opened, _front(opened), _open_beside)
 
 
 async def serve_service(settings: Settings, name: str) -> None:
@@ -79,7 +80,7 @@ async def serve_service(settings: Settings, name: str) -> None:
     from hometrip.app.apart import open_service
 
     async with open_service(settings, name) as opened:
-        await _serve(opened, _join)
+        await _serve(opened, _front(opened), _join)
 
 
 async def serve_gateway(settings: Settings, shared: int | None = None) -> None:
@@ -89,24 +90,25 @@ async def serve_gateway(settings: Settings, shared: int | None = None) -> None:
     from hometrip.app.apart import open_gateway
 
     async with open_gateway(settings, socket.socket(fileno=shared) if shared else None) as opened:
-        await _serve(opened, _join)
+        await _serve(opened, _front(opened), _join)
 
 
 async def _nothing() -> None:
     return
 
 
-async def _serve(opened: Open, begin: Begin, end: Callable[[], Awaitable[None]] = _nothing) -> None:
+async def _serve(
+    opened: Open, server: Front, begin: Begin, end: Callable[[], Awaitable[None]] = _nothing
+) -> None:
     """`begin` once it listens; at a stop, `end` before what is under way has ended."""
     _more_files()
     settings, stopping, loop = opened.house.settings, asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    server = _front(opened)
     serving = asyncio.create_task(server.serve(), name="server")
     try:
         await _until_listening(settings, serving)
-        opening = opened.house.in_background(begin(opened, server), "opening")
+        opening = opened.house.in_background(begin(opened), "opening")
         opened.house.in_background(follow(opened), "settings")
         stop = asyncio.create_task(stopping.wait(), name="stop")
         await asyncio.wait({serving, stop, opening}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,7 +160,7 @@ def _front(opened: Open) -> Front:
     return Front(opened.app, opened.ring, opened.lane, **place)
 
 
-async def _open(opened: Open, front: Front) -> None:
+async def _open(opened: Open) -> None:
     """The demo, where it is wanted, goes on after a stop in the middle of it."""
     from hometrip.app.seed import seed  # knows several services, which a process of one need not load
 
@@ -170,7 +172,7 @@ async def _open(opened: Open, front: Front) -> None:
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
 
 
-async def _join(opened: Open, front: Front) -> None:
+async def _join(opened: Open) -> None:
     """One process of many: ready once it has joined the others, and its engines answer."""
     house = opened.house
     await opened.join()
@@ -186,7 +188,7 @@ async def _join(opened: Open, front: Front) -> None:
     print(f"HomeTrip is ready at {house.settings.url}", flush=True)
 
 
-async def _open_beside(opened: Open, front: Front) -> None:
+async def _open_beside(opened: Open) -> None:
     _spare_the_collector()
     opened.house.open_for_business()
     print(f"HomeTrip is ready beside, at {opened.house.settings.url}", flush=True)

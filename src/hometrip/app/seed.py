@@ -114,21 +114,21 @@ async def _create(house: House, accounts: list[DemoAccount]) -> dict[str, UUID]:
 
 
 async def _homes(house: House, hosts: dict[str, UUID]) -> None:
-    files = [_unpacked(name) for name in ("listings.csv.gz", "calendar.csv.gz", "reviews.csv.gz")]
-    others = await _other_hosts(house, files[0])
     today = house.clock.now().date()
+    with _packed("listings") as homes, _packed("calendar") as days, _packed("reviews") as reviews:
+        others = await _other_hosts(house, homes)
 
-    def owner_of(source_host: str) -> UUID:
-        return hosts["host"] if _is_demo_hosts(source_host) else others[source_host]
+        def owner_of(source_host: str) -> UUID:
+            return hosts["host"] if _is_demo_hosts(source_host) else others[source_host]
 
-    report = await import_files(
-        house, [files[0], files[1], files[2]], owner_of=owner_of, shift_to=today, show=True
-    )
+        report = await import_files(
+            house, [homes, days, reviews], owner_of=owner_of, shift_to=today, show=True
+        )
     log.info("demo homes are in", extra={"report": "; ".join(report.lines())})
 
 
-def _unpacked(name: str) -> IO[bytes]:
-    return FOLDER.joinpath(name).open("rb")
+def _packed(name: str) -> IO[bytes]:
+    return FOLDER.joinpath(f"{name}.csv.gz").open("rb")
 
 
 def _is_demo_hosts(source_host: str) -> bool:

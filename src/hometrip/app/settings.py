@@ -8,6 +8,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -278,10 +279,13 @@ def _default(service: str, field: str) -> Any:
     from hometrip.app.rooms import settings_kind
 
     kind = settings_kind(service) if service else Settings
-    for known in msgspec.structs.fields(kind) if kind else ():
-        if known.name == field and known.default is not msgspec.NODEFAULT:
-            return known.default
-    return ""
+    return _defaults_of(kind).get(field, "") if kind else ""
+
+
+@cache
+def _defaults_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    known = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    return {name: default for name, default in known.items() if default is not msgspec.NODEFAULT}
 
 
 def _defaults(data: Path) -> dict[str, str]:

@@ -33,23 +33,22 @@ IN_A_ROW = 2
 
 class Beside:
     """So many processes beside the one that runs `house`, all of them on its port's socket. `start`, `stop`.
+    `front` goes on with the connections that they do not answer.
 
     They keep the limits and hear the announcements of the house's cache, tell of the events that they have
     written down, and of their steps of traces; their clocks are moved and their counts are read with its own.
     """
 
-    def __init__(self, house: House, sock: socket.socket, count: int) -> None:
-        self.house, self.sock = house, sock
+    def __init__(self, house: House, front: Front, sock: socket.socket, count: int) -> None:
+        self.house, self.front, self.sock = house, front, sock
         self.anywhere = anywhere_of(house)
         self._lending = Lending(house.shared[Cache])
         self.children = [Second(self, number) for number in range(1, count + 1)]
         house.here.moving.append(self._move)
         house.counted_beside = self._counted
 
-    def start(self, front: Front) -> None:
-        """`front` goes on with the connections that they do not answer."""
+    def start(self) -> None:
         for child in self.children:
-            child.front = front
             child.start()
 
     async def stop(self) -> None:
@@ -86,8 +85,6 @@ class Beside:
 
 class Second(Child):
     """One of those beside, with our ends of what is between it and us."""
-
-    front: Front
 
     def __init__(self, beside: Beside, number: int) -> None:
         environment = dict(os.environ)
@@ -133,7 +130,7 @@ class Second(Child):
 
     def _adopt(self, connection: socket.socket, heard: bytes) -> None:
         assert self._passage is not None
-        self.front.adopt(connection, heard, Back(self._beside.anywhere, self._passage))
+        self._beside.front.adopt(connection, heard, Back(self._beside.anywhere, self._passage))
 
 
 class Back:

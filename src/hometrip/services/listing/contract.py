@@ -183,9 +183,8 @@ class Quote(Answer):
 class Terms(Answer):
     """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions.
 
-    `platform_rate` is what one of the platform's currency is in the home's, as a decimal number: only where
-    the two are not the same and there is a rate.
-    """
+    `check_in_from` is a clock time, "15:00". `platform_rate` is what one of the platform's currency is in the
+    home's, as a decimal number: only where the two are not the same and there is a rate."""
 
     listing_id: UUID
     host_id: UUID
@@ -204,6 +203,7 @@ class Terms(Answer):
     exempt_guests: int = 0
     preparation_nights: int = 0
     platform_rate: str | None = None
+    check_in_from: str | None = None
 
 
 class HomeCard(Answer):

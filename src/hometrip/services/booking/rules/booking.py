@@ -39,7 +39,8 @@ BALANCE_DUE_DAYS = 14
 # What a booking takes over from the home's terms as it is.
 AS_IN_TERMS = (
     "listing_id host_id title time_zone check_in_at check_out_at split nightly host_funds_coupon "
-    "cancellation_policy deposit exempt_guests platform_rate preparation_nights"
+    "cancellation_policy deposit exempt_guests platform_rate preparation_nights "
+    "check_in_from"
 ).split()
 
 
@@ -95,9 +96,10 @@ class Booking(Frozen):
     `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
     once some of it went back; before, that is the `split`. `change` is the last one asked for.
     `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms,
-    and so is how many `preparation_nights` lie between it and other bookings. `shown` is the price in the
-    guest's currency, at the rate that was frozen in the quote. A request `beside_requests` of other guests
-    for the same nights holds none until the host accepts it.
+    and so are how many `preparation_nights` lie between it and other bookings, and the check-in time by the
+    clock (`check_in_from`; bookings of earlier versions have none). `shown` is the price in the guest's
+    currency, at the rate that was frozen in the quote. A request `beside_requests` of other guests for the
+    same nights holds none until the host accepts it.
     """
 
     id: UUID
@@ -139,6 +141,7 @@ class Booking(Frozen):
     exempt_guests: int = 0
     platform_rate: str | None = None
     preparation_nights: int = 0
+    check_in_from: str | None = None
     shown: ShownIn | None = None
     beside_requests: bool = False
 
@@ -226,16 +229,22 @@ def _balance(terms: Terms, wish: BookingWish, at: datetime) -> tuple[Money | Non
         return None, None
     price = terms.quote.total
     least = Money(HALF_PLAN_FROM * 10 ** digits_of(price.currency), price.currency)
-    due = days_before(terms.check_in_at, wish.check_in, terms.time_zone, BALANCE_DUE_DAYS)
+    due = before_check_in(terms, wish.check_in, BALANCE_DUE_DAYS)
     if price < least or at > due:
         raise PlanRefused(least=least, until=due)
     return price - Money(half_up(price.amount, 2), price.currency), due
 
 
-def days_before(instant: datetime, day: date, zone: str, days: int) -> datetime:
-    """So many days before an instant of that day at the home: the same time by the clock there."""
-    clock_time = instant.astimezone(zone_of(zone)).strftime("%H:%M")
-    return at_local(day - timedelta(days=days), clock_time, zone)
+def before_check_in(agreed: Booking | Terms, check_in: date, days: int) -> datetime:
+    """So many days before a check-in on that day: the home's check-in time by the clock there, also where a
+    change of clocks skips it on the day itself."""
+    clock_time = agreed.check_in_from or clock_at(agreed.check_in_at, agreed.time_zone)
+    return at_local(check_in - timedelta(days=days), clock_time, agreed.time_zone)
+
+
+def clock_at(instant: datetime, zone: str) -> str:
+    """What a clock at the home shows then."""
+    return instant.astimezone(zone_of(zone)).strftime("%H:%M")
 
 
 def sum_of(split: Split) -> Money:

@@ -12,7 +12,7 @@ from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
-from hometrip.services.booking.rules.booking import Booking, days_before
+from hometrip.services.booking.rules.booking import Booking, before_check_in
 from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
 from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
 from hometrip.services.booking.rules.states import wrong_state
@@ -238,8 +238,7 @@ def _checked_in(booking: Booking, at: datetime) -> bool:
 
 def _deadline(booking: Booking, notice: Notice) -> datetime:
     """The last instant of this notice: the home's check-in time on the day that is so many days earlier."""
-    day = days_before(booking.check_in_at, booking.check_in, booking.time_zone, notice.days)
-    return day - timedelta(hours=notice.hours)
+    return before_check_in(booking, booking.check_in, notice.days) - timedelta(hours=notice.hours)
 
 
 def _in_grace(booking: Booking, at: datetime) -> bool:

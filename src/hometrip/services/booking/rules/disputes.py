@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, zero
+from hometrip.kernel.stay import at_local
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, days_before
+from hometrip.services.booking.rules.booking import Booking, clock_at
 from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step
@@ -63,7 +64,8 @@ def disputed(booking: Booking, dispute_id: UUID, wish: DisputeWish, by: Actor, a
         )
     if at < booking.check_in_at and booking.status != "checked_in":
         raise TooEarly(not_before=booking.check_in_at)
-    until = days_before(booking.check_out_at, booking.check_out, booking.time_zone, -DISPUTE_DAYS)
+    clock_time = clock_at(booking.check_out_at, booking.time_zone)
+    until = at_local(booking.check_out + timedelta(days=DISPUTE_DAYS), clock_time, booking.time_zone)
     if at > until:
         raise TooLate(until=until)
     if any(dispute.status == "open" for dispute in booking.disputes):

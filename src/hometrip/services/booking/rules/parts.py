@@ -102,6 +102,7 @@ class Change(Frozen):
     extended: bool = False
     exempt_guests: int = 0
     preparation_nights: int = 0
+    check_in_from: str | None = None
     shown: ShownIn | None = None
     shown_difference: Money | None = None
 

@@ -19,7 +19,7 @@ from hometrip.services.booking.rules.booking import (
     PAY_LONGER_BY,
     PAYMENT,
     Booking,
-    days_before,
+    before_check_in,
     first_night_over,
     noted,
 )
@@ -169,7 +169,7 @@ def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
     if balance.amount <= 0:
         payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
         return replace(booking, payment=payment, balance=None, balance_due_at=None)
-    due = days_before(booking.check_in_at, booking.check_in, booking.time_zone, BALANCE_DUE_DAYS)
+    due = before_check_in(booking, booking.check_in, BALANCE_DUE_DAYS)
     return replace(booking, balance=balance, balance_due_at=max(due, at))
 
 

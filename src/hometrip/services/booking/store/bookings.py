@@ -41,6 +41,7 @@ class _Agreed(Frozen):
     exempt_guests: int = 0
     platform_rate: str | None = None
     preparation_nights: int = 0
+    check_in_from: str | None = None
     shown: ShownIn | None = None
     beside_requests: bool = False
 
@@ -286,15 +287,7 @@ def booking_of(row: Any, steps: list[Step]) -> Booking:
 
 async def _write_steps(tx: Tx, booking: Booking, after: int) -> None:
     rows = [
-        {
-            "booking_id": booking.id,
-            "step": number,
-            "status": step.status,
-            "at": step.at,
-            "by": step.by,
-            "why": step.why,
-            "account_id": step.account_id,
-        }
+        {"booking_id": booking.id, "step": number, **msgspec.structs.asdict(step)}
         for number, step in enumerate(booking.history[after:], start=after + 1)
     ]
     await tx.execute(_add_steps, rows)

@@ -272,6 +272,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         exempt_guests=asked.exempt,
         platform_rate=platform_rate(deps, made.currency),
         preparation_nights=home.stay_rules.preparation_nights,
+        check_in_from=home.check_in_from,
     )
 
 

@@ -95,6 +95,10 @@ def must_be_whole(edit: DaysEdit) -> None:
         wrong.append(FieldError("to", "not_after_from", "must be a later day than from"))
     elif (edit.until - edit.first).days > LONGEST_RANGE:
         wrong.append(FieldError("to", "too_far", f"must be at most {LONGEST_RANGE} days after from"))
+    elif not nights_of(edit, edit.first):
+        wrong.append(
+            FieldError("weekdays", "not_in_range", "no night from `from` to before `to` is of these")
+        )
     if not 2000 <= edit.first.year < 2200:
         wrong.append(FieldError("from", "out_of_range", "must be a day of the years 2000 to 2199"))
     if len(set(edit.listing_ids)) != len(edit.listing_ids):
