@@ -72,12 +72,12 @@ def _check_early(world: World, life: Life, entries: Entries) -> None:
 
 
 def _earned_by(life: Life, entries: Entries, at: datetime) -> int:
-    """What is to have been paid out by then: all of it a day after check-in, or once the stay is over; of
+    """What is to have been paid out by then: all of it a day after check-in, or after the end of the stay; of
     28 nights and more those of each month that has begun a day before. What comes after that, as what is
     granted of a deposit, goes out with the next month."""
     first, nights = date.fromisoformat(life.view["check_in"]), life.view["nights"]
     earned = -summed(entries, HOST, besides=OUT)
-    if nights < 28 or life.status == "completed":
+    if nights < 28 or (life.status == "completed" and at > life.at("check_out_at") + ONE):
         return earned
     due = [life.at("check_in_at") + (_month(first, n) - first) + ONE for n in range(12)]
     begun = sum(day + HOUR < at for day in due)
