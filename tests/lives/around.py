@@ -124,7 +124,9 @@ async def reopen(world: World) -> str | None:
     await world.close()
     # It takes a moment; now and then it was closed for a while.
     closed = world.chance.choice((0, 0, 1, 20, 60, 100))
-    world.clock.move_to(world.now + timedelta(hours=closed, seconds=2))
+    until = world.now + timedelta(hours=closed, seconds=2)
+    world.closed.append((until, timedelta(hours=closed)))
+    world.clock.move_to(until)
     await world.open()
     world.provider.weather = fair
     await world.settle()

@@ -147,6 +147,7 @@ class World:
         self.homes: list[Home] = []
         self.lives: list[Life] = []
         self.told: list[str] = []
+        self.closed: list[tuple[datetime, timedelta]] = []  # until when, and for how long
         # Hosts who have an account at the provider, and whether it can be paid.
         self.accounts: dict[str, bool] = {}
         # The ids of each area's rules of taxes, in the order in which its homes have them.
