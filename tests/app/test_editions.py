@@ -28,7 +28,7 @@ EDITIONS = {
     "listing.tax_rules": (1, "459a3605f9a1"),
     "listing.feeds": (1, "084db1da27ec"),
     "search.boards": (1, "94c8228fc297"),
-    "notification.notifications": (1, "53336d384ed8"),
+    "notification.notifications": (2, "9a6d84134c41"),
     "notification.deliveries": (1, "278f576fa739"),
     "notification.visits": (1, "bd4d620160b3"),
 }

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 
 from harness import Person, TestHouse
+from hometrip.services.booking.store.tables import bookings
 from journeys.steps import booking_of, ok, open_home, pay, problem, stay
 
 CHOSEN = "the host has accepted another request for these nights"
@@ -185,6 +187,16 @@ async def test_who_may_book_at_once_cannot_take_what_a_request_holds(village: Vi
     await village.asks_beside(first)
     await village.opens_to_all()
     problem(await village.asks(second, beside_requests=True), 409, "dates_taken")
+
+
+async def test_a_version_that_knows_of_no_such_requests_cannot_accept_one(village: Village) -> None:
+    """It would not take its nights: so it finds a word there that is not the host's."""
+    first, second = await village.guest("first"), await village.guest("second")
+    holding, beside = await village.asks_beside(first), await village.asks_beside(second)
+    async with village.house.deps("booking").db.read() as db:
+        rows = await db.rows(select(bookings.c.id, bookings.c.awaiting))
+    kept = {str(row.id): row.awaiting for row in rows}
+    assert (kept[holding["id"]], kept[beside["id"]]) == ("host", "rivals")
 
 
 async def test_requests_nobody_answers_end_after_a_day_with_all_that_are_beside_them(

@@ -127,6 +127,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
         status=move.status,
         awaiting=move.awaiting,
         hold_until=None,
+        beside_requests=False,
         history=[*booking.history, step],
     )
 
@@ -147,13 +148,13 @@ def accepted(booking: Booking, by: Actor, at: datetime) -> Booking:
         # Its timer has not come yet, as after a restart.
         raise WrongState("The time to answer this request is over.", state=booking.status)
     until = min(at + PAY_AFTER_ACCEPTANCE_WITHIN, first_night_over(booking.check_in, booking.time_zone))
-    return replace(moved_on, hold_until=until, beside_requests=False)
+    return replace(moved_on, hold_until=until)
 
 
 def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
     """Paid: out of a hold, or out of one that had ended."""
     verb = "revive" if booking.status == "expired" else "confirm"
-    return replace(moved(booking, verb, by, at), confirmed_at=at, beside_requests=False)
+    return replace(moved(booking, verb, by, at), confirmed_at=at)
 
 
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:

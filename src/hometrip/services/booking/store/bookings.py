@@ -17,6 +17,7 @@ from hometrip.kernel.record import Frozen
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking.rules import (
+    HOST,
     LIVE,
     Booking,
     Cancellation,
@@ -27,7 +28,7 @@ from hometrip.services.booking.rules import (
     fees_count_from,
     returns_fee,
 )
-from hometrip.services.booking.store.tables import bookings, history, unpaid_holds_of
+from hometrip.services.booking.store.tables import RIVALS, bookings, history, unpaid_holds_of
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
@@ -43,7 +44,6 @@ class _Agreed(Frozen):
     preparation_nights: int = 0
     check_in_from: str | None = None
     shown: ShownIn | None = None
-    beside_requests: bool = False
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode
@@ -238,6 +238,7 @@ def _row_of(booking: Booking) -> dict[str, Any]:
     row = {name: getattr(booking, name) for name in _SAME}
     row |= {name: _encoded(getattr(booking, name)) for name in _JSON}
     return row | {
+        "awaiting": RIVALS if booking.beside_requests else booking.awaiting,
         "total": booking.total.amount,
         "currency": booking.total.currency,
         "agreed": msgspec.json.encode(agreed).decode(),
@@ -275,8 +276,9 @@ def booking_of(row: Any, steps: list[Step]) -> Booking:
         name: decode(text) for name, decode in _JSON.items() if (text := getattr(row, name))
     }
     return Booking(
-        **{name: getattr(row, name) for name in _SAME},
-        **{"cancellation": None, **told},
+        **{name: getattr(row, name) for name in _SAME}
+        | {"awaiting": HOST if row.awaiting == RIVALS else row.awaiting, "cancellation": None, **told},
+        beside_requests=row.awaiting == RIVALS,
         total=Money(row.total, row.currency),
         **{name: getattr(agreed, name) for name in _Agreed.__struct_fields__},
         balance=None if row.balance is None else Money(row.balance, row.currency),

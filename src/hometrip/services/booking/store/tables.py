@@ -30,6 +30,10 @@ from hometrip.services.booking.rules import HOST, UNPAID
 
 tables = MetaData()
 
+# In `bookings.awaiting`: the host, beside requests that hold the nights. A word of its own, so that a version
+# that knows of none such cannot accept what holds no nights.
+RIVALS = "rivals"
+
 # A value, or the name of one that a statement built once is given later.
 Wanted = UUID | BindParameter[Any] | None
 
@@ -141,7 +145,9 @@ def could_have_of(guest_id: Wanted, listing_id: Wanted, changing: Wanted) -> Sel
 def requests_at(listing_id: Wanted) -> Select[tuple[UUID]]:
     """Ids of the home's bookings that await the host's answer."""
     return select(bookings.c.id).where(
-        bookings.c.listing_id == listing_id, bookings.c.status == "pending", bookings.c.awaiting == HOST
+        bookings.c.listing_id == listing_id,
+        bookings.c.status == "pending",
+        bookings.c.awaiting.in_((HOST, RIVALS)),
     )
 
 

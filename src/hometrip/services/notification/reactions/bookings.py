@@ -18,8 +18,9 @@ async def remember_visit_when_created(deps: Deps, event: booking.BookingCreated)
 
 async def tell_both_when_requested(deps: Deps, event: booking.BookingRequested) -> None:
     visit = visit_of(event.booking)
-    received = Told("booking_request_received", visit.host_id, Facts(visit=visit))
-    sent = Told("booking_request_sent", visit.guest_id, Facts(visit=visit))
+    facts = Facts(visit=visit, beside_requests=not event.booking.holds_nights)
+    received = Told("booking_request_received", visit.host_id, facts)
+    sent = Told("booking_request_sent", visit.guest_id, facts)
     await tell_all(deps, event, received, sent, visits={event.booking_id: visit})
 
 

@@ -99,6 +99,7 @@ def _values(telling: Telling) -> dict[str, str]:
         values["refunded"] = "yes" if facts.amount.amount else ""
         values["kept"] = "yes" if facts.kept and facts.kept.amount else ""
         values["penalty"] = how.money(facts.penalty) if facts.penalty else ""
+    values["beside_requests"] = "yes" if facts.beside_requests else ""
     if facts.at:
         values["due"] = how.instant(facts.at)
     if facts.home:
@@ -116,7 +117,6 @@ def _of_visit(visit: Visit, telling: Telling) -> dict[str, str]:
         "total": how.money(visit.total),
         "payout": how.money(visit.payout),
         "deadline": how.instant(visit.hold_until) if visit.hold_until else "",
-        "beside_requests": "yes" if visit.beside_requests else "",
     }
 
 

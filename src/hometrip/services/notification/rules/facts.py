@@ -30,7 +30,6 @@ class Visit(Frozen):
     payout: Money
     lines: list[QuoteLine]
     hold_until: datetime | None = None
-    beside_requests: bool = False
 
 
 class TakenOff(Frozen):
@@ -67,6 +66,7 @@ class Facts(Frozen, omit_defaults=True):
     request_id: UUID | None = None
     set_off: list[TakenOff] = []
     reference: str = ""
+    beside_requests: bool = False
 
     @property
     def of_path(self) -> dict[str, str]:
@@ -117,7 +117,6 @@ def visit_of(booking: BookingFacts) -> Visit:
         payout=booking.split.payout,
         lines=booking.lines,
         hold_until=booking.hold_until,
-        beside_requests=not booking.holds_nights,
     )
 
 
