@@ -42,7 +42,7 @@ async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_k
         first = next(iter(children))
         kill(first, signal.SIGKILL)
         await until(lambda: len(processes_of(workers)) == 2 and first not in processes_of(workers), within=20)
-        assert "a process fell; it is started again" in workers.log.read_text()
+        await until(lambda: "a process fell; it is started again" in workers.log.read_text(), within=5)
         children = processes_of(workers)
         starting.cancel()
         workers.kill()
