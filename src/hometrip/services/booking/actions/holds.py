@@ -12,9 +12,9 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.deps import Deps, remind, tell
+from hometrip.services.booking.actions.deps import Deps
+from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.actions.settling import note, settle
-from hometrip.services.booking.contract import BookingExpired
 from hometrip.services.booking.rules import SYSTEM, PaymentUnderWay, moved
 
 T = TypeVar("T")
@@ -65,11 +65,7 @@ async def replace_holds(
     if unasked := frozenset(hold.id for hold in in_the_way) - let_go:
         raise _Payable(unasked)
     for hold in in_the_way:
-        ended = moved(hold, "expire", SYSTEM, deps.clock.now(), why)
-        ended = await store.bookings.change(tx, hold, ended)
-        await store.nights.release(tx, hold.id)
-        await remind(tx, ended)
-        await tell(tx, BookingExpired, ended)
+        await end(tx, hold, moved(hold, "expire", SYSTEM, deps.clock.now(), why))
 
 
 async def _let_go(deps: Deps, booking_id: UUID) -> None:

@@ -10,6 +10,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change, reason_for_guest
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
+from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.actions.making import must_be_prepared
 from hometrip.services.booking.actions.rivals import decline_rivals, one_at_a_time, take_from_rivals
 from hometrip.services.booking.actions.settling import settle
@@ -17,11 +18,8 @@ from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCheckedIn,
     BookingCompleted,
-    BookingDeclined,
-    BookingExpired,
 )
 from hometrip.services.booking.rules import (
-    NO_ANSWER,
     OTHER_ACCEPTED,
     SYSTEM,
     BookingView,
@@ -68,10 +66,7 @@ async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> Boo
     async with deps.db.transaction() as tx:
         asked = await store.bookings.get(tx, booking_id)
         booking = moved(asked, "decline", actor_of(caller, asked), deps.clock.now(), why)
-        booking = await store.bookings.change(tx, asked, booking)
-        await store.nights.release(tx, booking_id)
-        await remind(tx, booking)
-        await tell(tx, BookingDeclined, booking, why=why)
+        booking = await end(tx, asked, booking)
     return view_of(booking)
 
 
@@ -109,12 +104,7 @@ async def end_hold(deps: Deps, event: HoldEnded) -> None:
         if booking is None:
             await remind_again(tx, pending, now)
             return
-        booking = await store.bookings.change(tx, pending, booking)
-        await store.nights.release(tx, booking.id)
-        if booking.status == "declined":
-            await tell(tx, BookingDeclined, booking, why=NO_ANSWER)
-        else:
-            await tell(tx, BookingExpired, booking)
+        await end(tx, pending, booking)
 
 
 async def end_stay(deps: Deps, event: StayEnded) -> None:

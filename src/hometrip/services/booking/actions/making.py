@@ -82,9 +82,7 @@ async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside
         if beside and await only_requested(tx, booking):
             booking = replace(booking, beside_requests=True)
         else:
-            await store.nights.take_nights(
-                tx, booking.listing_id, booking.id, "booking", booking.stay.each_night()
-            )
+            await store.nights.take_stay(tx, booking)
             await must_be_prepared(tx, booking, booking)
         await _spend_coupon(deps, tx, booking)
         await store.bookings.add(tx, booking, once.key)

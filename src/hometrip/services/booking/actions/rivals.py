@@ -10,8 +10,8 @@ from uuid import UUID
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.deps import Deps, remind, tell
-from hometrip.services.booking.contract import BookingDeclined
+from hometrip.services.booking.actions.deps import Deps
+from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.rules import SYSTEM, Booking, moved
 
 
@@ -32,19 +32,14 @@ async def only_requested(tx: Tx, asked: Booking) -> bool:
 async def take_from_rivals(deps: Deps, tx: Tx, asked: Booking, why: str) -> None:
     """The nights of a request that holds none yet; `DatesTaken` where others have them."""
     await decline_rivals(deps, tx, asked, why, _with_preparation(asked))
-    nights = asked.stay.each_night()
-    await store.nights.take_nights(tx, asked.listing_id, asked.id, "booking", nights)
+    await store.nights.take_stay(tx, asked)
 
 
 async def decline_rivals(deps: Deps, tx: Tx, chosen: Booking, why: str, within: Stay | None = None) -> None:
     """Other requests for nights of the chosen booking's stay, or `within`, are over."""
     for request in await store.requests.overlapping(tx, chosen.listing_id, within or chosen.stay):
         if request.id != chosen.id:
-            ended = moved(request, "decline", SYSTEM, deps.clock.now(), why)
-            ended = await store.bookings.change(tx, request, ended)
-            await store.nights.release(tx, request.id)
-            await remind(tx, ended)
-            await tell(tx, BookingDeclined, ended, why=why)
+            await end(tx, request, moved(request, "decline", SYSTEM, deps.clock.now(), why))
 
 
 def _with_preparation(asked: Booking) -> Stay:

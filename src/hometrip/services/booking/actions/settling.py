@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.confirming import confirm
-from hometrip.services.booking.actions.deps import Deps, remind, tell
-from hometrip.services.booking.contract import BookingExpired, BookingUnpayable
+from hometrip.services.booking.actions.deps import Deps, tell
+from hometrip.services.booking.actions.ending import end
+from hometrip.services.booking.contract import BookingUnpayable
 from hometrip.services.booking.rules import (
     NOT_PAID,
     SYSTEM,
@@ -54,7 +55,7 @@ async def _had_again(tx: Tx, booking: Booking) -> bool:
     """Take what an expired booking gave back, its nights and the use of its coupon, if nobody else has it."""
     if await store.nights.any_taken(tx, booking.listing_id, booking.stay):
         return False
-    await store.nights.take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
+    await store.nights.take_stay(tx, booking)
     if await is_prepared(tx, booking, booking) and await _has_its_coupon(tx, booking):
         return True
     await store.nights.release(tx, booking.id)
@@ -70,10 +71,7 @@ async def _has_its_coupon(tx: Tx, booking: Booking) -> bool:
 
 async def _expire_paid(tx: Tx, booking: Booking, paid: Booking, at: datetime) -> Booking:
     """Its time is over for long; only the timer that says so has not come yet."""
-    ended = await store.bookings.change(tx, booking, moved(paid, "expire", SYSTEM, at, NOT_PAID))
-    await store.nights.release(tx, booking.id)
-    await remind(tx, ended)
-    await tell(tx, BookingExpired, ended)
+    ended = await end(tx, booking, moved(paid, "expire", SYSTEM, at, NOT_PAID))
     await tell(tx, BookingUnpayable, ended)
     return ended
 

@@ -13,7 +13,7 @@ from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, sel
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
-from hometrip.services.booking.rules import ranges
+from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
 
 _insert = Prepared(insert(nights), final=True, refused=lambda: DatesTaken(free_instead=[]))
@@ -25,6 +25,11 @@ async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wante
     is told so at the latest.
     """
     await _take(tx, listing_id, kind, ((owner_id, night) for night in wanted))
+
+
+async def take_stay(tx: Tx, booking: Booking) -> None:
+    """As `take_nights`, for all nights of a booking's stay."""
+    await take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
 
 
 async def take_blocks(tx: Tx, listing_id: UUID, stays: Mapping[UUID, Stay]) -> None:
