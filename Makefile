@@ -1,7 +1,8 @@
 # `make up` starts everything for a newcomer, `make test` runs all tests, `make check` holds the code to its rules.
 # Each sets up what it needs: a virtual environment in .venv, filled from the locked requirements.
 
-PYTHON ?= $(shell scripts/find-python)
+# What .venv is made with; without it, what scripts/find-python says.
+PYTHON ?=
 RUN := .venv/bin
 UP ?=
 SPLIT ?=
@@ -74,12 +75,13 @@ lock:
 		--no-emit-index-url --no-emit-find-links -q -o requirements/engine-servers.txt
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "HomeTrip needs Python 3.11 to 3.14, and none was found on the PATH." >&2; \
-		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
-		{ echo "$(PYTHON) is not Python 3.11 to 3.14." >&2; exit 1; }
-	@echo "Making a virtual environment in .venv with $(PYTHON)"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The virtual environment could not be made: is the disk full," \
+	@python="$(PYTHON)"; test -n "$$python" || python="$$(scripts/find-python --quickest)"; \
+	test -n "$$python" || { echo "HomeTrip needs Python 3.11 to 3.14, and none was found on the PATH." >&2; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+		{ echo "$$python is not Python 3.11 to 3.14." >&2; exit 1; }; \
+	echo "Making a virtual environment in .venv with $$python"; \
+	"$$python" -m venv .venv || { rm -rf .venv; echo "The virtual environment could not be made: is the disk full," \
 		"or the venv module (python3-venv) missing?" >&2; exit 1; }
 
 .venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
