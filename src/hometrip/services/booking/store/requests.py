@@ -16,8 +16,7 @@ from hometrip.services.booking.store.tables import bookings, requests_at
 _overlapping = Prepared(
     select(bookings)
     .where(
-        bookings.c.id.in_(requests_at(bindparam("listing"))),
-        bookings.c.check_out > bindparam("first"),
+        bookings.c.id.in_(requests_at(bindparam("listing")).where(bookings.c.check_out > bindparam("first"))),
         bookings.c.check_in < bindparam("end"),
     )
     .order_by(bookings.c.id)

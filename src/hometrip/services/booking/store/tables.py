@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    literal_column,
     or_,
     select,
 )
@@ -79,8 +80,17 @@ bookings = Table(
     Index("bookings_by_guest", "guest_id", "check_in"),
     Index("bookings_by_host", "host_id", "check_in"),
     Index("bookings_by_listing", "listing_id", "check_out"),
-    Index("bookings_by_once_key", "once_key"),
+    Index("bookings_by_once_key", "once_key", "guest_id"),
     Index("bookings_by_coupon", "coupon", "guest_id"),
+)
+# As the engines must read it to see that the index of the pending alone will do: no parameter.
+is_pending = bookings.c.status == literal_column("'pending'")
+Index(
+    "bookings_pending",
+    bookings.c.listing_id,
+    bookings.c.guest_id,
+    sqlite_where=is_pending,
+    postgresql_where=is_pending,
 )
 
 # One row per move, never changed: who, when, why.
@@ -137,7 +147,7 @@ def could_have_of(guest_id: Wanted, listing_id: Wanted, changing: Wanted) -> Sel
         bookings.c.listing_id == listing_id,
         or_(
             and_(bookings.c.status == "confirmed", bookings.c.id == changing),
-            and_(bookings.c.status == "pending", bookings.c.payment_status.in_(sorted(UNPAID))),
+            and_(is_pending, bookings.c.payment_status.in_(sorted(UNPAID))),
         ),
     )
 
@@ -146,7 +156,7 @@ def requests_at(listing_id: Wanted) -> Select[tuple[UUID]]:
     """Ids of the home's bookings that await the host's answer."""
     return select(bookings.c.id).where(
         bookings.c.listing_id == listing_id,
-        bookings.c.status == "pending",
+        is_pending,
         bookings.c.awaiting.in_((HOST, RIVALS)),
     )
 
@@ -156,6 +166,6 @@ def unpaid_holds_of(guest_id: Wanted, listing_id: Wanted) -> Select[tuple[UUID]]
     return select(bookings.c.id).where(
         bookings.c.guest_id == guest_id,
         bookings.c.listing_id == listing_id,
-        bookings.c.status == "pending",
+        is_pending,
         bookings.c.payment_status.in_(sorted(UNPAID)),
     )
