@@ -17,7 +17,7 @@ import pytest
 
 from engines import Engines, engines_of_its_own, settings_of
 from harness import house_in, settings_in
-from hometrip.adapters.traces.cable import CableTraces, span_of
+from hometrip.adapters.traces.cable import CableTraces, keep_told
 from hometrip.adapters.traces.memory import MemoryTraces
 from hometrip.adapters.traces.otlp import OtlpTraces
 from hometrip.app.beside.cable import Cable
@@ -63,8 +63,8 @@ class InAnother(InMemory):
     def __init__(self) -> None:
         super().__init__()
         self._ends = [Cable(end) for end in socket.socketpair()]
-        self._ends[1].on("span", lambda told: self.looked_at.keep(span_of(told)))
-        self.traces = CableTraces(self._ends[0].tell)
+        keep_told(self.looked_at, self._ends[1])
+        self.traces = CableTraces(self._ends[0])
 
     async def open(self) -> None:
         await asyncio.gather(*(end.open() for end in self._ends))

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from hometrip.adapters.cache.cable import Lending
 from hometrip.adapters.search.cable import lend
-from hometrip.adapters.traces.cable import span_of
+from hometrip.adapters.traces.cable import keep_told
 from hometrip.app.beside.cable import Cable
 from hometrip.app.beside.passing import Passage
 from hometrip.app.child import COLOURS, Child
@@ -60,7 +60,7 @@ class Beside:
         self._lending.to(cable)
         lend(house.shared[Search], cable)
         cable.on("news", self._news)
-        cable.on("span", lambda told: house.shared[Traces].keep(span_of(told)))
+        keep_told(house.shared[Traces], cable)
 
     def _news(self, service: str) -> None:
         storage = self.house.rooms[service].storage

@@ -98,7 +98,7 @@ def _shared(settings: Settings, cable: Cable) -> SharedPorts:
     if urlsplit(settings.search_url).scheme == "tantivy":
         instead[Search] = CableSearch(cable)
     if settings.traces_url == "memory:":
-        instead[Traces] = CableTraces(cable.tell)
+        instead[Traces] = CableTraces(cable)
     return SharedPorts(settings, instead=instead)
 
 
