@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Mapping
+from functools import cache
 from traceback import walk_tb
 from types import MappingProxyType
 from typing import Any
@@ -191,6 +192,7 @@ def _tag_again(handler: BaseRouteHandler | None, answer: bytes) -> dict[str, str
     return {}
 
 
+@cache
 def _names_of(handler: BaseRouteHandler | None) -> dict[str, str]:
     """`from` is a word of Python's: a handler calls that parameter otherwise, and the client does not."""
     fields = handler.parsed_fn_signature.parameters if handler is not None else {}
