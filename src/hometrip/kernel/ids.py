@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from random import Random
 from uuid import UUID
 
 from hometrip.kernel.clock import Clock
 
+_MANY = struct.Struct("<64Q")
 NewId = Callable[[], UUID]
 _bits = Random().getrandbits
 _VARIANT = 0b10 << 62
@@ -28,23 +30,42 @@ def _number(millis: int, chance: int) -> int:
 
 def ids(clock: Clock) -> NewId:
     """A source of ids that rise within this process, even within a millisecond or when time stands still."""
-    last = 0
+    last, chance = 0, Chance()
 
     def new_id() -> UUID:
         nonlocal last
-        fresh = _number(int(clock.now().timestamp() * 1000), secrets.randbits(74))
+        millis = int(clock.now().timestamp() * 1000)
         # Same millisecond as the last one, or an earlier one: continue upwards from it by a random step.
-        if fresh >> 80 <= last >> 80:
-            fresh = _after(last)
-        last = fresh
-        return UUID(int=fresh)
+        if millis <= last >> 80:
+            last = _after(last, 1 + (chance() >> 32))
+        else:
+            last = _number(millis, (chance() << 10) | (chance() >> 54))
+        return UUID(int=last)
 
     return new_id
 
 
-def _after(last: int) -> int:
+class Chance:
+    """Gives 64 random bits of the system, which is asked for many at once: an id each takes longer than all
+    else that is done for it. A process that is forked asks for its own.
+    """
+
+    def __init__(self) -> None:
+        self._left: Iterator[int] = iter(())
+        self._of = os.getpid()
+
+    def __call__(self) -> int:
+        if self._of != (here := os.getpid()):
+            self._left, self._of = iter(()), here
+        for bits in self._left:
+            return bits
+        self._left = iter(_MANY.unpack(os.urandom(_MANY.size)))
+        return next(self._left)
+
+
+def _after(last: int, step: int) -> int:
     millis, high, low = last >> 80, (last >> 64) & 0xFFF, last & ((1 << 62) - 1)
-    chance = ((high << 62) | low) + 1 + secrets.randbits(32)
+    chance = ((high << 62) | low) + step
     return _number(millis + (chance >> 74), chance & ((1 << 74) - 1))
 
 
