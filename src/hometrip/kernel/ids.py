@@ -50,17 +50,26 @@ class Chance:
     else that is done for it. A process that is forked asks for its own.
     """
 
+    _forks = 0
+
     def __init__(self) -> None:
         self._left: Iterator[int] = iter(())
-        self._of = os.getpid()
+        self._drawn_after = 0
 
     def __call__(self) -> int:
-        if self._of != (here := os.getpid()):
-            self._left, self._of = iter(()), here
-        for bits in self._left:
-            return bits
-        self._left = iter(_MANY.unpack(os.urandom(_MANY.size)))
+        if self._drawn_after == Chance._forks:
+            for bits in self._left:
+                return bits
+        self._left, self._drawn_after = iter(_MANY.unpack(os.urandom(_MANY.size))), Chance._forks
         return next(self._left)
+
+    @classmethod
+    def forked(cls) -> None:
+        """This process is a copy: what its parent has drawn is not its own."""
+        cls._forks += 1
+
+
+os.register_at_fork(after_in_child=Chance.forked)
 
 
 def _after(last: int, step: int) -> int:
