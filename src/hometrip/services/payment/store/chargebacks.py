@@ -51,6 +51,12 @@ async def chargebacks_page(
     return await newest_of(db, Chargeback, chargebacks, status, limit, before)
 
 
+async def chargebacks_by_id(db: Reader, ids: set[UUID]) -> list[Chargeback]:
+    """The earliest first."""
+    these = select(chargebacks).where(chargebacks.c.id.in_(ids))
+    return await all_of(db, Chargeback, these.order_by(chargebacks.c.id))
+
+
 async def every_chargeback(db: Reader) -> list[Chargeback]:
     return await all_of(db, Chargeback, select(chargebacks).order_by(chargebacks.c.id))
 
