@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from harness import TestHouse
+from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.clock import DAY
 from hometrip.services.booking import store
 from hometrip.services.booking.rules import sum_of
+from hometrip.services.payment import store as payments
 from hometrip.services.payment.contract import RefundInitiated
 from journeys.steps import ok, problem
 from stories.teller import Teller, balance, teller_in
@@ -312,4 +314,47 @@ async def test_what_staff_give_back_while_a_change_is_made_is_no_more_there_for_
     shown = ok(await teller.admin.get(f"{path}/cancellation"))
     assert shown["refund"]["amount"] + shown["kept"]["amount"] == left
     await teller.cancel(booking, teller.admin)
+    await teller.end()
+
+
+async def ask_back(teller: Teller, payment: int) -> str:
+    """The bank's part: it takes all of one of the guest's payments; staff's way to answer it."""
+    paid = ok(await teller.guest.get("/api/payments/history"))["items"][payment]
+    deps = teller.house.deps("payment")
+    async with deps.db.read() as db:
+        known = await payments.payment(db, UUID(paid["id"]))
+    provider: Any = deps.payments
+    provider._dispute(await provider.get_intent(known.provider_id), BY_TOKEN["pm_card_createDispute"])
+    await teller.webhooks()
+    [dispute] = ok(await teller.admin.get("/api/payments/disputes"))["items"]
+    return f"/api/payments/disputes/{dispute['id']}/evidence"
+
+
+async def kept_of(teller: Teller, booking: str) -> int:
+    async with teller.house.deps("booking").db.read() as db:
+        kept = (await store.bookings.get(db, UUID(booking))).kept
+    assert kept is not None
+    return sum_of(kept).amount
+
+
+async def test_what_a_bank_has_for_now_is_kept_when_staff_give_some_of_a_cancelled_stay_back(
+    teller: Teller,
+) -> None:
+    """Of two halves 242.00 are kept: all of the first, which the bank takes, and 46.00 of the second, of
+    which staff give 10.00 back. Once the bank has decided for us 232.00 are there, of which the host gives
+    180.00."""
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await teller.wait(days=28)
+    await teller.cancel(booking, teller.guest)
+    await teller.pay(await teller.book(days=50))  # so that there is money to give back
+    evidence = await ask_back(teller, 2)
+    await staff_refund(teller, 1_000, payment=1)
+    assert await kept_of(teller, booking) == 23_200
+    ok(await teller.admin.post(evidence, {"text": "winning_evidence"}))
+    await teller.webhooks()
+    assert -balance(await teller.journal(booking))["clearing"] == -23_200
+    assert await kept_of(teller, booking) == 23_200
+    await host_refund(teller, booking, 18_000)
+    assert await sent_back(teller, booking) == 15_000 + 1_000 + 18_000
     await teller.end()

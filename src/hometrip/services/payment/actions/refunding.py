@@ -43,7 +43,7 @@ async def refund(
         back = rules.refund_within(amount, left)
         shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
         lines = rules.shared_back(shares, await store.balances(tx, payment.booking_id), back)
-        kept = rules.split_after(shares, lines, payment.host_id, back.currency)
+        kept = await _kept(tx, payment, shares, lines)
         told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
         made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)
         await _credit(deps, tx, payment, refund_id, back, lines)
@@ -77,7 +77,7 @@ async def give_back(
         await share_anew(deps, tx, booking_id, lines)
         return
     stay = await store.stay_of(tx, booking_id)
-    after = rules.split_after(shares, lines, host_id, currency) if tells or (stay and stay.over) else None
+    after = await _kept(tx, payments[0], shares, lines) if tells or (stay and stay.over) else None
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
         part = min(rest, payment.left)
@@ -88,6 +88,14 @@ async def give_back(
             if lines:
                 await _credit(deps, tx, payment, refund_id, back, lines, price)
             rest, lines = rest - part, []
+
+
+async def _kept(tx: Tx, payment: store.Payment, shares: dict[str, int], lines: list[rules.Posting]) -> Split:
+    """Whose the rest is then, as booking is told. What a bank that has not decided has of it is still there:
+    booking does not hear of it if that comes back."""
+    held = await store.set_aside(tx, payment.booking_id)
+    there = {account: left - held.get(account, 0) for account, left in shares.items()}
+    return rules.split_after(there, lines, payment.host_id, payment.captured.currency)
 
 
 async def share_anew(deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting]) -> None:

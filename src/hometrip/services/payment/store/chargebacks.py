@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import GUEST, Posting
+from hometrip.services.payment.rules import BESIDES_THE_STAY, GUEST, Posting
 from hometrip.services.payment.store.books import entries, invoices, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
 from hometrip.services.payment.store.rows import (
@@ -127,6 +127,19 @@ async def taken_by(db: Reader, chargeback_id: UUID) -> list[Posting]:
         .order_by(postings.c.account)
     )
     return [Posting(row.account, Money(int(row.amount), row.currency)) for row in await db.rows(statement)]
+
+
+async def set_aside(db: Reader, booking_id: UUID) -> dict[str, int]:
+    """By account, what banks that have not decided have of the price of a stay."""
+    statement = (
+        select(postings.c.account, func.sum(postings.c.amount).label("amount"))
+        .join(entries)
+        .join(chargebacks, chargebacks.c.id == entries.c.reference)
+        .where(chargebacks.c.booking_id == booking_id, chargebacks.c.closed_at.is_(None))
+        .where(_TAKEN, entries.c.kind.not_in(BESIDES_THE_STAY))
+        .group_by(postings.c.account)
+    )
+    return {row.account: int(row.amount) for row in await db.rows(statement)}
 
 
 async def set_aside_since(db: Reader, won: Chargeback) -> list[Chargeback]:
