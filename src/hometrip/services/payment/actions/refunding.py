@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -41,7 +42,7 @@ async def refund(
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
-        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        shares = await store.shares(tx, payment.booking_id)
         lines = rules.shared_back(shares, await store.balances(tx, payment.booking_id), back)
         kept = await _kept(tx, payment, shares, lines)
         told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
@@ -71,7 +72,7 @@ async def give_back(
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
     left = total((one.left for one in payments), currency)
     back = min(amount, left)
-    shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
+    shares = await store.shares(tx, booking_id)
     lines = rules.back_to_kept(shares, back, kept, host_id)
     if not back:
         await share_anew(deps, tx, booking_id, lines)
@@ -93,8 +94,8 @@ async def give_back(
 async def _kept(tx: Tx, payment: store.Payment, shares: dict[str, int], lines: list[rules.Posting]) -> Split:
     """Whose the rest is then, as booking is told. What a bank that has not decided has of it is still there:
     booking does not hear of it if that comes back."""
-    held = await store.set_aside(tx, payment.booking_id)
-    there = {account: left - held.get(account, 0) for account, left in shares.items()}
+    there = Counter(shares)
+    there.update(await store.shares_of_banks(tx, payment.booking_id))
     return rules.split_after(there, lines, payment.host_id, payment.captured.currency)
 
 
@@ -108,7 +109,7 @@ async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reaso
     """What is left of one payment goes back, and each share gives what it got of it."""
     left = payment.left
     if left:
-        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        shares = await store.shares(tx, payment.booking_id)
         kept = rules.less(rules.split_of(shares, payment.host_id, left.currency), payment.split)
         await give_back(deps, tx, [payment], left, kept, reason=reason, cause=cause)
 

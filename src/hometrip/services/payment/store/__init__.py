@@ -18,7 +18,6 @@ from hometrip.services.payment.store.chargebacks import (
     is_set_aside,
     lost_to_bank,
     lost_without_note,
-    set_aside,
     set_aside_since,
     sums_of_guest,
     take_settlements,
@@ -122,6 +121,7 @@ from hometrip.services.payment.store.rows import (
     Settlement,
     Stay,
 )
+from hometrip.services.payment.store.shares import shares, shares_of_banks
 from hometrip.services.payment.store.stays import (
     add_plan,
     close_dispute,
@@ -152,7 +152,8 @@ __all__ = [
     "is_set_aside",
     "take_settlements",
     "reopen_refund",
-    "set_aside",
+    "shares",
+    "shares_of_banks",
     "set_aside_since",
     "taken_by",
     "note_refund",

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import BESIDES_THE_STAY, GUEST, Posting
+from hometrip.services.payment.rules import GUEST, Posting
 from hometrip.services.payment.store.books import entries, invoices, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
 from hometrip.services.payment.store.rows import (
@@ -24,6 +24,12 @@ from hometrip.services.payment.store.rows import (
     row_of,
 )
 from hometrip.services.payment.store.tables import chargebacks, payments, refunds, settlements
+
+# A bank has the money and has not decided.
+SET_ASIDE = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
+# The money that a bank took: as it was reckoned at first and, where that was undone, anew.
+TAKEN = entries.c.kind.startswith("dispute")
+_FOR_NOW = and_(SET_ASIDE, TAKEN, postings.c.account == GUEST)
 
 
 async def add_chargeback(tx: Tx, chargeback: Chargeback) -> None:
@@ -76,8 +82,7 @@ async def lost_to_bank(db: Reader, payment_id: UUID) -> bool:
 
 async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
     """Has a bank money of the booking's for now?"""
-    undecided = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
-    found = select(func.count()).where(chargebacks.c.booking_id == booking_id, undecided)
+    found = select(func.count()).where(chargebacks.c.booking_id == booking_id, SET_ASIDE)
     return bool(await db.value(found))
 
 
@@ -106,40 +111,17 @@ async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:
     await tx.execute(update(payments).where(payments.c.id == payment_id).values(disputed=more))
 
 
-# The money that a bank took: as it was reckoned at first and, where that was undone, anew.
-_TAKEN = entries.c.kind.startswith("dispute")
-_FOR_NOW = and_(
-    chargebacks.c.closed_at.is_(None),
-    chargebacks.c.withdrawn,
-    _TAKEN,
-    postings.c.account == GUEST,
-)
-
-
 async def taken_by(db: Reader, chargeback_id: UUID) -> list[Posting]:
     """Of which share how much is with the bank; nothing once that has given it back."""
     amount = func.sum(postings.c.amount).label("amount")
     statement = (
         select(postings.c.account, amount, postings.c.currency)
         .join(entries)
-        .where(entries.c.reference == chargeback_id, _TAKEN)
+        .where(entries.c.reference == chargeback_id, TAKEN)
         .group_by(postings.c.account, postings.c.currency)
         .order_by(postings.c.account)
     )
     return [Posting(row.account, Money(int(row.amount), row.currency)) for row in await db.rows(statement)]
-
-
-async def set_aside(db: Reader, booking_id: UUID) -> dict[str, int]:
-    """By account, what banks that have not decided have of the price of a stay."""
-    statement = (
-        select(postings.c.account, func.sum(postings.c.amount).label("amount"))
-        .join(entries)
-        .join(chargebacks, chargebacks.c.id == entries.c.reference)
-        .where(chargebacks.c.booking_id == booking_id, chargebacks.c.closed_at.is_(None))
-        .where(_TAKEN, entries.c.kind.not_in(BESIDES_THE_STAY))
-        .group_by(postings.c.account)
-    )
-    return {row.account: int(row.amount) for row in await db.rows(statement)}
 
 
 async def set_aside_since(db: Reader, won: Chargeback) -> list[Chargeback]:
