@@ -232,6 +232,26 @@ async def test_a_half_paid_stay_of_which_some_went_back_is_paid_and_cancelled_ex
     await teller.end()
 
 
+async def test_what_a_host_gave_of_the_first_half_the_second_does_not_share_out(teller: Teller) -> None:
+    """Of 339.50 for the host and 52.50 for the marketplace the host gives 50.00; the other half comes whole.
+    Staff who then settle a disagreement at 0.00 move nothing."""
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await host_refund(teller, booking, 5_000)
+    await teller.wait(days=31)
+    async with teller.house.deps("booking").db.read() as db:
+        kept = (await store.bookings.get(db, UUID(booking))).kept
+    assert kept is not None
+    assert (kept.payout.amount, kept.platform.amount) == (28_950, 5_250)
+    before = balance(await teller.journal(booking))
+    path = f"/api/bookings/{booking}/disputes"
+    asked = ok(await teller.guest.post(path, {"reason": "No water."}), 201)["disputes"][0]
+    ok(await teller.admin.post(f"{path}/{asked['id']}/resolve", {"refund": dollars(0)}))
+    await teller.house.settle()
+    assert balance(await teller.journal(booking)) == before
+    await teller.end()
+
+
 @pytest.mark.parametrize(("given", "left"), [(5_000, 23_000), (33_950, 0)])
 async def test_a_cheaper_change_after_a_refund_leaves_what_is_left_to_a_cancellation(
     teller: Teller, given: int, left: int
