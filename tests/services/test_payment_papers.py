@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from datetime import date
 from io import StringIO
@@ -406,6 +408,47 @@ def test_the_same_paper_is_the_same_bytes_and_goes_over_the_page() -> None:
     assert first.count(b"/FontFile2") == 2
 
 
+def words_on_pages(printed: bytes) -> list[int]:
+    """How many pieces of text each page has, the last of them last."""
+    streams = re.findall(rb"/ASCII85Decode /FlateDecode \].*?stream\r?\n(.*?)~>", printed, re.DOTALL)
+    drawn = [zlib.decompress(base64.a85decode(one)) for one in streams]
+    return [len(re.findall(rb"T[jJ]\b", page)) for page in drawn if b" re f*" in page or b"BT" in page]
+
+
+@pytest.mark.parametrize("notes", [[], ["Taxes are collected for the offices named."]])
+def test_no_page_is_empty_or_has_a_total_alone(notes: list[str]) -> None:
+    """Whatever fits: above and below are three words; then at least a head, a line and the total."""
+    for count in range(18, 46):
+        rows = [[f"night {n}", "100.00 EUR"] for n in range(count)]
+        sheet = actions.Sheet(["What", "Amount"], rows, [["Total", "1.00 EUR"]])
+        printed = actions.pdf_of(msgspec.structs.replace(PAPER, sheets=[sheet], notes=notes))
+        *_, last = words = words_on_pages(printed)
+        assert len(words) == len(re.findall(rb"/Type\s*/Page\b", printed))
+        assert last >= 3 + 2 + 2 + 2 + len(notes), count
+
+
+def test_a_figure_stays_on_its_line() -> None:
+    for text in ("4,374,700,000", "-124,374,700,000.000 KWD"):
+        printed = printing._figure(text, printing.BOLD, printing.INK, 75)
+        printed.wrap(75 - 12, 100)
+        assert len(printed.blPara.lines) == 1
+
+
+def test_figures_on_paper_have_their_thousands_apart() -> None:
+    amounts = [Money(123_456_789, "EUR"), Money(-50, "EUR"), Money(-1_000, "JPY"), Money(1_234_567, "KWD")]
+    assert [printing.priced(one) for one in amounts] == [
+        "1,234,567.89 EUR",
+        "-0.50 EUR",
+        "-1,000 JPY",
+        "1,234.567 KWD",
+    ]
+
+
+def test_a_tax_is_billed_with_the_office_that_it_is_for() -> None:
+    told = QuoteLine(kind="tax", label="City tax (5 %)", amount=eur(100), area="US/New York/Albany")
+    assert actions.papers._label(told) == "City tax (5 %), US/New York/Albany"
+
+
 @pytest.mark.parametrize("name", ["王小明", "山田 たろう", "김철수"])
 def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> None:
     paper = msgspec.structs.replace(PAPER, parties=[actions.Party("To", [name])])
@@ -526,8 +569,8 @@ async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(t
     )
     costs = receipt.sheets[0]
     assert costs.columns == ["What", "Amount", "In JPY"]
-    assert costs.rows == [["5 nights", "600.00 EUR", "96000 JPY"], ["Cleaning", "85.00 EUR", "13600 JPY"]]
-    assert costs.totals == [["Total", "685.00 EUR", "109600 JPY"]]
+    assert costs.rows == [["5 nights", "600.00 EUR", "96,000 JPY"], ["Cleaning", "85.00 EUR", "13,600 JPY"]]
+    assert costs.totals == [["Total", "685.00 EUR", "109,600 JPY"]]
     assert receipt.notes == ["At the rate of 14 April 2027: 1 EUR is 160 JPY. Charged is EUR."]
 
 

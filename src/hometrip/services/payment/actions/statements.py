@@ -21,7 +21,7 @@ from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import HeldLine, Statement, StatementLine, StatementSection
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papers import name_of
-from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, span_of
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, figure, pdf_of, span_of
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 HELD_NOTE = (
@@ -188,7 +188,7 @@ def _line(
 
 def _earned(section: StatementSection) -> Sheet:
     def row(label: str, one: StatementLine | StatementSection) -> list[str]:
-        return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
+        return [label, *map(figure, (one.earned, one.penalties, one.set_off, one.paid_out))]
 
     return Sheet(
         ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
@@ -211,10 +211,10 @@ def _owed(section: StatementSection, year: int, end: str) -> Sheet:
     return Sheet(
         ["What is owed to you", f"Amount in {section.currency}"],
         [
-            [f"Owed to you on 1 January {year}", rules.decimal(section.owed_before)],
-            *([label, rules.decimal(amount)] for label, amount in steps),
+            [f"Owed to you on 1 January {year}", figure(section.owed_before)],
+            *([label, figure(amount)] for label, amount in steps),
         ],
-        [[f"Owed to you {end}", rules.decimal(section.owed_after)]],
+        [[f"Owed to you {end}", figure(section.owed_after)]],
     )
 
 

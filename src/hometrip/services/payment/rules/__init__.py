@@ -40,7 +40,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.lettering import as_seen, by_font, joined
+from hometrip.services.payment.rules.lettering import as_seen, by_font, joined, without_pictures
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
     counted,
@@ -221,4 +221,5 @@ __all__ = [
     "wait",
     "why_back",
     "within",
+    "without_pictures",
 ]
