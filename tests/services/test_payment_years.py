@@ -169,6 +169,27 @@ async def test_two_of_one_booking_that_are_open_at_new_year(till: Till, order: t
     assert section.held_after == eur(0)
 
 
+@pytest.mark.parametrize("decided", ["won", "lost"])
+async def test_what_is_lost_while_another_bank_may_change_it_counts_with_its_credit_note(
+    till: Till, decided: str
+) -> None:
+    """The second bank finds 285.00 of the 400.00 that it wants, and is decided for before the first."""
+    paid = await paid_late(till)
+    first, second = [await ask(till, paid, eur(40_000)) for _ in range(2)]
+    await decide(till, second, "lost")
+    during = await actions.statement(till.deps, HOST, 2027)
+    [section] = during.sections
+    assert [one.status for one in section.held] == ["open", "open"]
+    assert (section.earned, section.owed_after, await taxes_of(till, 2027)) == (EARNED, eur(0), 6_900)
+    till.clock.move_to(utc(2028, 1, 2))
+    await decide(till, first, decided)
+    after = await actions.statement(till.deps, HOST, 2027)
+    assert msgspec.structs.replace(after, made_at=during.made_at) == during
+    section = await year_of(till, 2028)
+    assert section.earned == (-HELD if decided == "won" else -EARNED)
+    assert [one.status for one in section.held] == [decided, "lost"]
+
+
 async def test_what_was_paid_out_before_no_bank_holds(till: Till) -> None:
     """The platform bears it: the host reads nothing of it."""
     await till.pay(hold_until=None, check_in_at=utc(2029, 5, 10, 13))

@@ -157,7 +157,7 @@ async def _held(db: Reader, account: str, since: datetime, until: datetime) -> l
             booking_id=one.booking_id,
             title=facts[one.booking_id].title if one.booking_id in facts else "",
             since=one.opened_at,
-            status=one.status if one.closed_at and one.closed_at < until else "open",
+            status=one.status if one.closed_at and one.closed_at < until and one.id not in after else "open",
             held_before=before.get(one.id, one.amount * 0),
             held_after=after.get(one.id, one.amount * 0),
         )

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import BY_BANK, is_part, why_back
+from hometrip.services.payment.rules import BESIDES_THE_STAY, BY_BANK, is_part, why_back
 from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import chargebacks, refunds
@@ -89,11 +89,23 @@ async def counted(db: Reader) -> dict[str, int]:
     return {row.series: row.last for row in await db.rows(select(counters))}
 
 
-# What a bank asks back is given back when that is lost, and not while it is undecided or once it is won.
+# What a bank asks back is given back when that is lost, and not while it is undecided or once it is won: of a
+# price with the credit note, which waits while another bank may change what was taken.
 _of_bank = and_(chargebacks.c.id == entries.c.reference, entries.c.kind.startswith("dispute"))
+_note, _other = invoices.alias(), chargebacks.alias()
+_of_note = _note.c.reference == chargebacks.c.id
+_waits = and_(
+    entries.c.kind.not_in(BESIDES_THE_STAY),
+    exists().where(
+        _other.c.booking_id == chargebacks.c.booking_id, _other.c.closed_at.is_(None), _other.c.withdrawn
+    ),
+)
 _counts_at = case(
     (chargebacks.c.id.is_(None), entries.c.at),
     (chargebacks.c.status != "lost", None),
+    (_note.c.at > entries.c.at, _note.c.at),
+    (_note.c.at.is_not(None), entries.c.at),
+    (_waits, None),
     (chargebacks.c.closed_at > entries.c.at, chargebacks.c.closed_at),
     else_=entries.c.at,
 )
@@ -115,6 +127,7 @@ async def moved_on(
         )
         .join(postings, postings.c.entry_id == entries.c.id)
         .outerjoin(chargebacks, _of_bank)
+        .outerjoin(_note, _of_note)
         .where(postings.c.account.startswith(accounts, autoescape=True))
         .where(_counts_at >= since, _counts_at < until)
         .group_by(entries.c.booking_id, postings.c.account, postings.c.currency, entries.c.kind)
@@ -133,6 +146,7 @@ async def held_by_banks(db: Reader, account: str, at: datetime) -> list[tuple[UU
         select(chargebacks.c.id, postings.c.currency, amount)
         .join(entries, _of_bank)
         .join(postings, postings.c.entry_id == entries.c.id)
+        .outerjoin(_note, _of_note)
         .where(postings.c.account == account, entries.c.at < at)
         .where(or_(_counts_at.is_(None), _counts_at >= at))
         .group_by(chargebacks.c.id, postings.c.currency)
