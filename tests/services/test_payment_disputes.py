@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
@@ -15,7 +16,7 @@ from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.errors import AlreadyAnswered, Forbidden, NotFound
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import Payments, ProviderDown
-from hometrip.services.booking.contract import BookingChanged, BookingUnpayable
+from hometrip.services.booking.contract import BookingChanged, BookingRefunded, BookingUnpayable
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
@@ -301,6 +302,29 @@ async def test_what_a_guest_has_twice_of_one_half_is_not_taken_from_the_other(
     await till.settle()
     [*_, told] = [one for one in till.told if one.name == "refund.initiated"]
     assert rules.total_of(told.kept) == eur(68_500 - back - lost - 10_000)
+
+
+@pytest.mark.parametrize("decided", ["won", "lost"])
+async def test_what_a_host_gives_waits_for_the_bank_and_leaves_no_tax_on_what_staff_gave_meanwhile(
+    till: Till, decided: str
+) -> None:
+    """Of 685.00 a bank has 1.00, the host gives all of 533.50, and staff give 459.00 before that is done."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, _card("pm_card_createDispute"), eur(100))
+    await hear_all(till)
+    told = {"booking_id": paid.booking_id, "booking": till.facts(paid.booking_id), "why": "No water."}
+    given = {"refund_id": uuid4(), "refund": SPLIT.payout, "kept": replace(SPLIT, payout=eur(0))}
+    await till.hear(BookingRefunded(**told, **given))
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(45_900), "noise")
+    [dispute] = await till.provider.disputes_since(START)
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    await till.advance(DAY)
+    assert (await till.row(paid.id)).left == eur(0)
+    assert await till.balances(paid.booking_id) == {}
 
 
 @pytest.mark.parametrize("days", [0, 3])

@@ -62,7 +62,7 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         back = max(back, left - rules.total_of(kept))
         there = left - min(back, left)
         # Staff who settle a dispute may leave a host more than is there: the marketplace bears it.
-        unheard = not lost and this.reason != "dispute" and there < rules.total_of(kept)
+        unheard = this.reason != "dispute" and there < rules.total_of(kept)
         kept = rules.at_most(kept, has) if lost or unheard else kept
         # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
         kept = rules.within(kept, there) if unheard else kept
