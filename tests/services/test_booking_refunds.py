@@ -378,3 +378,27 @@ async def test_what_a_bank_has_for_now_is_kept_when_staff_give_some_of_a_cancell
     await host_refund(teller, booking, 18_000)
     assert await sent_back(teller, booking) == 15_000 + 1_000 + 18_000
     await teller.end()
+
+
+@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
+async def test_what_staff_give_while_a_cancellation_waits_for_a_bank_comes_off_what_that_keeps(
+    teller: Teller, evidence: str
+) -> None:
+    """A bank has the first half when the guest cancels: 150.00 are to go back, 242.00 are kept, and staff
+    give 10.00 more before the bank has decided."""
+    booking = await teller.book(plan="half")
+    await teller.pay(booking)
+    await teller.wait(days=28)
+    await teller.pay(await teller.book(days=50))  # so that there is money to give back
+    answer = await ask_back(teller, 2)
+    gone = await teller.cancel(booking, teller.guest)
+    assert (gone["refund"]["amount"], gone["kept"]["amount"]) == (15_000, 24_200)
+    await staff_refund(teller, 1_000, payment=1)
+    assert await kept_of(teller, booking) == 23_200
+    ok(await teller.admin.post(answer, {"text": evidence}))
+    await teller.webhooks()
+    books = balance(await teller.journal(booking))
+    # The 196.00 that a bank keeps are more than what was to go back.
+    left = 23_200 if evidence == "winning_evidence" else 39_200 - 19_600 - 1_000
+    assert (books["clearing"], await kept_of(teller, booking)) == (left, 23_200)
+    await teller.end()

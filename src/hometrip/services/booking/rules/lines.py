@@ -94,12 +94,13 @@ def kept_with(booking: Booking, before: Split, now: Split) -> Split | None:
     return after
 
 
-def kept_without(booking: Booking, amount: Money, told: Split) -> Split:
+def kept_without(booking: Booking, amount: Money, told: Split | None) -> Split:
     """Whose the rest is once so much went back: as it is `told`, or, where that was reckoned without what was
     given back or changed at the same moment, each share's part of what is left."""
     left = max(booking.left - amount, amount * 0)
-    is_as_told = booking.status == "cancelled" or sum_of(told) == left
-    return told if is_as_told else part_of(shares_now(booking), left)
+    if told is not None and (booking.status == "cancelled" or sum_of(told) == left):
+        return told
+    return part_of(shares_now(booking), left)
 
 
 def part_of(split: Split, money: Money) -> Split:

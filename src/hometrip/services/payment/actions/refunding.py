@@ -91,9 +91,14 @@ async def give_back(
             rest, lines = rest - part, []
 
 
-async def _kept(tx: Tx, payment: store.Payment, shares: dict[str, int], lines: list[rules.Posting]) -> Split:
+async def _kept(
+    tx: Tx, payment: store.Payment, shares: dict[str, int], lines: list[rules.Posting]
+) -> Split | None:
     """Whose the rest is then, as booking is told. What a bank that has not decided has of it is still there:
-    booking does not hear of it if that comes back."""
+    booking does not hear of it if that comes back. While what booking has told waits for a bank, it knows
+    better itself."""
+    if await store.settlement_waits(tx, payment.booking_id):
+        return None
     there = Counter(shares)
     there.update(await store.shares_of_banks(tx, payment.booking_id))
     return rules.split_after(there, lines, payment.host_id, payment.captured.currency)

@@ -105,6 +105,11 @@ async def take_settlements(tx: Tx, booking_id: UUID) -> list[Settlement]:
     return found
 
 
+async def settlement_waits(db: Reader, booking_id: UUID) -> bool:
+    found = select(func.count()).where(settlements.c.booking_id == booking_id)
+    return bool(await db.value(found))
+
+
 async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:
     """So much more of the payment (less, below zero) cannot be given back."""
     more = payments.c.disputed + amount.amount
