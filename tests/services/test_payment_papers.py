@@ -535,7 +535,7 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     costs, moved = receipt.sheets
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
-    assert moved.totals == [["Paid in all", "680.00 EUR"]]
+    assert moved.totals == [["Paid, less what came back", "680.00 EUR"]]
 
 
 async def test_a_receipt_dates_a_payment_as_its_invoice_does(till: Till) -> None:
@@ -599,7 +599,7 @@ async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled
     told = await receipt()
     assert told.parties[-1].label == "Stay, cancelled"
     assert told.sheets[1].rows[1:] == [["Refunded", "-42.50 EUR"]]
-    assert told.sheets[1].totals == [["Paid in all", "300.00 EUR"]]
+    assert told.sheets[1].totals == [["Paid, less what came back", "300.00 EUR"]]
     [line] = (await actions.statement(till.deps, HOST, 2027)).sections[0].lines
     assert (line.cancelled, line.earned) == (True, kept.payout)
 
@@ -620,7 +620,7 @@ async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Til
         ["Refunded", "-5.00 EUR"],
         ["Taken back by the card's bank", "-600.00 EUR"],
     ]
-    assert moved.totals == [["Paid in all", "80.00 EUR"]]
+    assert moved.totals == [["Paid, less what came back", "80.00 EUR"]]
     assert claimed.rows == [["Taken of 200.00 EUR for the host's claim", "60.00 EUR"]]
 
 

@@ -205,7 +205,8 @@ def _moved(
         rows.append(["Refunded", priced(-sums.refunded)])
     if sums.charged_back:
         rows.append(["Taken back by the card's bank", priced(-sums.charged_back)])
-    totals = [["Paid in all", priced(sums.paid - sums.refunded - sums.charged_back)]]
+    back = sums.refunded + sums.charged_back
+    totals = [["Paid, less what came back" if back else "Paid in all", priced(sums.paid - back)]]
     if plan and plan.status == "waiting":
         totals.append([f"To be paid on {day_of(plan.due_at)}", priced(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)
