@@ -36,6 +36,7 @@ from hometrip.services.booking.rules import (
     resolved,
     sum_of,
 )
+from hometrip.services.booking.rules.disputes import less
 from hometrip.services.booking.rules.lines import part_of
 from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
 from hometrip.services.payment import rules as payment_rules
@@ -382,3 +383,29 @@ def test_booking_and_payment_share_a_part_alike_and_exactly(shares: list[int], b
         (payout, platform, *taxes), (shared.payout, shared.platform, *shared.taxes.values()), strict=True
     ):
         assert 0 <= got.amount <= whole.amount
+
+
+usd = st.integers(0, 50_000).map(lambda cents: Money(cents, "USD"))
+
+
+@given(
+    payout=usd,
+    platform=st.integers(-50_000, 50_000).map(lambda cents: Money(cents, "USD")),
+    taxes=st.dictionaries(st.sampled_from(["albany", "new york"]), usd),
+    part=st.integers(0, 1_000),
+    from_platform=st.booleans(),
+)
+def test_no_more_tax_is_left_than_money_whoever_bears_what_goes_back(
+    payout: Money, platform: Money, taxes: dict[str, Money], part: int, *, from_platform: bool
+) -> None:
+    """The platform's share is below nothing once it has borne what was paid out to a host."""
+    kept = Split(payout=payout, platform=platform, taxes=taxes)
+    left = sum_of(kept)
+    if left.amount < total(taxes.values(), "USD").amount:
+        return
+    refund = left.share(part * 10)
+    after = less(kept, refund, from_platform=from_platform)
+    assert sum_of(after) == left - refund
+    assert total(after.taxes.values(), "USD") <= left - refund
+    assert all(Money(0, "USD") <= after.taxes[area] <= taxes[area] for area in taxes)
+    assert Money(0, "USD") <= after.payout <= payout

@@ -49,3 +49,16 @@ def test_arabic_letters_have_the_form_of_their_place(word: str, forms: str) -> N
 def test_a_text_is_told_apart_by_what_a_font_has() -> None:
     parts = [*rules.by_font("Ann 王 小明 & Co", str.isascii)]
     assert parts == [(True, "Ann "), (False, "王"), (True, " "), (False, "小明"), (True, " & Co")]
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("Ann \U0001f389", "Ann "),
+        ("\U0001f469\u200d\U0001f467\ufe0f", "\ufe0f"),  # DejaVu has what makes a sign a picture
+        ("\u2764 \U0001f44d\U0001f3fd", "\u2764 "),
+        ("\u0939\u093f", "\u0939\u093f"),  # letters stay, to be seen as missing
+    ],
+)
+def test_pictures_that_no_font_has_are_left_out(text: str, printed: str) -> None:
+    assert rules.without_pictures(text, lambda letter: letter in "An \ufe0f\u2764") == printed

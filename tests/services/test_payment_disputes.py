@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
@@ -15,11 +16,12 @@ from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.errors import AlreadyAnswered, Forbidden, NotFound
 from hometrip.kernel.once import Once
 from hometrip.ports.payments import Payments, ProviderDown
-from hometrip.services.booking.contract import BookingChanged, BookingUnpayable
+from hometrip.services.booking.contract import BookingChanged, BookingRefunded, BookingUnpayable
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
     CHECK_IN_AT,
+    DUE_AT,
     GUEST,
     HOST,
     SPLIT,
@@ -28,6 +30,7 @@ from services.payment_scene import (
     TOTAL,
     Till,
     eur,
+    half_paid,
     hear_all,
     till_heard_out,
 )
@@ -259,6 +262,69 @@ async def test_what_was_refunded_before_is_not_taken_from_the_shares_again(till:
     left = await till.balances(paid.booking_id)
     assert (left["disputed"], left["platform_revenue"]) == (-68_500, 8_500)
     assert (await till.row(paid.id)).left == eur(0)
+
+
+@pytest.mark.parametrize("decided", ["won", "lost"])
+@pytest.mark.parametrize("back", [34_250, 30_000])
+async def test_what_a_guest_has_twice_of_one_half_is_not_taken_from_the_other(
+    till: Till, back: int, decided: str
+) -> None:
+    """Staff give the first half back, or most of it, and then the bank takes it all: the marketplace bears
+    that, and what goes back of the second half is shared as if nothing had happened."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await half_paid(till)
+    await till.advance(DUE_AT - START + DAY)
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(back), "noise")
+    await till.settle()
+    before = await till.balances(paid.booking_id)
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, _card("pm_card_createDispute"))
+    await hear_all(till)
+    [dispute] = await till.provider.disputes_since(START)
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    left = await till.balances(paid.booking_id)
+    lost = 34_250 - back if decided == "lost" else 0  # of this the guest has nothing twice
+    shares = {"host_payable:host": 53_350, "tax_payable:berlin": 6_900}
+    for name, share in shares.items():
+        assert abs(-left[name] - share * (68_500 - back - lost) / 68_500) <= 2
+    if decided == "won":
+        assert left == before
+    notes = (await actions.invoices(till.deps, GUEST, 20, None)).items
+    assert all(min(one.host_share, one.platform_share, *one.taxes.values()) > eur(0) for one in notes)
+    async with till.deps.db.read() as db:
+        second = await store.live_payment(db, paid.booking_id, rules.BALANCE)
+    assert second is not None
+    await actions.refund(till.deps, SUPPORT, second.id, eur(10_000), "more noise")
+    after = await till.balances(paid.booking_id)
+    for name, share in shares.items():
+        assert abs(after[name] - left[name] - share * 10_000 / 68_500) <= 2
+    await till.settle()
+    [*_, told] = [one for one in till.told if one.name == "refund.initiated"]
+    assert rules.total_of(told.kept) == eur(68_500 - back - lost - 10_000)
+
+
+@pytest.mark.parametrize("decided", ["won", "lost"])
+async def test_what_a_host_gives_waits_for_the_bank_and_leaves_no_tax_on_what_staff_gave_meanwhile(
+    till: Till, decided: str
+) -> None:
+    """Of 685.00 a bank has 1.00, the host gives all of 533.50, and staff give 459.00 before that is done."""
+    await till.pay(hold_until=None)  # so that there is money to give back
+    paid = await till.pay()
+    await till.confirmed(paid.booking_id)
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, _card("pm_card_createDispute"), eur(100))
+    await hear_all(till)
+    told = {"booking_id": paid.booking_id, "booking": till.facts(paid.booking_id), "why": "No water."}
+    given = {"refund_id": uuid4(), "refund": SPLIT.payout, "kept": replace(SPLIT, payout=eur(0))}
+    await till.hear(BookingRefunded(**told, **given))
+    await actions.refund(till.deps, SUPPORT, paid.id, eur(45_900), "noise")
+    [dispute] = await till.provider.disputes_since(START)
+    await till.provider.decide_dispute(dispute.id, decided)
+    await hear_all(till)
+    await till.advance(DAY)
+    assert (await till.row(paid.id)).left == eur(0)
+    assert await till.balances(paid.booking_id) == {}
 
 
 @pytest.mark.parametrize("days", [0, 3])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from datetime import date
 from io import StringIO
@@ -249,7 +251,7 @@ async def test_a_statement_tells_a_hosts_year_exactly(till: Till) -> None:
     assert (section.owed_before, section.paid_out, section.owed_after) == (eur(0), eur(46_500), eur(0))
     told = await actions.statement(till.deps, HOST, 2027)
     ends = [
-        actions.statements.statement_of(msgspec.structs.replace(told, made_at=at)).sheets[0].totals[-1][0]
+        actions.statements.statement_of(msgspec.structs.replace(told, made_at=at)).sheets[1].totals[-1][0]
         for at in (START, START + 365 * DAY)
     ]
     assert ends == ["Owed to you on 14 April 2027", "Owed to you at the end of the year"]
@@ -406,6 +408,47 @@ def test_the_same_paper_is_the_same_bytes_and_goes_over_the_page() -> None:
     assert first.count(b"/FontFile2") == 2
 
 
+def words_on_pages(printed: bytes) -> list[int]:
+    """How many pieces of text each page has, the last of them last."""
+    streams = re.findall(rb"/ASCII85Decode /FlateDecode \].*?stream\r?\n(.*?)~>", printed, re.DOTALL)
+    drawn = [zlib.decompress(base64.a85decode(one)) for one in streams]
+    return [len(re.findall(rb"T[jJ]\b", page)) for page in drawn if b" re f*" in page or b"BT" in page]
+
+
+@pytest.mark.parametrize("notes", [[], ["Taxes are collected for the offices named."]])
+def test_no_page_is_empty_or_has_a_total_alone(notes: list[str]) -> None:
+    """Whatever fits: above and below are three words; then at least a head, a line and the total."""
+    for count in range(18, 46):
+        rows = [[f"night {n}", "100.00 EUR"] for n in range(count)]
+        sheet = actions.Sheet(["What", "Amount"], rows, [["Total", "1.00 EUR"]])
+        printed = actions.pdf_of(msgspec.structs.replace(PAPER, sheets=[sheet], notes=notes))
+        *_, last = words = words_on_pages(printed)
+        assert len(words) == len(re.findall(rb"/Type\s*/Page\b", printed))
+        assert last >= 3 + 2 + 2 + 2 + len(notes), count
+
+
+def test_a_figure_stays_on_its_line() -> None:
+    for text in ("4,374,700,000", "-124,374,700,000.000 KWD"):
+        printed = printing._figure(text, printing.BOLD, printing.INK, 75)
+        printed.wrap(75 - 12, 100)
+        assert len(printed.blPara.lines) == 1
+
+
+def test_figures_on_paper_have_their_thousands_apart() -> None:
+    amounts = [Money(123_456_789, "EUR"), Money(-50, "EUR"), Money(-1_000, "JPY"), Money(1_234_567, "KWD")]
+    assert [printing.priced(one) for one in amounts] == [
+        "1,234,567.89 EUR",
+        "-0.50 EUR",
+        "-1,000 JPY",
+        "1,234.567 KWD",
+    ]
+
+
+def test_a_tax_is_billed_with_the_office_that_it_is_for() -> None:
+    told = QuoteLine(kind="tax", label="City tax (5 %)", amount=eur(100), area="US/New York/Albany")
+    assert actions.papers._label(told) == "City tax (5 %), US/New York/Albany"
+
+
 @pytest.mark.parametrize("name", ["王小明", "山田 たろう", "김철수"])
 def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> None:
     paper = msgspec.structs.replace(PAPER, parties=[actions.Party("To", [name])])
@@ -492,7 +535,7 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     costs, moved = receipt.sheets
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
     assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
-    assert moved.totals == [["Paid in all", "680.00 EUR"]]
+    assert moved.totals == [["Paid, less what came back", "680.00 EUR"]]
 
 
 async def test_a_receipt_dates_a_payment_as_its_invoice_does(till: Till) -> None:
@@ -526,8 +569,8 @@ async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(t
     )
     costs = receipt.sheets[0]
     assert costs.columns == ["What", "Amount", "In JPY"]
-    assert costs.rows == [["5 nights", "600.00 EUR", "96000 JPY"], ["Cleaning", "85.00 EUR", "13600 JPY"]]
-    assert costs.totals == [["Total", "685.00 EUR", "109600 JPY"]]
+    assert costs.rows == [["5 nights", "600.00 EUR", "96,000 JPY"], ["Cleaning", "85.00 EUR", "13,600 JPY"]]
+    assert costs.totals == [["Total", "685.00 EUR", "109,600 JPY"]]
     assert receipt.notes == ["At the rate of 14 April 2027: 1 EUR is 160 JPY. Charged is EUR."]
 
 
@@ -556,7 +599,7 @@ async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled
     told = await receipt()
     assert told.parties[-1].label == "Stay, cancelled"
     assert told.sheets[1].rows[1:] == [["Refunded", "-42.50 EUR"]]
-    assert told.sheets[1].totals == [["Paid in all", "300.00 EUR"]]
+    assert told.sheets[1].totals == [["Paid, less what came back", "300.00 EUR"]]
     [line] = (await actions.statement(till.deps, HOST, 2027)).sections[0].lines
     assert (line.cancelled, line.earned) == (True, kept.payout)
 
@@ -577,7 +620,7 @@ async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Til
         ["Refunded", "-5.00 EUR"],
         ["Taken back by the card's bank", "-600.00 EUR"],
     ]
-    assert moved.totals == [["Paid in all", "80.00 EUR"]]
+    assert moved.totals == [["Paid, less what came back", "80.00 EUR"]]
     assert claimed.rows == [["Taken of 200.00 EUR for the host's claim", "60.00 EUR"]]
 
 
@@ -585,7 +628,7 @@ async def test_a_statement_names_what_was_paid_for_in_vain(till: Till) -> None:
     paid = await till.pay()
     await till.hear(BookingUnpayable(booking_id=paid.booking_id, booking=till.facts(paid.booking_id)))
     [section] = (await actions.statement(till.deps, HOST, 2027)).sections
-    [row] = actions.statements._sheet(section, "").rows
+    [row] = actions.statements._earned(section).rows
     assert row == [
         f"A booking that was never confirmed\n{str(paid.booking_id)[-12:]}",
         "0.00",

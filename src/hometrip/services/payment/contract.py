@@ -146,7 +146,8 @@ class PaymentDisputed(PaymentEvent):
 
 class RefundInitiated(PaymentEvent):
     """`granted`: staff gave it back of their own accord. `kept` only then, where less went back than booking
-    asked for, and of a cancelled stay: whose the rest of the money is."""
+    asked for, and of a cancelled stay: whose the rest of the money is. Without it, what was granted comes off
+    each share that booking knows of."""
 
     name = "refund.initiated"
 

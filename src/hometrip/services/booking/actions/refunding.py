@@ -45,15 +45,17 @@ async def give_back(
 async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
     """What staff gave back is not there any more to be refunded by a cancellation. Payment knows what is left
     of one that was cancelled; else it may not have heard yet of what was given back or changed meanwhile."""
+    told = event.kept
+    if told is None and not event.granted:
+        return
     async with deps.db.transaction() as tx:
-        if event.kept is None or not await tx.first_time(event, "booking.reckon_with_refund"):
+        if not await tx.first_time(event, "booking.reckon_with_refund"):
             return
         paid = await store.bookings.get(tx, event.booking_id)
-        if paid.confirmed_at is None or (sum_of(event.kept) == paid.left and not event.granted):
+        if paid.confirmed_at is None:
             return
         if event.granted:
-            kept = kept_without(paid, event.amount, event.kept)
-            after = granted(paid, kept, deps.clock.now())
-        else:
-            after = replace(paid, kept=event.kept)
-        await store.bookings.change(tx, paid, after)
+            kept = kept_without(paid, event.amount, told)
+            await store.bookings.change(tx, paid, granted(paid, kept, deps.clock.now()))
+        elif told is not None and sum_of(told) != paid.left:
+            await store.bookings.change(tx, paid, replace(paid, kept=told))

@@ -16,7 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.lines import kept_with, shown_again
+from hometrip.services.booking.rules.lines import kept_with, shares_of, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split, Terms, Wish
@@ -224,11 +224,11 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
     )
     if booking.balance is not None:
         after = owing(after, booking.balance + min(change.difference, change.difference * 0), at)
-    return replace(after, kept=kept_with(after, _paid(after) - _paid(booking)))
+    return replace(after, kept=kept_with(after, _paid(booking), _paid(after)))
 
 
-def _paid(booking: Booking) -> Money:
-    return booking.due_now or booking.total
+def _paid(booking: Booking) -> Split:
+    return shares_of(booking, booking.due_now or booking.total)
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:

@@ -10,11 +10,11 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from hometrip.kernel.money import Money, zero
+from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.stay import at_local
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, clock_at
+from hometrip.services.booking.rules.booking import Booking, clock_at, sum_of
 from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step
@@ -124,7 +124,8 @@ def _refundable(booking: Booking, refund: Money) -> None:
 
 def less(kept: Split, refund: Money, *, from_platform: bool) -> Split:
     """What is left of each share: the refund falls on the host's first, then on the platform's, and last on
-    the taxes; `from_platform` changes the first two over."""
+    the taxes; `from_platform` changes the first two over. No more tax is left than money, where the platform
+    bears some of it already."""
     shares = {"payout": kept.payout, "platform": kept.platform}
     rest = refund
     for name in ("platform", "payout") if from_platform else ("payout", "platform"):
@@ -132,8 +133,11 @@ def less(kept: Split, refund: Money, *, from_platform: bool) -> Split:
         shares[name] -= part
         rest -= part
     taxes = dict(kept.taxes)
+    left = max(sum_of(kept) - refund, zero(refund.currency))
+    beyond = max(total(taxes.values(), refund.currency) - left, rest)
+    shares["platform"] += beyond - rest
     for area, tax in taxes.items():
-        part = min(rest, tax)
+        part = min(beyond, tax)
         taxes[area] = tax - part
-        rest -= part
+        beyond -= part
     return Split(payout=shares["payout"], platform=shares["platform"], taxes=taxes)

@@ -69,20 +69,38 @@ def shares_now(booking: Booking) -> Split:
     return booking.split if booking.balance is None else part_of(booking.split, booking.left)
 
 
-def kept_with(booking: Booking, more: Money) -> Split | None:
-    """Whose the rest is of a booking of which some went back, and for which so much more was paid (below
-    zero: less) on its terms as they are now."""
+def shares_of(booking: Booking, paid: Money) -> Split:
+    """Whose so much of the price is; all of it is shared as was agreed."""
+    return booking.split if paid == booking.total else part_of(booking.split, paid)
+
+
+def kept_with(booking: Booking, before: Split, now: Split) -> Split | None:
+    """Whose the rest is of a booking of which some went back, once what was paid of it is `now`, and not as
+    `before`: each share has so much more or less. Where one has less than that, each has its part of what is
+    left."""
     if booking.kept is None:
         return None
-    return part_of(booking.split, max(sum_of(booking.kept) + more, more * 0))
+    kept, none = booking.kept, booking.total * 0
+    taxes = {
+        area: kept.taxes.get(area, none) + now.taxes.get(area, none) - before.taxes.get(area, none)
+        for area in sorted({*kept.taxes, *now.taxes, *before.taxes})
+    }
+    payout = kept.payout + now.payout - before.payout
+    after = Split(payout=payout, platform=kept.platform + now.platform - before.platform, taxes=taxes)
+    shares = [(after.payout, kept.payout), (after.platform, kept.platform)]
+    shares += [(tax, kept.taxes.get(area, none)) for area, tax in taxes.items()]
+    if any(share < min(had, none) for share, had in shares):
+        return part_of(booking.split, max(sum_of(after), none))
+    return after
 
 
-def kept_without(booking: Booking, amount: Money, told: Split) -> Split:
+def kept_without(booking: Booking, amount: Money, told: Split | None) -> Split:
     """Whose the rest is once so much went back: as it is `told`, or, where that was reckoned without what was
     given back or changed at the same moment, each share's part of what is left."""
     left = max(booking.left - amount, amount * 0)
-    is_as_told = booking.status == "cancelled" or sum_of(told) == left
-    return told if is_as_told else part_of(shares_now(booking), left)
+    if told is not None and (booking.status == "cancelled" or sum_of(told) == left):
+        return told
+    return part_of(shares_now(booking), left)
 
 
 def part_of(split: Split, money: Money) -> Split:

@@ -23,7 +23,7 @@ from hometrip.services.booking.rules.booking import (
     first_night_over,
     noted,
 )
-from hometrip.services.booking.rules.lines import kept_with
+from hometrip.services.booking.rules.lines import kept_with, shares_of
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
 
 
@@ -160,7 +160,8 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
     """The second half came, or as much of it as was asked for before a change."""
     paid = booking.balance or amount
-    kept = kept_with(booking, amount)
+    before = booking.total - paid
+    kept = kept_with(booking, shares_of(booking, before), shares_of(booking, before + amount))
     return with_step(replace(owing(booking, paid - amount, at), kept=kept), "balance_paid", SYSTEM, at)
 
 

@@ -158,16 +158,34 @@ class StatementLine(Answer):
     cancelled: bool = False
 
 
+class HeldLine(Answer):
+    """What a cardholder's bank has of a host's share while it decides: at the beginning and at the end of a
+    year. It gives that back (`won`), or it is off what is earned (`lost`); `status` is that of the end."""
+
+    dispute_id: UUID
+    booking_id: UUID
+    title: str
+    since: datetime
+    status: str
+    held_before: Money
+    held_after: Money
+
+
 class StatementSection(Answer):
-    """A year in one currency: owed_after = owed_before + earned - penalties - set_off - paid_out."""
+    """A year in one currency: owed_after = owed_before + held_before + earned - penalties - set_off
+    - paid_out - held_after. What a bank takes counts as in the tax report, once it is lost; until then it is
+    `held`."""
 
     currency: str
     lines: list[StatementLine]
+    held: list[HeldLine]
     owed_before: Money
+    held_before: Money
     earned: Money
     penalties: Money
     set_off: Money
     paid_out: Money
+    held_after: Money
     owed_after: Money
 
 

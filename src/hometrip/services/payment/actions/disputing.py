@@ -101,10 +101,11 @@ async def _set_aside(deps: Deps, tx: Tx, payment: store.Payment, known: store.Ch
     # Of what is unsent another bank's dispute may have some already.
     unsent -= await store.had_for_now(tx, payment.id) or nothing
     owed = min(known.amount - taken, max(unsent, nothing))
+    shares = await _shares(tx, payment)
     await store.count_as_disputed(tx, payment.id, taken)
     await store.change_chargeback(tx, known.id, withdrawn=True, taken=taken.amount)
-    shares = await _shares(tx, payment)
-    lines = rules.disputed(shares, await store.balances(tx, payment.booking_id), known.amount, owed)
+    balances = await store.balances(tx, payment.booking_id)
+    lines = rules.disputed(shares, balances, known.amount, taken, owed)
     await _write(deps, tx, known, kind, lines)
 
 
@@ -112,7 +113,7 @@ async def _shares(tx: Tx, payment: store.Payment) -> dict[str, int]:
     """Whose the price is; what was taken of a damage deposit is the host's alone."""
     if payment.part == rules.DEPOSIT:
         return {rules.host_payable(payment.host_id): -payment.captured.amount}
-    return await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+    return await store.shares(tx, payment.booking_id)
 
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:

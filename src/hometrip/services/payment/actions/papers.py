@@ -19,9 +19,10 @@ from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import InvoiceRecord
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papering import CREDIT_NOTE
-from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, span_of
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, priced, span_of
 from hometrip.services.payment.contract import Taken
 
+ISSUER = ("Issued by", "HomeTrip")
 TAXES = "Taxes are collected by HomeTrip for the offices named."
 
 
@@ -63,7 +64,7 @@ def invoice_of(
     it was changed since."""
     is_note = one.kind == CREDIT_NOTE
     sign = -1 if is_note else 1
-    rows = [[label, str(amount * sign)] for label, amount in _billed(one)]
+    rows = [[label, priced(amount * sign)] for label, amount in _billed(one)]
     return Paper(
         title="Credit note" if is_note else "Invoice",
         number=one.number,
@@ -71,6 +72,7 @@ def invoice_of(
             ("Number", one.number),
             ("Date", day_of(one.at)),
             ("Booking", str(one.booking_id)[-12:]),
+            ISSUER,
             *([("Corrects", "\n".join(f"Invoice {number}" for number in one.corrects))] if is_note else []),
         ],
         parties=[
@@ -78,7 +80,7 @@ def invoice_of(
             Party("Hosted by", [host]),
             *([_stay(facts, [] if is_note else one.lines, then)] if facts else []),
         ],
-        sheets=[Sheet(["What", "Amount"], rows, [["Total", str(one.amount * sign)]])],
+        sheets=[Sheet(["What", "Amount"], rows, [["Total", priced(one.amount * sign)]])],
         notes=[*_reasons(one), *([TAXES] if one.taxes else [])],
     )
 
@@ -95,10 +97,15 @@ def _reasons(one: InvoiceRecord) -> list[str]:
 def _billed(one: InvoiceRecord) -> list[tuple[str, Money]]:
     """What the guest was told, or else whose the money is."""
     if one.lines:
-        return [(line.label, line.amount) for line in one.lines]
+        return [(_label(line), line.amount) for line in one.lines]
     shares = [("The host's share", one.host_share), ("HomeTrip's share, its fees", one.platform_share)]
     taxes = [(f"Tax ({area})", amount) for area, amount in one.taxes.items()]
     return [(label, amount) for label, amount in [*shares, *taxes] if amount]
+
+
+def _label(line: QuoteLine) -> str:
+    """As the guest was told; of a tax with the office that it is for."""
+    return f"{line.label}, {line.area}" if line.kind == "tax" and line.area else line.label
 
 
 async def taken(deps: Deps, booking_id: UUID, currency: str) -> Taken:
@@ -157,7 +164,7 @@ def receipt_of(
     return Paper(
         title="Receipt",
         number=str(facts.booking_id)[-12:],
-        facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", day_of(at))],
+        facts=[("Booking", str(facts.booking_id)[-12:]), ("Date", day_of(at)), ISSUER],
         parties=[Party("Guest", [guest]), Party("Host", [host]), _stay(facts)],
         sheets=[
             _priced(facts),
@@ -170,12 +177,12 @@ def receipt_of(
 
 def _priced(facts: BookingFacts) -> Sheet:
     """What the stay costs, line by line, also in the guest's currency where the quote has shown it so."""
-    rows = [[line.label, str(line.amount)] for line in facts.lines]
-    columns, total_row, shown = ["What", "Amount"], ["Total", str(facts.total)], facts.shown
+    rows = [[_label(line), priced(line.amount)] for line in facts.lines]
+    columns, total_row, shown = ["What", "Amount"], ["Total", priced(facts.total)], facts.shown
     if shown is None:
         return Sheet(columns, rows, [total_row])
-    rows = [[*row, str(amount)] for row, amount in zip(rows, shown.lines, strict=True)]
-    return Sheet([*columns, f"In {shown.currency}"], rows, [[*total_row, str(shown.total)]])
+    rows = [[*row, priced(amount)] for row, amount in zip(rows, shown.lines, strict=True)]
+    return Sheet([*columns, f"In {shown.currency}"], rows, [[*total_row, priced(shown.total)]])
 
 
 def _rate(facts: BookingFacts) -> list[str]:
@@ -193,19 +200,20 @@ def _moved(
 ) -> Sheet:
     """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
     sums = _taken(taken, facts.total.currency)
-    rows = [[f"Paid on {day_of(paid_at[one.id])}", str(one.captured)] for one in taken]
+    rows = [[f"Paid on {day_of(paid_at[one.id])}", priced(one.captured)] for one in taken]
     if sums.refunded:
-        rows.append(["Refunded", str(-sums.refunded)])
+        rows.append(["Refunded", priced(-sums.refunded)])
     if sums.charged_back:
-        rows.append(["Taken back by the card's bank", str(-sums.charged_back)])
-    totals = [["Paid in all", str(sums.paid - sums.refunded - sums.charged_back)]]
+        rows.append(["Taken back by the card's bank", priced(-sums.charged_back)])
+    back = sums.refunded + sums.charged_back
+    totals = [["Paid, less what came back" if back else "Paid in all", priced(sums.paid - back)]]
     if plan and plan.status == "waiting":
-        totals.append([f"To be paid on {day_of(plan.due_at)}", str(plan.amount)])
+        totals.append([f"To be paid on {day_of(plan.due_at)}", priced(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)
 
 
 def _claimed(deposit: store.Payment) -> list[str]:
-    return [f"Taken of {deposit.amount} for the host's claim", str(deposit.captured)]
+    return [f"Taken of {priced(deposit.amount)} for the host's claim", priced(deposit.captured)]
 
 
 def _shown(one: store.Invoice, note: store.Correction | None) -> InvoiceRecord:

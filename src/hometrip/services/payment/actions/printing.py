@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from hometrip.kernel.money import Money
 from hometrip.services.payment import rules
 
 FONTS = Path(__file__).parents[1] / "templates"
@@ -24,6 +25,8 @@ PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 ASIAN = "DroidSansFallback"
 INK, QUIET, BRAND, RULE, SHADE = "#1c2430", "#667085", "#0f766e", "#d5dae1", "#f3f6f6"
 MARGIN = 54  # points; 72 are an inch
+HEADED = 160  # points: room for a heading and the first rows below it
+SHORT = 600  # letters of notes that need no more room than some rows
 
 _reading = Lock()
 
@@ -75,9 +78,9 @@ def pdf_of(paper: Paper) -> bytes:
         author="HomeTrip",
         invariant=1,
     )
-    story = [*_head(paper), *(part for sheet in paper.sheets for part in _sheet(sheet)), *_notes(paper)]
+    story = [*_head(paper), *_sheets(paper)]
     frame = partial(_frame, paper)
-    document.build(story, onFirstPage=frame, onLaterPages=frame)
+    document.build(story, onFirstPage=frame, onLaterPages=frame, canvasmaker=_counted())
     return target.getvalue()
 
 
@@ -115,10 +118,36 @@ def _frame(paper: Paper, canvas: Any, document: Any) -> None:
     canvas.setFillColor(QUIET)
     canvas.setFont(PLAIN, 8)
     canvas.drawString(MARGIN, 36, f"{paper.title} {paper.number}".strip())
-    canvas.drawRightString(width - MARGIN, 36, f"Page {document.page}")
     canvas.setStrokeColor(RULE)
     canvas.line(MARGIN, 50, width - MARGIN, 50)
     canvas.restoreState()
+
+
+@lru_cache(maxsize=1)
+def _counted() -> Any:
+    """A canvas that writes the page and how many there are on each once all are known."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    class Counted(Canvas):  # type: ignore[misc]
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self._drawn: list[dict[str, Any]] = []
+
+        def showPage(self) -> None:  # noqa: N802 - the name that it has there
+            self._drawn.append(dict(self.__dict__))
+            self._startPage()
+
+        def save(self) -> None:
+            for page in self._drawn:
+                self.__dict__.update(page)
+                self.setFont(PLAIN, 8)
+                self.setFillColor(QUIET)
+                words = f"Page {self._pageNumber} of {len(self._drawn)}"
+                self.drawRightString(self._pagesize[0] - MARGIN, 36, words)
+                super().showPage()
+            super().save()
+
+    return Counted
 
 
 def _words(
@@ -141,11 +170,13 @@ def _words(
 
 
 def _marked(text: str, known: bool) -> str:
-    """For a paragraph; what its font does not have is another's."""
-    words = escape(text).replace("\n", "<br/>")
-    if known or _letters(ASIAN).isdisjoint(map(ord, text)):
-        return words
-    return f'<font name="{ASIAN}">{words}</font>'
+    """For a paragraph; what its font does not have is another's, and pictures that none has are left out."""
+    if known:
+        return escape(text).replace("\n", "<br/>")
+    letters = _letters(ASIAN)
+    text = rules.without_pictures(text, lambda letter: ord(letter) in letters)
+    words = escape(text)
+    return words if letters.isdisjoint(map(ord, text)) else f'<font name="{ASIAN}">{words}</font>'
 
 
 @lru_cache(maxsize=1)
@@ -189,37 +220,70 @@ def _head(paper: Paper) -> list[Any]:
     return [top, Spacer(0, 14), parties, Spacer(0, 18)]
 
 
-def _sheet(sheet: Sheet) -> list[Any]:
-    from reportlab.platypus import Spacer, Table, TableStyle
+def _sheets(paper: Paper) -> list[Any]:
+    """The tables, and the notes below the last of them; short ones keep off a page of their own."""
+    notes = [_words(note, 8, color=QUIET, indent=-6) for note in paper.notes]
+    if not paper.sheets or sum(map(len, paper.notes)) > SHORT:
+        return [*(part for sheet in paper.sheets for part in _sheet(sheet, [])), *notes]
+    *others, last = paper.sheets
+    return [*(part for sheet in others for part in _sheet(sheet, [])), *_sheet(last, notes)]
+
+
+def _sheet(sheet: Sheet, notes: list[Any]) -> list[Any]:
+    from reportlab.platypus import CondPageBreak, Spacer, Table, TableStyle
 
     last = len(sheet.columns) - 1
     widths = sheet.widths or [487 - 96 * last, *[96] * last]
 
     def row(cells: list[str], font: str, color: str = INK) -> list[Any]:
-        return [_words(cell, 9, font, color, 0 if at == 0 else 2) for at, cell in enumerate(cells)]
+        words, *figures = cells
+        fitted = zip(figures, widths[1:], strict=True)
+        return [_words(words, 9, font, color), *(_figure(cell, font, color, wide) for cell, wide in fitted)]
 
     rows = [
         row(sheet.columns, BOLD, BRAND),
         *(row(cells, PLAIN) for cells in sheet.rows),
         *(row(cells, BOLD) for cells in sheet.totals),
     ]
-    style = [
+    totals, end = len(rows) - len(sheet.totals), len(rows) - 1
+    style: list[tuple[Any, ...]] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("TOPPADDING", (0, 0), (-1, -1), 6),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 6),
         ("LINEBELOW", (0, 0), (-1, 0), 1, BRAND),
-        ("LINEBELOW", (0, 1), (-1, -1), 0.5, RULE),
+        ("LINEBELOW", (0, 1), (-1, end), 0.5, RULE),
+        # No total, and no note, stands on a page without what it is about.
+        ("NOSPLIT", (0, max(1, totals - 1)), (-1, -1)),
     ]
     if sheet.totals:
-        style.append(("BACKGROUND", (0, len(rows) - len(sheet.totals)), (-1, -1), SHADE))
-    table = Table(rows, colWidths=widths, repeatRows=1)
+        style.append(("BACKGROUND", (0, totals), (-1, end), SHADE))
+    if notes:
+        rows.append([notes, *[""] * last])
+        style += [("SPAN", (0, -1), (-1, -1)), ("TOPPADDING", (0, -1), (-1, -1), 18)]
+    # What is below a table is off a page that has no room for it: it needs no page of its own.
+    table = Table(rows, colWidths=widths, repeatRows=1, spaceAfter=18)
     table.setStyle(TableStyle(style))
     heading = [_words(sheet.heading, 11, BOLD, indent=-6), Spacer(0, 6)] if sheet.heading else []
-    return [*heading, table, Spacer(0, 18)]
+    return [*([CondPageBreak(HEADED)] if heading else []), *heading, table]
 
 
-def _notes(paper: Paper) -> list[Any]:
-    return [_words(note, 8, color=QUIET, indent=-6) for note in paper.notes]
+def _figure(text: str, font: str, color: str, wide: int) -> Any:
+    """To the right, and smaller where it would else go over two lines."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    takes = stringWidth(text, font, 9)
+    return _words(text, 9 * min(1, (wide - 13) / takes) if takes else 9, font, color, align=2)
+
+
+def figure(amount: Money) -> str:
+    """Without its currency, its thousands apart: "-1,234.50", "4,000"."""
+    whole, point, parts = rules.decimal(amount).partition(".")
+    return f"{int(whole):,}{point}{parts}" if int(whole) else f"{whole}{point}{parts}"
+
+
+def priced(amount: Money) -> str:
+    """ "-1,234.50 EUR"."""
+    return f"{figure(amount)} {amount.currency}"
 
 
 def span_of(since: date | None, until: date | None) -> str:

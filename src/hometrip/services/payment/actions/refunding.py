@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -41,9 +42,9 @@ async def refund(
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
         back = rules.refund_within(amount, left)
-        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        shares = await store.shares(tx, payment.booking_id)
         lines = rules.shared_back(shares, await store.balances(tx, payment.booking_id), back)
-        kept = rules.split_after(shares, lines, payment.host_id, back.currency)
+        kept = await _kept(tx, payment, shares, lines)
         told_as = _Told(reason, f"{caller.service or caller.id}:{refund_id}", kept, granted=True)
         made = await _promise(deps, tx, payment, refund_id, back, lines, told_as)
         await _credit(deps, tx, payment, refund_id, back, lines)
@@ -71,13 +72,13 @@ async def give_back(
     host_id, booking_id, currency = payments[0].host_id, payments[0].booking_id, amount.currency
     left = total((one.left for one in payments), currency)
     back = min(amount, left)
-    shares = await store.balances(tx, booking_id, without=rules.BESIDES_THE_STAY)
+    shares = await store.shares(tx, booking_id)
     lines = rules.back_to_kept(shares, back, kept, host_id)
     if not back:
         await share_anew(deps, tx, booking_id, lines)
         return
     stay = await store.stay_of(tx, booking_id)
-    after = rules.split_after(shares, lines, host_id, currency) if tells or (stay and stay.over) else None
+    after = await _kept(tx, payments[0], shares, lines) if tells or (stay and stay.over) else None
     first, rest = deps.new_id(), back
     for number, payment in enumerate(reversed(payments)):
         part = min(rest, payment.left)
@@ -90,6 +91,19 @@ async def give_back(
             rest, lines = rest - part, []
 
 
+async def _kept(
+    tx: Tx, payment: store.Payment, shares: dict[str, int], lines: list[rules.Posting]
+) -> Split | None:
+    """Whose the rest is then, as booking is told. What a bank that has not decided has of it is still there:
+    booking does not hear of it if that comes back. While what booking has told waits for a bank, it knows
+    better itself."""
+    if await store.settlement_waits(tx, payment.booking_id):
+        return None
+    there = Counter(shares)
+    there.update(await store.shares_of_banks(tx, payment.booking_id))
+    return rules.split_after(there, lines, payment.host_id, payment.captured.currency)
+
+
 async def share_anew(deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting]) -> None:
     """Nothing goes back; what there is, or what a stay that costs nothing is worth, is others' now."""
     now, entry_id = deps.clock.now(), deps.new_id()
@@ -100,7 +114,7 @@ async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reaso
     """What is left of one payment goes back, and each share gives what it got of it."""
     left = payment.left
     if left:
-        shares = await store.balances(tx, payment.booking_id, without=rules.BESIDES_THE_STAY)
+        shares = await store.shares(tx, payment.booking_id)
         kept = rules.less(rules.split_of(shares, payment.host_id, left.currency), payment.split)
         await give_back(deps, tx, [payment], left, kept, reason=reason, cause=cause)
 

@@ -53,8 +53,8 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
     captured, left, lost = (
         total((getattr(one, name) for one in taken), currency) for name in ("captured", "left", "disputed")
     )
-    balances = await store.balances(tx, this.booking_id, without=rules.BESIDES_THE_STAY)
-    has = rules.split_of(balances, hosts[0], currency)
+    shares = await store.shares(tx, this.booking_id)
+    has = rules.split_of(shares, hosts[0], currency)
     back = max(this.amount - lost, zero(currency))
     if this.keeps:
         # Of what is not all there no more is kept than there is; what nobody keeps goes back as well.
@@ -62,7 +62,7 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         back = max(back, left - rules.total_of(kept))
         there = left - min(back, left)
         # Staff who settle a dispute may leave a host more than is there: the marketplace bears it.
-        unheard = not lost and this.reason != "dispute" and there < rules.total_of(kept)
+        unheard = this.reason != "dispute" and there < rules.total_of(kept)
         kept = rules.at_most(kept, has) if lost or unheard else kept
         # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
         kept = rules.within(kept, there) if unheard else kept
@@ -74,7 +74,7 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
             # Who gave more before than this leaves has no more to give: the others give the rest.
             kept = rules.within(rules.less(has, rules.at_most(gives, has)), rules.total_of(has) - back)
     if not taken:  # the stay costs nothing
-        await share_anew(deps, tx, this.booking_id, rules.back_to_kept(balances, back, kept, hosts[0]))
+        await share_anew(deps, tx, this.booking_id, rules.back_to_kept(shares, back, kept, hosts[0]))
         return
     why: dict[str, Any] = {"reason": this.reason, "cause": this.cause, "price": this.lines or ()}
     await give_back(deps, tx, taken, back, kept, tells=back > left, **why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from itertools import groupby
@@ -14,28 +15,42 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, total
+from hometrip.ports.database import Reader
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.answers import Statement, StatementLine, StatementSection
+from hometrip.services.payment.actions.answers import HeldLine, Statement, StatementLine, StatementSection
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papers import name_of
-from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, span_of
+from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, figure, pdf_of, span_of
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+HELD_NOTE = (
+    "Held by the bank: a guest's bank asks for the money back. What it takes counts as earned until it has "
+    "decided for the guest."
+)
+# How a dispute stands at the end of the year.
+HELD = {
+    "open": "Held by the bank",
+    "won": "Given back by the bank",
+    "lost": "Held no more, and off what you earned",
+}
 TAX_COLUMNS = "booking_id listing check_in check_out area currency collected refunded net".split()
 
 
 async def statement(deps: Deps, caller: Caller, year: int) -> Statement:
     """What the caller earned and was paid as a host in a year (UTC), booking by booking, as the journal
-    tells it."""
+    tells it. Disputes of banks count as in the tax report."""
     since, until = _bounds(year)
     account = rules.host_payable(caller.id)
     async with deps.db.read() as db:
         before = await store.moved_on(db, account, BEGINNING, since)
         moved = await store.moved_on(db, account, since, until)
         facts = await store.facts_of(db, {row.booking_id for row in moved})
-    currencies = sorted({row.currency for row in (*before, *moved)})
-    sections = [_section(currency, before, moved, facts) for currency in currencies]
+        held = await _held(db, account, since, until)
+    currencies = sorted(
+        {row.currency for row in (*before, *moved)} | {one.held_after.currency for one in held}
+    )
+    sections = [_section(currency, before, moved, held, facts) for currency in currencies]
     return Statement(
         year=year,
         host_id=caller.id,
@@ -59,10 +74,12 @@ def statement_of(told: Statement) -> Paper:
         number=str(year),
         facts=[("Year", str(year)), ("Made on", day_of(told.made_at)), ("Host", str(told.host_id)[-12:])],
         parties=[Party("For", [told.host]), Party("From", ["HomeTrip"])],
-        sheets=[_sheet(one, end) for one in told.sections],
+        sheets=[sheet for one in told.sections for sheet in (_earned(one), _owed(one, year, end))],
         notes=[
-            "Earned: your share of the price after the host fee, less refunds, and damages awarded.",
+            "Earned: your share of the price after the host fee, less refunds and what a bank took for"
+            " good, and damages awarded.",
             "Set off: what one booking owed was taken from another's pay-out.",
+            *([HELD_NOTE] if any(one.held for one in told.sections) else []),
             *(["Nothing moved in this year."] if not told.sections else []),
         ],
     )
@@ -74,7 +91,7 @@ async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
     since, until = _bounds(year)
     host_id = None if caller.is_admin else caller.id
     async with deps.db.read() as db:
-        moved = await store.taxes_moved(db, since, until, host_id)
+        moved = await store.moved_on(db, rules.TAX, since, until, host_id)
         known = await store.facts_of(db, {row.booking_id for row in moved})
     text = StringIO()
     table = csv.writer(text, lineterminator="\r\n")
@@ -97,30 +114,55 @@ async def tax_report(deps: Deps, caller: Caller, year: int) -> str:
 
 
 def _section(
-    currency: str, before: list[Any], moved: list[Any], facts: dict[UUID, BookingFacts]
+    currency: str, before: list[Any], moved: list[Any], held: list[HeldLine], facts: dict[UUID, BookingFacts]
 ) -> StatementSection:
-    opening = -sum(int(row.amount) for row in before if row.currency == currency)
     sums: dict[UUID, dict[str, int]] = {}
     for row in moved:
         if row.currency == currency:
             sums.setdefault(row.booking_id, {})[row.kind] = int(row.amount)
     lines = [_line(booking_id, kinds, facts.get(booking_id), currency) for booking_id, kinds in sums.items()]
+    held = [one for one in held if one.held_after.currency == currency]
 
-    def summed(name: str) -> Money:
-        return total((getattr(line, name) for line in lines), currency)
+    def summed(of: Sequence[StatementLine | HeldLine], name: str) -> Money:
+        return total((getattr(one, name) for one in of), currency)
 
-    start = Money(opening, currency)
-    earned, penalties, paid_out = summed("earned"), summed("penalties"), summed("paid_out")
+    earned, penalties, set_off, paid_out = (
+        summed(lines, name) for name in ("earned", "penalties", "set_off", "paid_out")
+    )
+    held_before, held_after = summed(held, "held_before"), summed(held, "held_after")
+    counted = Money(-sum(int(row.amount) for row in before if row.currency == currency), currency)
     return StatementSection(
         currency=currency,
         lines=lines,
-        owed_before=start,
+        held=held,
+        owed_before=counted - held_before,
+        held_before=held_before,
         earned=earned,
         penalties=penalties,
-        set_off=summed("set_off"),
+        set_off=set_off,
         paid_out=paid_out,
-        owed_after=start + earned - penalties - summed("set_off") - paid_out,
+        held_after=held_after,
+        owed_after=counted + earned - penalties - set_off - paid_out - held_after,
     )
+
+
+async def _held(db: Reader, account: str, since: datetime, until: datetime) -> list[HeldLine]:
+    """What banks had at the beginning of a year or have at its end, by dispute, the earliest first."""
+    before, after = [dict(await store.held_by_banks(db, account, at)) for at in (since, until)]
+    disputes = await store.chargebacks_by_id(db, {*before, *after})
+    facts = await store.facts_of(db, {one.booking_id for one in disputes})
+    return [
+        HeldLine(
+            dispute_id=one.id,
+            booking_id=one.booking_id,
+            title=facts[one.booking_id].title if one.booking_id in facts else "",
+            since=one.opened_at,
+            status=one.status if one.closed_at and one.closed_at < until and one.id not in after else "open",
+            held_before=before.get(one.id, one.amount * 0),
+            held_after=after.get(one.id, one.amount * 0),
+        )
+        for one in disputes
+    ]
 
 
 def _line(
@@ -144,22 +186,41 @@ def _line(
     )
 
 
-def _sheet(section: StatementSection, end: str) -> Sheet:
+def _earned(section: StatementSection) -> Sheet:
     def row(label: str, one: StatementLine | StatementSection) -> list[str]:
-        return [label, *map(rules.decimal, (one.earned, one.penalties, one.set_off, one.paid_out))]
+        return [label, *map(figure, (one.earned, one.penalties, one.set_off, one.paid_out))]
 
-    lines = [row(_told(line), line) for line in section.lines]
     return Sheet(
         ["Stay", "Earned", "Penalties", "Set off", "Paid out"],
-        lines,
-        [
-            row(f"Total in {section.currency}", section),
-            ["Owed to you on 1 January", "", "", "", rules.decimal(section.owed_before)],
-            [f"Owed to you {end}", "", "", "", rules.decimal(section.owed_after)],
-        ],
+        [row(_told(line), line) for line in section.lines],
+        [row(f"Total in {section.currency}", section)],
         heading=f"In {section.currency}",
         widths=[187, 75, 75, 75, 75],
     )
+
+
+def _owed(section: StatementSection, year: int, end: str) -> Sheet:
+    """From what was owed at the beginning to what is at the end, each step a line."""
+    steps = [
+        ("Earned", section.earned),
+        ("Penalties", -section.penalties),
+        ("Set off", -section.set_off),
+        ("Paid out", -section.paid_out),
+        *((_told_held(one), one.held_before - one.held_after) for one in section.held),
+    ]
+    return Sheet(
+        ["What is owed to you", f"Amount in {section.currency}"],
+        [
+            [f"Owed to you on 1 January {year}", figure(section.owed_before)],
+            *([label, figure(amount)] for label, amount in steps),
+        ],
+        [[f"Owed to you {end}", figure(section.owed_after)]],
+    )
+
+
+def _told_held(line: HeldLine) -> str:
+    which = line.title or f"A booking that was never confirmed, {str(line.booking_id)[-12:]}"
+    return f"{HELD[line.status]}, since {day_of(line.since)}\n{which}"
 
 
 def _told(line: StatementLine) -> str:

@@ -10,6 +10,7 @@ from hometrip.services.payment.rules.journal import (
     DISPUTED,
     GUEST,
     HELD_ACCOUNTS,
+    HOST,
     OUT_TO_HOSTS,
     REVENUE,
     TAX,
@@ -39,7 +40,7 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.lettering import as_seen, by_font, joined
+from hometrip.services.payment.rules.lettering import as_seen, by_font, joined, without_pictures
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
     counted,
@@ -166,6 +167,7 @@ __all__ = [
     "PATIENCE",
     "PayoutStep",
     "Posting",
+    "HOST",
     "REVENUE",
     "RefundNotOwed",
     "RefundTooLarge",
@@ -219,4 +221,5 @@ __all__ = [
     "wait",
     "why_back",
     "within",
+    "without_pictures",
 ]

@@ -25,7 +25,8 @@ REVENUE = "platform_revenue"
 DISPUTED = "disputed"
 OWN_BANK = "own_bank"
 TAX = "tax_payable:"
-HELD_ACCOUNTS = (GUEST, "host_payable:", "deposit_held", DISPUTED)
+HOST = "host_payable:"
+HELD_ACCOUNTS = (GUEST, HOST, "deposit_held", DISPUTED)
 
 # What a bank takes of a damage deposit, and gives back; both are found among the entries of its dispute.
 DEPOSIT_DISPUTED, DEPOSIT_WON = "dispute_of_deposit", "dispute_of_deposit_won"
@@ -78,7 +79,7 @@ def balance(postings: Iterable[Posting]) -> dict[str, int]:
 
 
 def host_payable(host_id: UUID) -> str:
-    return f"host_payable:{host_id}"
+    return f"{HOST}{host_id}"
 
 
 def tax_payable(area: str) -> str:
@@ -108,7 +109,7 @@ def back_to_kept(shares: Mapping[str, int], refund: Money, kept: Split, host_id:
     was refunded earlier), the platform bears the difference.
     """
     keeps = {account: part.amount for account, part in owed(kept, host_id).items()}
-    accounts = {name for name in (*shares, *keeps) if name.startswith(("host_payable:", "tax_payable:"))}
+    accounts = {name for name in (*shares, *keeps) if name.startswith((HOST, TAX))}
     currency = refund.currency
     lines = [
         Posting(name, Money(-shares.get(name, 0) - keeps.get(name, 0), currency)) for name in sorted(accounts)
@@ -122,14 +123,12 @@ def shared_back(
 ) -> list[Posting]:
     """A refund without a rule of its own: each share gives in proportion to what it is of the price.
 
-    `shares` are the booking's accounts without what was paid out, `balances` are with it: a share gives no
+    `shares` are those of the price, whatever was paid out of it, `balances` are with that: a share gives no
     more than it has; what is missing after a pay-out, and what rounding leaves, the platform bears. Of a tax
     goes back what goes back of what is left of the price, whoever bears that.
     """
     given = {
-        name: -part
-        for name, part in sorted(shares.items())
-        if part < 0 and name.startswith(("host_payable:", TAX))
+        name: -part for name, part in sorted(shares.items()) if part < 0 and name.startswith((HOST, TAX))
     }
     ours = -shares.get(REVENUE, 0)
     whole, left = sum(given.values()) + max(0, ours), sum(given.values()) + ours
@@ -143,14 +142,16 @@ def shared_back(
 
 
 def disputed(
-    shares: Mapping[str, int], balances: Mapping[str, int], amount: Money, owed: Money
+    shares: Mapping[str, int], balances: Mapping[str, int], amount: Money, taken: Money, owed: Money
 ) -> list[Posting]:
-    """The cardholder's bank has taken it, for now: it is nobody's until that is decided. So much of it the
-    guest was `owed`."""
+    """The cardholder's bank has taken it, for now: it is nobody's until that is decided. So much of it was
+    still there to be `taken` from the shares, and so much the guest was `owed`; the rest the guest has twice,
+    and the platform bears it."""
     return [
-        *shared_back(shares, balances, amount - owed, to=DISPUTED),
+        *shared_back(shares, balances, taken, to=DISPUTED),
         Posting(GUEST, owed),
-        Posting(DISPUTED, -owed),
+        Posting(REVENUE, amount - taken - owed),
+        Posting(DISPUTED, taken - amount),
     ]
 
 
@@ -234,7 +235,7 @@ def story(entries: Iterable[Entry], currency: str) -> Story:
         charged_back=-clearing["chargeback"],
         paid_out=-sum(clearing[kind] for kind in OUT_TO_HOSTS),
         fees=-others[REVENUE],
-        taxes=-sum(left for name, left in others.items() if name.startswith("tax_payable:")),
+        taxes=-sum(left for name, left in others.items() if name.startswith(TAX)),
         held=sum(held.values()),
         owed_to_guest=held.get(GUEST, 0),
     )

@@ -18,6 +18,9 @@ FORMS = (*range(0xFB50, 0xFE00), *range(0xFE70, 0xFF00))
 JOINS_ONLY = "\u0640"  # the stroke that makes a word longer
 LAM = "\u0644"
 
+# Symbols and their modifiers, joiners, keycaps, and what Unicode did not know yet.
+_OF_PICTURES = frozenset(["So", "Sk", "Cf", "Me", "Cn", "Co"])
+
 # What runs from the right: from its first such letter to its last, with the number behind it.
 _FROM_THE_RIGHT = re.compile("R(?:[RNO]*[RN])?")
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
@@ -63,6 +66,12 @@ def by_font(text: str, has: Callable[[str], bool]) -> Iterator[tuple[bool, str]]
     """The text in parts: whether the font has its letters."""
     for known, letters in groupby(text, key=lambda letter: letter.isspace() or has(letter)):
         yield known, "".join(letters)
+
+
+def without_pictures(text: str, has: Callable[[str], bool]) -> str:
+    """The text without the pictures, and what joins and colours them, that the font does not have. A letter
+    stays, to be seen as missing."""
+    return "".join(one for one in text if has(one) or unicodedata.category(one) not in _OF_PICTURES)
 
 
 def _with_bracket(line: str, start: int, end: int) -> int:

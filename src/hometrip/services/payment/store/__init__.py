@@ -9,6 +9,7 @@ from hometrip.services.payment.store.chargebacks import (
     change_chargeback,
     chargeback,
     chargeback_at_provider,
+    chargebacks_by_id,
     chargebacks_page,
     count_as_disputed,
     every_chargeback,
@@ -18,6 +19,7 @@ from hometrip.services.payment.store.chargebacks import (
     lost_to_bank,
     lost_without_note,
     set_aside_since,
+    settlement_waits,
     sums_of_guest,
     take_settlements,
     taken_by,
@@ -100,11 +102,11 @@ from hometrip.services.payment.store.papers import (
     corrections,
     counted,
     every_invoice,
+    held_by_banks,
     invoice,
     invoices_of,
     moved_on,
     next_number,
-    taxes_moved,
 )
 from hometrip.services.payment.store.rows import (
     AlreadyOpen,
@@ -120,6 +122,7 @@ from hometrip.services.payment.store.rows import (
     Settlement,
     Stay,
 )
+from hometrip.services.payment.store.shares import shares, shares_of_banks
 from hometrip.services.payment.store.stays import (
     add_plan,
     close_dispute,
@@ -150,9 +153,11 @@ __all__ = [
     "is_set_aside",
     "take_settlements",
     "reopen_refund",
+    "shares",
+    "shares_of_banks",
     "set_aside_since",
+    "settlement_waits",
     "taken_by",
-    "taxes_moved",
     "note_refund",
     "refund_at_provider",
     "return_refund",
@@ -205,6 +210,8 @@ __all__ = [
     "had_from_bank",
     "as_it_went",
     "had_for_now",
+    "held_by_banks",
+    "chargebacks_by_id",
     "lost_to_bank",
     "lost_without_note",
     "heard_until",

@@ -25,6 +25,12 @@ from hometrip.services.payment.store.rows import (
 )
 from hometrip.services.payment.store.tables import chargebacks, payments, refunds, settlements
 
+# A bank has the money and has not decided.
+SET_ASIDE = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
+# The money that a bank took: as it was reckoned at first and, where that was undone, anew.
+TAKEN = entries.c.kind.startswith("dispute")
+_FOR_NOW = and_(SET_ASIDE, TAKEN, postings.c.account == GUEST)
+
 
 async def add_chargeback(tx: Tx, chargeback: Chargeback) -> None:
     await tx.execute(insert(chargebacks).values(row_of(chargeback)))
@@ -51,6 +57,12 @@ async def chargebacks_page(
     return await newest_of(db, Chargeback, chargebacks, status, limit, before)
 
 
+async def chargebacks_by_id(db: Reader, ids: set[UUID]) -> list[Chargeback]:
+    """The earliest first."""
+    these = select(chargebacks).where(chargebacks.c.id.in_(ids))
+    return await all_of(db, Chargeback, these.order_by(chargebacks.c.id))
+
+
 async def every_chargeback(db: Reader) -> list[Chargeback]:
     return await all_of(db, Chargeback, select(chargebacks).order_by(chargebacks.c.id))
 
@@ -70,8 +82,7 @@ async def lost_to_bank(db: Reader, payment_id: UUID) -> bool:
 
 async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
     """Has a bank money of the booking's for now?"""
-    undecided = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
-    found = select(func.count()).where(chargebacks.c.booking_id == booking_id, undecided)
+    found = select(func.count()).where(chargebacks.c.booking_id == booking_id, SET_ASIDE)
     return bool(await db.value(found))
 
 
@@ -94,20 +105,15 @@ async def take_settlements(tx: Tx, booking_id: UUID) -> list[Settlement]:
     return found
 
 
+async def settlement_waits(db: Reader, booking_id: UUID) -> bool:
+    found = select(func.count()).where(settlements.c.booking_id == booking_id)
+    return bool(await db.value(found))
+
+
 async def count_as_disputed(tx: Tx, payment_id: UUID, amount: Money) -> None:
     """So much more of the payment (less, below zero) cannot be given back."""
     more = payments.c.disputed + amount.amount
     await tx.execute(update(payments).where(payments.c.id == payment_id).values(disputed=more))
-
-
-# The money that a bank took: as it was reckoned at first and, where that was undone, anew.
-_TAKEN = entries.c.kind.startswith("dispute")
-_FOR_NOW = and_(
-    chargebacks.c.closed_at.is_(None),
-    chargebacks.c.withdrawn,
-    _TAKEN,
-    postings.c.account == GUEST,
-)
 
 
 async def taken_by(db: Reader, chargeback_id: UUID) -> list[Posting]:
@@ -116,7 +122,7 @@ async def taken_by(db: Reader, chargeback_id: UUID) -> list[Posting]:
     statement = (
         select(postings.c.account, amount, postings.c.currency)
         .join(entries)
-        .where(entries.c.reference == chargeback_id, _TAKEN)
+        .where(entries.c.reference == chargeback_id, TAKEN)
         .group_by(postings.c.account, postings.c.currency)
         .order_by(postings.c.account)
     )

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
+from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import BY_BANK, TAX, is_part, why_back
+from hometrip.services.payment.rules import BESIDES_THE_STAY, BY_BANK, is_part, why_back
 from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import chargebacks, refunds
@@ -88,34 +89,35 @@ async def counted(db: Reader) -> dict[str, int]:
     return {row.series: row.last for row in await db.rows(select(counters))}
 
 
-async def moved_on(db: Reader, account: str, since: datetime, until: datetime) -> list[Any]:
-    """What moved on the account from `since` to before `until`, by booking, account, currency and kind of
-    entry, in the order of bookings."""
-    return await db.rows(_moved(account, entries.c.at, since, until))
-
-
-# What a bank asks back is given back when that is lost, and not while it is undecided or once it is won.
+# What a bank asks back is given back when that is lost, and not while it is undecided or once it is won: of a
+# price with the credit note, which waits while another bank may change what was taken.
 _of_bank = and_(chargebacks.c.id == entries.c.reference, entries.c.kind.startswith("dispute"))
+_note, _other = invoices.alias(), chargebacks.alias()
+_of_note = _note.c.reference == chargebacks.c.id
+_waits = and_(
+    entries.c.kind.not_in(BESIDES_THE_STAY),
+    exists().where(
+        _other.c.booking_id == chargebacks.c.booking_id, _other.c.closed_at.is_(None), _other.c.withdrawn
+    ),
+)
 _counts_at = case(
     (chargebacks.c.id.is_(None), entries.c.at),
     (chargebacks.c.status != "lost", None),
+    (_note.c.at > entries.c.at, _note.c.at),
+    (_note.c.at.is_not(None), entries.c.at),
+    (_waits, None),
     (chargebacks.c.closed_at > entries.c.at, chargebacks.c.closed_at),
     else_=entries.c.at,
 )
 
 
-async def taxes_moved(db: Reader, since: datetime, until: datetime, host_id: UUID | None = None) -> list[Any]:
-    """`moved_on` for the accounts of all taxes, as the tax offices count; of one host's bookings or of
-    all."""
-    statement = _moved(TAX, _counts_at, since, until).outerjoin(chargebacks, _of_bank)
-    if host_id is not None:
-        hosted = select(invoices.c.booking_id).where(invoices.c.host_id == host_id)
-        statement = statement.where(entries.c.booking_id.in_(hosted))
-    return await db.rows(statement)
-
-
-def _moved(accounts: str, at: ColumnElement[Any], since: datetime, until: datetime) -> Select[Any]:
-    return (
+async def moved_on(
+    db: Reader, accounts: str, since: datetime, until: datetime, host_id: UUID | None = None
+) -> list[Any]:
+    """What moved on the accounts whose names begin so from `since` to before `until`, as papers count: what a
+    bank takes, on the day on which it is lost. By booking, account, currency and kind of entry, in the order
+    of bookings; of one host's bookings or of all."""
+    statement = (
         select(
             entries.c.booking_id,
             postings.c.account,
@@ -124,8 +126,31 @@ def _moved(accounts: str, at: ColumnElement[Any], since: datetime, until: dateti
             func.sum(postings.c.amount).label("amount"),
         )
         .join(postings, postings.c.entry_id == entries.c.id)
+        .outerjoin(chargebacks, _of_bank)
+        .outerjoin(_note, _of_note)
         .where(postings.c.account.startswith(accounts, autoescape=True))
-        .where(at >= since, at < until)
+        .where(_counts_at >= since, _counts_at < until)
         .group_by(entries.c.booking_id, postings.c.account, postings.c.currency, entries.c.kind)
         .order_by(func.min(entries.c.id))
     )
+    if host_id is not None:
+        hosted = select(invoices.c.booking_id).where(invoices.c.host_id == host_id)
+        statement = statement.where(entries.c.booking_id.in_(hosted))
+    return await db.rows(statement)
+
+
+async def held_by_banks(db: Reader, account: str, at: datetime) -> list[tuple[UUID, Money]]:
+    """By dispute, what the journal had taken off the account before `at` and `moved_on` did not count yet."""
+    amount = func.sum(postings.c.amount).label("amount")
+    statement = (
+        select(chargebacks.c.id, postings.c.currency, amount)
+        .join(entries, _of_bank)
+        .join(postings, postings.c.entry_id == entries.c.id)
+        .outerjoin(_note, _of_note)
+        .where(postings.c.account == account, entries.c.at < at)
+        .where(or_(_counts_at.is_(None), _counts_at >= at))
+        .group_by(chargebacks.c.id, postings.c.currency)
+        .having(amount != 0)
+        .order_by(chargebacks.c.id)
+    )
+    return [(row.id, Money(int(row.amount), row.currency)) for row in await db.rows(statement)]
