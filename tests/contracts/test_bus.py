@@ -81,7 +81,7 @@ async def failing(envelope: Envelope) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in handlers
             await asyncio.sleep(0.002)
 
