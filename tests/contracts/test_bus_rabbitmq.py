@@ -17,6 +17,7 @@ import pytest
 from contracts.test_bus import PATIENT, QUICK, failing, letter, noting, until
 from hometrip.adapters.bus.rabbitmq import RabbitBus
 from hometrip.adapters.bus.rabbitmq.acks import Acks
+from hometrip.adapters.bus.rabbitmq.link import broker_trouble
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
@@ -417,6 +418,16 @@ async def test_a_broker_that_is_fit_is_said_to_be(make: Make) -> None:
     assert findings["topology"].fine
     assert findings["version"].detail[0].isdigit()
     assert findings["dead letters"].detail == "1 parked in payment.dead"
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), KeyError("of our own")])
+def test_what_is_no_error_of_the_driver_is_logged_whole(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Unavailable), broker_trouble("declaring"):
+        raise error
+    told = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert told == ([error] if isinstance(error, KeyError) else [])
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from contracts.consul_agent import OwnAgent, asked
 from contracts.road import road_to
 from engines import url_of
 from hometrip.adapters.registry.consul import ConsulRegistry
+from hometrip.adapters.registry.consul_agent import place_of
+from hometrip.adapters.registry.consul_heart import Heart
 from hometrip.adapters.registry.static import StaticRegistry
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.engine import Unfit
@@ -165,6 +167,14 @@ async def test_a_busy_process_is_not_dead() -> None:
         healthy = await asked(port, "GET", f"/v1/health/service/{prefix}?passing")
         assert [entry["Service"]["Meta"]["id"] for entry in healthy] == ["booking-1"]
         await registry.leave(ONE)
+
+
+async def test_a_heart_that_fails_of_itself_says_so_and_beats_on(caplog: pytest.LogCaptureFixture) -> None:
+    heart = Heart(place_of("consul://127.0.0.1:1/test?ttl=0.05", 1))
+    heart.keep({"ID": "no check is named"})
+    await until(lambda: len(caplog.records) > 1)
+    heart.stop()
+    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {KeyError}
 
 
 @pytest.fixture
