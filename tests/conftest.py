@@ -22,7 +22,7 @@ from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
 from harness import Begun, TestHouse, house_in
 from hometrip.services.auth.actions import passwords
-from split_house import end_all, split_house
+from split_house import SplitHouse, end_all, split_house
 
 # Tests write thousands of small databases, each synced to its disk, and none is about a power cut: in memory,
 # where there is room, nobody waits for that.
@@ -83,7 +83,7 @@ class HouseByHouse(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((house for house in SPLIT if f"[{house}" in nodeid), nodeid)
+        return next((house for house in SPLIT if house in nodeid), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -112,6 +112,13 @@ async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
         await begun.copy(nobody, tmp_path)
         async with house_in(tmp_path, loopback=kind == "loopback") as opened:
             yield opened
+
+
+@pytest.fixture(params=SPLIT[:1])
+async def house_on_postgres() -> AsyncIterator[SplitHouse]:
+    """The house of many processes with several of a service, whose requests are traced."""
+    async with split_house("postgres") as many:
+        yield many
 
 
 # The tests themselves are half a million objects that stay: the collector need not walk over them again and
