@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from engines import Engines, shared
 from harness import Person, TestHouse
@@ -108,7 +109,7 @@ _running: dict[str, Processes] = {}
 async def processes_of(documents: str) -> Processes:
     """The house on these documents, or on one `folder`, started when it is first asked for."""
     if documents not in _running:
-        started = Several() if documents == FOLDER else Processes(documents)
+        started = _begun(documents)
         try:
             await started.start()
         except BaseException:
@@ -116,6 +117,18 @@ async def processes_of(documents: str) -> Processes:
             raise
         _running[documents] = started
     return _running[documents]
+
+
+def _begun(documents: str) -> Processes:
+    """The one on PostgreSQL has several processes of a service, and each of its requests is traced."""
+    if documents == FOLDER:
+        return Several()
+    if documents != "postgres":
+        return Processes(documents)
+    traced = dict[str, str]()
+    with contextlib.suppress(pytest.skip.Exception):  # not installed: then only those are skipped that look
+        traced["HOMETRIP_TRACES_URL"] = f"{shared.settings_of('jaeger')['HOMETRIP_TRACES_URL']}?sample=1"
+    return Processes(documents, "--copies", "booking=4", **traced)
 
 
 def end_all() -> None:

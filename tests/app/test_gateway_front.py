@@ -74,7 +74,7 @@ async def test_a_connection_serves_one_request_after_the_other(gate: Gate) -> No
 async def test_requests_that_are_sent_ahead_are_answered_in_their_order(gate: Gate) -> None:
     async def slow_first(call: Call) -> None:
         if call.line.split()[1].endswith(b"/0"):
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.05)
         await echo(call)
 
     await gate.backend("listing", slow_first)
@@ -152,9 +152,9 @@ async def test_a_connection_that_says_nothing_is_ended(gate: Gate, monkeypatch: 
     monkeypatch.setattr(lines, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(lines, "KEEP_SECONDS", 0.5)
     await gate.backend("listing", echo)
-    for sent in (b"", b"GET /api/listings/1 HTTP/1.1\r\nHost:", GET % b"1"):
-        data = await gate.raw(sent, within=5)
-        assert data.count(b"HTTP/1.1 200") == (sent == GET % b"1")
+    silent = (b"", b"GET /api/listings/1 HTTP/1.1\r\nHost:", GET % b"1")
+    heard = await asyncio.gather(*(gate.raw(sent, within=10) for sent in silent))
+    assert [data.count(b"HTTP/1.1 200") for data in heard] == [0, 0, 1]
     await until(lambda: not gate.front._lines)
 
 
@@ -166,11 +166,17 @@ async def test_a_connection_that_was_used_waits_longer_for_its_next_head_than_wi
     reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
     writer.write(GET % b"1")
     assert await answers(reader, 1) == [(200, b"1 ")]
-    await asyncio.sleep(2.2)  # two sweeps, each of which would end it within a head
+    await until(lambda: len(gate.front._lines) == 1)
+    [line] = gate.front._lines
+    for later in (1, 2):  # two sweeps, each of which would end it within a head
+        line.sweep(gate.front.loop.time() + later)
     writer.write(GET % b"2")
     assert await answers(reader, 1) == [(200, b"2 ")]
     writer.write(b"GET /api/listings/3 HTTP/1.1\r\nHost:")
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    await until(lambda: bool(line._unread))
+    for later in (1, 2):
+        line.sweep(gate.front.loop.time() + later)
+    assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.transport.abort()
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from app.waiting import until
 from harness import Person, TestHouse
 from hometrip.app.gathering import BESIDE, MOST, Gathering
 from hometrip.kernel.errors import Unavailable
@@ -58,9 +59,11 @@ async def test_what_comes_meanwhile_is_handled_beside_it() -> None:
             await go_on.wait()
 
     gathering, handled = Gathering(handle, Pace()), []
-    for number in range(1, BESIDE + 4):
+    for number in range(1, BESIDE + 1):
         handled.append(gathering.join(letter(number)))
-        await asyncio.sleep(0.005)
+        await until(lambda number=number: len(begun) == number)
+    handled += [gathering.join(letter(number)) for number in range(BESIDE + 1, BESIDE + 4)]
+    await asyncio.sleep(0.005)  # these might have been begun by now
     assert begun == [[number] for number in range(1, BESIDE + 1)]
     go_on.set()
     await asyncio.gather(*handled)
@@ -85,12 +88,15 @@ async def test_where_one_fails_the_others_are_handled_all_the_same() -> None:
 
 
 async def test_what_is_not_done_at_the_stop_comes_again() -> None:
+    begun = asyncio.Event()
+
     async def handle(envelopes: Sequence[Envelope]) -> None:
+        begun.set()
         await asyncio.sleep(60)
 
     gathering = Gathering(handle, Pace())
     handled = [gathering.join(letter(number)) for number in range(3)]
-    await asyncio.sleep(0.01)
+    await begun.wait()
     late = gathering.join(letter(4))
     await gathering.stop()
     for each in (*handled, late):

@@ -81,19 +81,19 @@ async def test_a_running_process_heeds_what_changes(tmp_path: Path) -> None:
             assert (await client.get("/api/search/popular")).headers["ratelimit-limit"] == "100"
 
             consul.keep("anonymous_limit", "33")
-            await until(_limited_to(server, "33"), within=1)
+            await until(_limited_to(server, "33"))
 
             consul.keep("account_limit", "many")
-            await until(_says(server, "settings in the registry are wrong"), within=1)
+            await until(_says(server, "settings in the registry are wrong"))
             consul.keep("anonymous_limit", "44")  # not heeded while another is wrong
             consul.keep("account_limit", "50")
-            await until(_limited_to(server, "44"), within=1)
+            await until(_limited_to(server, "44"))
 
             consul.keep("request_seconds", "0.001")  # no password is looked at so soon
-            await until(_has_no_time(server), within=1)
+            await until(_has_no_time(server))
 
             consul.keep("listing/quote_minutes", "20")
-            await until(_says(server, "settings have changed that count from the next start"), within=1)
+            await until(_says(server, "settings have changed that count from the next start"))
             assert "listing_quote_minutes" in server.log.read_text()
         assert server.stop() == 0
     finally:

@@ -222,7 +222,9 @@ async def test_what_is_answered_at_once_is_counted_once(house: TestHouse) -> Non
         assert (await client.get(days)).status_code == 429
 
 
-async def test_what_cannot_be_answered_at_once_is_asked_of_the_handler(house: TestHouse) -> None:
+async def test_what_cannot_be_answered_at_once_is_asked_of_the_handler(
+    house: TestHouse, caplog: pytest.LogCaptureFixture
+) -> None:
     host = await house.sign_up("not-yet@example.com", "Nora Notyet")
     path = f"/api/listings/{(await open_home(host))['id']}/availability"
     async with door_of(house) as (door, client):
@@ -233,7 +235,9 @@ async def test_what_cannot_be_answered_at_once_is_asked_of_the_handler(house: Te
         days = f"{path}?from=2027-06-01&to=2027-06-08"
         told = [ok(await client.get(days)) for _ in range(4)]
         door.straight.at_hand = broken
+        assert not caplog.records
         assert ok(await client.get(days)) == told[0]
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
         del door.straight.at_hand
         # Nobody but its host sees a home that is not published, whatever was told of it before.
         ok(await host.patch(path.removesuffix("availability") + "toggle-active"))

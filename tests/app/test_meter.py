@@ -9,6 +9,7 @@ import pytest
 from app.waiting import until
 from hometrip.adapters.cache.memory import MemoryCache
 from hometrip.adapters.clock.system import SystemClock
+from hometrip.app.edge import meter as edge_meter
 from hometrip.app.edge.meter import PART, Meter
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Allowance
@@ -34,7 +35,10 @@ async def hit(meter: Meter, limit: int, key: str = "k") -> Allowance:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 20, 100, 1000])
-async def test_exactly_as_many_are_allowed_as_the_limit_says(limit: int) -> None:
+async def test_exactly_as_many_are_allowed_as_the_limit_says(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_meter, "TELL_SECONDS", 0.005)
     cache = Asked()
     meter = Meter(cache)
     allowed = 0
@@ -42,7 +46,7 @@ async def test_exactly_as_many_are_allowed_as_the_limit_says(limit: int) -> None
         allowed += 1
         await asyncio.sleep(0)
         if allowed % 40 == 0:
-            await asyncio.sleep(0.11)
+            await until(lambda: not meter._given)
     assert allowed == limit
     await meter.close()
 

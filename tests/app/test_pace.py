@@ -107,9 +107,10 @@ async def test_metered_work_waits_answers_fails_and_is_cancelled_like_any_other(
     assert await pace.metered(double(4)) == 8
     with pytest.raises(ValueError, match="negative"):
         await pace.metered(double(-1))
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def stubborn() -> None:
+        begun.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -120,7 +121,7 @@ async def test_metered_work_waits_answers_fails_and_is_cancelled_like_any_other(
         await pace.metered(stubborn())
 
     task = asyncio.create_task(patient())
-    await asyncio.sleep(0.001)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

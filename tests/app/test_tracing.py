@@ -10,7 +10,7 @@ import pytest
 from app.waiting import until
 from engines import settings_of
 from journeys.steps import CABIN, HOUR, book, ok, open_home, stay
-from split_house import Processes, house_of
+from split_house import SplitHouse
 
 pytestmark = [pytest.mark.split, pytest.mark.timeout(240)]
 
@@ -52,27 +52,23 @@ EXPECTED = {
 }
 
 
-async def test_a_booking_is_one_trace_from_the_door_to_the_timer_that_ends_its_hold() -> None:
-    traces = f"{settings_of('jaeger')['HOMETRIP_TRACES_URL']}?sample=1"
-    processes = Processes("postgres", HOMETRIP_TRACES_URL=traces)
-    try:
-        await processes.start()
-        async with house_of(processes) as house:
-            home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
-            guest = await house.sign_up("guest@example.com", "Gus Guest")
-            booking = ok(await book(guest, home["id"], stay(house)), 201)
-            await house.advance(2 * HOUR)
-            subject = {"subject": f"booking/{booking['id']}"}
-            told = ok(await house.client.get("/api/sandbox/events", params=subject))["items"]
-            (trace_id,) = {envelope["traceparent"][3:35] for envelope in told}
-            jaeger = Jaeger(house.client, trace_id)
+async def test_a_booking_is_one_trace_from_the_door_to_the_timer_that_ends_its_hold(
+    house_on_postgres: SplitHouse,
+) -> None:
+    house = house_on_postgres
+    home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await house.advance(2 * HOUR)
+    subject = {"subject": f"booking/{booking['id']}"}
+    told = ok(await house.client.get("/api/sandbox/events", params=subject))["items"]
+    (trace_id,) = {envelope["traceparent"][3:35] for envelope in told}
+    jaeger = Jaeger(house.client, trace_id)
 
-            async def arrived() -> bool:
-                await jaeger.look()
-                return jaeger.steps >= EXPECTED
+    async def arrived() -> bool:
+        await jaeger.look()
+        return jaeger.steps >= EXPECTED
 
-            await until(arrived, 15)
-            for secret in ("example.com", "Gus", CABIN["address"]["line1"], guest.tokens["access_token"]):
-                assert secret not in jaeger.text
-    finally:
-        processes.end()
+    await until(arrived, 15)
+    for secret in ("example.com", "Gus", CABIN["address"]["line1"], guest.tokens["access_token"]):
+        assert secret not in jaeger.text

@@ -81,7 +81,7 @@ async def failing(envelope: Envelope) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in handlers
             await asyncio.sleep(0.002)
 
@@ -374,7 +374,7 @@ async def test_an_event_is_handled_only_when_what_its_handler_answers_has_ended(
     await bus.start()
     publishing = [asyncio.ensure_future(bus.publish(letter(sequence=number))) for number in (1, 2)]
     await until(lambda: heard)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # the second might have been begun by now
     assert heard == [1]
     assert not await bus.quiet()
     safe.set_result(None)
@@ -438,7 +438,7 @@ async def test_of_many_events_few_are_begun_in_a_round_so_that_requests_have_the
 ) -> None:
     """Also when many handlers that waited for the same go on at once, each with another event behind it."""
     bus, wanted, lanes = MemoryBus(tmp_path / "parked.db", SystemClock()), asyncio.Event(), 60
-    loop, rounds, begun = asyncio.get_running_loop(), [0], list[int]()
+    loop, rounds, begun, waiting = asyncio.get_running_loop(), [0], list[int](), 0
 
     def count_round() -> None:
         rounds[0] += 1
@@ -446,7 +446,9 @@ async def test_of_many_events_few_are_begun_in_a_round_so_that_requests_have_the
             loop.call_soon(count_round)
 
     async def handle(envelope: Envelope) -> None:
+        nonlocal waiting
         if envelope.sequence == 1:
+            waiting += 1
             await wanted.wait()
             return
         begun.append(rounds[0])
@@ -459,7 +461,7 @@ async def test_of_many_events_few_are_begun_in_a_round_so_that_requests_have_the
     for sequence in (1, 2):
         for lane in range(lanes):
             bus.publish(letter(f"booking/{lane}", sequence))
-    await asyncio.sleep(0.05)
+    await until(lambda: waiting == lanes)
     assert not begun
     wanted.set()
     count_round()
@@ -474,16 +476,17 @@ async def test_what_becomes_safe_only_after_the_longest_stop_is_left_to_the_next
 ) -> None:
     monkeypatch.setattr(memory, "STOP_SECONDS", 0.01)
     bus, loop = MemoryBus(tmp_path / "parked.db", SystemClock()), asyncio.get_running_loop()
-    safe, failed = loop.create_future(), list[Any]()
+    safe, failed, begun = loop.create_future(), list[Any](), asyncio.Event()
     loop.set_exception_handler(lambda _, context: failed.append(context))
 
     async def handle(_: Envelope) -> asyncio.Future[None]:
+        begun.set()
         return safe
 
     await bus.listen("payment", ["booking.created"], handle)
     await bus.start()
     publishing = asyncio.ensure_future(bus.publish(letter()))
-    await asyncio.sleep(0.01)
+    await begun.wait()
     await bus.stop()
     if lost:
         safe.set_exception(Unavailable("the disk does not answer"))

@@ -188,6 +188,29 @@ async def test_an_exhausted_pool_refuses_in_time_and_recovers(place: Place) -> N
     await asyncio.gather(*(take(storage) for _ in range(20)))
 
 
+async def test_a_caller_who_gives_up_while_a_failure_is_undone_leaves_the_connection_to_others() -> None:
+    there = urlsplit(url_of("postgres"))
+    async with road_to(there.hostname or "", there.port or 0) as road:
+        by = there._replace(netloc=there.netloc.replace(f":{there.port}", f":{road.port}")).geturl()
+        pool = PostgresPool(by, size=1, name="test")
+
+        async def fail() -> None:
+            async with pool.snapshot() as link:
+                await link.fetchval("SELECT 1 / 0")
+
+        def give_up(words: bytes) -> bytes:
+            if b"ROLLBACK" in words:
+                failing.cancel()
+            return words
+
+        failing, road.spoil = asyncio.create_task(fail()), give_up
+        with pytest.raises(asyncio.CancelledError):
+            await failing
+        async with pool.link() as link:
+            assert await link.fetchval("SELECT 1") == 1
+        await pool.close()
+
+
 async def test_connections_that_the_server_ended_are_made_again(place: Place) -> None:
     storage = await place.open()
     note_id = uuid4()

@@ -248,7 +248,7 @@ async def test_spans_wait_for_a_collector_that_is_away(own_engines: Engines) -> 
     await traces.flush()
     told = await asyncio.to_thread(own_engines.start, "jaeger")
     found: list[Any] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not found:
             await asyncio.sleep(0.05)
             found = await in_jaeger(told[JAEGER], trace_id)

@@ -216,7 +216,6 @@ async def test_nothing_answered_is_lost_and_nothing_happens_twice(
             await driving
             back.append(await server.start())
             await town.check(admin)
-        await asyncio.sleep(0.5)
         payouts = await town.no_hold_is_left(admin)
         await town.nothing_twice(admin)
         verified = server.verify()

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from figures import Figure
 from journeys.test_races import one_gets_each_night
-from split_house import Processes, SplitHouse, house_of
+from split_house import SplitHouse
 
 pytestmark = pytest.mark.split
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[SplitHouse]:
-    processes = Processes("postgres", "--copies", "booking=4")
-    try:
-        await processes.start()
-        async with house_of(processes) as opened:
-            yield opened
-    finally:
-        processes.end()
 
 
 @pytest.mark.timeout(900)
@@ -29,7 +16,7 @@ async def house() -> AsyncIterator[SplitHouse]:
     ("guests", "rounds"), [pytest.param(200, 3), pytest.param(1000, 50, marks=pytest.mark.full)]
 )
 async def test_of_many_guests_at_four_booking_processes_one_gets_the_night(
-    house: SplitHouse, guests: int, rounds: int, figure: Figure
+    house_on_postgres: SplitHouse, guests: int, rounds: int, figure: Figure
 ) -> None:
-    await one_gets_each_night(house, guests, rounds)
+    await one_gets_each_night(house_on_postgres, guests, rounds)
     figure(f"T1: {rounds} rounds of {guests} guests at 4 booking processes on PostgreSQL, one winner each")

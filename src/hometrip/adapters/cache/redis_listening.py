@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
 log = logging.getLogger("hometrip.cache")
 
@@ -70,12 +71,14 @@ class Listening:
             pubsub = self._client.pubsub()
             try:
                 await self._listen(pubsub)
-            except Exception as reason:
-                # Whatever the line or the driver makes of it: without this task, nothing is ever heard again.
+            except (RedisError, OSError) as reason:
                 log.warning("announcements are not heard", extra={"reason": type(reason).__name__})
+            except Exception as error:
+                # Whatever the driver makes of it, or we do: without this task, nothing is ever heard again.
+                log.error("announcements are not heard", exc_info=error)
             finally:
                 self._forget_connection()
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(RedisError, OSError):
                     await pubsub.aclose()  # type: ignore[no-untyped-call]
             pause = AGAIN_SECONDS if time.monotonic() - began > 5 else min(pause * 2, AGAIN_MOST_SECONDS)
             await asyncio.sleep(pause * random.uniform(0.5, 1))

@@ -129,9 +129,11 @@ class PostgresPool:
         link.ahead.begin()
         try:
             await link.execute("ROLLBACK" if begun else "SELECT 1")
-        except Exception:
-            # Whatever went wrong in undoing, this connection is of no more use.
+        except BaseException as reason:
+            # Whatever went wrong in undoing, and where its caller gave up: this connection is of no more use.
             self.drop(link)
+            if not isinstance(reason, Exception):
+                raise
         else:
             self.give_back(link)
 

@@ -58,10 +58,13 @@ class Heart:
                 try:
                     with self._telling:
                         self._tell(id_)
-                except Exception as reason:
-                    # Whatever it is, the next beat tries again: a heart that stops is a dead instance.
+                except (OSError, http.client.HTTPException) as reason:
                     self._hang_up()
                     log.debug("consul does not hear the heart", extra={"reason": type(reason).__name__})
+                except Exception as error:
+                    # Whatever it is, the next beat tries again: a heart that stops is a dead instance.
+                    self._hang_up()
+                    log.error("unforeseen error", extra={"instance": id_}, exc_info=error)
         self._hang_up()
 
     def _tell(self, id_: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import time
 from typing import Any
 
@@ -17,9 +18,11 @@ from hometrip.app.edge.straight import Found, Straight, Whole, is_short_json, re
 from hometrip.app.serving.line import Line
 from hometrip.kernel.again import again
 from hometrip.kernel.deadline import current_deadline
-from hometrip.kernel.errors import DeadlineExceeded, TooMany
+from hometrip.kernel.errors import DeadlineExceeded, HomeTripError, TooMany
 from hometrip.kernel.events import current_cause
 from hometrip.ports.outbox import Contended
+
+log = logging.getLogger("hometrip.edge")
 
 # How often it is looked for requests whose time is over; a timer for each of them would cost more.
 LOOK_SECONDS = 0.1
@@ -101,8 +104,11 @@ class HandlerLane:
             scope["house"] = self._house
             arguments = self._straight.arguments(found, scope, b"")
             return self._straight.at_hand(found.way, scope, arguments) if arguments is not None else None
-        except Exception:
-            # Whatever is wrong, the usual way comes upon it again, and has the words for it.
+        except HomeTripError:
+            return None  # the usual way comes upon it again, and has the words for it
+        except Exception as error:
+            # Told here, for the usual way may well do without what failed.
+            log.error("unforeseen error", exc_info=error)
             return None
 
     async def _run(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> None:

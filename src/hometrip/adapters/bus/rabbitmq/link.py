@@ -12,7 +12,14 @@ from aio_pika import Connection
 from aio_pika.abc import AbstractConnection
 from aio_pika.connection import make_url
 from aiormq.channel import Channel
-from aiormq.exceptions import ConnectionClosed, ProbableAuthenticationError, PublishError
+from aiormq.exceptions import (
+    AMQPError,
+    AMQPException,
+    ChannelInvalidStateError,
+    ConnectionClosed,
+    ProbableAuthenticationError,
+    PublishError,
+)
 from pamqp.commands import Basic
 
 from hometrip.adapters.bus.rabbitmq.topology import OLDEST, version_of
@@ -31,6 +38,7 @@ WINDOW = 2_048
 HEARTBEAT_SECONDS = 10
 
 PERSISTENT = 2
+THEIRS = (AMQPError, AMQPException, ChannelInvalidStateError, OSError)
 Prepare = Callable[[AbstractConnection], Awaitable[None]]
 
 
@@ -58,7 +66,10 @@ def broker_trouble(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Unavailable(f"RabbitMQ does not answer in time, or takes no messages now: {doing}") from error
     except Exception as error:
-        # The drivers raise what they like, assertions among it; to who asks, the broker is away.
+        # The drivers raise what they like, assertions among it; to who asks, the broker is away. What bears
+        # no name of theirs may be ours.
+        if not isinstance(error, THEIRS):
+            log.error("unforeseen error", extra={"doing": doing}, exc_info=error)
         raise Unavailable(f"RabbitMQ: {doing}: {type(error).__name__} {error}") from error
 
 
