@@ -47,7 +47,7 @@ async def listening(app: Any, port: int = 0) -> AsyncIterator[str]:
     """The url at which the application is served."""
     port = port or free_port()
     ring = Ring(app, settings=RingSettings(), identity=cast("Any", None), cache=cast("Any", None))
-    server = Front(app, ring, NoLane(), host="127.0.0.1", port=port)
+    server = Front(app, ring, NoLane(), host="127.0.0.1", port=port, leave_seconds=0)
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -57,12 +58,9 @@ async def reply(gate: Gate, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
     writer.write(sent)
     found = b""
-    try:
-        async with asyncio.timeout(0.3):
-            while data := await reader.read(65_536):
-                found += data
-    except TimeoutError:
-        pass
+    with contextlib.suppress(TimeoutError):
+        while data := await asyncio.wait_for(reader.read(65_536), 0.3 if found else 10):
+            found += data
     writer.transport.abort()
     return found
 
