@@ -24,7 +24,7 @@ async def test_without_redis_people_look_and_book_and_only_signing_in_waits(tmp_
     road = Road(redis.hostname, redis.port)
     await road.open()
     netloc = redis.netloc.replace(f":{redis.port}", f":{road.port}")
-    away = redis._replace(netloc=netloc, query=f"prefix=t{uuid4().hex[:8]}:").geturl()
+    away = redis._replace(netloc=netloc, query=f"prefix=t{uuid4().hex[:8]}:&timeout=3").geturl()
     async with house_in(tmp_path, cache_url=away, limits=True, account_limit=10_000) as house:
         home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
         guest = await house.sign_up("guest@example.com", "Gus Guest")
