@@ -21,6 +21,7 @@ from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.adapters.payments.sandbox import SandboxPayments
+from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.adapters.workshop.processes import ProcessWorkshop
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, utc
@@ -271,6 +272,22 @@ async def hear_all(till: Till) -> None:
         await actions.hear(till.deps, webhook.body, webhook.signature)
         await till.provider.delivered(webhook.id)
     await till.settle()
+
+
+async def ask(till: Till, paid: actions.Intent, amount: Money) -> str:
+    """The cardholder's bank asks so much of a payment back; the provider's name of the dispute."""
+    known = {one.id for one in await till.provider.disputes_since(START)}
+    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
+    till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], amount)
+    await hear_all(till)
+    [made] = [one.id for one in await till.provider.disputes_since(START) if one.id not in known]
+    return made
+
+
+async def decide(till: Till, dispute: str, status: str) -> None:
+    """The bank decides: `won` or `lost`."""
+    await till.provider.decide_dispute(dispute, status)
+    await hear_all(till)
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import pytest
 
-from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.money import Money
 from hometrip.services.payment import actions, rules
@@ -24,6 +23,8 @@ from services.payment_scene import (
     SUPPORT,
     TOTAL,
     Till,
+    ask,
+    decide,
     eur,
     hear_all,
     till_heard_out,
@@ -45,21 +46,6 @@ async def till(tmp_path: Path) -> AsyncIterator[Till]:
     async with till_heard_out(tmp_path) as opened:
         await opened.pay(hold_until=None)  # there is something to send and to lose
         yield opened
-
-
-async def ask(till: Till, paid: actions.Intent, amount: Money) -> str:
-    """The bank's part; the provider's name of the dispute."""
-    known = {one.id for one in await till.provider.disputes_since(START)}
-    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
-    till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], amount)
-    await hear_all(till)
-    [made] = [one.id for one in await till.provider.disputes_since(START) if one.id not in known]
-    return made
-
-
-async def decide(till: Till, dispute: str, status: str) -> None:
-    await till.provider.decide_dispute(dispute, status)
-    await hear_all(till)
 
 
 class Ends(NamedTuple):

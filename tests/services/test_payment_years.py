@@ -16,7 +16,7 @@ from hometrip.kernel.clock import DAY, utc
 from hometrip.kernel.money import Money, total
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.actions.answers import Statement, StatementSection
-from services.payment_scene import GUEST, HOST, START, SUPPORT, Till, eur, hear_all, till_in
+from services.payment_scene import GUEST, HOST, START, SUPPORT, Till, ask, decide, eur, hear_all, till_in
 
 LATE = utc(2027, 12, 28)
 CHECK_IN = utc(2028, 5, 10, 13)
@@ -39,20 +39,6 @@ async def paid_late(till: Till) -> actions.Intent:
     paid = await till.pay(hold_until=None, check_in_at=CHECK_IN)
     await till.confirmed(paid.booking_id)
     return paid
-
-
-async def ask(till: Till, paid: actions.Intent, amount: Money) -> str:
-    known = {one.id for one in await till.provider.disputes_since(START)}
-    intent = await till.provider.get_intent((await till.row(paid.id)).provider_id)
-    till.provider._dispute(intent, BY_TOKEN["pm_card_createDispute"], amount)
-    await hear_all(till)
-    [made] = [one.id for one in await till.provider.disputes_since(START) if one.id not in known]
-    return made
-
-
-async def decide(till: Till, dispute: str, status: str) -> None:
-    await till.provider.decide_dispute(dispute, status)
-    await hear_all(till)
 
 
 async def year_of(till: Till, year: int) -> StatementSection:
