@@ -29,11 +29,16 @@ LOOK_SECONDS = 0.1
 
 
 class Passing:
-    """One request on that way: what does its work, and by when it must be done."""
+    """One request on that way: what does its work, and by when it must be done. With `arguments` it is
+    admitted.
+    """
 
-    __slots__ = ("is_late", "task", "until")
+    __slots__ = ("arguments", "exchange", "found", "is_late", "line", "task", "until")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, line: Line, exchange: Exchange, found: Found, arguments: dict[str, Any] | None
+    ) -> None:
+        self.line, self.exchange, self.found, self.arguments = line, exchange, found, arguments
         self.task: asyncio.Task[None] | None = None
         self.until = float("inf")
         self.is_late = False
@@ -71,9 +76,8 @@ class HandlerLane:
         exchange = self._ring.open(scope, line.send)
         arguments, answer = self._at_hand(line, exchange, found)
         if answer is None or not self._answers_at_once(line, exchange, answer):
-            passing = Passing()
-            work = self._run(passing, line, exchange, found, arguments)
-            passing.task = self._loop.create_task(work, context=self._context.copy())
+            passing = Passing(line, exchange, found, arguments)
+            passing.task = self._loop.create_task(self._run(passing), context=self._context.copy())
             self._under_way.add(passing)
             self._house.meter.requests += 1
         return True
@@ -114,16 +118,10 @@ class HandlerLane:
         line.over()
         return True
 
-    async def _run(
-        self,
-        passing: Passing,
-        line: Line,
-        exchange: Exchange,
-        found: Found,
-        arguments: dict[str, Any] | None,
-    ) -> None:
+    async def _run(self, passing: Passing) -> None:
+        line, exchange = passing.line, passing.exchange
         try:
-            answer = await self._answer(passing, line, exchange, found, arguments)
+            answer = await self._answer(passing)
             if answer is not None:
                 line.answer(*exchange.whole(*answer))
         except asyncio.CancelledError:
@@ -138,16 +136,11 @@ class HandlerLane:
             self._ring.close(exchange)
             line.over()
 
-    async def _answer(
-        self,
-        passing: Passing,
-        line: Line,
-        exchange: Exchange,
-        found: Found,
-        arguments: dict[str, Any] | None,
-    ) -> Whole | None:
-        """None where it has gone out already. With `arguments` it is admitted."""
-        ring, straight, scope = self._ring, self._straight, exchange.scope
+    async def _answer(self, passing: Passing) -> Whole | None:
+        """None where it has gone out already."""
+        ring, straight, arguments = self._ring, self._straight, passing.arguments
+        line, exchange, found = passing.line, passing.exchange, passing.found
+        scope = exchange.scope
         if arguments is None:
             ring.admit(exchange)
         current_cause.set(exchange.cause)
