@@ -29,16 +29,11 @@ LOOK_SECONDS = 0.1
 
 
 class Passing:
-    """One request on that way: what does its work, and by when it must be done. With `arguments` it is
-    admitted.
-    """
+    """One request on that way: what does its work, and by when it must be done."""
 
-    __slots__ = ("arguments", "exchange", "found", "is_late", "line", "task", "until")
+    __slots__ = ("is_late", "task", "until")
 
-    def __init__(
-        self, line: Line, exchange: Exchange, found: Found, arguments: dict[str, Any] | None
-    ) -> None:
-        self.line, self.exchange, self.found, self.arguments = line, exchange, found, arguments
+    def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.until = float("inf")
         self.is_late = False
@@ -76,8 +71,9 @@ class HandlerLane:
         exchange = self._ring.open(scope, line.send)
         arguments, answer = self._at_hand(line, exchange, found)
         if answer is None or not self._answers_at_once(line, exchange, answer):
-            passing = Passing(line, exchange, found, arguments)
-            passing.task = self._loop.create_task(self._run(passing), context=self._context.copy())
+            passing = Passing()
+            work = self._run(passing, line, exchange, found, arguments)
+            passing.task = self._loop.create_task(work, context=self._context.copy())
             self._under_way.add(passing)
             self._house.meter.requests += 1
         return True
@@ -118,10 +114,16 @@ class HandlerLane:
         line.over()
         return True
 
-    async def _run(self, passing: Passing) -> None:
-        line, exchange = passing.line, passing.exchange
+    async def _run(
+        self,
+        passing: Passing,
+        line: Line,
+        exchange: Exchange,
+        found: Found,
+        arguments: dict[str, Any] | None,
+    ) -> None:
         try:
-            answer = await self._answer(passing)
+            answer = await self._answer(passing, line, exchange, found, arguments)
             if answer is not None:
                 line.answer(*exchange.whole(*answer))
         except asyncio.CancelledError:
@@ -136,11 +138,16 @@ class HandlerLane:
             self._ring.close(exchange)
             line.over()
 
-    async def _answer(self, passing: Passing) -> Whole | None:
-        """None where it has gone out already."""
-        ring, straight, arguments = self._ring, self._straight, passing.arguments
-        line, exchange, found = passing.line, passing.exchange, passing.found
-        scope = exchange.scope
+    async def _answer(
+        self,
+        passing: Passing,
+        line: Line,
+        exchange: Exchange,
+        found: Found,
+        arguments: dict[str, Any] | None,
+    ) -> Whole | None:
+        """None where it has gone out already. With `arguments` it is admitted."""
+        ring, straight, scope = self._ring, self._straight, exchange.scope
         if arguments is None:
             ring.admit(exchange)
         current_cause.set(exchange.cause)
