@@ -25,7 +25,6 @@ from hometrip.kernel.again import something_happens
 from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.events import current_cause
 from hometrip.ports.outbox import Contended
-from hometrip.services.booking.actions import crowd as crowds
 from journeys.steps import ok, open_home
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -206,39 +205,6 @@ async def test_days_that_were_told_are_told_again_at_once_and_as_they_are_now(ho
         now = ok(await client.get(days))["days"]
         assert [day["free"] for day in now] == [day["date"] != "2027-06-03" for day in now]
         assert len(handled) == 4
-
-
-async def test_one_of_a_crowd_is_refused_at_once_as_the_one_before_was(
-    house: TestHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crowds, "SAME_SECONDS", 60.0)
-    host = await house.sign_up("crowded@example.com", "Carla Crowded")
-    home = await open_home(host)
-    guests = [await house.sign_up(f"crowd-{number}@example.com", "Cleo Crowd") for number in range(3)]
-    quote = ok(await house.client.post(f"/api/listings/{home['id']}/quote", json=WISH))
-    wish = WISH | {"listing_id": home["id"], "quote_id": quote["id"]}
-    async with door_of(house) as (door, client):
-
-        async def book(number: int, key: str, **other: Any) -> httpx2.Response:
-            headers = guests[number].headers | {"Idempotency-Key": key}
-            return await client.post("/api/bookings", json=wish | other, headers=headers)
-
-        handled = counted_calls(door)
-        booked = ok(await book(0, "first"), 201)
-        told = [await book(number, f"{number}-{turn}") for turn in range(3) for number in (1, 2)]
-        assert {each.status_code for each in told} == {409}
-        problems = [each.json() for each in told]
-        assert {each["code"] for each in problems} == {"dates_taken"}
-        assert len({each.pop("request_id") for each in problems}) == 6
-        assert all(each == problems[0] and each["free_instead"] for each in problems)
-        assert len(handled) == 2  # the booking, and the first who was refused
-        # Neither who asks again with a key that was answered, nor who asks for other nights, is one of them.
-        assert ok(await book(0, "first"), 201) == booked
-        assert (await book(1, "others", check_in="2027-06-03", check_out="2027-06-05")).status_code == 409
-        assert len(handled) == 4
-        # Once the nights are free, they can be had, whatever was told just before.
-        ok(await guests[0].post(f"/api/bookings/{booked['id']}/cancel", {}))
-        assert (await book(1, "now")).status_code == 201
 
 
 async def test_what_is_answered_at_once_is_counted_once(house: TestHouse) -> None:

@@ -42,7 +42,7 @@ from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
-from hometrip.ports.database import Prepared, look_once
+from hometrip.ports.database import Prepared
 
 # Each with where it keeps what it has in a test's folder. (adapters.database.schema is what they share; see
 # tests/app/test_migrations.py.)
@@ -230,23 +230,6 @@ async def test_a_prepared_statement_answers_as_the_statement_itself(database: An
             assert await reader.rows(FIND.with_values(wanted="b")) == []
             assert await reader.row(FIND.with_values(wanted="b")) is None
             assert await reader.value(FIND.with_values(wanted="b")) is None
-
-
-async def test_what_is_at_hand_is_what_a_look_finds_or_nothing(database: Any) -> None:
-    asked = FIND.with_values(wanted="a")
-    assert database.at_hand(asked) in (None, [])
-    async with database.transaction() as tx:
-        await tx.execute(ADD, [{"id": uuid4(), "name": "a", **ALL}])
-        assert database.at_hand(asked) in (None, [])
-    async with database.look() as reader:
-        seen = await reader.rows(asked)
-    assert len(seen) == 1
-    assert database.at_hand(asked) in (None, seen)
-    assert await look_once(database, asked) == seen
-    await database.close()
-    assert database.at_hand(asked) is None
-    with pytest.raises(Unavailable):
-        await look_once(database, asked)
 
 
 async def test_a_prepared_statement_needs_no_other_before_it(opening: Callable[..., Any]) -> None:

@@ -55,15 +55,6 @@ class Reader(Protocol):
         """The first column of the first row, None without one."""
 
 
-async def look_once(db: Database, asked: Given) -> list[Any]:
-    """The rows of one statement, without waiting where that can be."""
-    rows = db.at_hand(asked)
-    if rows is None:
-        async with db.look() as reader:
-            rows = await reader.rows(asked)
-    return rows
-
-
 class Tx(Reader, EventTx, Protocol):
     """One short transaction; it sees its own writes."""
 
@@ -99,9 +90,6 @@ class Database(Outbox, Protocol):
 
     def look(self) -> AbstractAsyncContextManager[Reader]:
         """As `read`, for one statement: several are not of one moment. Cheaper where a snapshot costs."""
-
-    def at_hand(self, asked: Given) -> list[Any] | None:
-        """The rows that `look` would find, where that needs no waiting; None where it does."""
 
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""

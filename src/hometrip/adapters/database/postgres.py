@@ -284,9 +284,6 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
     def look(self) -> AbstractAsyncContextManager[PostgresReader]:
         return self._reading(self.pool.link())
 
-    def at_hand(self, asked: Given) -> list[Any] | None:
-        return None  # what a server says is always waited for
-
     @asynccontextmanager
     async def _reading(self, by: AbstractAsyncContextManager[Link]) -> AsyncIterator[PostgresReader]:
         async with by as link:

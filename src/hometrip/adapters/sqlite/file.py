@@ -121,11 +121,6 @@ class SqliteFile:
             await asyncio.shield(safe)
         self._must_be_open()
 
-    @property
-    def is_behind(self) -> bool:
-        """Has `caught_up` to be awaited before something is read?"""
-        return self._closed or self._went_ahead() is not None
-
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
         self._must_be_open()

@@ -69,41 +69,21 @@ class HandlerLane:
         if found is None or (found.way.read is not None and not is_short_json(scope["named"])):
             return False
         exchange = self._ring.open(scope, line.send)
-        arguments, answer = self._at_hand(line, exchange, found)
-        if answer is None or not self._answers_at_once(line, exchange, answer):
+        if not self._answers_at_once(line, exchange, found):
             passing = Passing()
-            work = self._run(passing, line, exchange, found, arguments)
+            work = self._run(passing, line, exchange, found)
             passing.task = self._loop.create_task(work, context=self._context.copy())
             self._under_way.add(passing)
             self._house.meter.requests += 1
         return True
 
-    def _at_hand(
-        self, line: Line, exchange: Exchange, found: Found
-    ) -> tuple[dict[str, Any] | None, Whole | None]:
+    def _answers_at_once(self, line: Line, exchange: Exchange, found: Found) -> bool:
         """Where all that is needed is at hand, nobody waits, and no task is made. Where it is not, nothing
-        has happened, and the arguments are those of a request that is admitted.
+        has happened.
         """
-        # What another process of the house asks has its own deadline and cause, which only a task has.
-        if found.way.at_hand is None or SENDER in exchange.headers:
-            return None, None
-        arguments = None
-        try:
-            exchange.must_fit()
-            self._ring.admit(exchange)
-            exchange.scope["house"] = self._house
-            arguments = self._straight.arguments(found, exchange.scope, line.peek())
-            if arguments is not None:
-                return arguments, self._straight.at_hand(found.way, exchange.scope, arguments)
-        except HomeTripError:
-            pass  # the usual way comes upon it again, and has the words for it
-        except Exception as error:
-            # Told here, for the usual way may well do without what failed.
-            log.error("unforeseen error", exc_info=error)
-        return arguments, None
-
-    def _answers_at_once(self, line: Line, exchange: Exchange, answer: Whole) -> bool:
-        """False where it has to be waited for the count of the request."""
+        answer = self._at_hand(exchange, found)
+        if answer is None:
+            return False
         try:
             if not self._ring.counted(exchange):
                 return False
@@ -114,16 +94,26 @@ class HandlerLane:
         line.over()
         return True
 
-    async def _run(
-        self,
-        passing: Passing,
-        line: Line,
-        exchange: Exchange,
-        found: Found,
-        arguments: dict[str, Any] | None,
-    ) -> None:
+    def _at_hand(self, exchange: Exchange, found: Found) -> Whole | None:
+        scope = exchange.scope
+        # What another process of the house asks has its own deadline and cause, which only a task has.
+        if found.way.at_hand is None or SENDER in exchange.headers:
+            return None
         try:
-            answer = await self._answer(passing, line, exchange, found, arguments)
+            self._ring.admit(exchange)
+            scope["house"] = self._house
+            arguments = self._straight.arguments(found, scope, b"")
+            return self._straight.at_hand(found.way, scope, arguments) if arguments is not None else None
+        except HomeTripError:
+            return None  # the usual way comes upon it again, and has the words for it
+        except Exception as error:
+            # Told here, for the usual way may well do without what failed.
+            log.error("unforeseen error", exc_info=error)
+            return None
+
+    async def _run(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> None:
+        try:
+            answer = await self._answer(passing, line, exchange, found)
             if answer is not None:
                 line.answer(*exchange.whole(*answer))
         except asyncio.CancelledError:
@@ -138,18 +128,10 @@ class HandlerLane:
             self._ring.close(exchange)
             line.over()
 
-    async def _answer(
-        self,
-        passing: Passing,
-        line: Line,
-        exchange: Exchange,
-        found: Found,
-        arguments: dict[str, Any] | None,
-    ) -> Whole | None:
-        """None where it has gone out already. With `arguments` it is admitted."""
+    async def _answer(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Whole | None:
+        """None where it has gone out already."""
         ring, straight, scope = self._ring, self._straight, exchange.scope
-        if arguments is None:
-            ring.admit(exchange)
+        ring.admit(exchange)
         current_cause.set(exchange.cause)
         if not ring.counted(exchange):
             await ring.count(exchange)
@@ -157,8 +139,7 @@ class HandlerLane:
         passing.until = time.monotonic() + ring.seconds(exchange)
         current_deadline.set(passing.until)
         scope["house"] = self._house
-        if arguments is None:
-            arguments = straight.arguments(found, scope, line.peek())
+        arguments = straight.arguments(found, scope, line.peek())
         if arguments is None:
             await ring.app(scope, exchange.capped(line.receive), exchange.send)
             return None

@@ -220,12 +220,12 @@ class Straight:
         return _told_of(way, scope, await way.handler.fn(**arguments))
 
     def at_hand(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> Whole | None:
-        """The same without waiting for anything, a refusal too; None where that cannot be."""
+        """The same without waiting for anything; None where that cannot be."""
         record = way.at_hand(**arguments) if way.at_hand is not None else None
         if record is None:
             return None
         scope["path_template"] = way.template
-        return refused(scope, record) if isinstance(record, Exception) else _told_of(way, scope, record)
+        return _told_of(way, scope, record)
 
 
 def _told_of(way: Way, scope: Scope, record: Any) -> Whole:

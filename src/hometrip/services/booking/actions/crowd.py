@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.stay import Stay
@@ -20,14 +19,7 @@ SAME_SECONDS, MOST = 0.5, 256
 # For one who takes longer, as where a calendar of another site is slow, nobody waits any more.
 LONG_SECONDS = 0.5
 
-
-class Proposal(NamedTuple):
-    """What is found, until when it is told, and that it has ended: an event costs those who wait less than to
-    shield what they all wait for."""
-
-    finding: asyncio.Task[list[Stay]]
-    until: float
-    ended: asyncio.Event
+Proposal = asyncio.Future[list[Stay]]
 
 
 class Crowd:
@@ -35,7 +27,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
-        self._proposed: dict[UUID, dict[Hashable, Proposal]] = {}
+        self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
         """Is somebody here booking some of these nights? Then this returns when they have ended: look again.
@@ -66,27 +58,18 @@ class Crowd:
                 del self._booking[listing_id]
 
     async def proposal(
-        self, listing_id: UUID, asked: Hashable, find: Callable[[], Coroutine[Any, Any, list[Stay]]]
+        self, listing_id: UUID, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]
     ) -> list[Stay]:
         """What `find` finds, for all who ask the same of the home at the same time."""
         now = asyncio.get_running_loop().time()
-        same = self._of(listing_id).get(asked)
-        if same is None or same.until < now:
-            same = Proposal(asyncio.create_task(find()), now + SAME_SECONDS, asyncio.Event())
-            self._of(listing_id)[asked] = same
-            same.finding.add_done_callback(lambda _: self._found(listing_id, asked, same))
-        if not same.finding.done():
-            await same.ended.wait()
-        return same.finding.result()
+        until, finding = self._of(listing_id).get(asked, (0.0, None))
+        if finding is None or until < now:
+            finding = asyncio.ensure_future(find())
+            self._of(listing_id)[asked] = (now + SAME_SECONDS, finding)
+            finding.add_done_callback(lambda done: self._forget_failed(listing_id, asked, done))
+        return finding.result() if finding.done() else await asyncio.shield(finding)
 
-    def proposed(self, listing_id: UUID, asked: Hashable) -> list[Stay] | None:
-        """What was found for somebody who asked the same just before."""
-        same = self._proposed.get(listing_id, {}).get(asked)
-        if same is None or not same.finding.done() or same.until < asyncio.get_running_loop().time():
-            return None
-        return same.finding.result()
-
-    def _of(self, listing_id: UUID) -> dict[Hashable, Proposal]:
+    def _of(self, listing_id: UUID) -> dict[Hashable, tuple[float, Proposal]]:
         of_home = self._proposed.get(listing_id)
         if of_home is None:
             if len(self._proposed) >= MOST:
@@ -94,9 +77,8 @@ class Crowd:
             of_home = self._proposed[listing_id] = {}
         return of_home
 
-    def _found(self, listing_id: UUID, asked: Hashable, same: Proposal) -> None:
-        """Those who wait are told, of a failure as well; then who asks next finds out anew."""
-        same.ended.set()
-        failed = same.finding.cancelled() or same.finding.exception() is not None
-        if failed and self._of(listing_id).get(asked) is same:
+    def _forget_failed(self, listing_id: UUID, asked: Hashable, done: Proposal) -> None:
+        """Those who wait are told; who asks next finds out anew."""
+        failed = done.cancelled() or done.exception() is not None
+        if failed and self._of(listing_id).get(asked, (0.0, None))[1] is done:
             del self._of(listing_id)[asked]

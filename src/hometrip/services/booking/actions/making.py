@@ -112,7 +112,8 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
     A request that was answered before gets that answer, whatever has become of the home since.
     """
-    seen = await store.nights.glance(deps.db, wish.listing_id, stay, guest_id, once.key)
+    async with deps.db.look() as db:
+        seen = await store.nights.glance(db, wish.listing_id, stay, guest_id, once.key)
     if seen.known:
         with suppress(_Forgotten):
             async with deps.db.transaction() as tx:
@@ -120,21 +121,6 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
                 raise _Forgotten
     if seen.gone and not wish.beside_requests:
         raise await dates_taken(deps, wish.listing_id, wish.for_listing)
-
-
-def refused_at_hand(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> DatesTaken | None:
-    """What `book` refuses a wish for nights that are gone with, where that needs no waiting: another one of a
-    crowd was told so just before. None for every other wish.
-    """
-    free_instead = deps.crowd.proposed(wish.listing_id, wish.for_listing)
-    if free_instead is None or wish.beside_requests or caller.id is None:
-        return None
-    price_agreed(wish)
-    stay = stay_of(wish.check_in, wish.check_out)
-    seen = store.nights.glance_at_hand(deps.db, wish.listing_id, stay, caller.id, once.key)
-    if seen is None or seen.known or not seen.gone:
-        return None
-    return DatesTaken(free_instead=free_instead)
 
 
 async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:

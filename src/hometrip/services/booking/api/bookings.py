@@ -99,18 +99,7 @@ async def availability(
     return await actions.availability(deps, listing_id, check_in, check_out)
 
 
-def refused_at_hand(data: BookingWish, deps: Deps, caller: Caller, once: Once) -> Exception | None:
-    return actions.refused_at_hand(deps, caller, data, once)
-
-
-@post(
-    "/bookings",
-    access=USER,
-    idempotent=True,
-    at_hand=refused_at_hand,
-    anywhere=True,
-    summary="Book a stay",
-)
+@post("/bookings", access=USER, idempotent=True, anywhere=True, summary="Book a stay")
 async def create_booking(
     data: JSONBody[BookingWish],
     deps: NamedDependency[Deps],

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, update
 
 from hometrip.kernel.stay import Stay
-from hometrip.ports.database import Database, Given, Prepared, Reader, Tx, look_once
+from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
@@ -126,31 +126,18 @@ _glance = Prepared(
 )
 
 
-async def glance(db: Database, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
-    return _seen(await look_once(db, _at_a_glance(listing_id, stay, guest_id, once_key)))
-
-
-def glance_at_hand(
-    db: Database, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
-) -> Glance | None:
-    """The same, where that needs no waiting."""
-    rows = db.at_hand(_at_a_glance(listing_id, stay, guest_id, once_key))
-    return None if rows is None else _seen(rows)
-
-
-def _at_a_glance(listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Given:
-    return _glance.with_values(
-        once_key=once_key or None,
-        guest=guest_id,
-        listing=listing_id,
-        first=stay.check_in,
-        end=stay.check_out,
+async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
+    row = await db.row(
+        _glance.with_values(
+            once_key=once_key or None,
+            guest=guest_id,
+            listing=listing_id,
+            first=stay.check_in,
+            end=stay.check_out,
+        )
     )
-
-
-def _seen(rows: list[Any]) -> Glance:
-    known, gone = rows[0]
-    return Glance(known=bool(known), gone=bool(gone))
+    assert row is not None
+    return Glance(known=bool(row[0]), gone=bool(row[1]))
 
 
 async def taken(
