@@ -53,6 +53,13 @@ def test_the_first_unless_another_is_much_quicker_and_whole(tmp_path: Path, micr
     assert found(tmp_path / "own", tmp_path / "system") == first
 
 
+def test_of_two_that_are_about_as_quick_the_first(tmp_path: Path) -> None:
+    interpreter(tmp_path / "own", "python3", "6000")
+    quick = interpreter(tmp_path / "system", VERSION, "4000")
+    interpreter(tmp_path / "link", VERSION, "3990")
+    assert found(tmp_path / "own", tmp_path / "system", tmp_path / "link") == quick
+
+
 def test_another_version_is_never_taken_for_its_speed(tmp_path: Path) -> None:
     first = interpreter(tmp_path / "own", "python3", "6000")
     interpreter(tmp_path / "system", "python3.99", "1000")
