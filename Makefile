@@ -31,10 +31,7 @@ test-here: .venv/dev.stamp
 
 # The journeys through many processes on real engines; the tests of one house one after the other.
 test-split: .venv/dev.stamp
-	@$(call with_timed_alone,split and not full,$(ILL),--dist loadgroup $(filter-out $(ILL),$(OF_MANY)))
-
-# To look for them in all files takes each process three seconds more.
-OF_MANY = $(shell grep -lrE "mark\.split|any_house|house_on_postgres" tests --include="test_*.py")
+	@$(call with_timed_alone,split and not full,$(ILL),--dist loadgroup)
 
 # What holds many processes to seconds (TIMED) runs with nothing beside it, whatever came of the others.
 ILL := tests/faults/test_engines_ill.py
