@@ -428,6 +428,7 @@ def test_no_page_is_empty_or_has_a_total_alone(notes: list[str]) -> None:
 
 
 def test_a_figure_stays_on_its_line() -> None:
+    printing._fonts()
     for text in ("4,374,700,000", "-124,374,700,000.000 KWD"):
         printed = printing._figure(text, printing.BOLD, printing.INK, 75)
         printed.wrap(75 - 12, 100)
