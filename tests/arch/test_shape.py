@@ -37,7 +37,7 @@ LONGER = {
     ("listing", "contract"): 325,
     ("listing", "reactions"): 160,
     ("booking", "contract"): 320,
-    ("payment", "contract"): 260,
+    ("payment", "contract"): 270,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,
 }

@@ -35,6 +35,7 @@ from hometrip.ports.payments import (
     MOVES,
     BadSignature,
     Card,
+    ChargedCard,
     Payments,
     ProviderDown,
     ProviderIntent,
@@ -1060,6 +1061,39 @@ async def test_stripe_says_that_a_refund_is_not_covered_and_is_asked_under_the_n
         assert refusal.value.facts["provider_code"] == "balance_insufficient"
     asked = [one for one in stripe.posts() if one.path == "/v1/refunds"]
     assert [one.headers["Idempotency-Key"] for one in asked] == ["refund:7", "refund:7:1"]
+
+
+@pytest.mark.parametrize("capture", ["automatic", "manual"])
+async def test_the_card_that_paid_is_told_and_no_other(payments: Payments, capture: str) -> None:
+    intent = await opened(payments, capture)
+    declined = await payments.confirm_intent(intent.id, method="pm_card_chargeDeclined", key="declined")
+    asks = await payments.confirm_intent(intent.id, method="pm_card_threeDSecure2Required", key="asks")
+    assert (intent.card, declined.card, asks.card) == (None, None, None)
+    paid = await payments.confirm_intent(intent.id, method="pm_card_mastercard", key="pays")
+    assert paid.card == ChargedCard("mastercard", "4444")
+    if capture == "manual":
+        assert (await payments.capture_intent(intent.id, key="capture")).card == paid.card
+    assert (await payments.get_intent(intent.id)).card == paid.card
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        ({"type": "card", "card": {"brand": "amex", "last4": "0005"}}, ChargedCard("amex", "0005")),
+        ({"type": "card", "card": {"brand": None, "last4": "0005"}}, ChargedCard("unknown", "0005")),
+        ({"type": "card", "card": {"brand": "amex", "last4": None}}, None),
+        ({"type": "sepa_debit", "sepa_debit": {"last4": "3000"}}, None),
+        (None, None),
+    ],
+)
+async def test_stripe_tells_the_card_of_a_charge_where_it_was_one(
+    stripe: StandIn, details: dict[str, Any] | None, told: ChargedCard | None
+) -> None:
+    charge = {**INTENT["latest_charge"], "payment_method_details": details}
+    for status, card in (("succeeded", told), ("requires_capture", told), ("requires_payment_method", None)):
+        answer = {**INTENT, "status": status, "latest_charge": charge}
+        stripe.answers["GET /v1/payment_intents/pi_1"] = (200, answer)
+        assert (await stripe.payments.get_intent("pi_1")).card == card
 
 
 async def test_no_card_number_goes_to_stripe(stripe: StandIn) -> None:

@@ -323,6 +323,13 @@ async def test_the_door_of_plans_disputes_receipts_and_calendars(scene: Scene, h
     await house.settle()
     shown = ok(await scene.host.get(f"{path}/receipt"))
     assert (shown["total"], shown["paid"]["amount"]) == (booking["total"], booking["total"]["amount"])
+    [paid] = shown["payments"]
+    assert (paid["amount"], "card" in paid) == (booking["total"], False)
+    for knows in (guest, support):
+        [paid] = ok(await knows.get(f"{path}/receipt"))["payments"]
+        assert paid["card"] == {"brand": "visa", "last4": "4242"}
+    [intent] = ok(await guest.get("/api/payments/history"))["items"]
+    assert intent["card"] == {"brand": "visa", "last4": "4242"}
     assert (shown["refunded"]["amount"], "balance" in shown) == (0, False)
     entry = await guest.get(f"{path}/calendar.ics")
     assert "STATUS:CONFIRMED\r\n" in entry.text

@@ -24,6 +24,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money, total
+from hometrip.ports.payments import ChargedCard
 from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCancelled,
@@ -535,7 +536,10 @@ async def test_a_receipt_is_printed_for_a_confirmed_booking_alone(till: Till) ->
     )
     costs, moved = receipt.sheets
     assert costs.rows == [["5 nights in Łódź", "685.00 EUR"]]
-    assert moved.rows == [["Paid on 14 April 2027", "685.00 EUR"], ["Refunded", "-5.00 EUR"]]
+    assert moved.rows == [
+        ["Paid on 14 April 2027, Visa ending in 4242", "685.00 EUR"],
+        ["Refunded", "-5.00 EUR"],
+    ]
     assert moved.totals == [["Paid, less what came back", "680.00 EUR"]]
 
 
@@ -552,6 +556,39 @@ async def test_a_receipt_dates_a_payment_as_its_invoice_does(till: Till) -> None
     printed = actions.papers.invoice_of(invoice, None, guest="Zoë", host="Søren")
     assert printed.facts[1] == ("Date", "15 April 2027")
     assert receipt.sheets[1].rows == [["Paid on 15 April 2027", "685.00 EUR"]]
+
+
+async def test_a_receipt_tells_each_half_with_its_own_card_to_who_may_know_them(till: Till) -> None:
+    half = await till.pay(due_now=eur(34_250), balance_due_at=START + 10 * DAY)
+    await till.confirmed(half.booking_id)
+    await till.advance(11 * DAY)
+    told = await actions.taken(till.deps, half.booking_id, "EUR")
+    assert [(one.amount, one.card) for one in told.payments] == [
+        (eur(34_250), ChargedCard("visa", "4242")),
+        (eur(34_250), ChargedCard("visa", "4242")),
+    ]
+    assert told.paid == eur(68_500)
+    known = await actions.papers.receipt_paper(till.deps, half.booking_id, with_cards=True)
+    assert [row[0] for row in known.sheets[1].rows] == [
+        "Paid on 14 April 2027, Visa ending in 4242",
+        "Paid on 24 April 2027, Visa ending in 4242",
+    ]
+    shown = await actions.papers.receipt_paper(till.deps, half.booking_id)
+    assert [row[0] for row in shown.sheets[1].rows] == ["Paid on 14 April 2027", "Paid on 24 April 2027"]
+
+
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("visa", "Visa"),
+        ("amex", "American Express"),
+        ("jcb", "JCB"),
+        ("unknown", "Card"),
+        ("new_one", "New one"),
+    ],
+)
+def test_brands_are_written_as_they_write_themselves(word: str, written: str) -> None:
+    assert rules.brand_of(word) == written
 
 
 async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(till: Till) -> None:
@@ -617,7 +654,7 @@ async def test_a_receipt_tells_what_the_bank_took_and_what_was_claimed(till: Til
     )
     _, moved, claimed = told.sheets
     assert moved.rows == [
-        ["Paid on 14 April 2027", "685.00 EUR"],
+        ["Paid on 14 April 2027, Visa ending in 4242", "685.00 EUR"],
         ["Refunded", "-5.00 EUR"],
         ["Taken back by the card's bank", "-600.00 EUR"],
     ]

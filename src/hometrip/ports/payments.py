@@ -42,6 +42,13 @@ class Card(msgspec.Struct, frozen=True):
     cvc: str
 
 
+class ChargedCard(msgspec.Struct, frozen=True):
+    """What may be told of the card that paid: `brand` in Stripe's words (visa, mastercard, amex, …)."""
+
+    brand: str
+    last4: str
+
+
 class IntentError(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     detail: str
@@ -52,8 +59,9 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider says of a payment. `status` is one of Stripe's:
 
     requires_payment_method, requires_confirmation, requires_action, processing, requires_capture, succeeded,
-    canceled. `method` is the token of the card that paid, where it is kept for a customer. `lapsed`: it was
-    cancelled by nobody, but authorised for longer than the card's network allows.
+    canceled. `method` is the token of the card that paid, where it is kept for a customer; `card` what may be
+    told of it, also while it is only authorised. `lapsed`: it was cancelled by nobody, but authorised for
+    longer than the card's network allows.
     """
 
     id: str
@@ -65,6 +73,7 @@ class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
     next_action: dict[str, Any] | None = None
     last_error: IntentError | None = None
     method: str | None = None
+    card: ChargedCard | None = None
     metadata: dict[str, str] = {}
     created: datetime | None = None
     lapsed: bool = False

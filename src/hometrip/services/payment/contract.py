@@ -10,6 +10,7 @@ from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
 from hometrip.kernel.wire import Answer
+from hometrip.ports.payments import ChargedCard
 from hometrip.ports.peer import command
 from hometrip.services.listing.contract import Split
 
@@ -230,6 +231,14 @@ class NotPayable(Conflict):
     code = "not_payable"
 
 
+class PaidPart(Answer):
+    """One payment of a stay, captured `at` that moment; `card` where it was one, and is known."""
+
+    at: datetime
+    amount: Money
+    card: ChargedCard | None = None
+
+
 class Taken(Answer):
     """What was taken for a stay, the damage deposit apart: of `paid`, `refunded` went back or is to, and
     `charged_back` is with the cardholder's bank, for now or for good."""
@@ -237,6 +246,7 @@ class Taken(Answer):
     paid: Money
     refunded: Money
     charged_back: Money
+    payments: list[PaidPart] = []
 
 
 class PaymentQuestions(Protocol):
@@ -253,5 +263,6 @@ class PaymentQuestions(Protocol):
     async def taken(self, booking_id: UUID, currency: str) -> Taken:
         """As its receipt tells it; nothing in that currency where nothing was."""
 
-    async def receipt_pdf(self, booking_id: UUID) -> bytes:
-        """A confirmed booking's receipt; `NotFound` where there is none. Who may see it the asker decides."""
+    async def receipt_pdf(self, booking_id: UUID, with_cards: bool = False) -> bytes:
+        """A confirmed booking's receipt; `NotFound` where there is none. Who may see it, and the cards on it,
+        the asker decides."""

@@ -26,6 +26,7 @@ from hometrip.kernel.money import Money, zero
 from hometrip.ports.payments import (
     BadSignature,
     Card,
+    ChargedCard,
     ProviderEvent,
     ProviderIntent,
     SavedMethod,
@@ -235,7 +236,8 @@ class SandboxPayments(Holds, Hosts, Refunds):
             intent = changed(intent, status="requires_payment_method")
             declined = msgspec.structs.replace(account, intent=intent, card=None)
             return self._keep(declined, "payment_intent.payment_failed")
-        intent = changed(intent, method=self._keep_card(account))
+        shown = ChargedCard(card.brand, card.last4)
+        intent = changed(intent, method=self._keep_card(account), card=shown)
         account = msgspec.structs.replace(account, intent=intent)
         if account.capture == "manual":
             return self._hold(account)

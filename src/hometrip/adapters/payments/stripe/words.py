@@ -9,6 +9,7 @@ import msgspec
 
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import (
+    ChargedCard,
     IntentError,
     ProviderAccount,
     ProviderDispute,
@@ -41,8 +42,27 @@ class Record(msgspec.Struct, kw_only=True):
     id: str
 
 
+class CardFacts(msgspec.Struct):
+    """Stripe promises neither."""
+
+    brand: str | None = None
+    last4: str | None = None
+
+
+class PaidBy(msgspec.Struct):
+    """Of whatever was paid with, only a card is told of."""
+
+    card: CardFacts | None = None
+
+    def told(self) -> ChargedCard | None:
+        if self.card is None or not self.card.last4:
+            return None
+        return ChargedCard(self.card.brand or "unknown", self.card.last4)
+
+
 class Charge(Record):
     amount_refunded: int = 0
+    payment_method_details: PaidBy | None = None
 
 
 class Failure(msgspec.Struct):
@@ -69,7 +89,8 @@ class Intent(Record):
     metadata: dict[str, str] = {}
 
     def told(self) -> ProviderIntent:
-        charge = self.latest_charge
+        charge = self.latest_charge if isinstance(self.latest_charge, Charge) else None
+        paid_by = charge.payment_method_details if charge else None
         waits = self.status == "requires_action"
         paid = self.status in ("succeeded", "requires_capture")
         return ProviderIntent(
@@ -78,10 +99,11 @@ class Intent(Record):
             amount=self._money(self.amount),
             client_secret=self.client_secret or "",
             captured=self._money(self.amount_received),
-            refunded=self._money(charge.amount_refunded if isinstance(charge, Charge) else 0),
+            refunded=self._money(charge.amount_refunded if charge else 0),
             next_action=_shown(self.next_action) if waits else None,
             last_error=None if paid or waits else _decline(self.last_payment_error),
             method=self.payment_method if paid and self.customer and self.setup_future_usage else None,
+            card=paid_by.told() if paid and paid_by else None,
             metadata=self.metadata,
             created=moment(self.created),
             lapsed=self.cancellation_reason in RAN_OUT,

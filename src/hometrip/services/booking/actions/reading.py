@@ -66,18 +66,23 @@ async def paid_booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingV
 
 
 async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
-    """`WrongState` for a booking that was never paid."""
+    """`WrongState` for a booking that was never paid. With which card it was is not for the host."""
+    return (await _receipt(deps, caller, booking_id))[0]
+
+
+async def _receipt(deps: Deps, caller: Caller, booking_id: UUID) -> tuple[Receipt, bool]:
+    """The receipt, and whether it tells the cards."""
     async with deps.db.read() as db:
         found = await store.bookings.get(db, booking_id)
-    actor_of(caller, found)
+    with_cards = actor_of(caller, found).role != "host"
     taken = await deps.payment.taken(found.id, found.total.currency)
-    return rules.receipt(found, taken, deps.clock.now())
+    return rules.receipt(found, taken, deps.clock.now(), with_cards=with_cards), with_cards
 
 
 async def receipt_pdf(deps: Deps, caller: Caller, booking_id: UUID) -> bytes:
     """The same on paper."""
-    await receipt(deps, caller, booking_id)
-    return await deps.payment.receipt_pdf(booking_id)
+    _, with_cards = await _receipt(deps, caller, booking_id)
+    return await deps.payment.receipt_pdf(booking_id, with_cards)
 
 
 async def calendar(deps: Deps, caller: Caller, booking_id: UUID) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.money import Money
 from hometrip.kernel.wire import Answer
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn
-from hometrip.services.payment.contract import Taken
+from hometrip.services.payment.contract import PaidPart, Taken
 
 # The states of an entry in a calendar (RFC 5545, section 3.8.1.11).
 ICS_STATUS = {
@@ -24,8 +26,8 @@ LINE_OCTETS = 75
 
 
 class Receipt(Answer):
-    """What was agreed on, paid and given back: of `paid`, `refunded` went back, and `charged_back` is with
-    the cardholder's bank, for now or for good.
+    """What was agreed on, paid and given back: of `paid`, the sum of `payments`, `refunded` went back, and
+    `charged_back` is with the cardholder's bank, for now or for good.
 
     `balance` is what is still to be paid of `total`; nothing is of a booking that was cancelled.
     `taxes` are those of `total`, by area. `valid_at` is the moment that it describes. `shown` is that of
@@ -50,13 +52,14 @@ class Receipt(Answer):
     paid: Money
     refunded: Money
     charged_back: Money
+    payments: list[PaidPart]
     balance: Money | None = None
     balance_due_at: datetime | None = None
     cancellation: Cancellation | None = None
     shown: ShownIn | None = None
 
 
-def receipt(booking: Booking, taken: Taken, at: datetime) -> Receipt:
+def receipt(booking: Booking, taken: Taken, at: datetime, *, with_cards: bool) -> Receipt:
     """`WrongState` for a booking that was never paid. What was `taken` payment knows, also what a bank did
     with it: of that a booking does not hear."""
     if booking.confirmed_at is None:
@@ -76,6 +79,7 @@ def receipt(booking: Booking, taken: Taken, at: datetime) -> Receipt:
         paid=taken.paid,
         refunded=taken.refunded,
         charged_back=taken.charged_back,
+        payments=taken.payments if with_cards else [replace(one, card=None) for one in taken.payments],
     )
 
 

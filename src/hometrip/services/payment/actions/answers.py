@@ -9,14 +9,15 @@ from uuid import UUID
 
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.wire import Answer
-from hometrip.ports.payments import IntentError
+from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.contract import SetOff
 
 
 class Intent(Answer):
-    """A payment as the one who pays it sees it; `status` is in Stripe's words. Staff get no secret."""
+    """A payment as the one who pays it sees it; `status` is in Stripe's words, `card` the one that paid or is
+    authorised. Staff get no secret."""
 
     known_by_content: ClassVar[bool] = True
 
@@ -29,6 +30,7 @@ class Intent(Answer):
     client_secret: str | None = None
     next_action: dict[str, Any] | None = None
     last_error: IntentError | None = None
+    card: ChargedCard | None = None
 
 
 class RefundRecord(Answer):
@@ -316,6 +318,7 @@ def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
         client_secret=payment.client_secret if secret else None,
         next_action=payment.next_action,
         last_error=payment.last_error and rules.shown_decline(payment.last_error),
+        card=payment.card,
     )
 
 

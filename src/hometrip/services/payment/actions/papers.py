@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
@@ -20,7 +22,7 @@ from hometrip.services.payment.actions.answers import InvoiceRecord
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papering import CREDIT_NOTE
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, pdf_of, priced, span_of
-from hometrip.services.payment.contract import Taken
+from hometrip.services.payment.contract import PaidPart, Taken
 
 ISSUER = ("Issued by", "HomeTrip")
 TAXES = "Taxes are collected by HomeTrip for the offices named."
@@ -112,31 +114,36 @@ async def taken(deps: Deps, booking_id: UUID, currency: str) -> Taken:
     """The question of the same name."""
     async with deps.db.read() as db:
         payments = await _paid(db, booking_id)
-    return _taken([one for one in payments if one.part != rules.DEPOSIT], currency)
+        paid_at = await store.captured_at(db, booking_id)
+    return _taken([one for one in payments if one.part != rules.DEPOSIT], currency, paid_at)
 
 
-async def _paid(db: Reader, booking_id: UUID) -> list[store.Payment]:
+async def _paid(db: Reader, booking_id: UUID, *, with_cards: bool = True) -> list[store.Payment]:
     """The payments of a stay; what the bank has in the place of a refund is the bank's."""
-    return await store.as_it_went(db, await store.payments_of(db, booking_id))
+    paid = await store.as_it_went(db, await store.payments_of(db, booking_id))
+    return paid if with_cards else [replace(one, card=None) for one in paid]
 
 
-def _taken(payments: list[store.Payment], currency: str) -> Taken:
+def _taken(payments: list[store.Payment], currency: str, paid_at: Mapping[UUID, datetime]) -> Taken:
     paid, refunded, charged_back = (
         total((getattr(one, name) for one in payments), currency)
         for name in ("captured", "promised_back", "disputed")
     )
-    return Taken(paid=paid, refunded=refunded, charged_back=charged_back)
+    parts = [
+        PaidPart(at=paid_at[one.id], amount=one.captured, card=one.card) for one in payments if one.captured
+    ]
+    return Taken(paid=paid, refunded=refunded, charged_back=charged_back, payments=parts)
 
 
-async def receipt_pdf(deps: Deps, booking_id: UUID) -> bytes:
+async def receipt_pdf(deps: Deps, booking_id: UUID, with_cards: bool = False) -> bytes:
     """The question of the same name."""
-    return await asyncio.to_thread(pdf_of, await receipt_paper(deps, booking_id))
+    return await asyncio.to_thread(pdf_of, await receipt_paper(deps, booking_id, with_cards))
 
 
-async def receipt_paper(deps: Deps, booking_id: UUID) -> Paper:
+async def receipt_paper(deps: Deps, booking_id: UUID, with_cards: bool = False) -> Paper:
     async with deps.db.read() as db:
         stay = await store.stay_of(db, booking_id)
-        payments = await _paid(db, booking_id)
+        payments = await _paid(db, booking_id, with_cards=with_cards)
         paid_at = await store.captured_at(db, booking_id)
         plan = await store.plan_of(db, booking_id)
     if stay is None:
@@ -199,8 +206,8 @@ def _moved(
     plan: store.Plan | None,
 ) -> Sheet:
     """The guest's payments, what came back of them, from us or from the card's bank, and what is due."""
-    sums = _taken(taken, facts.total.currency)
-    rows = [[f"Paid on {day_of(paid_at[one.id])}", priced(one.captured)] for one in taken]
+    sums = _taken(taken, facts.total.currency, paid_at)
+    rows = [[_paid_with(one), priced(one.amount)] for one in sums.payments]
     if sums.refunded:
         rows.append(["Refunded", priced(-sums.refunded)])
     if sums.charged_back:
@@ -210,6 +217,12 @@ def _moved(
     if plan and plan.status == "waiting":
         totals.append([f"To be paid on {day_of(plan.due_at)}", priced(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)
+
+
+def _paid_with(one: PaidPart) -> str:
+    """ "Paid on 4 May 2027, Visa ending in 4242"."""
+    card = f", {rules.brand_of(one.card.brand)} ending in {one.card.last4}" if one.card else ""
+    return f"Paid on {day_of(one.at)}{card}"
 
 
 def _claimed(deposit: store.Payment) -> list[str]:

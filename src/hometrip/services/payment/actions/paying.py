@@ -135,6 +135,7 @@ async def _write(deps: Deps, tx: Tx, before: store.Payment, intent: ProviderInte
         "next_action": intent.next_action,
         "last_error": intent.last_error,
         "method": intent.method,
+        "card": intent.card or before.card,
         "attempt": before.attempt + 1,
         "wanted": None if ended else before.wanted,
     }

@@ -43,6 +43,7 @@ from hometrip.services.payment.rules.journal import (
 from hometrip.services.payment.rules.lettering import as_seen, by_font, joined, without_pictures
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
+    brand_of,
     counted,
     decimal,
     gaps,
@@ -177,6 +178,7 @@ __all__ = [
     "at_most",
     "back_to_kept",
     "balance",
+    "brand_of",
     "capture",
     "claimed",
     "earned_until",

@@ -37,6 +37,22 @@ WHY_BACK = {
 }
 
 
+# Brands of cards that are not written as Stripe's word for them with a capital.
+BRANDS = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "eftpos_au": "eftpos",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "unknown": "Card",
+}
+
+
+def brand_of(word: str) -> str:
+    """How a card's brand is written, "Visa", by Stripe's word for it."""
+    return BRANDS.get(word) or word.replace("_", " ").capitalize()
+
+
 def why_back(cause: str, reason: str) -> str:
     """Why a refund was made, in words for its credit note."""
     return WHY_BACK.get(cause.partition(":")[0], reason)

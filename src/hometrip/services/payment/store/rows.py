@@ -13,7 +13,7 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Prepared, Reader, Tx
-from hometrip.ports.payments import IntentError
+from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
@@ -46,6 +46,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     last_error: IntentError | None = None
     part: str = FIRST
     method: str | None = None
+    card: ChargedCard | None = None
     counted: bool = False
     attempt: int = 0
     asked_at: datetime | None = None

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from hometrip.ports.payments import IntentError
+from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine, Split
 from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile, Json
@@ -44,6 +44,8 @@ payments = Table(
     Column("part", String, nullable=False),
     # The card that paid, by the provider's token, where it is kept.
     Column("method", String),
+    # What may be told of the card that paid.
+    Column("card", Json(ChargedCard)),
     # Booking has reckoned with it; what it has not is given back when it says so.
     Column("counted", Boolean, nullable=False, default=False),
     Column("captured", BigInteger, nullable=False, default=0),
