@@ -62,3 +62,23 @@ def test_a_text_is_told_apart_by_what_a_font_has() -> None:
 )
 def test_pictures_that_no_font_has_are_left_out(text: str, printed: str) -> None:
     assert rules.without_pictures(text, lambda letter: letter in "An \ufe0f\u2764") == printed
+
+
+def test_a_text_is_told_apart_by_the_scripts_that_are_shaped() -> None:
+    assert [*rules.by_script("Ann (สมชาย) 2")] == [("", "Ann ("), ("Thai", "สมชาย"), ("", ") 2")]
+    assert [*rules.by_script("নমস্কার। x")] == [("Bengali", "নমস্কার।"), ("", " x")]
+    assert [*rules.by_script("क्\u200dष")] == [("Devanagari", "क्\u200dष")]
+    assert [*rules.by_script("\u200dAnn")] == [("", "\u200dAnn")]
+
+
+@pytest.mark.parametrize(
+    ("word", "lines"),
+    [
+        ("สมชายใจ", ["สม", "ชาย", "ใจ"]),  # what is written before its letter goes with it
+        ("น้ำน้ำ", ["น้ำ", "น้ำ"]),
+        ("क्षक्ष", ["क्ष", "क्ष"]),  # two letters that are one
+        ("सि", ["सि"]),
+    ],
+)
+def test_a_word_that_is_too_long_goes_on_between_its_letters(word: str, lines: list[str]) -> None:
+    assert rules.parted(f"x {word}", lambda words: len(words) <= 3).split(" ") == ["x", *lines]

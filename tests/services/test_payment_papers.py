@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from reportlab.pdfbase import pdfmetrics
 
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
@@ -458,6 +459,54 @@ def test_letters_of_east_asia_come_along_where_a_name_has_them(name: str) -> Non
     assert printed == actions.pdf_of(paper)
     assert printed.count(b"/FontFile2") == 3
     assert re.search(rb"/FontName /\w+\+DroidSansFallback\b", printed)
+
+
+@pytest.mark.parametrize("script", [name for *_, name in rules.lettering.SHAPED])
+def test_letters_that_are_shaped_have_the_font_of_their_script(script: str) -> None:
+    first = next(first for first, _, name in rules.lettering.SHAPED if name == script)
+    letters = "".join(chr(code) for code in range(first, first + 0x80) if chr(code).isalpha())
+    known = printing._letters(printing.SHAPED.format(script))
+    assert sum(ord(letter) in known for letter in letters) >= 35
+    paper = msgspec.structs.replace(PAPER, parties=[actions.Party("To", [f"Ann ({letters[:3]}) 王"])])
+    printed = actions.pdf_of(paper)
+    assert printed == actions.pdf_of(paper)
+    assert re.search(rb"/FontName /\w+\+NotoSans%b" % script.encode(), printed)
+    assert re.search(rb"/FontName /\w+\+DroidSansFallback\b", printed)
+
+
+def shown(text: str, wide: float = 400) -> list[list[tuple[str, str]]]:
+    """The lines of a paragraph, each with its parts: font and letters, as they are put on paper."""
+    words = printing._words(text)
+    for _ in range(2):  # tables fit in what they have more than once
+        words.wrap(wide, 800)
+    return [[(part.fontName, str(part.text)) for part in line.words] for line in words.blPara.lines]
+
+
+def test_letters_change_places_and_join_where_their_script_does() -> None:
+    [[(font, letters)]] = shown("कि")
+    assert (font, letters[-1]) == ("NotoSansDevanagari-Regular", "क")  # its vowel is written before it
+    [[(_, joined)]] = shown("क्ष")
+    assert len(joined) == 1
+
+
+def test_a_word_of_several_fonts_has_each_letter_in_a_font_that_has_it() -> None:
+    [line] = shown("Villa/วิลล่า2 王(ที่)")
+    assert [font for font, _ in line] == [
+        *(printing.PLAIN, "NotoSansThai-Regular", printing.PLAIN),
+        *(printing.ASIAN, printing.PLAIN, "NotoSansThai-Regular", printing.PLAIN),
+    ]
+    for font, letters in line:
+        assert {ord(letter) for letter in letters if letter != " "} <= set(
+            pdfmetrics.getFont(font).face.charToGlyph
+        )
+
+
+def test_a_long_word_of_a_script_without_spaces_goes_on_in_the_next_line() -> None:
+    title = "บ้านพักตากอากาศริมทะเลหัวหินพร้อมสระว่ายน้ำส่วนตัวและวิวภูเขาสวยงาม"
+    assert len(shown(title, 600)) == 1
+    lines = shown(title, 150)
+    assert 2 <= len(lines) <= 4
+    assert all(pdfmetrics.stringWidth(letters, font, 9) <= 150 for [(font, letters)] in lines)
 
 
 def test_a_font_is_read_once_by_those_who_print_at_the_same_time() -> None:

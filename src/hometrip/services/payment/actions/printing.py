@@ -2,15 +2,17 @@
 
 `pdf_of` is a pure function: the same paper gives the same bytes. Its fonts are free to embed: DejaVu knows
 Latin, Greek, Cyrillic, Hebrew and Arabic letters with all their accents, Droid those of Chinese, Japanese and
-Korean.
+Korean, Noto those of India, of South East Asia and of Ethiopia, which HarfBuzz shapes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from html import escape
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,6 +25,7 @@ from hometrip.services.payment import rules
 FONTS = Path(__file__).parents[1] / "templates"
 PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 ASIAN = "DroidSansFallback"
+SHAPED = "NotoSans{}-Regular"  # of a script
 INK, QUIET, BRAND, RULE, SHADE = "#1c2430", "#667085", "#0f766e", "#d5dae1", "#f3f6f6"
 MARGIN = 54  # points; 72 are an inch
 HEADED = 160  # points: room for a heading and the first rows below it
@@ -97,12 +100,12 @@ def _letters(name: str) -> Any:
         return _font(name)
 
 
-@lru_cache(maxsize=3)
+@cache
 def _font(name: str) -> Any:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    font = TTFont(name, str(FONTS / f"{name}.ttf"))
+    font = TTFont(name, str(FONTS / f"{name}.ttf"), shapable=name.startswith("Noto"))
     pdfmetrics.registerFont(font)
     return font.face.charToGlyph.keys()
 
@@ -164,28 +167,54 @@ def _words(
         alignment=align,
         leftIndent=indent,
     )
+    parts = [*rules.by_script(rules.joined(text))]
+    if scripts := [script for script, _ in parts if script]:
+        # A paragraph is shaped where its own font is.
+        style.fontName, style.shaping = SHAPED.format(scripts[0]), 1
+    marked = [(name, words) for script, part in parts for name, words in _by_font(part, font, script)]
+    return _lines()("".join(_marked(name, words, style.fontName) for name, words in marked), style)
+
+
+def _by_font(text: str, font: str, script: str) -> Iterator[tuple[str, str]]:
+    """What is to be printed, with the font that has it: the one of its script, or the one that is wanted, or
+    the one of East Asia. Pictures that none has are left out."""
+    if script:
+        _letters(name := SHAPED.format(script))
+        yield name, text
+        return
     letters = _letters(font)
-    parts = rules.by_font(rules.joined(text), lambda letter: ord(letter) in letters)
-    return _lines()("".join(_marked(part, known) for known, part in parts), style)
+    for known, part in rules.by_font(text, lambda letter: ord(letter) in letters):
+        if known:
+            yield font, part
+        else:
+            seen = rules.without_pictures(part, lambda letter: ord(letter) in _letters(ASIAN))
+            yield font if _letters(ASIAN).isdisjoint(map(ord, seen)) else ASIAN, seen
 
 
-def _marked(text: str, known: bool) -> str:
-    """For a paragraph; what its font does not have is another's, and pictures that none has are left out."""
-    if known:
-        return escape(text).replace("\n", "<br/>")
-    letters = _letters(ASIAN)
-    text = rules.without_pictures(text, lambda letter: ord(letter) in letters)
-    words = escape(text)
-    return words if letters.isdisjoint(map(ord, text)) else f'<font name="{ASIAN}">{words}</font>'
+def _marked(font: str, text: str, own: str) -> str:
+    """For a paragraph that is in a font of its `own`."""
+    words = escape(text).replace("\n", "<br/>")
+    return words if font == own else f'<font name="{font}">{words}</font>'
 
 
 @lru_cache(maxsize=1)
 def _lines() -> Any:
     """A paragraph that puts its lines in the order in which they are seen once it knows where they break."""
-    from reportlab.platypus import Paragraph
+    from reportlab.pdfbase.pdfmetrics import getFont, stringWidth
+    from reportlab.platypus import Paragraph, paragraph
+
+    # It shapes a word by the font of its first letter, also where other fonts have a part in it.
+    paragraph.shapeFragWord = _shaped
 
     class Lines(Paragraph):  # type: ignore[misc]
+        frags: list[Any]
+
         def breakLines(self, width: Any) -> Any:  # noqa: N802 - the name that it has there
+            if self.style.shaping:
+                # It is fitted in more than once, and keeps its words as they were shaped.
+                whole: list[Any] = self.__dict__.setdefault("_whole", self.frags)
+                wide = min(width) if isinstance(width, list) else width
+                self.frags = [self._parted(frag, wide) for frag in whole]
             broken = super().breakLines(width)
             if broken.kind == 0:
                 broken.lines = [
@@ -196,7 +225,36 @@ def _lines() -> Any:
                     part.text = rules.as_seen(part.text)
             return broken
 
+        def _parted(self, frag: Any, wide: float) -> Any:
+            """Its words that are too long for a line, in parts where their letters allow it."""
+            if not getattr(getFont(frag.fontName), "shapable", False):
+                return frag.clone()
+            width_of = partial(stringWidth, fontName=frag.fontName, fontSize=frag.fontSize)
+            return frag.clone(text=rules.parted(frag.text, lambda words: width_of(words) <= wide))
+
     return Lines
+
+
+def _shaped(word: Any) -> Any:
+    """A word of a paragraph, its width and then its parts (each with how it looks), as HarfBuzz shapes those
+    whose font it is to shape."""
+    from reportlab.pdfbase.pdfmetrics import getFont, stringWidth
+    from reportlab.pdfbase.ttfonts import ShapedFragWord, makeShapedFragWord, shapeFragWord
+
+    if isinstance(word, ShapedFragWord):
+        return word  # it was, when the paragraph was fitted in before
+    made: list[Any] = []
+    wide = 0.0
+    for name, same in groupby(word[1:], key=lambda part: part[0].fontName):
+        parts = [*same]
+        shaped = shapeFragWord([0, *parts]) if getattr(getFont(name), "shapable", False) else None
+        if shaped and shaped[0]:
+            made += shaped[1:]
+            wide += shaped[0]
+        else:
+            made += parts
+            wide += sum(stringWidth(text, name, look.fontSize) for look, text in parts)
+    return makeShapedFragWord(word)([wide, *made])
 
 
 def _head(paper: Paper) -> list[Any]:

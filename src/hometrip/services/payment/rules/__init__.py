@@ -40,7 +40,14 @@ from hometrip.services.payment.rules.journal import (
     story_holds,
     tax_payable,
 )
-from hometrip.services.payment.rules.lettering import as_seen, by_font, joined, without_pictures
+from hometrip.services.payment.rules.lettering import (
+    as_seen,
+    by_font,
+    by_script,
+    joined,
+    parted,
+    without_pictures,
+)
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
     brand_of,
@@ -119,7 +126,9 @@ from hometrip.services.payment.rules.states import (
 __all__ = [
     "as_seen",
     "by_font",
+    "by_script",
     "joined",
+    "parted",
     "BY_BANK",
     "says_the_same",
     "TAX",

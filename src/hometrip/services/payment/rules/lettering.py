@@ -1,6 +1,6 @@
 """How words look on paper, where that is more than letter after letter: Arabic letters that join, lines that
 run from right to left (the Unicode bidirectional algorithm, UAX 9, as far as names and titles need it, on
-paper that is read from the left), and letters that only another font has.
+paper that is read from the left), and letters that only another font has, or that are shaped by it.
 
 Looked at: python-bidi 0.6, which leaves brackets as they are and marks before their letters.
 """
@@ -17,6 +17,32 @@ from itertools import groupby
 FORMS = (*range(0xFB50, 0xFE00), *range(0xFE70, 0xFF00))
 JOINS_ONLY = "\u0640"  # the stroke that makes a word longer
 LAM = "\u0644"
+
+# Scripts whose letters change, join and change places with those beside them, by rules that their fonts have.
+SHAPED = (
+    (0x0900, 0x0980, "Devanagari"),
+    (0x0980, 0x0A00, "Bengali"),
+    (0x0A00, 0x0A80, "Gurmukhi"),
+    (0x0A80, 0x0B00, "Gujarati"),
+    (0x0B00, 0x0B80, "Oriya"),
+    (0x0B80, 0x0C00, "Tamil"),
+    (0x0C00, 0x0C80, "Telugu"),
+    (0x0C80, 0x0D00, "Kannada"),
+    (0x0D00, 0x0D80, "Malayalam"),
+    (0x0D80, 0x0E00, "Sinhala"),
+    (0x0E00, 0x0E80, "Thai"),
+    (0x0E80, 0x0F00, "Lao"),
+    (0x1000, 0x10A0, "Myanmar"),
+    (0x1200, 0x13A0, "Ethiopic"),
+    (0x1780, 0x1800, "Khmer"),
+)
+# What is of the script before it: joiners, and the two dandas that end a verse in most of India's.
+_OF_EITHER = frozenset("\u200b\u200c\u200d\u0964\u0965")
+
+# Vowels that are letters of their own, before or behind the one that they are read after; and the class of
+# the signs that join two letters to one.
+_BEFORE, _BEHIND = frozenset("เแโใไເແໂໃໄ"), frozenset("ะาำๆະາຳໆ")
+_JOINS = 9
 
 # Symbols and their modifiers, joiners, keycaps, and what Unicode did not know yet.
 _OF_PICTURES = frozenset(["So", "Sk", "Cf", "Me", "Cn", "Co"])
@@ -66,6 +92,49 @@ def by_font(text: str, has: Callable[[str], bool]) -> Iterator[tuple[bool, str]]
     """The text in parts: whether the font has its letters."""
     for known, letters in groupby(text, key=lambda letter: letter.isspace() or has(letter)):
         yield known, "".join(letters)
+
+
+def by_script(text: str) -> Iterator[tuple[str, str]]:
+    """The text in parts, each with the one of `SHAPED` that it is of, or "" for all others."""
+    script, parts = "", list[tuple[str, str]]()
+    for letter in text:
+        if letter not in _OF_EITHER or not script:
+            script = _script(letter)
+        parts.append((script, letter))
+    for found, letters in groupby(parts, key=lambda part: part[0]):
+        yield found, "".join(letter for _, letter in letters)
+
+
+def parted(text: str, fits: Callable[[str], bool]) -> str:
+    """The text with a space where a word, which has none of its own, has to go on in the next line."""
+    made: list[str] = []
+    for word in text.split(" "):
+        line = ""
+        for piece in [word] if fits(word) else _pieces(word):
+            if line and not fits(line + piece):
+                made.append(line)
+                line = ""
+            line += piece
+        made.append(line)
+    return " ".join(made)
+
+
+def _pieces(word: str) -> list[str]:
+    """What a line may end behind: letters with their marks, with what joins them to the next, and the vowels
+    of Thai and Lao that are written before the letter or behind it."""
+    found: list[str] = []
+    for letter in word:
+        goes_on = unicodedata.category(letter) in ("Mn", "Mc", "Cf") or letter in _BEHIND
+        if found and (goes_on or found[-1][-1] in _BEFORE or unicodedata.combining(found[-1][-1]) == _JOINS):
+            found[-1] += letter
+        else:
+            found.append(letter)
+    return found
+
+
+def _script(letter: str) -> str:
+    code = ord(letter)
+    return next((name for first, past, name in SHAPED if first <= code < past), "")
 
 
 def without_pictures(text: str, has: Callable[[str], bool]) -> str:
