@@ -225,6 +225,39 @@ async def test_nights_of_preparation_are_kept_between_those_who_are_chosen(house
     assert (await booking_of(third, far["id"]))["status"] == "pending"
 
 
+async def test_accepting_the_one_that_holds_its_nights_declines_one_that_is_too_near_to_it(
+    house: TestHouse,
+) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    home = await open_home(host, instant_book=False, stay_rules={"preparation_nights": 2})
+    village = Village(house, host, home)
+    first, second, third = [await village.guest(name) for name in ("first", "second", "third")]
+    holding = await village.asks_beside(first, days=30)
+    near = await village.asks_beside(second, days=34)  # a night after it: too near
+    other = await village.asks_beside(third, days=25)  # two nights before it
+    assert ok(await village.accept(holding))["status"] == "confirmed"
+    assert why(await booking_of(second, near["id"])) == ("declined", CHOSEN)
+    assert ok(await second.get("/api/payments/history"))["items"][0]["status"] == "canceled"
+    assert (await booking_of(third, other["id"]))["status"] == "pending"
+
+
+async def test_a_booking_that_is_moved_to_nights_that_were_asked_for_declines_the_request(
+    village: Village,
+) -> None:
+    first, second, third = [await village.guest(name) for name in ("first", "second", "third")]
+    holding = await village.asks_beside(first)
+    beside = await village.asks_beside(second)
+    moved = await village.asks_beside(third, days=50)
+    ok(await village.accept(moved))
+    await village.decline(holding)
+    ok(await third.put(f"/api/bookings/{moved['id']}", stay(village.house, days=31, nights=3)))
+    assert (await booking_of(second, beside["id"]))["status"] == "pending"
+    ok(await village.host.post(f"/api/bookings/{moved['id']}/change/accept", {}))
+    await village.house.settle()
+    assert why(await booking_of(second, beside["id"])) == ("declined", BOOKED)
+    assert ok(await second.get("/api/payments/history"))["items"][0]["status"] == "canceled"
+
+
 async def test_of_many_that_are_accepted_at_once_one_is(village: Village) -> None:
     guests = [await village.guest(f"guest{number}") for number in range(5)]
     asked = [await village.asks_beside(guest, days=30 + number) for number, guest in enumerate(guests[:3])]
