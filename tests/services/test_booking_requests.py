@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
 from harness import Person, TestHouse
 from hometrip.services.booking.store.tables import bookings
+from hometrip.services.listing import store as homes
+from hometrip.services.listing.rules.spans import without_span
 from journeys.steps import booking_of, ok, open_home, pay, problem, stay
 
 CHOSEN = "the host has accepted another request for these nights"
@@ -85,6 +87,23 @@ async def test_nights_that_a_request_holds_are_refused_unless_they_are_asked_for
     assert (found["available"], found["taken"], found["requested"]) == (False, True, True)
     beside = await village.asks_beside(second)
     assert (beside["status"], beside["awaiting"], beside["beside_requests"]) == ("pending", "host", True)
+
+
+@pytest.mark.parametrize("instant", [False, True])
+async def test_nights_are_told_as_requested_only_where_they_are_though_the_home_has_not_heard_yet(
+    village: Village, instant: bool
+) -> None:
+    if instant:
+        await village.opens_to_all()
+    ok(await village.asks(await village.guest("first")), 201)
+    await village.house.settle()
+    listing, home = village.house.deps("listing"), UUID(village.home["id"])
+    days = await homes.calendar(listing.docs, home)
+    async with listing.docs.transaction() as tx:  # as if the booking had not been heard of
+        await tx.replace(homes.CALENDARS, without_span(days, days.spans[0].id))
+    found = await village.can_be_had()
+    assert (found["available"], found["taken"], found["rule"]) == (False, True, "booked")
+    assert found.get("requested") is (None if instant else True)
 
 
 async def test_accepting_one_declines_those_that_overlap_it_and_lets_go_of_their_cards(
