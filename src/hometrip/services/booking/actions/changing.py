@@ -101,7 +101,8 @@ async def _ask(
             await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, by, now)
     except (DatesTaken, StayRefused) as refusal:
-        raise await with_proposal(deps, booking.listing_id, whole, refusal) from None
+        guest, home = booking.guest_id, booking.listing_id
+        raise await with_proposal(deps, guest, home, whole, refusal) from None
     return view_of(after)
 
 
