@@ -22,8 +22,8 @@ from hometrip.services.listing.contract import StayRefused, Wish
 class Availability(Answer):
     """Can the stay be had? If not, `rule` and its `value` say why, as a quote's refusal does; `taken` whether
     nights are gone, `requested` that only requests have them, beside which one can ask. `free_instead` lists
-    the nearest stays of that length that can be had, `nearest` is one that the rule allows, perhaps of
-    another length."""
+    the nearest stays of that length that can be had, or one of another length, `nearest` is one that the rule
+    allows, perhaps of another length."""
 
     listing_id: UUID
     check_in: date
