@@ -99,6 +99,7 @@ class StayRefused(Conflict):
     pets), its `value`, and `nearest`, the closest stay that would do."""
 
     code = "stay_refused"
+    UNPREPARED = "The host keeps {} free beside every booking."  # so many nights
 
 
 class QuoteExpired(Conflict):

@@ -145,7 +145,9 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
 
 async def must_be_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -> None:
     if not await is_prepared(tx, booking, agreed):
-        raise StayRefused(rule="preparation", value=agreed.preparation_nights)
+        nights = agreed.preparation_nights
+        told = StayRefused.UNPREPARED.format("1 night" if nights == 1 else f"{nights} nights")
+        raise StayRefused(told, rule="preparation", value=nights)
 
 
 async def with_proposal(
@@ -154,7 +156,7 @@ async def with_proposal(
     """The refusal with what would do instead, and by what the nights are taken."""
     instead = await free_instead(deps, listing_id, wish)
     if isinstance(refusal, StayRefused):
-        return StayRefused(**refusal.facts, **({"nearest": instead[0]} if instead else {}))
+        return StayRefused(refusal.detail, **refusal.facts, **({"nearest": instead[0]} if instead else {}))
     async with deps.db.look() as db:
         seen = await store.nights.glance(db, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
     # Where it is free again, or another booking of the guest is in the way, it was a booking.
