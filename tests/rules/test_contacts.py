@@ -44,6 +44,11 @@ def test_a_way_past_the_marketplace_is_hidden(written: str, read: str) -> None:
     assert without_contacts(written) == read
 
 
+def test_links_stay_where_only_who_wrote_them_reads_them() -> None:
+    written = "www.example.com, +1 518 555 0100, bob@example.com"
+    assert without_contacts(written, links=True) == f"www.example.com, {NUMBER}, {MAIL}"
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -40,7 +40,7 @@ from hometrip.services.listing.rules.calendar import (
     refusal,
 )
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
-from hometrip.services.listing.rules.instead import REACH, nearest, nearest_instead
+from hometrip.services.listing.rules.instead import REACH, free_instead, nearest, nearest_instead
 from hometrip.services.listing.rules.spans import runs, with_booking, with_imported, with_span
 
 NOW = utc(2027, 4, 14, 9)  # a Wednesday, 05:00 at the home
@@ -193,6 +193,13 @@ def test_a_change_of_clocks_does_not_shift_a_day_of_notice() -> None:
 def test_the_nearest_stays_that_would_do_come_closest_first() -> None:
     found = nearest(home(span(10, 15)), asked(11, 3), NOW, most=3)
     assert found == [asked(7, 3), asked(15, 3), asked(6, 3)]
+
+
+def test_where_no_stay_of_the_length_is_free_the_nearest_length_is_offered_that_is() -> None:
+    gaps = [span(n, n + 1, number=200 + n) for n in range(-120, 121, 6)]  # five free nights between them
+    assert free_instead(home(*gaps), asked(10, 7), NOW) == [asked(7, 5)]
+    assert free_instead(home(*gaps), asked(10, 5), NOW) == [asked(7, 5), asked(13, 5), asked(1, 5)]
+    assert free_instead(home(span(-1, 400)), asked(10, 7), NOW) == []
 
 
 def test_where_the_length_is_refused_the_nearest_has_the_length_that_is_demanded() -> None:

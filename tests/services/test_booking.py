@@ -285,6 +285,29 @@ async def test_availability_and_price_are_for_everybody(house: TestHouse, host: 
     problem(await house.client.get("/api/bookings/availability", params=backwards), 422, "invalid")
 
 
+async def test_a_refused_booking_names_by_what_its_nights_are_taken(
+    house: TestHouse, host: Person, guest: Person, other: Person
+) -> None:
+    """As the quote does, whose id was promised before; a guest's own unpaid hold is none of it."""
+    home = await open_home(host)
+    path, wishes = f"/api/listings/{home['id']}", []
+    for days in (30, 40, 50):
+        wish = stay(house, days, 4) | {"guests": 2}
+        quote = ok(await guest.post(f"{path}/quote", wish))
+        wishes.append(wish | {"listing_id": home["id"], "quote_id": quote["id"]})
+    ok(await book(other, home["id"], stay(house, 31, 2)), 201)
+    # A hold of the guest's own, and then a night that the host keeps.
+    ok(await book(guest, home["id"], stay(house, 40, 1)), 201)
+    for days in (33, 43):
+        kept = stay(house, days, 1)
+        block = {"from": kept["check_in"], "to": kept["check_out"], "reason": "painting"}
+        ok(await host.post(f"{path}/block-dates", block), 201)
+    refused = problem(await guest.post("/api/bookings", wishes[0]), 409, "dates_taken")
+    assert (refused["rule"], len(refused["free_instead"])) == ("booked", 3)
+    assert problem(await guest.post("/api/bookings", wishes[1]), 409, "dates_taken")["rule"] == "blocked"
+    assert ok(await guest.post("/api/bookings", wishes[2]), 201)["status"] == "pending"
+
+
 async def test_availability_names_the_rule_as_the_refused_quote_does(
     house: TestHouse, host: Person, guest: Person
 ) -> None:

@@ -307,6 +307,7 @@ async def test_nights_of_preparation_hold_among_guests_who_book_at_once(house: T
         await actions.book(scene.deps, guests[1], wishes[1], NO_KEY)
     facts = refused.value.facts
     assert (facts["rule"], facts["value"]) == ("preparation", 1)
+    assert refused.value.detail == "The host keeps 1 night free beside every booking."
     assert facts["nearest"]["check_in"] == scene.day(33).isoformat()
     later = await actions.book(scene.deps, guests[2], wishes[2], NO_KEY)
     assert {made.status, later.status} == {"pending"}

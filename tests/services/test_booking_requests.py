@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
 from harness import Person, TestHouse
 from hometrip.services.booking.store.tables import bookings
+from hometrip.services.listing import store as homes
+from hometrip.services.listing.rules.spans import without_span
 from journeys.steps import booking_of, ok, open_home, pay, problem, stay
 
 CHOSEN = "the host has accepted another request for these nights"
@@ -85,6 +87,23 @@ async def test_nights_that_a_request_holds_are_refused_unless_they_are_asked_for
     assert (found["available"], found["taken"], found["requested"]) == (False, True, True)
     beside = await village.asks_beside(second)
     assert (beside["status"], beside["awaiting"], beside["beside_requests"]) == ("pending", "host", True)
+
+
+@pytest.mark.parametrize("instant", [False, True])
+async def test_nights_are_told_as_requested_only_where_they_are_though_the_home_has_not_heard_yet(
+    village: Village, instant: bool
+) -> None:
+    if instant:
+        await village.opens_to_all()
+    ok(await village.asks(await village.guest("first")), 201)
+    await village.house.settle()
+    listing, home = village.house.deps("listing"), UUID(village.home["id"])
+    days = await homes.calendar(listing.docs, home)
+    async with listing.docs.transaction() as tx:  # as if the booking had not been heard of
+        await tx.replace(homes.CALENDARS, without_span(days, days.spans[0].id))
+    found = await village.can_be_had()
+    assert (found["available"], found["taken"], found["rule"]) == (False, True, "booked")
+    assert found.get("requested") is (None if instant else True)
 
 
 async def test_accepting_one_declines_those_that_overlap_it_and_lets_go_of_their_cards(
@@ -223,6 +242,39 @@ async def test_nights_of_preparation_are_kept_between_those_who_are_chosen(house
     assert ok(await village.accept(near))["status"] == "confirmed"
     assert why(await booking_of(first, holding["id"])) == ("declined", CHOSEN)
     assert (await booking_of(third, far["id"]))["status"] == "pending"
+
+
+async def test_accepting_the_one_that_holds_its_nights_declines_one_that_is_too_near_to_it(
+    house: TestHouse,
+) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    home = await open_home(host, instant_book=False, stay_rules={"preparation_nights": 2})
+    village = Village(house, host, home)
+    first, second, third = [await village.guest(name) for name in ("first", "second", "third")]
+    holding = await village.asks_beside(first, days=30)
+    near = await village.asks_beside(second, days=34)  # a night after it: too near
+    other = await village.asks_beside(third, days=25)  # two nights before it
+    assert ok(await village.accept(holding))["status"] == "confirmed"
+    assert why(await booking_of(second, near["id"])) == ("declined", CHOSEN)
+    assert ok(await second.get("/api/payments/history"))["items"][0]["status"] == "canceled"
+    assert (await booking_of(third, other["id"]))["status"] == "pending"
+
+
+async def test_a_booking_that_is_moved_to_nights_that_were_asked_for_declines_the_request(
+    village: Village,
+) -> None:
+    first, second, third = [await village.guest(name) for name in ("first", "second", "third")]
+    holding = await village.asks_beside(first)
+    beside = await village.asks_beside(second)
+    moved = await village.asks_beside(third, days=50)
+    ok(await village.accept(moved))
+    await village.decline(holding)
+    ok(await third.put(f"/api/bookings/{moved['id']}", stay(village.house, days=31, nights=3)))
+    assert (await booking_of(second, beside["id"]))["status"] == "pending"
+    ok(await village.host.post(f"/api/bookings/{moved['id']}/change/accept", {}))
+    await village.house.settle()
+    assert why(await booking_of(second, beside["id"])) == ("declined", BOOKED)
+    assert ok(await second.get("/api/payments/history"))["items"][0]["status"] == "canceled"
 
 
 async def test_of_many_that_are_accepted_at_once_one_is(village: Village) -> None:

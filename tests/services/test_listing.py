@@ -441,6 +441,15 @@ async def test_a_price_list_in_two_currencies_is_refused(host: Person) -> None:
     assert fields(found) == {"pet_fee", "weekly_discount_bp"}
 
 
+async def test_an_amount_that_cannot_be_is_told_what_it_may_be(host: Person) -> None:
+    path, less = f"/api/listings/{await draft(host)}/pricing", {"amount": -1, "currency": "USD"}
+    found = problem(await host.put(path, {"base": less, "pet_fee": less}), 422, "invalid")
+    assert {error["field"]: error["detail"] for error in found["errors"]} == {
+        "base": "must be 1 to 1000000000000 minor units",
+        "pet_fee": "must be 0 to 1000000000000 minor units",
+    }
+
+
 # Words and places
 
 

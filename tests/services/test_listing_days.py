@@ -145,7 +145,8 @@ async def test_a_host_keeps_nights_and_gives_them_back(scene: Scene) -> None:
     assert block == {"id": block["id"], "from": scene.day(10), "to": scene.day(12), "reason": "painting"}
     assert await scene.reasons(9, 13) == [None, "blocked", "blocked", None]
     problem(await scene.quote(check_in=scene.day(11), check_out=scene.day(13)), 409, "dates_taken")
-    problem(await scene.block(11, 14), 409, "dates_taken")
+    refused = problem(await scene.block(11, 14), 409, "dates_taken")
+    assert (refused["rule"], refused["taken"][0]["nights"]) == ("blocked", [scene.day(11)])
     ok(await scene.block(12, 14), 201)
     await scene.house.settle()
     assert "calendar.blocked" in await scene.house.events(f"listing/{scene.id}")
@@ -161,7 +162,9 @@ async def test_a_host_keeps_nights_and_gives_them_back(scene: Scene) -> None:
 
 async def test_a_block_is_never_laid_over_a_booking_and_leaves_nothing_behind(scene: Scene) -> None:
     ok(await book(scene.guest, scene.id, stay(scene.house, 10, 2)), 201)
-    problem(await scene.block(11, 20), 409, "dates_taken")
+    refused = problem(await scene.block(11, 20), 409, "dates_taken")
+    taken = [{"listing_id": scene.id, "nights": [scene.day(11)]}]
+    assert (refused["rule"], refused["taken"]) == ("booked", taken)
     assert ok(await scene.host.get(f"{scene.path}/block-dates"))["items"] == []
     await scene.house.advance(SETTLE_AFTER.total_seconds() + 1)
     assert await scene.reasons(12, 14) == [None, None]

@@ -189,7 +189,7 @@ async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_sce
     booking = ok(await book(scene.guest, scene.id, stay(scene.house, 10, 2)), 201)
     await scene.house.settle()
     scene.publish(("a", 9, 12))
-    feed = await scene.add()
+    feed = await scene.add(name="calendars.example.com")  # which one it is, its host is told
     assert feed["conflicts"] == []  # not paid for yet
     await pay(scene.guest, booking["id"])
     await scene.house.settle()
@@ -200,6 +200,7 @@ async def test_a_clash_with_a_booking_is_reported_and_cancels_nothing(either_sce
     assert len(await scene.told("calendar.import_conflict")) == 1
     [mail] = await scene.mails("calendar_conflict")
     assert mail["subject"] == "Booked twice: Creek cabin"
+    assert "Calendar: calendars.example.com" in mail["text"]
     assert ok(await scene.guest.get(f"/api/bookings/{booking['id']}"))["status"] == "confirmed"
     assert (await scene.taken(), await scene.taken("booked")) == ([9], [10, 11])
     ok(await scene.guest.post(f"/api/bookings/{booking['id']}/cancel", {}))

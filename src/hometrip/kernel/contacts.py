@@ -44,13 +44,17 @@ _DATE = re.compile(
 _GROUPS = re.compile(rf"(?<!\d)20\d\d-[01]\d-[0-3]\d(?!\d)|\d+(?P<mark>{_MARK}) ?\d+(?:(?P=mark) ?\d+)*")
 
 
-def without_contacts(text: str) -> str:
-    """The text with e-mail addresses, links and phone numbers hidden; of each is told what it was."""
+def without_contacts(text: str, *, links: bool = False) -> str:
+    """The text with e-mail addresses, links and phone numbers hidden; of each is told what it was. With
+    `links`, those stay: for what only who wrote it reads again.
+    """
     plain = text.translate(_PLAIN)
     read = plain
     for pattern in (EMAIL, _SPELT_OUT):
         read = pattern.sub("[e-mail address hidden]", read)
-    read = _NUMBER.sub(_hidden_number, _LINK.sub("[link hidden]", read))
+    if not links:
+        read = _LINK.sub("[link hidden]", read)
+    read = _NUMBER.sub(_hidden_number, read)
     return text if read == plain else read
 
 

@@ -205,9 +205,12 @@ class BookingUnpayable(BookingEvent):
 
 
 class DatesTaken(Conflict):
-    """Some of these nights are taken already."""
+    """Some of these nights are taken already.
 
-    code = "dates_taken"  # with the nearest stays that can be had, as `free_instead`
+    Facts: `rule`, by what the first of them is (booked, blocked or imported), and `free_instead`, the nearest
+    stays that can be had. Where a host wants the nights, `taken` lists those that others have, by home."""
+
+    code = "dates_taken"
 
 
 class PriceChanged(Conflict):
@@ -298,7 +301,8 @@ class BookingQuestions(Protocol):
 
     @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
-        """Take the nights for a block; `DatesTaken` over a live booking or another block. Safe to repeat."""
+        """Take the nights for a block; `DatesTaken` over a live booking or another block, with those nights.
+        Safe to repeat."""
 
     @command
     async def unblock(self, block_id: UUID) -> None:

@@ -99,6 +99,7 @@ class StayRefused(Conflict):
     pets), its `value`, and `nearest`, the closest stay that would do."""
 
     code = "stay_refused"
+    UNPREPARED = "The host keeps {} free beside every booking."  # so many nights
 
 
 class QuoteExpired(Conflict):
@@ -302,8 +303,9 @@ class ListingQuestions(Protocol):
         """
 
     async def free_instead(self, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
-        """Up to three of the nearest stays of the same length that would do; `taken` is known to be taken.
-        For the change of a booking it is all that others have: the own nights may be had again."""
+        """Up to three of the nearest stays of the same length that would do, or where there is none, one of
+        another length; `taken` is known to be taken. For the change of a booking it is all that others have:
+        the own nights may be had again."""
 
     async def homes(self, listing_ids: list[UUID]) -> list[HomeCard]: ...
 

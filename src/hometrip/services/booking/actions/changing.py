@@ -21,6 +21,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
 from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
 from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
+from hometrip.services.booking.actions.rivals import decline_rivals
 from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
     BookingChanged,
@@ -31,6 +32,7 @@ from hometrip.services.booking.contract import (
     DatesTaken,
 )
 from hometrip.services.booking.rules import (
+    BOOKED_MEANWHILE,
     SYSTEM,
     Actor,
     Booking,
@@ -99,7 +101,8 @@ async def _ask(
             await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, by, now)
     except (DatesTaken, StayRefused) as refusal:
-        raise await with_proposal(deps, booking.listing_id, whole, refusal) from None
+        guest, home = booking.guest_id, booking.listing_id
+        raise await with_proposal(deps, guest, home, whole, refusal) from None
     return view_of(after)
 
 
@@ -218,6 +221,7 @@ async def _apply(tx: Tx, stored: Booking, agreed: Booking, by: Actor, at: dateti
     assert change is not None  # it was applied
     before = {"before_total": stored.total, "before": stored.split}
     await tell(tx, BookingChanged, after, change_id=change.id, **before)
+    await decline_rivals(tx, after, BOOKED_MEANWHILE, at)
     return after
 
 

@@ -13,10 +13,11 @@ from hometrip.services.booking.rules import BOOKED_MEANWHILE, PAYMENT, SYSTEM, B
 
 
 async def confirm(deps: Deps, tx: Tx, before: Booking, paid: Booking) -> Booking:
-    booking = await store.bookings.change(tx, before, confirmed(paid, SYSTEM, deps.clock.now()))
+    now = deps.clock.now()
+    booking = await store.bookings.change(tx, before, confirmed(paid, SYSTEM, now))
     await remind(tx, booking)
     await tell(tx, BookingConfirmed, booking)
-    await decline_rivals(deps, tx, booking, BOOKED_MEANWHILE)
+    await decline_rivals(tx, booking, BOOKED_MEANWHILE, now)
     return booking
 
 

@@ -39,12 +39,13 @@ async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     async with deps.db.transaction() as tx:
         await one_at_a_time(tx, await store.requests.home_of(tx, booking_id))
         asked = await store.bookings.get(tx, booking_id)
-        booking = accepted(asked, actor_of(caller, asked), deps.clock.now())
+        now = deps.clock.now()
+        booking = accepted(asked, actor_of(caller, asked), now)
         if asked.beside_requests:
-            await take_from_rivals(deps, tx, booking, OTHER_ACCEPTED)
+            await take_from_rivals(tx, booking, OTHER_ACCEPTED, now)
             await must_be_prepared(tx, booking, booking)
         else:
-            await decline_rivals(deps, tx, booking, OTHER_ACCEPTED)
+            await decline_rivals(tx, booking, OTHER_ACCEPTED, now)
         booking = await store.bookings.change(tx, asked, booking)
         await remind(tx, booking)
         await tell(tx, BookingAccepted, booking)

@@ -67,7 +67,7 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
         try:
             return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go, beside))
         except (DatesTaken, StayRefused) as refusal:
-            raise await with_proposal(deps, wish.listing_id, wish.for_listing, refusal) from None
+            raise await with_proposal(deps, caller.id, wish.listing_id, wish.for_listing, refusal) from None
 
 
 async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside: bool) -> BookingView:
@@ -120,11 +120,13 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
                 await tx.once(once)
                 raise _Forgotten
     if seen.gone and not wish.beside_requests:
-        raise await dates_taken(deps, wish.listing_id, wish.for_listing)
+        raise DatesTaken(
+            rule=seen.gone, free_instead=await free_instead(deps, wish.listing_id, wish.for_listing)
+        )
 
 
-async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
-    """The refusal with the nearest stays that are free, as far as the listing service can be asked."""
+async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
+    """The nearest stays that are free, as far as the listing service can be asked."""
 
     async def find() -> list[Stay]:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
@@ -138,23 +140,27 @@ async def dates_taken(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken:
         except HomeTripError:
             return []  # the refusal stands without a proposal
 
-    return DatesTaken(free_instead=await deps.crowd.proposal(listing_id, wish, find))
+    return await deps.crowd.proposal(listing_id, wish, find)
 
 
 async def must_be_prepared(tx: Tx, booking: Booking, agreed: Booking | Change) -> None:
     if not await is_prepared(tx, booking, agreed):
-        raise StayRefused(rule="preparation", value=agreed.preparation_nights)
+        nights = agreed.preparation_nights
+        told = StayRefused.UNPREPARED.format("1 night" if nights == 1 else f"{nights} nights")
+        raise StayRefused(told, rule="preparation", value=nights)
 
 
 async def with_proposal(
-    deps: Deps, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
+    deps: Deps, guest_id: UUID, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
 ) -> DatesTaken | StayRefused:
-    """The refusal with what would do instead."""
-    taken = await dates_taken(deps, listing_id, wish)
-    if isinstance(refusal, DatesTaken):
-        return taken
-    instead = taken.facts["free_instead"]
-    return StayRefused(**refusal.facts, **({"nearest": instead[0]} if instead else {}))
+    """The refusal with what would do instead, and by what the nights are taken."""
+    instead = await free_instead(deps, listing_id, wish)
+    if isinstance(refusal, StayRefused):
+        return StayRefused(refusal.detail, **refusal.facts, **({"nearest": instead[0]} if instead else {}))
+    async with deps.db.look() as db:
+        seen = await store.nights.glance(db, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
+    # Where it is free again, or another booking of the guest is in the way, it was a booking.
+    return DatesTaken(rule=seen.gone or "booked", free_instead=instead)
 
 
 async def _spend_coupon(deps: Deps, tx: Tx, booking: Booking) -> None:

@@ -82,10 +82,18 @@ async def taken_but_for_requests(deps: Deps, home: UUID, guest: UUID | None) -> 
 
 
 async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
-    async with deps.db.transaction() as tx:
-        if set(stay.each_night()) != await store.nights.of_owner(tx, block_id):
-            await store.nights.release(tx, block_id)
-            await store.nights.take_nights(tx, listing_id, block_id, "block", stay.each_night())
+    try:
+        async with deps.db.transaction() as tx:
+            if set(stay.each_night()) != await store.nights.of_owner(tx, block_id):
+                await store.nights.release(tx, block_id)
+                await store.nights.take_nights(tx, listing_id, block_id, "block", stay.each_night())
+    except DatesTaken as refusal:
+        async with deps.db.read() as db:
+            others = await store.nights.why_taken(db, listing_id, block_id, stay)
+        if not others:
+            raise  # they were given back at this moment
+        taken = [NightsTaken(listing_id=listing_id, nights=list(others))]
+        raise DatesTaken(rule=next(iter(others.values())), free_instead=[], taken=taken) from refusal
 
 
 async def unblock(deps: Deps, block_id: UUID) -> None:

@@ -22,8 +22,8 @@ from hometrip.services.listing.contract import StayRefused, Wish
 class Availability(Answer):
     """Can the stay be had? If not, `rule` and its `value` say why, as a quote's refusal does; `taken` whether
     nights are gone, `requested` that only requests have them, beside which one can ask. `free_instead` lists
-    the nearest stays of that length that can be had, `nearest` is one that the rule allows, perhaps of
-    another length."""
+    the nearest stays of that length that can be had, or one of another length, `nearest` is one that the rule
+    allows, perhaps of another length."""
 
     listing_id: UUID
     check_in: date
@@ -108,6 +108,7 @@ async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: 
     async with deps.db.read() as db:
         gone = await store.nights.any_taken(db, listing_id, stay)
         taken = await store.nights.taken(db, listing_id) if gone else []
+        booked = await store.nights.taken_but_for_requests(db, listing_id, None) if gone else []
     refusal = await _refusal(deps, listing_id, wish)
     beside = refusal and await _refusal(deps, listing_id, replace(wish, beside_requests=True))
     if refusal is None and gone:
@@ -119,7 +120,7 @@ async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: 
         check_out=check_out,
         available=refusal is None,
         taken=gone or isinstance(refusal, DatesTaken),
-        requested=True if refusal and not beside else None,
+        requested=True if refusal and not beside and not any(map(stay.overlaps, booked)) else None,
         rule=why.get("rule"),
         value=why.get("value"),
         nearest=why.get("nearest"),

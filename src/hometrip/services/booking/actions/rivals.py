@@ -4,15 +4,17 @@ declined.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
-from hometrip.services.booking.actions.deps import Deps
 from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.rules import SYSTEM, Booking, moved
+
+# No host keeps more nights free beside a booking.
+MOST_PREPARATION = 2
 
 
 async def one_at_a_time(tx: Tx, listing_id: UUID) -> None:
@@ -23,25 +25,29 @@ async def one_at_a_time(tx: Tx, listing_id: UUID) -> None:
 
 async def only_requested(tx: Tx, asked: Booking) -> bool:
     """Do requests of other guests, and nothing else, stand in the way of this one?"""
-    prepared = _with_preparation(asked)
+    prepared = _with_margin(asked, asked.preparation_nights)
     owners = await store.nights.in_the_way(tx, asked.listing_id, asked.stay, prepared)
     requests = await store.requests.overlapping(tx, asked.listing_id, prepared)
     return bool(owners) and owners <= {one.id for one in requests if one.guest_id != asked.guest_id}
 
 
-async def take_from_rivals(deps: Deps, tx: Tx, asked: Booking, why: str) -> None:
+async def take_from_rivals(tx: Tx, asked: Booking, why: str, at: datetime) -> None:
     """The nights of a request that holds none yet; `DatesTaken` where others have them."""
-    await decline_rivals(deps, tx, asked, why, _with_preparation(asked))
+    await decline_rivals(tx, asked, why, at, _with_margin(asked, asked.preparation_nights))
     await store.nights.take_stay(tx, asked)
 
 
-async def decline_rivals(deps: Deps, tx: Tx, chosen: Booking, why: str, within: Stay | None = None) -> None:
-    """Other requests for nights of the chosen booking's stay, or `within`, are over."""
-    for request in await store.requests.overlapping(tx, chosen.listing_id, within or chosen.stay):
-        if request.id != chosen.id:
-            await end(tx, request, moved(request, "decline", SYSTEM, deps.clock.now(), why))
+async def decline_rivals(tx: Tx, chosen: Booking, why: str, at: datetime, within: Stay | None = None) -> None:
+    """Other requests for nights of the chosen booking's stay, or `within`, are over; and so are those that
+    hold no nights yet, to whom it is nearer than the nights of preparation that they were promised."""
+    wide = _with_margin(chosen, MOST_PREPARATION)
+    for request in await store.requests.overlapping(tx, chosen.listing_id, wide):
+        near = request.beside_requests and _with_margin(request, request.preparation_nights)
+        in_the_way = request.stay.overlaps(within or chosen.stay) or (near and near.overlaps(chosen.stay))
+        if request.id != chosen.id and in_the_way:
+            await end(tx, request, moved(request, "decline", SYSTEM, at, why))
 
 
-def _with_preparation(asked: Booking) -> Stay:
-    margin = timedelta(days=asked.preparation_nights)
+def _with_margin(asked: Booking, nights: int) -> Stay:
+    margin = timedelta(days=nights)
     return Stay(asked.check_in - margin, asked.check_out + margin)

@@ -16,6 +16,9 @@ from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
 
+# What a refusal calls each kind of owner.
+TAKEN_BY = {"booking": "booked", "block": "blocked", "import": "imported"}
+
 _insert = Prepared(insert(nights), final=True, refused=lambda: DatesTaken(free_instead=[]))
 _release = Prepared(delete(nights).where(nights.c.owner_id == bindparam("owner")))
 
@@ -81,12 +84,12 @@ async def any_taken(db: Reader, listing_id: UUID, stay: Stay) -> bool:
 class Glance(NamedTuple):
     """What one look tells before any work is done for a wish.
 
-    `known`: this guest has made a booking with this Idempotency-Key, perhaps long ago. `gone`: some night is
-    taken by something else than a booking of this guest.
+    `known`: this guest has made a booking with this Idempotency-Key, perhaps long ago. `gone`: by what the
+    first night is taken that is not by a booking of this guest (booked, blocked or imported).
     """
 
     known: bool
-    gone: bool
+    gone: str | None
 
 
 _between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
@@ -115,13 +118,12 @@ _glance = Prepared(
                 bookings.c.once_key == bindparam("once_key"), bookings.c.guest_id == bindparam("guest")
             )
         ),
-        exists(
-            select(nights.c.night)
-            .outerjoin(
-                _owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest"))
-            )
-            .where(nights.c.listing_id == bindparam("listing"), _between, _owner.c.id.is_(None))
-        ),
+        select(nights.c.kind)
+        .outerjoin(_owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest")))
+        .where(nights.c.listing_id == bindparam("listing"), _between, _owner.c.id.is_(None))
+        .order_by(nights.c.night)
+        .limit(1)
+        .scalar_subquery(),
     )
 )
 
@@ -137,7 +139,7 @@ async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_
         )
     )
     assert row is not None
-    return Glance(known=bool(row[0]), gone=bool(row[1]))
+    return Glance(known=bool(row[0]), gone=None if row[1] is None else TAKEN_BY[row[1]])
 
 
 async def taken(
@@ -200,6 +202,13 @@ async def in_the_way(db: Reader, listing_id: UUID, stay: Stay, prepared: Stay) -
 
 async def of_owner(db: Reader, owner_id: UUID) -> set[date]:
     return {row.night for row in await db.rows(select(nights.c.night).where(nights.c.owner_id == owner_id))}
+
+
+async def why_taken(db: Reader, listing_id: UUID, owner_id: UUID, stay: Stay) -> dict[date, str]:
+    """Which nights of the stay others have, in order, and by what they are taken."""
+    statement = _within(select(nights.c.night, nights.c.kind), listing_id, stay)
+    rows = await db.rows(statement.where(nights.c.owner_id != owner_id).order_by(nights.c.night))
+    return {row.night: TAKEN_BY[row.kind] for row in rows}
 
 
 async def owners(db: Reader, listing_id: UUID, span: Stay) -> dict[date, UUID]:

@@ -172,7 +172,7 @@ async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
             host_id=home.host_id,
             revision=days.revision,
             feed_id=kept.id,
-            feed_name=without_contacts(kept.name),
+            feed_name=without_contacts(kept.name, links=True),
             why=kept.failure,
             title=home.title,
         )
@@ -240,7 +240,7 @@ async def note_taken(tx: DocumentTx, feed: Feed, wanted: Sequence[Stay], refused
             host_id=home.host_id,
             revision=days.revision,
             feed_id=feed.id,
-            feed_name=without_contacts(feed.name),
+            feed_name=without_contacts(feed.name, links=True),
             stays=news,
             title=home.title,
         )

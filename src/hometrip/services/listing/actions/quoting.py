@@ -27,6 +27,7 @@ from hometrip.services.listing.contract import (
     Terms,
     Wish,
 )
+from hometrip.services.listing.rules import instead
 from hometrip.services.listing.rules.ahead import Ahead, Sought, cost_of_nights, total_of
 from hometrip.services.listing.rules.calendar import (
     BOOKED,
@@ -40,7 +41,6 @@ from hometrip.services.listing.rules.calendar import (
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.instant import books_instantly
-from hometrip.services.listing.rules.instead import nearest, nearest_instead
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.rates import Rates
@@ -181,9 +181,9 @@ def _shares_nights(span: Span, other: Stay) -> bool:
 def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -> DatesTaken | StayRefused:
     """The refusal as an error, with what would do instead."""
     if refused.rule in TAKEN:
-        return DatesTaken(rule=refused.rule, free_instead=nearest(openings, stay, now, most=3))
-    instead = nearest_instead(openings, stay, refused, now)
-    facts = {} if instead is None else {"nearest": instead}
+        return DatesTaken(rule=refused.rule, free_instead=instead.free_instead(openings, stay, now))
+    found = instead.nearest_instead(openings, stay, refused, now)
+    facts = {} if found is None else {"nearest": found}
     return StayRefused(said(refused), rule=refused.rule, value=refused.value, **facts)
 
 
@@ -321,7 +321,7 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Sta
         # Of what is known here, the kind is known as well.
         if not any(_has_all_of(span, other) for span in openings.spans)
     ]
-    return nearest(openings.with_spans([*openings.spans, *more]), stay, deps.clock.now(), most=3)
+    return instead.free_instead(openings.with_spans([*openings.spans, *more]), stay, deps.clock.now())
 
 
 def _has_all_of(span: Span, other: Stay) -> bool:

@@ -22,6 +22,8 @@ def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list
     found: list[Stay] = []
     nights, earliest = stay.nights, (local_date(now, home.zone) - stay.check_in).days
     taken = taken_nights(home, stay.check_in - timedelta(days=REACH), 2 * REACH + nights)
+    if bytes(nights) not in taken[max(0, REACH + earliest) :]:
+        return []  # so many in a row are free nowhere from today on
     for days in range(REACH + 1):
         for shift in (-days, days) if days else (0,):
             if shift < earliest or 1 in taken[REACH + shift : REACH + shift + nights]:
@@ -34,6 +36,13 @@ def nearest(home: Openings, stay: Stay, now: datetime, *, most: int = 1) -> list
     return found
 
 
+def free_instead(home: Openings, stay: Stay, now: datetime) -> list[Stay]:
+    """What would do instead of nights that are taken: up to three of the nearest stays of that length; where
+    there is none, the closest of another length, as `nearest_instead` finds it."""
+    found = nearest(home, stay, now, most=3)
+    return found or [other for other in (_of_any_length(home, stay, now),) if other]
+
+
 def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime) -> Stay | None:
     """The closest stay that would do; of the length that the rule demands where that was refused.
 
@@ -44,6 +53,11 @@ def nearest_instead(home: Openings, stay: Stay, refused: Refusal, now: datetime)
         return None
     if refused.rule in ("min_nights", "max_nights") and isinstance(refused.value, int):
         stay = Stay(stay.check_in, stay.check_in + timedelta(days=refused.value))
+    return _of_any_length(home, stay, now)
+
+
+def _of_any_length(home: Openings, stay: Stay, now: datetime) -> Stay | None:
+    """The closest stay that would do, of the length nearest to that of the stay."""
     for length in _lengths(home, stay.nights):
         other = _in_reach(home, Stay(stay.check_in, stay.check_in + length * ONE_NIGHT), now)
         if found := nearest(home, other, now):

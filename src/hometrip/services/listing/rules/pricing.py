@@ -52,10 +52,8 @@ def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
             continue
         if price.currency != pricing.currency:
             yield FieldError(path, "other_currency", "must be in the currency of base")
-        if not (0 if path in fees else 1) <= price.amount <= HIGHEST:
-            yield FieldError(
-                path, "out_of_range", "must be more than nothing" if price.amount < 1 else "is too much"
-            )
+        if not (least := 0 if path in fees else 1) <= price.amount <= HIGHEST:
+            yield FieldError(path, "out_of_range", f"must be {least} to {HIGHEST} minor units")
 
 
 def _wrong_shares(pricing: Pricing) -> Iterator[FieldError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hometrip.services.listing.contract import StayRefused
 from hometrip.services.listing.rules.calendar import Refusal
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -45,5 +46,5 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "check_out_day": _days("Check-out"),
     "notice": _notice,
     "window": lambda days: f"This home can be booked up to {_counted(days, 'day')} ahead.",
-    "preparation": lambda n: f"The host keeps {_counted(n, 'night')} free beside every booking.",
+    "preparation": lambda n: StayRefused.UNPREPARED.format(_counted(n, "night")),
 }
