@@ -18,7 +18,8 @@ EDITIONS = {
     "user.profiles": (1, "d4cefa2994e1"),
     "user.settings": (1, "8d586f289f78"),
     "user.favorites": (1, "81d1fc3e8c37"),
-    "listing.homes": (1, "847c1b61b44a"),
+    "listing.homes": (2, "8ebe5e6f1009"),
+    "listing.co_hosts": (1, "fb3b940bdecf"),
     "listing.calendars": (1, "376e56335aa1"),
     "listing.asked_prices": (1, "642561a07776"),
     "listing.blocks": (1, "a267d375e6a8"),
@@ -28,7 +29,7 @@ EDITIONS = {
     "listing.tax_rules": (1, "459a3605f9a1"),
     "listing.feeds": (1, "084db1da27ec"),
     "search.boards": (1, "94c8228fc297"),
-    "notification.notifications": (2, "9a6d84134c41"),
+    "notification.notifications": (3, "bf92997ffa11"),
     "notification.deliveries": (1, "278f576fa739"),
     "notification.visits": (1, "bd4d620160b3"),
 }

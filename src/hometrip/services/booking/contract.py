@@ -297,6 +297,10 @@ class BookingQuestions(Protocol):
         """As `taken`, without the nights that requests of other guests hold: they can be asked for too."""
 
     @command
+    async def forget_co_host(self, co_host_id: UUID) -> None:
+        """The account acts for the home no more, from now on: its event may come later. Safe to repeat."""
+
+    @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
         """Take the nights for a block; `DatesTaken` over a live booking or another block. Safe to repeat."""
 

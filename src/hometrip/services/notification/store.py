@@ -71,7 +71,7 @@ notifications = Collection(
         Index("of_user", ("user_id", "id")),
         Index("unread", ("user_id", "read", "id")),
     ),
-    edition=2,
+    edition=3,
 )
 deliveries = Collection(
     "deliveries",

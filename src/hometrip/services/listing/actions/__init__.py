@@ -3,6 +3,7 @@
 from hometrip.services.listing.actions.bulk import calendars, edit_days
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
 from hometrip.services.listing.actions.checking import verify
+from hometrip.services.listing.actions.co_hosts import add_co_host, co_hosts, remove_co_host
 from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.feeds import add_feed, list_feeds, refresh_feed, remove_feed
@@ -36,6 +37,7 @@ __all__ = [
     "Deps",
     "ImportReport",
     "ListingSettings",
+    "add_co_host",
     "add_drawn_photo",
     "add_feed",
     "add_photos",
@@ -52,6 +54,7 @@ __all__ = [
     "calendars",
     "change",
     "change_photo",
+    "co_hosts",
     "create",
     "days_at_hand",
     "delete",
@@ -74,6 +77,7 @@ __all__ = [
     "quote",
     "rates",
     "refresh_feed",
+    "remove_co_host",
     "remove_feed",
     "remove_photo",
     "renew_calendar_link",

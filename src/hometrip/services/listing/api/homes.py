@@ -72,7 +72,7 @@ async def list_listings(
     return await actions.browse(deps, caller, filters, sort, limit, cursor)
 
 
-@get("/listings/my-listings", access=USER, summary="The caller's own homes, drafts included")
+@get("/listings/my-listings", access=USER, summary="Homes of mine, co-hosted and drafts too")
 async def my_listings(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],

@@ -29,6 +29,8 @@ from hometrip.services.notification.reactions.bookings import (
     tell_when_change_pending,
 )
 from hometrip.services.notification.reactions.homes import (
+    tell_both_when_co_host_added,
+    tell_both_when_co_host_removed,
     tell_host_when_calendar_fails,
     tell_host_when_calendars_conflict,
     tell_host_when_moderated,
@@ -92,6 +94,8 @@ REACTIONS = (
         tell_guest_when_deposit_released,
         tell_both_when_deposit_taken,
         tell_host_when_payout_failed,
+        tell_both_when_co_host_added,
+        tell_both_when_co_host_removed,
         tell_host_when_moderated,
         tell_host_when_calendars_conflict,
         tell_host_when_calendar_fails,

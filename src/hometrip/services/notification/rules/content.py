@@ -90,6 +90,7 @@ def _values(telling: Telling) -> dict[str, str]:
         "reference": one_line(facts.reference, 200),
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
+        "other": one_line(around.other, 40) or labels["somebody"],
         "before": how.days(facts.before.check_in, facts.before.check_out) if facts.before else "",
     }
     if facts.amount is not None:  # nothing is an amount too

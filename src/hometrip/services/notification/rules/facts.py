@@ -49,7 +49,8 @@ class Named(Frozen):
 
 
 class Facts(Frozen, omit_defaults=True):
-    """Holds no address, no token and no name: those are asked for when a message is sent."""
+    """Holds no address, no token and no name: those are asked for when a message is sent. `other` is the
+    account that a message about a home speaks of."""
 
     visit: Visit | None = None
     home: Named | None = None
@@ -67,6 +68,7 @@ class Facts(Frozen, omit_defaults=True):
     set_off: list[TakenOff] = []
     reference: str = ""
     beside_requests: bool = False
+    other: UUID | None = None
 
     @property
     def of_path(self) -> dict[str, str]:
@@ -93,10 +95,12 @@ class Reader(Frozen):
 
 
 class Around(Frozen):
-    """What was asked for at sending time: the first names of both parties, the home, the link's target."""
+    """What was asked for at sending time: first names (of both parties of a stay, or of the other account),
+    the home, the link's target."""
 
     guest: str = ""
     host: str = ""
+    other: str = ""
     home: HomeCard | None = None
     link: str = ""
     site: str = ""
