@@ -40,6 +40,7 @@ LONGER = {
     ("payment", "contract"): 260,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,
+    ("search", "contract"): 175,
 }
 # What several adapters of one port have in common; each of them is held to the port's suite.
 SHARED_BY_ADAPTERS = {

@@ -51,6 +51,7 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "BookingQuestions": frozenset({"listing", "payment"}),
     "ListingQuestions": frozenset({"booking", "notification", "search", "user"}),
     "PaymentQuestions": frozenset({"booking"}),
+    "SearchQuestions": frozenset({"listing"}),
     "UserQuestions": frozenset({"listing", "notification"}),
 }
 # What the ring around every process asks, that of the gateway too, to know who is calling.

@@ -23,6 +23,7 @@ from hometrip.services.listing.actions.photos import (
 )
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, rates, terms
+from hometrip.services.listing.actions.similar import similar
 from hometrip.services.listing.actions.taxes import (
     add_tax,
     delete_tax,
@@ -84,6 +85,7 @@ __all__ = [
     "search_cards",
     "set_prices",
     "show",
+    "similar",
     "structure_words",
     "switch_taxes",
     "terms",

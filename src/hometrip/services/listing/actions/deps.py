@@ -28,6 +28,7 @@ from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
 from hometrip.services.listing.rules.shown import Listing, shown, with_judgement
+from hometrip.services.search.contract import SearchQuestions
 from hometrip.services.user.contract import UserQuestions
 
 MOST_SHOWN = 4_096
@@ -58,6 +59,7 @@ class Deps:
     secrets: Secrets
     auth: AuthQuestions
     booking: BookingQuestions
+    search: SearchQuestions
     user: UserQuestions
     clock: Clock
     new_id: NewId
