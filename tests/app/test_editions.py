@@ -26,6 +26,8 @@ EDITIONS = {
     "listing.edits": (1, "d4a7de88bc2f"),
     "listing.imports": (1, "d10b5a386a56"),
     "listing.imported_reviews": (1, "b56d78ec8b00"),
+    "listing.reported": (1, "869b57ee2643"),
+    "listing.reports": (1, "7ddce7a46d90"),
     "listing.tax_rules": (1, "459a3605f9a1"),
     "listing.feeds": (1, "084db1da27ec"),
     "search.boards": (1, "94c8228fc297"),

@@ -23,6 +23,7 @@ from hometrip.services.listing.actions.photos import (
 )
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, rates, terms
+from hometrip.services.listing.actions.reporting import report, reports
 from hometrip.services.listing.actions.similar import similar
 from hometrip.services.listing.actions.taxes import (
     add_tax,
@@ -82,6 +83,8 @@ __all__ = [
     "remove_feed",
     "remove_photo",
     "renew_calendar_link",
+    "report",
+    "reports",
     "search_cards",
     "set_prices",
     "show",

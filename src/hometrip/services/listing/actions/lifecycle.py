@@ -214,6 +214,7 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
         await drop_feeds(tx, days.id, days.feeds)
         await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
         await drop_files(tx, home.id, keys_of(home.photos))
+        await store.reports.forget(tx, home.id)
         await dismiss_all(tx, caller, home, days.revision)
         nights_back = FeedRemoved(listing_id=listing_id, feed_id=listing_id)
         await tx.emit_later(nights_back, deps.clock.now() + DAY)

@@ -28,7 +28,12 @@ async def list_co_hosts(
     return await actions.co_hosts(deps, caller, listing_id)
 
 
-@post("/listings/{listing_id:uuid}/co-hosts", access=USER, summary="Have somebody act for the home, too")
+@post(
+    "/listings/{listing_id:uuid}/co-hosts",
+    access=USER,
+    limit="invite",
+    summary="Have somebody act for the home, too",
+)
 async def add_co_host(
     listing_id: FromPath[UUID],
     data: JSONBody[CoHostWish],

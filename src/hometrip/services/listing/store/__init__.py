@@ -33,7 +33,7 @@ from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.ical_events import Busy
 from hometrip.services.listing.rules.was import Asked, asking_of, noted
-from hometrip.services.listing.store import co_hosts, imports, taxes
+from hometrip.services.listing.store import co_hosts, imports, reports, taxes
 
 PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
 
@@ -132,6 +132,8 @@ COLLECTIONS = (
     FEEDS,
     co_hosts.CO_HOSTS,
     imports.IMPORTS,
+    reports.REPORTS,
+    reports.REPORTED,
     taxes.TAX_RULES,
 )
 
