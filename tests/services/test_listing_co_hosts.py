@@ -393,6 +393,74 @@ async def test_staff_who_co_host_act_as_hosts(house: TestHouse, host: Person) ->
     assert ok(await staff.get(f"/api/bookings/{booked}/cancellation"))["by"] == "staff"
 
 
+# What they are told
+
+
+async def told(house: TestHouse, person: Person, kind: str) -> list[str]:
+    """The texts of those mails, the latest first."""
+    await house.settle()
+    return [mail["text"] for mail in await house.mails(person.email) if mail["kind"] == kind]
+
+
+async def test_co_hosts_are_told_of_requests_and_bookings_as_the_host_is_but_not_of_the_money(
+    house: TestHouse, host: Person, cora: Person
+) -> None:
+    home = (await open_home(host, instant_book=False))["id"]
+    await added(house, host, home)
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    asked = ok(await book(guest, home, stay(house)), 201)["id"]
+    await house.settle()
+    for kind in ("booking_request_received", "booking_confirmed_host"):
+        [to_host] = await told(house, host, kind)
+        [to_cora] = await told(house, cora, kind)
+        assert "Creek cabin" in to_cora
+        assert "You receive:" in to_host
+        assert "You receive:" not in to_cora
+        if kind == "booking_request_received":
+            ok(await cora.post(f"/api/bookings/{asked}/accept"))
+            await pay(guest, asked)
+    assert "Your money is sent" in to_host
+    assert "Your money is sent" not in to_cora
+    [mine] = [
+        one
+        for one in ok(await cora.get("/api/notifications"))["items"]
+        if one["kind"] == "booking_confirmed_host"
+    ]
+    assert mine["path"] == f"/bookings/{asked}"
+    await house.advance(33 * 86_400)
+    assert await told(house, host, "payout_sent") != []
+    assert await told(house, cora, "payout_sent") == []
+    ok(await host.delete(**leaving(home, cora.id)), 204)
+    await house.settle()
+    ok(await book(guest, home, stay(house)), 201)
+    assert len(await told(house, host, "booking_request_received")) == 2
+    assert len(await told(house, cora, "booking_request_received")) == 1
+
+
+@pytest.mark.parametrize("by", ["host", "co-host"])
+async def test_who_hosts_is_told_which_of_them_has_cancelled(
+    house: TestHouse, host: Person, cora: Person, by: str
+) -> None:
+    home = (await open_home(host))["id"]
+    await added(house, host, home)
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    booked = ok(await book(guest, home, stay(house, 5)), 201)["id"]
+    await pay(guest, booked)
+    await house.settle()
+    who = host if by == "host" else cora
+    ok(await who.post(f"/api/bookings/{booked}/cancel", {}, headers={"Idempotency-Key": "no"}))
+    [to_host] = await told(house, host, "booking_cancelled_host")
+    [to_cora] = await told(house, cora, "booking_cancelled_host")
+    [to_guest] = await told(house, guest, "booking_cancelled")
+    assert "your host had to cancel this stay" in to_guest
+    said = {"host": ("You have", "The host has"), "co-host": ("A co-host has", "A co-host has")}[by]
+    assert f"{said[0]} cancelled this stay." in to_host
+    assert f"{said[1]} cancelled this stay." in to_cora
+    assert "The nights stay blocked in your calendar" in to_cora
+    assert "will be taken from your next payouts" in to_host
+    assert "payouts" not in to_cora
+
+
 async def test_a_visitor_without_an_account_reads_no_booking(house: TestHouse, host: Person) -> None:
     home = (await open_home(host))["id"]
     guest = await house.sign_up("guest@example.com", "Gus Guest")

@@ -93,7 +93,8 @@ class BookingExpired(BookingEvent):
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest, `lines` tell of which lines of the price; `kept` says whose the rest
     is. `by` is guest, host or staff, `at` when. `penalty` is taken from the host's coming payouts. It
-    `lapsed` where it counts as the guest's, because the second half was not paid."""
+    `lapsed` where it counts as the guest's, because the second half was not paid; what a co-host cancelled
+    counts as the host's."""
 
     name = "booking.cancelled"
 
@@ -104,6 +105,7 @@ class BookingCancelled(BookingEvent):
     penalty: Money | None = None
     lines: list[QuoteLine] = []
     lapsed: bool = False
+    by_co_host: bool = False
     at: datetime | None = None
 
 

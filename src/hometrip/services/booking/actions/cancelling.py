@@ -131,5 +131,6 @@ async def _cancelled(
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
     facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
-    await tell(tx, BookingCancelled, booking, by=by, at=now, why=why, lapsed=verb == "lapse", **facts)
+    whose = {"by": by, "lapsed": verb == "lapse", "by_co_host": mover.co_host}
+    await tell(tx, BookingCancelled, booking, at=now, why=why, **whose, **facts)
     return booking

@@ -50,7 +50,8 @@ class Named(Frozen):
 
 class Facts(Frozen, omit_defaults=True):
     """Holds no address, no token and no name: those are asked for when a message is sent. `other` is the
-    account that a message about a home speaks of."""
+    account that a message about a home speaks of. Who reads it `as_co_host` is told of a stay what its host
+    is, but for the host's money."""
 
     visit: Visit | None = None
     home: Named | None = None
@@ -69,6 +70,7 @@ class Facts(Frozen, omit_defaults=True):
     reference: str = ""
     beside_requests: bool = False
     other: UUID | None = None
+    as_co_host: bool = False
 
     @property
     def of_path(self) -> dict[str, str]:
@@ -146,11 +148,12 @@ def asked_for(event: BookingChangePending) -> Facts:
     return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)
 
 
-def cancelled(event: BookingCancelled) -> Facts:
-    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid."""
+def cancelled(event: BookingCancelled, *, for_hosts: bool = False) -> Facts:
+    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid. For who
+    hosts, that is told apart from a `co_host`."""
     return Facts(
         visit=visit_of(event.booking),
-        by="lapse" if event.lapsed else event.by,
+        by="lapse" if event.lapsed else "co_host" if for_hosts and event.by_co_host else event.by,
         why=event.why,
         amount=event.refund,
         kept=event.kept.payout,
