@@ -36,7 +36,7 @@ BUDGETS = {
 LONGER = {
     ("listing", "contract"): 350,
     ("listing", "reactions"): 160,
-    ("booking", "contract"): 320,
+    ("booking", "contract"): 325,
     ("payment", "contract"): 260,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,

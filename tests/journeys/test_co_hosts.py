@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from harness import TestHouse
 from journeys.steps import book, booking_of, ok, open_home, pay, problem, stay
 
@@ -16,7 +18,9 @@ async def test_a_co_host_looks_after_a_home_until_they_are_removed(any_house: Te
     asked = ok(await book(guest, home["id"], stay(house)), 201)["id"]
     problem(await cora.get(f"/api/bookings/{asked}"), 404, "not_found")
 
-    ok(await host.post(f"{path}/co-hosts", {"email": cora.email}), 201)
+    wishes = (host.post(f"{path}/co-hosts", {"email": cora.email}) for _ in range(3))
+    at_once = await asyncio.gather(*wishes, host.patch(path, {"bedrooms": 3}))
+    assert sorted(answer.status_code for answer in at_once) == [200, 201, 409, 409]
     await house.settle()
     mine = ok(await cora.get("/api/listings/my-listings"))["items"]
     assert {one["id"] for one in mine} == {home["id"], own["id"]}
@@ -34,8 +38,9 @@ async def test_a_co_host_looks_after_a_home_until_they_are_removed(any_house: Te
     told = [mail["kind"] for mail in await house.mails("cora@example.com")]
     assert told.count("co_host_added") == 1
 
-    removal = await host.delete(f"{path}/co-hosts", params={"account_id": str(cora.id)})
-    ok(removal, 204)
+    gone = {"account_id": str(cora.id)}
+    at_once = await asyncio.gather(*(host.delete(f"{path}/co-hosts", params=gone) for _ in range(2)))
+    assert sorted(answer.status_code for answer in at_once) == [204, 404]
     problem(await cora.get(f"/api/bookings/{asked}"), 404, "not_found")
     problem(await cora.patch(path, {"beds": 6}), 403, "forbidden")
     assert [one["id"] for one in ok(await cora.get("/api/listings/my-listings"))["items"]] == [own["id"]]

@@ -298,6 +298,9 @@ class BookingQuestions(Protocol):
     async def taken_but_for_requests(self, home: UUID, guest: UUID | None) -> list[Stay]:
         """As `taken`, without the nights that requests of other guests hold: they can be asked for too."""
 
+    async def co_hosts(self, listing_ids: list[UUID]) -> dict[UUID, list[UUID]]:
+        """Of those homes that have any, the accounts that booking knows to act for them."""
+
     @command
     async def forget_co_host(self, co_host_id: UUID) -> None:
         """The account acts for the home no more, from now on: its event may come later. Safe to repeat."""

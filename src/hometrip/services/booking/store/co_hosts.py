@@ -28,5 +28,12 @@ async def is_one(db: Reader, account_id: UUID, listing_id: UUID) -> bool:
     return await db.value(_one.with_values(account=account_id, listing=listing_id)) is not None
 
 
+async def of_homes(db: Reader, listing_ids: list[UUID]) -> dict[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    for row in await db.rows(select(co_hosts).where(co_hosts.c.listing_id.in_(listing_ids))):
+        found.setdefault(row.listing_id, []).append(row.account_id)
+    return found
+
+
 async def homes_of(db: Reader, account_id: UUID) -> list[UUID]:
     return [row.listing_id for row in await db.rows(_homes.with_values(account=account_id))]

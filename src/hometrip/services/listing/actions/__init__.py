@@ -2,7 +2,7 @@
 
 from hometrip.services.listing.actions.bulk import calendars, edit_days
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
-from hometrip.services.listing.actions.checking import verify
+from hometrip.services.listing.actions.checking import verify, verify_co_hosts
 from hometrip.services.listing.actions.co_hosts import add_co_host, co_hosts, remove_co_host
 from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
@@ -96,6 +96,7 @@ __all__ = [
     "toggle",
     "unblock",
     "verify",
+    "verify_co_hosts",
     "write_examples",
     "write_tax",
 ]

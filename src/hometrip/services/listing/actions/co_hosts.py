@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Forbidden, NotFound, Unavailable
 from hometrip.kernel.wire import Answer
-from hometrip.ports.documents import DocumentReader, DocumentTx, eq
+from hometrip.ports.documents import Change, DocumentReader, DocumentTx, eq
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, home_of_host, own_home
 from hometrip.services.listing.contract import CoHostAdded, CoHostEvent, CoHostRemoved
-from hometrip.services.listing.rules.co_hosts import admitted
+from hometrip.services.listing.rules.co_hosts import known, must_be_admitted
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.store.co_hosts import CO_HOSTS, CoHost
 
@@ -58,13 +58,16 @@ async def _shown(deps: Deps, found: list[CoHost]) -> list[CoHostShown]:
 async def add_co_host(deps: Deps, caller: Caller, listing_id: UUID, email: str) -> CoHostShown:
     """By the host alone, of the account whose verified address this is; both are told."""
     await _own(deps.docs, caller, listing_id)
-    account_id, now = await deps.auth.account_of(email), deps.clock.now()
+    account_id = known(await deps.auth.account_of(email))
+    added = CoHost(id=deps.new_id(), listing_id=listing_id, account_id=account_id, added_at=deps.clock.now())
     async with deps.docs.transaction() as tx:
         home = await _own(tx, caller, listing_id)
-        homes = await tx.count(CO_HOSTS, eq("account_id", account_id)) if account_id else 0
-        account_id = admitted(home, account_id, homes)
-        await tx.replace(store.HOMES, replace(home, co_hosts=[*home.co_hosts, account_id]))
-        added = CoHost(id=deps.new_id(), listing_id=home.id, account_id=account_id, added_at=now)
+        # Two at once wait for each other here, so that none is one too many.
+        after = await tx.change(store.HOMES, home.id, Change(push={"co_hosts": account_id}))
+        if after is None:
+            raise NotFound("There is no such listing.")
+        home = replace(after, co_hosts=after.co_hosts[:-1])
+        must_be_admitted(home, account_id, await tx.count(CO_HOSTS, eq("account_id", account_id)))
         await tx.insert(CO_HOSTS, added)
         await _tell(tx, CoHostAdded, caller, home, added, (await store.calendar(tx, home.id)).revision)
     [shown] = await _shown(deps, [added])
@@ -87,8 +90,7 @@ async def remove_co_host(deps: Deps, caller: Caller, listing_id: UUID, account_i
         removed = await store.co_hosts.remove(tx, listing_id, account_id)
         if removed is None:
             raise NotFound("This account does not co-host the home.")
-        left = [each for each in home.co_hosts if each != account_id]
-        await tx.replace(store.HOMES, replace(home, co_hosts=left))
+        await tx.change(store.HOMES, home.id, Change(pull={"co_hosts": account_id}))
         revision = (await store.calendar(tx, home.id)).revision
         await _tell(tx, CoHostRemoved, caller, home, removed, revision)
     with suppress(Unavailable):  # booking hears of it by the event as well, only a little later

@@ -24,13 +24,17 @@ class TooManyCoHosts(Conflict):
     code = "too_many_co_hosts"
 
 
-def admitted(home: Home, account_id: UUID | None, homes: int) -> UUID:
-    """The account that may co-host this home; `homes` is how many it co-hosts by now. None is an address that
-    no open account has verified: which of these it is, is not told.
-    """
+def known(account_id: UUID | None) -> UUID:
+    """The account of an address. `Invalid` where no open account has verified it: whether there is one that
+    waits for that is not told."""
     if account_id is None:
         told = "nobody has verified this address here; ask them for the one that they sign in with"
         raise Invalid.field("email", "no_such_account", told)
+    return account_id
+
+
+def must_be_admitted(home: Home, account_id: UUID, homes: int) -> None:
+    """As a co-host of this home; `homes` is how many the account co-hosts by now."""
     if account_id == home.host_id:
         raise Invalid.field("email", "own_address", "you are the host of this home")
     if account_id in home.co_hosts:
@@ -41,4 +45,3 @@ def admitted(home: Home, account_id: UUID | None, homes: int) -> UUID:
         raise TooManyCoHosts(
             f"An account co-hosts {MOST_HOMES:,} homes at most.", most=MOST_HOMES, of="account"
         )
-    return account_id

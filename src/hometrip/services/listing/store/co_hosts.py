@@ -42,6 +42,4 @@ async def homes_of(reader: DocumentReader, account_id: UUID) -> list[UUID]:
 async def remove(tx: DocumentTx, listing_id: UUID, account_id: UUID) -> CoHost | None:
     """What was removed; None where there was nothing to."""
     found = await tx.first(CO_HOSTS, eq("listing_id", listing_id) & eq("account_id", account_id))
-    if found is not None:
-        await tx.delete(CO_HOSTS, found.id)
-    return found
+    return found if found is not None and await tx.delete(CO_HOSTS, found.id) else None
