@@ -93,7 +93,7 @@ def test_data_of_a_newer_version_are_refused_and_stay_as_they_are(tmp_path: Path
         with contextlib.closing(sqlite3.connect(databases / f"{service}.db", isolation_level=None)) as link:
             link.execute("UPDATE alembic_version SET version_num = '9999'")
     with contextlib.closing(sqlite3.connect(databases / "listing.db", isolation_level=None)) as link:
-        link.execute("INSERT INTO doc_editions VALUES ('homes', 99)")
+        link.execute("INSERT OR REPLACE INTO doc_editions VALUES ('homes', 99)")
         link.execute("INSERT INTO doc_aids VALUES ('doc_homes__newer', 'SELECT 1', '[\"SELECT 1\"]')")
     before = {file.name: file.read_bytes() for file in databases.glob("*.db")}
     # A house may be running at the usual port while its operator tests.

@@ -6,12 +6,15 @@ from datetime import date
 from uuid import UUID, uuid4
 
 import msgspec
+from sqlalchemy import select
 
 from harness import TestHouse
 from hometrip.app.verify import verify_house
 from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import EVERY
+from hometrip.services.booking import store as booking_store
 from hometrip.services.booking.contract import BookingQuestions
+from hometrip.services.booking.store.tables import co_hosts
 from hometrip.services.search import store as search_store
 from hometrip.services.user.contract import UserUpdated
 from journeys.steps import book, ok, open_home, pay, stay
@@ -43,6 +46,19 @@ async def test_a_calendar_that_differs_from_the_bookings_is_found(house: TestHou
     await house.house.peers.ask(BookingQuestions).block(UUID(home), uuid4(), where)
     [violation] = (await found(house))["the calendars equal what is recomputed from the bookings"]
     assert home in violation
+
+
+async def test_a_co_host_that_booking_does_not_know_is_found(house: TestHouse) -> None:
+    home = await lived_in(house)
+    cora, host = await house.sign_up("cora@example.com"), await house.sign_in("host@example.com")
+    ok(await host.post(f"/api/listings/{home}/co-hosts", {"email": cora.email}), 201)
+    await house.settle()
+    assert await found(house) == {}
+    async with house.deps("booking").db.transaction() as tx:
+        [co_host] = await tx.rows(select(co_hosts))
+        await booking_store.co_hosts.remove(tx, co_host.id)
+    violations = (await found(house))["every committed event has reached every listener"]
+    assert violations == [f"listing {home}: its co-hosts are not those that booking has heard of"]
 
 
 async def test_a_home_that_search_shows_otherwise_is_found(house: TestHouse) -> None:

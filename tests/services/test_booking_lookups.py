@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 import sqlite3
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 from sqlalchemy.dialects import sqlite
 
-from hometrip.services.booking.store import bookings, nights, requests
+from hometrip.ports.database import Prepared
+from hometrip.services.booking.store import bookings, co_hosts, lists, nights, requests
 from hometrip.services.booking.store.tables import tables
+
+
+def guests_of(co_hosted: list[UUID]) -> Prepared:
+    """What a host asks for whose other homes these are."""
+    hosted = lists.Hosted(uuid4(), co_hosted)
+    return Prepared(select(bookings.bookings).where(lists._of_hosts(hosted)))
 
 
 def plan_of(prepared: Any) -> str:
@@ -32,6 +40,11 @@ def plan_of(prepared: Any) -> str:
         (nights._glance, "booked_nights USING PRIMARY KEY (listing_id=? AND night>? AND night<?)"),
         (bookings._unpaid, "bookings USING INDEX bookings_pending (listing_id=? AND guest_id=?)"),
         (requests._overlapping, "bookings USING INDEX bookings_by_listing (listing_id=? AND check_out>?)"),
+        (co_hosts._one, "co_hosts USING COVERING INDEX co_hosts_by_account (account_id=? AND listing_id=?)"),
+        (co_hosts._homes, "co_hosts USING COVERING INDEX co_hosts_by_account (account_id=?)"),
+        (guests_of([]), "bookings USING INDEX bookings_by_host (host_id=?)"),
+        (guests_of([uuid4()]), "bookings USING INDEX bookings_by_host (host_id=?)"),
+        (guests_of([uuid4()]), "bookings USING INDEX bookings_by_listing (listing_id=?)"),
     ],
 )
 def test_found_by(prepared: Any, found_by: str) -> None:

@@ -347,10 +347,10 @@ async def test_a_host_is_told_once_what_is_wrong_with_another_sites_calendar(tow
         "title": "Cabin above the lake",
     }
     await town.hear(
-        reactions.tell_host_when_calendars_conflict, listing.CalendarConflict(stays=[JUNE], **told)
+        reactions.tell_hosts_when_calendars_conflict, listing.CalendarConflict(stays=[JUNE], **told)
     )
     await town.hear(
-        reactions.tell_host_when_calendar_fails, listing.CalendarImportFailed(why="fetch_status", **told)
+        reactions.tell_hosts_when_calendar_fails, listing.CalendarImportFailed(why="fetch_status", **told)
     )
     failing, conflict = await town.mails(town.guest)
     assert conflict["subject"] == "Booked twice: Cabin above the lake"

@@ -47,10 +47,11 @@ log = logging.getLogger("hometrip.peers")
 # Who may ask what: those that have the Protocol in their `Deps`, which a test holds this table to. It is
 # written down because reading it from the services would load all of them into the process of each.
 CALLERS: Mapping[str, frozenset[str]] = {
-    "AuthQuestions": frozenset({"notification", "payment", "user"}),
+    "AuthQuestions": frozenset({"listing", "notification", "payment", "user"}),
     "BookingQuestions": frozenset({"listing", "payment"}),
     "ListingQuestions": frozenset({"booking", "notification", "search", "user"}),
     "PaymentQuestions": frozenset({"booking"}),
+    "SearchQuestions": frozenset({"listing"}),
     "UserQuestions": frozenset({"listing", "notification"}),
 }
 # What the ring around every process asks, that of the gateway too, to know who is calling.

@@ -102,4 +102,5 @@ async def _events(house: House) -> list[str]:
         unsent = (await room.storage.unsent()).count if room.storage else 0
         if unsent:
             found.append(f"{name} has {unsent} unsent events")
-    return found
+    # What booking knows of co-hosts is what it has heard of them.
+    return found + await listing.verify_co_hosts(house.rooms["listing"].deps)

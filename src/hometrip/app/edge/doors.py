@@ -24,7 +24,14 @@ from hometrip.kernel.wire import strangers
 from hometrip.ports.cache import Cache
 
 # Named limits of routes that are worth guessing at: how many per how many seconds and address.
-ROUTE_LIMITS = {"login": (20, 900), "signup": (20, 3600), "mail": (10, 3600), "upload": (120, 3600)}
+ROUTE_LIMITS = {
+    "login": (20, 900),
+    "signup": (20, 3600),
+    "mail": (10, 3600),
+    "upload": (120, 3600),
+    "invite": (30, 3600),
+    "report": (30, 3600),
+}
 # How old an answer to a public question may be that is given while its service is away.
 STALE_SECONDS = 600
 

@@ -157,6 +157,9 @@ class AuthQuestions(Protocol):
     async def addresses(self, user_ids: list[UUID]) -> list[Address]:
         """Of those that exist; accounts that are closed too."""
 
+    async def account_of(self, email: str) -> UUID | None:
+        """Of the open account whose verified address this is; `Invalid` where it is no address."""
+
     async def helpers(self) -> list[UUID]:
         """The accounts of support and admins, of those that are open: who is told what staff are to do."""
 

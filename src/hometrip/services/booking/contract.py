@@ -93,7 +93,8 @@ class BookingExpired(BookingEvent):
 class BookingCancelled(BookingEvent):
     """`refund` goes back to the guest, `lines` tell of which lines of the price; `kept` says whose the rest
     is. `by` is guest, host or staff, `at` when. `penalty` is taken from the host's coming payouts. It
-    `lapsed` where it counts as the guest's, because the second half was not paid."""
+    `lapsed` where it counts as the guest's, because the second half was not paid; what a co-host cancelled
+    counts as the host's."""
 
     name = "booking.cancelled"
 
@@ -104,6 +105,7 @@ class BookingCancelled(BookingEvent):
     penalty: Money | None = None
     lines: list[QuoteLine] = []
     lapsed: bool = False
+    by_co_host: bool = False
     at: datetime | None = None
 
 
@@ -298,6 +300,13 @@ class BookingQuestions(Protocol):
 
     async def taken_but_for_requests(self, home: UUID, guest: UUID | None) -> list[Stay]:
         """As `taken`, without the nights that requests of other guests hold: they can be asked for too."""
+
+    async def co_hosts(self, listing_ids: list[UUID]) -> dict[UUID, list[UUID]]:
+        """Of those homes that have any, the accounts that booking knows to act for them."""
+
+    @command
+    async def forget_co_host(self, co_host_id: UUID) -> None:
+        """The account acts for the home no more, from now on: its event may come later. Safe to repeat."""
 
     @command
     async def block(self, listing_id: UUID, block_id: UUID, stay: Stay) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hometrip.services.booking import actions, store
 from hometrip.services.booking.actions import ChangeEnded, Deps, HoldEnded, HomeTakenDown, StayEnded
-from hometrip.services.listing.contract import ListingModerated
+from hometrip.services.listing.contract import CoHostAdded, CoHostRemoved, ListingModerated
 from hometrip.services.payment.contract import (
     PaymentActionRequired,
     PaymentBalanceFailed,
@@ -83,6 +83,18 @@ async def note_when_payment_canceled(deps: Deps, event: PaymentCanceled) -> None
 
 async def cancel_when_balance_failed(deps: Deps, event: PaymentBalanceFailed) -> None:
     await actions.lapse(deps, event, event.booking_id, event.why)
+
+
+async def admit_when_co_host_added(deps: Deps, event: CoHostAdded) -> None:
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "booking.admit_when_co_host_added"):
+            await store.co_hosts.add(tx, event.co_host_id, event.listing_id, event.account_id)
+
+
+async def forget_when_co_host_removed(deps: Deps, event: CoHostRemoved) -> None:
+    """It may be forgotten already; to forget is safe to repeat, so no mark is kept."""
+    async with deps.db.transaction() as tx:
+        await store.co_hosts.remove(tx, event.co_host_id)
 
 
 async def cancel_when_taken_down(deps: Deps, event: ListingModerated) -> None:

@@ -26,6 +26,8 @@ SERVICE = Service(
             reactions.end_stay_when_due,
             reactions.end_change_when_due,
         ),
+        reactions.admit_when_co_host_added,
+        reactions.forget_when_co_host_removed,
         reactions.capture_when_authorised_late,
         reactions.cancel_when_taken_down,
         reactions.cancel_again_when_due,

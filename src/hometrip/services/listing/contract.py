@@ -58,6 +58,28 @@ class ListingModerated(ListingEvent):
     at: datetime | None = None
 
 
+class CoHostEvent(ListingEvent):
+    """`co_host_id` names the time for which the account acts for the home; `by` is who began or ended it:
+    the host, staff, or the co-host."""
+
+    co_host_id: UUID
+    account_id: UUID
+    title: str
+    by: UUID
+
+
+class CoHostAdded(CoHostEvent):
+    """The account acts for the home beside its host from now on."""
+
+    name = "listing.co_host_added"
+
+
+class CoHostRemoved(CoHostEvent):
+    """The account acts for the home no more; also of a home that was deleted."""
+
+    name = "listing.co_host_removed"
+
+
 class CalendarBlocked(ListingEvent):
     name = "calendar.blocked"
 
@@ -184,8 +206,9 @@ class Quote(Answer):
 class Terms(Answer):
     """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions.
 
-    `check_in_from` is a clock time, "15:00". `platform_rate` is what one of the platform's currency is in the
-    home's, as a decimal number: only where the two are not the same and there is a rate."""
+    `co_hosts` act for the home beside its host. `check_in_from` is a clock time, "15:00". `platform_rate` is
+    what one of the platform's currency is in the home's, as a decimal number: only where the two are not the
+    same and there is a rate."""
 
     listing_id: UUID
     host_id: UUID
@@ -205,6 +228,7 @@ class Terms(Answer):
     preparation_nights: int = 0
     platform_rate: str | None = None
     check_in_from: str | None = None
+    co_hosts: list[UUID] = []
 
 
 class HomeCard(Answer):

@@ -62,6 +62,12 @@ class KnownVisit(Record):
     visit: Visit
 
 
+class CoHosts(Record):
+    """Which accounts act for a home beside its host, under the home's id, as listing tells."""
+
+    accounts: list[UUID] = []
+
+
 # These keys, not our code, are what makes a second mail about the same thing impossible.
 notifications = Collection(
     "notifications",
@@ -71,7 +77,7 @@ notifications = Collection(
         Index("of_user", ("user_id", "id")),
         Index("unread", ("user_id", "read", "id")),
     ),
-    edition=2,
+    edition=3,
 )
 deliveries = Collection(
     "deliveries",
@@ -83,8 +89,23 @@ deliveries = Collection(
     ),
 )
 visits = Collection("visits", KnownVisit)
+co_hosts = Collection("co_hosts", CoHosts)
 
-COLLECTIONS = (notifications, deliveries, visits)
+COLLECTIONS = (notifications, deliveries, visits, co_hosts)
+
+
+async def co_hosts_of(db: DocumentReader, listing_id: UUID) -> list[UUID]:
+    found = await db.get(co_hosts, listing_id)
+    return found.accounts if found is not None else []
+
+
+async def add_co_host(tx: DocumentTx, listing_id: UUID, account_id: UUID) -> None:
+    if await tx.change(co_hosts, listing_id, Change(push={"accounts": account_id})) is None:
+        await tx.insert(co_hosts, CoHosts(id=listing_id, accounts=[account_id]))
+
+
+async def remove_co_host(tx: DocumentTx, listing_id: UUID, account_id: UUID) -> None:
+    await tx.change(co_hosts, listing_id, Change(pull={"accounts": account_id}))
 
 
 async def page_of(

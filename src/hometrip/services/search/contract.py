@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Protocol
 from uuid import UUID
 
 from hometrip.kernel.events import Event
@@ -138,3 +139,33 @@ class Filters(Answer):
     ranges: dict[str, Range]
     nightly: list[Range]
     sorts: list[str]
+
+
+class Likeness(Answer):
+    """What homes like a home are to be like. Degrees as everyone sees them; `nightly` is its base price."""
+
+    id: UUID
+    lat: float
+    lng: float
+    structure: str
+    type: str
+    guests: int
+    bedrooms: int
+    nightly: Money
+    review_count: int
+    rating: float | None = None
+
+
+class SimilarWish(Answer):
+    """As a search is asked; with dates only homes that are free then."""
+
+    check_in: date | None = None
+    check_out: date | None = None
+    guests: int | None = None
+    currency: str | None = None
+    limit: int = 12
+
+
+class SearchQuestions(Protocol):
+    async def similar(self, of: Likeness, wish: SimilarWish) -> list[Hit]:
+        """Published homes like this one, the most similar first, without itself; `Invalid` as a search."""

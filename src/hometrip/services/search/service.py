@@ -2,6 +2,7 @@
 
 from hometrip.kernel.service import Service
 from hometrip.services.search import actions, api, reactions, store
+from hometrip.services.search.contract import SearchQuestions
 
 SERVICE = Service(
     name="search",
@@ -9,6 +10,7 @@ SERVICE = Service(
     deps=actions.Deps,
     routes=api.ROUTES,
     reactions=reactions.REACTIONS,
+    answers={SearchQuestions: actions},
     storage=store.COLLECTIONS,
     starts=[actions.begin],
 )

@@ -3,6 +3,7 @@
 from hometrip.services.auth.actions.accounts import (
     Me,
     account_id,
+    account_of,
     addresses,
     any_account,
     change_password,
@@ -37,6 +38,7 @@ __all__ = [
     "SessionShown",
     "Tokens",
     "account_id",
+    "account_of",
     "addresses",
     "helpers",
     "any_account",

@@ -144,6 +144,13 @@ async def account_id(deps: Deps, email: str) -> UUID | None:
     return account.id if account else None
 
 
+async def account_of(deps: Deps, email: str) -> UUID | None:
+    async with deps.db.read() as reader:
+        account = await store.by_email(reader, emails.key(emails.normalised(email)))
+    usable = account is not None and account.status == "active" and account.verified_at is not None
+    return account.id if account and usable else None
+
+
 async def any_account(deps: Deps) -> bool:
     """Has anybody an account here yet?"""
     async with deps.db.read() as reader:

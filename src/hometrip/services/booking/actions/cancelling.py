@@ -16,6 +16,7 @@ from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.deps import Deps, HomeTakenDown, remind, tell
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.contract import BookingBalanceOwed, BookingCancelled
 from hometrip.services.booking.rules import (
     SYSTEM,
@@ -23,7 +24,6 @@ from hometrip.services.booking.rules import (
     Booking,
     BookingView,
     Cancellation,
-    actor_of,
     at_fault,
     cancellation,
     kept_split,
@@ -45,7 +45,7 @@ async def preview_cancellation(
     now = deps.clock.now()
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)
-        by = actor_of(caller, booking)
+        by = await party(db, caller, booking)
         if booking.cancellation is not None:
             return booking.cancellation
         fees = await store.bookings.fees_returned(db, booking.guest_id, now)
@@ -60,7 +60,7 @@ async def cancel(
     async with deps.db.transaction() as tx:
         await tx.once(once)
         live = await store.bookings.get(tx, booking_id)
-        by = actor_of(caller, live)
+        by = await party(tx, caller, live)
         told = {"why": without_contacts(why), "fault": at_fault(fault, by.role)}
         view = view_of(await _cancelled(tx, live, "cancel", by, by.role, now, **told))
         await tx.answer(once, view)
@@ -131,5 +131,6 @@ async def _cancelled(
         await store.nights.release(tx, live.id)
     await remind(tx, booking)
     facts = {"refund": told.refund, "kept": kept, "penalty": told.penalty, "lines": lines_back(live, told)}
-    await tell(tx, BookingCancelled, booking, by=by, at=now, why=why, lapsed=verb == "lapse", **facts)
+    whose = {"by": by, "lapsed": verb == "lapse", "by_co_host": mover.co_host}
+    await tell(tx, BookingCancelled, booking, at=now, why=why, **whose, **facts)
     return booking

@@ -21,6 +21,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, remind, remind_again, tell
 from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
 from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.actions.rivals import decline_rivals
 from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
@@ -40,7 +41,6 @@ from hometrip.services.booking.rules import (
     Change,
     ChangeWish,
     HomeClosed,
-    actor_of,
     asked,
     can_be_late,
     change_moved,
@@ -83,7 +83,7 @@ async def _ask(
     """Nothing where the booking has moved on since it was read."""
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)
-    by, now = actor_of(caller, booking), deps.clock.now()
+        by, now = await party(db, caller, booking), deps.clock.now()
     if if_match is not None and if_match != booking.version:
         raise VersionMismatch
     may_change(booking, by, now)
@@ -111,7 +111,7 @@ async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> Booking
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
-        agreed = change_moved(booking, "accept", actor_of(caller, booking), now)
+        agreed = change_moved(booking, "accept", await party(tx, caller, booking), now)
         return view_of(await _go_on(tx, booking, agreed, SYSTEM, now))
 
 
@@ -119,7 +119,7 @@ async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str)
     now, why = deps.clock.now(), reason_for_guest(why)
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
-        declined = change_moved(booking, "decline", actor_of(caller, booking), now, why)
+        declined = change_moved(booking, "decline", await party(tx, caller, booking), now, why)
         return view_of(await _without(tx, booking, declined))
 
 
@@ -136,7 +136,7 @@ async def withdraw_change(deps: Deps, caller: Caller, booking_id: UUID) -> Booki
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
-        withdrawn = change_moved(booking, "withdraw", actor_of(caller, booking), now)
+        withdrawn = change_moved(booking, "withdraw", await party(tx, caller, booking), now)
         return view_of(await _without(tx, booking, withdrawn))
 
 

@@ -11,12 +11,12 @@ from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.contract import DisputeOpened, DisputeResolved
 from hometrip.services.booking.rules import (
     BookingView,
     DisputeWish,
     Resolution,
-    actor_of,
     disputed,
     resolved,
     view_of,
@@ -28,7 +28,7 @@ async def dispute(deps: Deps, caller: Caller, booking_id: UUID, wish: DisputeWis
     dispute_id, wish = deps.new_id(), replace(wish, reason=without_contacts(wish.reason))
     async with deps.db.transaction() as tx:
         stayed = await store.bookings.get(tx, booking_id)
-        by = actor_of(caller, stayed)
+        by = await party(tx, caller, stayed)
         booking = disputed(stayed, dispute_id, wish, by, deps.clock.now())
         booking = await store.bookings.change(tx, stayed, booking)
         await tell(tx, DisputeOpened, booking, dispute_id=dispute_id, by=by.role, why=wish.reason)
@@ -47,7 +47,7 @@ async def resolve(
     async with deps.db.transaction() as tx:
         await tx.once(once)
         before = await store.bookings.get(tx, booking_id)
-        booking = resolved(before, dispute_id, how, actor_of(caller, before), deps.clock.now())
+        booking = resolved(before, dispute_id, how, await party(tx, caller, before), deps.clock.now())
         booking = await store.bookings.change(tx, before, booking)
         kept = booking.kept
         await tell(tx, DisputeResolved, booking, dispute_id=dispute_id, refund=how.refund, kept=kept)

@@ -12,6 +12,7 @@ from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
 from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.actions.making import must_be_prepared
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.actions.rivals import decline_rivals, one_at_a_time, take_from_rivals
 from hometrip.services.booking.actions.settling import settle
 from hometrip.services.booking.contract import (
@@ -24,7 +25,6 @@ from hometrip.services.booking.rules import (
     SYSTEM,
     BookingView,
     accepted,
-    actor_of,
     checked_in,
     completed,
     moved,
@@ -40,7 +40,7 @@ async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
         await one_at_a_time(tx, await store.requests.home_of(tx, booking_id))
         asked = await store.bookings.get(tx, booking_id)
         now = deps.clock.now()
-        booking = accepted(asked, actor_of(caller, asked), now)
+        booking = accepted(asked, await party(tx, caller, asked), now)
         if asked.beside_requests:
             await take_from_rivals(tx, booking, OTHER_ACCEPTED, now)
             await must_be_prepared(tx, booking, booking)
@@ -66,7 +66,7 @@ async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> Boo
     why = reason_for_guest(why)
     async with deps.db.transaction() as tx:
         asked = await store.bookings.get(tx, booking_id)
-        booking = moved(asked, "decline", actor_of(caller, asked), deps.clock.now(), why)
+        booking = moved(asked, "decline", await party(tx, caller, asked), deps.clock.now(), why)
         booking = await end(tx, asked, booking)
     return view_of(booking)
 
@@ -76,7 +76,7 @@ async def check_in(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
         expected = await store.bookings.get(tx, booking_id)
         now = deps.clock.now()
         free = await end_change(tx, expected, now, "the stay has begun")
-        booking = checked_in(free, actor_of(caller, expected), now)
+        booking = checked_in(free, await party(tx, caller, expected), now)
         booking = await store.bookings.change(tx, expected, booking)
         await remind(tx, booking)
         await tell(tx, BookingCheckedIn, booking)
@@ -88,7 +88,7 @@ async def complete(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
         stayed = await store.bookings.get(tx, booking_id)
         now = deps.clock.now()
         free = await end_change(tx, stayed, now, "the stay is over")
-        booking = completed(free, actor_of(caller, stayed), now)
+        booking = completed(free, await party(tx, caller, stayed), now)
         booking = await store.bookings.change(tx, stayed, booking)
         await remind(tx, booking)
         await tell(tx, BookingCompleted, booking)

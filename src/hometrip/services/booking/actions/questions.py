@@ -81,6 +81,16 @@ async def taken_but_for_requests(deps: Deps, home: UUID, guest: UUID | None) -> 
         return await store.nights.taken_but_for_requests(db, home, guest)
 
 
+async def co_hosts(deps: Deps, listing_ids: list[UUID]) -> dict[UUID, list[UUID]]:
+    async with deps.db.look() as db:
+        return await store.co_hosts.of_homes(db, listing_ids)
+
+
+async def forget_co_host(deps: Deps, co_host_id: UUID) -> None:
+    async with deps.db.transaction() as tx:
+        await store.co_hosts.remove(tx, co_host_id)
+
+
 async def block(deps: Deps, listing_id: UUID, block_id: UUID, stay: Stay) -> None:
     try:
         async with deps.db.transaction() as tx:

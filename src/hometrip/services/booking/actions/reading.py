@@ -12,10 +12,13 @@ from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer
+from hometrip.ports.database import Reader
 from hometrip.services.booking import rules, store
 from hometrip.services.booking.actions.deps import Deps
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.contract import DatesTaken
-from hometrip.services.booking.rules import BookingView, Receipt, actor_of, view_of, views_of
+from hometrip.services.booking.rules import Actor, Booking, BookingView, Receipt, view_of, views_of
+from hometrip.services.booking.store.lists import Hosted
 from hometrip.services.listing.contract import StayRefused, Wish
 
 
@@ -38,29 +41,34 @@ class Availability(Answer):
 
 
 class Shown(Answer):
-    """Which bookings a list shows."""
+    """Which bookings a list shows; those `hosted_by` an account are of its homes and of those it co-hosts."""
 
     when: str | None = None
     status: str | None = None
     listing_id: UUID | None = None
     guest_id: UUID | None = None
     host_id: UUID | None = None
+    hosted_by: UUID | None = None
     limit: int = 20
     cursor: str | None = None
 
 
 async def booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
+    found, _ = await _seen(deps, caller, booking_id)
+    return view_of(found)
+
+
+async def _seen(deps: Deps, caller: Caller, booking_id: UUID) -> tuple[Booking, Actor]:
+    """The booking, and in which role the caller meets it."""
     async with deps.db.read() as db:
         found = await store.bookings.get(db, booking_id)
-    actor_of(caller, found)
-    return view_of(found)
+        return found, await party(db, caller, found)
 
 
 async def paid_booking(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     """How it stands, for the guest who pays it (and staff)."""
-    async with deps.db.read() as db:
-        found = await store.bookings.get(db, booking_id)
-    if actor_of(caller, found).role == "host":
+    found, by = await _seen(deps, caller, booking_id)
+    if by.role == "host":
         raise Forbidden
     return view_of(found)
 
@@ -72,9 +80,8 @@ async def receipt(deps: Deps, caller: Caller, booking_id: UUID) -> Receipt:
 
 async def _receipt(deps: Deps, caller: Caller, booking_id: UUID) -> tuple[Receipt, bool]:
     """The receipt, and whether it tells the cards."""
-    async with deps.db.read() as db:
-        found = await store.bookings.get(db, booking_id)
-    with_cards = actor_of(caller, found).role != "host"
+    found, by = await _seen(deps, caller, booking_id)
+    with_cards = by.role != "host"
     taken = await deps.payment.taken(found.id, found.total.currency)
     return rules.receipt(found, taken, deps.clock.now(), with_cards=with_cards), with_cards
 
@@ -87,9 +94,8 @@ async def receipt_pdf(deps: Deps, caller: Caller, booking_id: UUID) -> bytes:
 
 async def calendar(deps: Deps, caller: Caller, booking_id: UUID) -> str:
     """For the guest (and staff), as iCalendar; with the address once the booking is confirmed."""
-    async with deps.db.read() as db:
-        found = await store.bookings.get(db, booking_id)
-    if actor_of(caller, found).role == "host":
+    found, by = await _seen(deps, caller, booking_id)
+    if by.role == "host":
         raise Forbidden
     homes = await deps.listing.homes([found.listing_id]) if found.confirmed_at else []
     return rules.calendar(found, next((home.address for home in homes), None), deps.clock.now())
@@ -98,8 +104,15 @@ async def calendar(deps: Deps, caller: Caller, booking_id: UUID) -> str:
 async def bookings(deps: Deps, shown: Shown) -> Page[BookingView]:
     only = {name: getattr(shown, name) for name in ("status", "listing_id", "guest_id", "host_id")}
     async with deps.db.read() as db:
-        found = await store.bookings.page(db, only, shown.when, deps.clock.now(), shown.limit, shown.cursor)
+        hosted = await _hosted(db, shown.hosted_by) if shown.hosted_by else None
+        found = await store.lists.page(
+            db, only, shown.when, deps.clock.now(), shown.limit, shown.cursor, hosted
+        )
     return views_of(found)
+
+
+async def _hosted(db: Reader, account_id: UUID) -> Hosted:
+    return Hosted(account_id, await store.co_hosts.homes_of(db, account_id))
 
 
 async def availability(deps: Deps, listing_id: UUID, check_in: date, check_out: date) -> Availability:

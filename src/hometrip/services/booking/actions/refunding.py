@@ -11,11 +11,11 @@ from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.once import Once
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
+from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.contract import BookingRefunded
 from hometrip.services.booking.rules import (
     BookingView,
     RefundWish,
-    actor_of,
     given_back,
     granted,
     kept_without,
@@ -33,7 +33,7 @@ async def give_back(
     async with deps.db.transaction() as tx:
         await tx.once(once)
         paid = await store.bookings.get(tx, booking_id)
-        booking = given_back(paid, wish, actor_of(caller, paid), deps.clock.now())
+        booking = given_back(paid, wish, await party(tx, caller, paid), deps.clock.now())
         booking = await store.bookings.change(tx, paid, booking)
         facts = {"refund": wish.amount, "kept": booking.kept, "why": wish.reason}
         await tell(tx, BookingRefunded, booking, refund_id=refund_id, **facts)

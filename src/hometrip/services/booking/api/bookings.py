@@ -143,7 +143,7 @@ async def my_trips(
     return await actions.bookings(deps, Shown(when=when, guest_id=caller.id, limit=limit, cursor=cursor))
 
 
-@get("/bookings/host", access=USER, summary="Bookings of my homes")
+@get("/bookings/host", access=USER, summary="Bookings of my homes, and of those that I co-host")
 async def my_guests(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
@@ -152,7 +152,7 @@ async def my_guests(
     limit: PageLimit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[BookingView]:
-    shown = Shown(when=when, host_id=caller.id, listing_id=listing_id, limit=limit, cursor=cursor)
+    shown = Shown(when=when, hosted_by=caller.id, listing_id=listing_id, limit=limit, cursor=cursor)
     return await actions.bookings(deps, shown)
 
 

@@ -45,7 +45,7 @@ AS_IN_TERMS = (
 
 
 class OwnHome(Forbidden):
-    """A host cannot book the own home."""
+    """Nobody books a home that they host or co-host."""
 
     code = "own_home"
 
@@ -180,7 +180,7 @@ class Booking(Frozen):
 
 def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Terms, at: datetime) -> Booking:
     """A pending booking on these terms: of an instant home it awaits payment, else the host's answer."""
-    if guest_id == terms.host_id:
+    if guest_id in (terms.host_id, *terms.co_hosts):
         raise OwnHome
     balance, balance_due_at = _balance(terms, wish, at)
     within = PAY_WITHIN if terms.instant_book else ANSWER_WITHIN

@@ -15,10 +15,16 @@ from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
 class Actor(Frozen):
-    """Who makes a booking move: `role` is guest, host, staff or system."""
+    """Who makes a booking move: `role` is guest, host, staff or system. A `co_host` acts in the host's role,
+    and the history says which of them it was."""
 
     role: str
     account_id: UUID | None = None
+    co_host: bool = False
+
+    @property
+    def told_as(self) -> str:
+        return "co_host" if self.co_host else self.role
 
 
 SYSTEM = Actor(role="system")

@@ -31,9 +31,10 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
     """With the host's share less by what the host gives back; `Invalid` for nothing, and for more than that
     share, or than is there: what was paid out before staff gave some of it back, the platform bears.
 
-    Of every booking that was paid, also one that is over or was cancelled.
+    Of every booking that was paid, also one that is over or was cancelled. What a stay brings is the host's:
+    a co-host gives none of it away.
     """
-    if by.role != "host":
+    if by.role != "host" or by.co_host:
         raise Forbidden
     if booking.confirmed_at is None:
         raise WrongState("Nothing was paid for this booking.", state=booking.status)

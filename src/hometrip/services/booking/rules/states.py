@@ -118,7 +118,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
     step = Step(
         status=move.told or move.status,
         at=at,
-        by=by.role,
+        by=by.told_as,
         why=why,
         account_id=by.account_id,
     )
@@ -134,7 +134,7 @@ def moved(booking: Booking, verb: str, by: Actor, at: datetime, why: str | None 
 
 def with_step(booking: Booking, told: str, by: Actor, at: datetime, why: str | None = None) -> Booking:
     """The booking with a line more in its history, of something that does not move it."""
-    step = Step(status=told, at=at, by=by.role, why=why, account_id=by.account_id)
+    step = Step(status=told, at=at, by=by.told_as, why=why, account_id=by.account_id)
     return replace(booking, history=[*booking.history, step])
 
 
@@ -221,12 +221,15 @@ def _not_before(day: datetime, at: datetime) -> None:
         raise TooEarly(not_before=day)
 
 
-def actor_of(caller: Caller, booking: Booking) -> Actor:
-    """In which role the caller meets this booking; a stranger learns nothing: `NotFound`."""
+def actor_of(caller: Caller, booking: Booking, *, co_host: bool = False) -> Actor:
+    """In which role the caller, perhaps a `co_host` of its home, meets this booking; a stranger learns
+    nothing: `NotFound`."""
     if caller.account_id == booking.guest_id:
         return Actor(role="guest", account_id=caller.account_id)
     if caller.account_id == booking.host_id:
         return Actor(role="host", account_id=caller.account_id)
+    if co_host:
+        return Actor(role="host", account_id=caller.account_id, co_host=True)
     if caller.is_staff:
         return Actor(role="staff", account_id=caller.account_id)
     raise NotFound

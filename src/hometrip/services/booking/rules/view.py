@@ -16,7 +16,7 @@ from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class StepView(Answer):
-    """`by` is guest, host, staff or system."""
+    """`by` is guest, host, co_host, staff or system."""
 
     status: str
     at: datetime

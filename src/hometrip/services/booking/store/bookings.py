@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
-from hometrip.kernel.page import Page, cursor_of, values_of
 from hometrip.kernel.record import Frozen
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.outbox import Contended
@@ -127,7 +125,7 @@ async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
     return await db.value(_confirmed.with_values(guest=guest_id, listing=listing_id)) is not None
 
 
-_BY_CHECK_IN = (bookings.c.check_in, bookings.c.id)
+BY_CHECK_IN = (bookings.c.check_in, bookings.c.id)
 
 
 async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
@@ -140,7 +138,7 @@ async def is_ahead(db: Reader, listing_id: UUID, at: datetime) -> bool:
 async def live_at(db: Reader, listing_id: UUID) -> list[UUID]:
     """The bookings of a home that hold nights, the next check-in first."""
     found = select(bookings.c.id).where(bookings.c.listing_id == listing_id, bookings.c.status.in_(LIVE))
-    return [row.id for row in await db.rows(found.order_by(*_BY_CHECK_IN))]
+    return [row.id for row in await db.rows(found.order_by(*BY_CHECK_IN))]
 
 
 async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
@@ -149,84 +147,6 @@ async def fees_returned(db: Reader, guest_id: UUID, at: datetime) -> int:
         bookings.c.guest_id == guest_id, bookings.c.fee_returned_at > fees_count_from(at)
     )
     return int(await db.value(statement))
-
-
-# Lists
-
-_BY_AGE = (bookings.c.created_at, bookings.c.id)
-
-
-class Order(Frozen, kw_only=False):
-    """What a list is sorted by (its last column is unique), and whether the latest comes first."""
-
-    columns: tuple[Any, ...]
-    latest_first: bool
-
-
-def _upcoming(now: datetime) -> Any:
-    return or_(
-        bookings.c.status == "pending",
-        and_(bookings.c.status == "confirmed", bookings.c.check_in_at > now),
-    )
-
-
-def _current(now: datetime) -> Any:
-    begun = and_(
-        bookings.c.status == "confirmed", bookings.c.check_in_at <= now, bookings.c.check_out_at > now
-    )
-    return or_(bookings.c.status == "checked_in", begun)
-
-
-def _past(now: datetime) -> Any:
-    over = and_(bookings.c.status == "confirmed", bookings.c.check_out_at <= now)
-    return or_(bookings.c.status == "completed", over)
-
-
-def _cancelled(now: datetime) -> Any:
-    return bookings.c.status.in_(("cancelled", "declined", "expired"))
-
-
-WHEN = {
-    "upcoming": (_upcoming, Order(_BY_CHECK_IN, latest_first=False)),
-    "current": (_current, Order(_BY_CHECK_IN, latest_first=False)),
-    "past": (_past, Order(_BY_CHECK_IN, latest_first=True)),
-    "cancelled": (_cancelled, Order(_BY_AGE, latest_first=True)),
-}
-
-
-async def page(
-    db: Reader, only: Mapping[str, Any], when: str | None, now: datetime, limit: int, cursor: str | None
-) -> Page[Booking]:
-    """Bookings whose columns have the values of `only`, of one of `WHEN` if it is named."""
-    order = Order(_BY_AGE, latest_first=True)
-    statement = select(bookings).where(
-        *(bookings.c[name] == value for name, value in only.items() if value is not None)
-    )
-    if when is not None:
-        condition, order = WHEN[when]
-        statement = statement.where(condition(now))
-    rows = await db.rows(_from(statement, order, cursor).limit(limit + 1))
-    shown = rows[:limit]
-    more = len(rows) > limit
-    position = [getattr(shown[-1], column.name) for column in order.columns] if more else []
-    return Page(
-        items=await with_history(db, shown),
-        next_cursor=cursor_of(position) if more else None,
-    )
-
-
-def _from(statement: Select[Any], order: Order, cursor: str | None) -> Select[Any]:
-    if cursor is not None:
-        here, there = tuple_(*order.columns), tuple_(*_position(cursor, order.columns))
-        statement = statement.where(here < there if order.latest_first else here > there)
-    return statement.order_by(
-        *(column.desc() if order.latest_first else column.asc() for column in order.columns)
-    )
-
-
-def _position(cursor: str, columns: Sequence[Any]) -> list[Any]:
-    values = values_of(cursor, [column.type.python_type for column in columns])
-    return [literal(value, column.type) for value, column in zip(values, columns, strict=True)]
 
 
 # Rows

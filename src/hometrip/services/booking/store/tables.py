@@ -118,6 +118,16 @@ nights = Table(
     sqlite_with_rowid=False,
 )
 
+# Who acts for a home besides its host, as the listing service tells; `id` is its name for that time.
+co_hosts = Table(
+    "co_hosts",
+    tables,
+    Column("id", Uuid, primary_key=True),
+    Column("listing_id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Index("co_hosts_by_account", "account_id", "listing_id"),
+)
+
 coupons = Table(
     "coupons",
     tables,

@@ -2,7 +2,8 @@
 
 from hometrip.services.listing.actions.bulk import calendars, edit_days
 from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
-from hometrip.services.listing.actions.checking import verify
+from hometrip.services.listing.actions.checking import verify, verify_co_hosts
+from hometrip.services.listing.actions.co_hosts import add_co_host, co_hosts, remove_co_host
 from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
 from hometrip.services.listing.actions.deps import Deps, ListingSettings
 from hometrip.services.listing.actions.feeds import add_feed, list_feeds, refresh_feed, remove_feed
@@ -22,6 +23,8 @@ from hometrip.services.listing.actions.photos import (
 )
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, rates, terms
+from hometrip.services.listing.actions.reporting import report, reports
+from hometrip.services.listing.actions.similar import similar
 from hometrip.services.listing.actions.taxes import (
     add_tax,
     delete_tax,
@@ -36,6 +39,7 @@ __all__ = [
     "Deps",
     "ImportReport",
     "ListingSettings",
+    "add_co_host",
     "add_drawn_photo",
     "add_feed",
     "add_photos",
@@ -52,6 +56,7 @@ __all__ = [
     "calendars",
     "change",
     "change_photo",
+    "co_hosts",
     "create",
     "days_at_hand",
     "delete",
@@ -74,12 +79,16 @@ __all__ = [
     "quote",
     "rates",
     "refresh_feed",
+    "remove_co_host",
     "remove_feed",
     "remove_photo",
     "renew_calendar_link",
+    "report",
+    "reports",
     "search_cards",
     "set_prices",
     "show",
+    "similar",
     "structure_words",
     "switch_taxes",
     "terms",
@@ -87,6 +96,7 @@ __all__ = [
     "toggle",
     "unblock",
     "verify",
+    "verify_co_hosts",
     "write_examples",
     "write_tax",
 ]

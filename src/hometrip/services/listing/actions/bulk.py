@@ -68,8 +68,8 @@ class HomeDays(Answer):
 async def calendars(
     deps: Deps, caller: Caller, first: date | None, until: date | None, limit: int, cursor: str | None
 ) -> Page[HomeDays]:
-    """The caller's homes, the newest first, night by night from `first` on; 90 days at most. Without it from
-    today on, where that is earliest: in no home tonight is left out."""
+    """The caller's homes, co-hosted ones too, the newest first, night by night from `first` on; 90 days at
+    most. Without it from today on, where that is earliest: in no home tonight is left out."""
     now = deps.clock.now()
     page = await store.of_host(deps.docs, caller.id, limit, cursor)
     today = min((local_date(now, home.time_zone) for home in page.items), default=now.date())
@@ -138,12 +138,12 @@ def _changes_nights(edit: Edit) -> bool:
 async def _homes_of(
     deps: Deps, reader: DocumentReader, caller: Caller, asked: DaysEdit
 ) -> list[tuple[Home, Calendar]]:
-    """All the homes of the edit; `EditRefused` where one is not the caller's or something is in the way."""
+    """All the homes of the edit; `EditRefused` where one is not theirs or something is in the way."""
     found = {home.id: (home, days) for home, days in await store.homes_and_days(reader, asked.listing_ids)}
     problems = []
     for listing_id in asked.listing_ids:
         home, days = found.get(listing_id, (None, None))
-        if home is None or days is None or not caller.one_of(home.host_id):
+        if home is None or days is None or not caller.one_of(*home.hosts):
             problem: HomeProblem | None = HomeProblem(
                 listing_id=listing_id, code="not_found", detail="there is no such listing"
             )

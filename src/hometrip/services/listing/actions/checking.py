@@ -29,6 +29,23 @@ async def verify(deps: Deps) -> list[str]:
             return found
 
 
+async def verify_co_hosts(deps: Deps) -> list[str]:
+    """The co-hosts of every home must be those that booking has heard of; a line for each home where not."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = await deps.docs.find(store.HOMES, limit=200, cursor=cursor)
+        known = await deps.booking.co_hosts([home.id for home in page.items])
+        found += [
+            f"listing {home.id}: its co-hosts are not those that booking has heard of"
+            for home in page.items
+            if {*home.co_hosts} != {*known.get(home.id, ())}
+        ]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
 def _nights(stays: Iterable[Stay], since: date) -> set[date]:
     return {
         night for stay in stays if stay.check_out > since for night in stay.each_night() if night >= since

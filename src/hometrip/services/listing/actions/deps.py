@@ -22,11 +22,13 @@ from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.geocoder import Geocoder
 from hometrip.ports.secrets import Secrets
 from hometrip.ports.workshop import Workshop
+from hometrip.services.auth.contract import AuthQuestions
 from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
 from hometrip.services.listing.rules.shown import Listing, shown, with_judgement
+from hometrip.services.search.contract import SearchQuestions
 from hometrip.services.user.contract import UserQuestions
 
 MOST_SHOWN = 4_096
@@ -55,7 +57,9 @@ class Deps:
     fetcher: Fetcher
     workshop: Workshop
     secrets: Secrets
+    auth: AuthQuestions
     booking: BookingQuestions
+    search: SearchQuestions
     user: UserQuestions
     clock: Clock
     new_id: NewId
@@ -72,18 +76,26 @@ class Deps:
 
 
 async def own_home(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
-    """The home, if it is the caller's or the caller is staff; `NotFound` to strangers."""
+    """The home, if the caller acts for it or is staff; `NotFound` to strangers."""
     home = await store.home(reader, listing_id)
-    caller.must_be_one_of(home.host_id)
+    caller.must_be_one_of(*home.hosts)
     return home
 
 
 async def home_to_change(reader: DocumentReader, caller: Caller, listing_id: UUID) -> Home:
     """The same; `Forbidden` to strangers where they see the home, which they do once it is published."""
     home = await store.home(reader, listing_id)
-    if home.status == PUBLISHED and not caller.one_of(home.host_id):
+    if home.status == PUBLISHED and not caller.one_of(*home.hosts):
         raise Forbidden
-    caller.must_be_one_of(home.host_id)
+    caller.must_be_one_of(*home.hosts)
+    return home
+
+
+async def home_of_host(reader: DocumentReader, caller: Caller, listing_id: UUID, *or_else: UUID) -> Home:
+    """The same for what is the host's alone (and staff's): `Forbidden` to co-hosts, but for `or_else`."""
+    home = await home_to_change(reader, caller, listing_id)
+    if not caller.one_of(home.host_id, *or_else):
+        raise Forbidden
     return home
 
 
@@ -97,7 +109,7 @@ async def knows_the_place(deps: Deps, caller: Caller, home: Home) -> bool:
     """May the caller see the street and the exact point? Who cannot be sure of it may not."""
     if caller.account_id is None:
         return False
-    if caller.one_of(home.host_id):
+    if caller.one_of(*home.hosts):
         return True
     try:
         return await deps.booking.has_confirmed(home.id, caller.account_id)
@@ -107,11 +119,11 @@ async def knows_the_place(deps: Deps, caller: Caller, home: Home) -> bool:
 
 async def seen_home(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[Home, bool]:
     """A home that the caller may see, and whether exactly. One that is not published is seen by those who
-    know its place anyway: its host, staff, and guests with a booking."""
+    know its place anyway: its hosts, staff, and guests with a booking."""
     home = await store.home(deps.docs, listing_id)
     exact = await knows_the_place(deps, caller, home)
     if home.status != PUBLISHED and not exact:
-        caller.must_be_one_of(home.host_id)
+        caller.must_be_one_of(*home.hosts)
     return home, exact
 
 
@@ -120,7 +132,7 @@ def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:
 
 
 def as_own(deps: Deps, home: Home) -> Listing:
-    """As its host and staff see it."""
+    """As its hosts and staff see it."""
     return with_judgement(as_shown(deps, home), home)
 
 

@@ -67,7 +67,7 @@ async def ask_import(
     for name, content in files.items():
         await deps.blobs.put(keys[name], content, "text/csv")
     async with deps.docs.transaction() as tx:
-        record = store.Import(
+        record = store.imports.Import(
             id=asked,
             source=source,
             asked_by=caller.id,
@@ -75,7 +75,7 @@ async def ask_import(
             files=keys,
             shift_to=shift_to,
         )
-        await tx.insert(store.IMPORTS, record)
+        await tx.insert(store.imports.IMPORTS, record)
         await tx.emit(ImportAsked(import_id=asked))
     return Asked(id=asked)
 
@@ -96,8 +96,8 @@ async def import_state(deps: Deps, import_id: UUID) -> ImportState:
     )
 
 
-async def _import(deps: Deps, import_id: UUID) -> store.Import:
-    found = await deps.docs.get(store.IMPORTS, import_id)
+async def _import(deps: Deps, import_id: UUID) -> store.imports.Import:
+    found = await deps.docs.get(store.imports.IMPORTS, import_id)
     if found is None:
         raise NotFound("There is no such import.")
     return found
@@ -106,7 +106,7 @@ async def _import(deps: Deps, import_id: UUID) -> store.Import:
 async def run_import(deps: Deps, import_id: UUID) -> None:
     """Do the work from the beginning; what was done before a crash is found as it should be."""
     found = await _import(deps, import_id)
-    if found.state in (store.DONE, store.FAILED):
+    if found.state in (store.imports.DONE, store.imports.FAILED):
         return
     opened: list[io.BytesIO | None] = []
     for name in FILES:
@@ -117,8 +117,8 @@ async def run_import(deps: Deps, import_id: UUID) -> None:
 
     async def note(done: int, total: int | None, phase: str) -> None:
         async with deps.docs.transaction() as tx:
-            await store.change_import(
-                tx, import_id, state=store.RUNNING, done=done, total=total or 0, phase=phase
+            await store.imports.change(
+                tx, import_id, state=store.imports.RUNNING, done=done, total=total or 0, phase=phase
             )
 
     try:
@@ -134,14 +134,14 @@ async def run_import(deps: Deps, import_id: UUID) -> None:
     except Unavailable:
         raise  # tried again later
     except HomeTripError as refused:
-        await _end(deps, found, store.FAILED, ImportReport(), refused.detail)
+        await _end(deps, found, store.imports.FAILED, ImportReport(), refused.detail)
     else:
-        await _end(deps, found, store.DONE, report, "")
+        await _end(deps, found, store.imports.DONE, report, "")
 
 
-async def _end(deps: Deps, found: store.Import, state: str, report: ImportReport, why: str) -> None:
+async def _end(deps: Deps, found: store.imports.Import, state: str, report: ImportReport, why: str) -> None:
     async with deps.docs.transaction() as tx:
-        await store.change_import(
+        await store.imports.change(
             tx, found.id, state=state, report=report, why=why, ended_at=deps.clock.now(), files={}
         )
         await drop_files(tx, found.id, list(found.files.values()))

@@ -15,10 +15,12 @@ from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import eq
 from hometrip.services.listing import store
+from hometrip.services.listing.actions.co_hosts import dismiss_all
 from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.actions.deps import (
     Deps,
     as_own,
+    home_of_host,
     home_to_change,
     must_be_version,
     seen_home,
@@ -169,8 +171,9 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
 
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
-    """The home, its calendar, blocks, feeds and pictures; `BookingsAhead` while somebody is to come."""
-    home = await home_to_change(deps.docs, caller, listing_id)
+    """By its host: the home, its calendar, blocks, feeds, pictures and co-hosts. `BookingsAhead` while
+    somebody is to come."""
+    home = await home_of_host(deps.docs, caller, listing_id)
     must_be_version(home, if_match)
     if await deps.booking.has_open(listing_id):
         raise BookingsAhead
@@ -201,7 +204,7 @@ async def _close(deps: Deps, listing_id: UUID) -> None:
 
 async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
     async with deps.docs.transaction() as tx:
-        home = await home_to_change(tx, caller, listing_id)
+        home = await home_of_host(tx, caller, listing_id)
         must_be_version(home, if_match)
         days = await store.calendar(tx, listing_id)
         await tx.delete(store.HOMES, listing_id)
@@ -211,6 +214,8 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
         await drop_feeds(tx, days.id, days.feeds)
         await tx.delete_where(store.IMPORTED_REVIEWS, eq("listing_id", listing_id))
         await drop_files(tx, home.id, keys_of(home.photos))
+        await store.reports.forget(tx, home.id)
+        await dismiss_all(tx, caller, home, days.revision)
         nights_back = FeedRemoved(listing_id=listing_id, feed_id=listing_id)
         await tx.emit_later(nights_back, deps.clock.now() + DAY)
         await tx.emit(ListingDeleted(listing_id=home.id, host_id=home.host_id, revision=days.revision + 1))
@@ -219,7 +224,7 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
     found, was = shown_again(deps, home, exact=exact), await usual_night(deps, home)
-    if caller.one_of(home.host_id):
+    if caller.one_of(*home.hosts):
         found = with_judgement(found, home)
     return found if was is None else msgspec.structs.replace(found, was=was)
 

@@ -9,6 +9,7 @@ from hometrip.kernel.page import Page
 from hometrip.ports.documents import EVERY
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, as_own, must_be_version
+from hometrip.services.listing.actions.reporting import ListingToJudge, reported_homes, to_judge_one
 from hometrip.services.listing.contract import (
     ListingEvent,
     ListingModerated,
@@ -18,23 +19,35 @@ from hometrip.services.listing.contract import (
 from hometrip.services.listing.rules.home import PUBLISHED
 from hometrip.services.listing.rules.moderation import Verdict, judged
 from hometrip.services.listing.rules.publish import must_be_complete
+from hometrip.services.listing.rules.reported import NotReported
 from hometrip.services.listing.rules.shown import Listing
 
+REPORTED = "reported"
 
-async def to_judge(deps: Deps, status: str, limit: int, cursor: str | None) -> Page[Listing]:
-    """The homes in that state, those that have been here longest first."""
+
+async def to_judge(deps: Deps, status: str, limit: int, cursor: str | None) -> Page[ListingToJudge]:
+    """The homes in that state, those that have been here longest first; or those that are `reported`."""
+    if status == REPORTED:
+        return await reported_homes(deps, limit, cursor)
     page = await store.found(deps.docs, EVERY, "created_at", limit, cursor, status)
-    return Page([as_own(deps, home) for home in page.items], page.next_cursor)
+    waiting = await store.reports.waiting_of(deps.docs, [home.id for home in page.items])
+    return Page([to_judge_one(deps, home, waiting) for home in page.items], page.next_cursor)
 
 
 async def moderate(
     deps: Deps, caller: Caller, listing_id: UUID, verdict: Verdict, if_match: int | None
 ) -> Listing:
-    """Approve, reject or suspend it. The host is told; of a suspended home booking cancels what is booked."""
+    """Approve, reject or suspend it. The host is told; of a suspended home booking cancels what is booked.
+    What was reported of it is decided by that, or dismissed."""
     now = deps.clock.now()
     async with deps.docs.transaction() as tx:
         before = await store.home(tx, listing_id)
         must_be_version(before, if_match)
+        waited = await store.reports.close(tx, listing_id)
+        if verdict.action == "dismiss":
+            if not waited:
+                raise NotReported
+            return as_own(deps, before)
         after = judged(before, verdict, now)
         if after.status == PUBLISHED:
             must_be_complete(after)

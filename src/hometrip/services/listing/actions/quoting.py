@@ -257,6 +257,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     return Terms(
         listing_id=home.id,
         host_id=home.host_id,
+        co_hosts=home.co_hosts,
         title=home.title,
         time_zone=home.time_zone,
         check_in_at=at_local(stay.check_in, home.check_in_from, home.time_zone),

@@ -40,7 +40,7 @@ class TooManyTaxes(Conflict):
 
 async def taxes_now(deps: Deps) -> Taxes:
     """The taxes that are switched on, with the rates of the day."""
-    enabled = await store.taxes(deps.docs, enabled_only=True)
+    enabled = await store.taxes.every(deps.docs, enabled_only=True)
     return Taxes([rule.terms for rule in enabled], rates_now(deps)) if enabled else _NONE
 
 
@@ -78,14 +78,14 @@ def _table(path: str, _changed_ns: int) -> Rates:
 async def write_examples(deps: Deps) -> None:
     """Lay the shipped examples, all switched off, into a table of taxes in which nothing was written yet."""
     async with deps.docs.transaction() as tx:
-        if await tx.count(store.TAX_RULES) == 0:
+        if await tx.count(store.taxes.TAX_RULES) == 0:
             now = deps.clock.now()
             rules = [TaxRule(id=deps.new_id(), terms=terms, changed_at=now) for terms in EXAMPLES]
-            await tx.insert_many(store.TAX_RULES, rules)
+            await tx.insert_many(store.taxes.TAX_RULES, rules)
 
 
 async def list_taxes(deps: Deps) -> TaxList:
-    return _list(await store.taxes(deps.docs))
+    return _list(await store.taxes.every(deps.docs))
 
 
 async def add_tax(deps: Deps, caller: Caller, terms: TaxTerms) -> TaxShown:
@@ -94,9 +94,9 @@ async def add_tax(deps: Deps, caller: Caller, terms: TaxTerms) -> TaxShown:
         id=deps.new_id(), terms=_clean(terms), changed_at=deps.clock.now(), changed_by=caller.account_id
     )
     async with deps.docs.transaction() as tx:
-        if await tx.count(store.TAX_RULES) >= store.MOST_TAXES:
+        if await tx.count(store.taxes.TAX_RULES) >= store.taxes.MOST_TAXES:
             raise TooManyTaxes
-        return _shown(await tx.insert(store.TAX_RULES, rule))
+        return _shown(await tx.insert(store.taxes.TAX_RULES, rule))
 
 
 async def write_tax(
@@ -104,27 +104,27 @@ async def write_tax(
 ) -> TaxShown:
     terms = _clean(terms)
     async with deps.docs.transaction() as tx:
-        old = await store.tax(tx, tax_id)
+        old = await store.taxes.tax(tx, tax_id)
         if if_match not in (None, old.version):
             raise VersionMismatch(version=old.version)
-        return _shown(await tx.replace(store.TAX_RULES, _changed(deps, caller, old, terms)))
+        return _shown(await tx.replace(store.taxes.TAX_RULES, _changed(deps, caller, old, terms)))
 
 
 async def delete_tax(deps: Deps, tax_id: UUID) -> None:
     async with deps.docs.transaction() as tx:
-        await store.tax(tx, tax_id)
-        await tx.delete(store.TAX_RULES, tax_id)
+        await store.taxes.tax(tx, tax_id)
+        await tx.delete(store.taxes.TAX_RULES, tax_id)
 
 
 async def switch_taxes(deps: Deps, caller: Caller, area: Area, *, enabled: bool) -> TaxList:
     """Switch all rules of an area and of what lies in it on or off; answers them."""
     of = spot(area.country, area.region, area.city)
     async with deps.docs.transaction() as tx:
-        rules = [rule for rule in await store.taxes(tx) if _lies_in(rule.terms.area, of)]
+        rules = [rule for rule in await store.taxes.every(tx) if _lies_in(rule.terms.area, of)]
         for at, rule in enumerate(rules):
             if rule.terms.enabled != enabled:
                 terms = msgspec.structs.replace(rule.terms, enabled=enabled)
-                rules[at] = await tx.replace(store.TAX_RULES, _changed(deps, caller, rule, terms))
+                rules[at] = await tx.replace(store.taxes.TAX_RULES, _changed(deps, caller, rule, terms))
     return _list(rules)
 
 

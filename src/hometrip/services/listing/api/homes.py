@@ -16,10 +16,12 @@ from hometrip.services.listing import actions
 from hometrip.services.listing.actions import Deps
 from hometrip.services.listing.actions.days import Availability, Blocks, BlockShown
 from hometrip.services.listing.actions.finding import AmenityWords, Filters, Homes, Places, StructureWords
+from hometrip.services.listing.actions.similar import Similar
 from hometrip.services.listing.contract import Quote, Wish
 from hometrip.services.listing.rules.edits import HomeEdit, NewHome, WholeHome
 from hometrip.services.listing.rules.home import Pricing
 from hometrip.services.listing.rules.shown import Listing, PricingShown
+from hometrip.services.search.contract import SimilarWish
 
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST)]
 
@@ -72,7 +74,7 @@ async def list_listings(
     return await actions.browse(deps, caller, filters, sort, limit, cursor)
 
 
-@get("/listings/my-listings", access=USER, summary="The caller's own homes, drafts included")
+@get("/listings/my-listings", access=USER, summary="Homes of mine, co-hosted and drafts too")
 async def my_listings(
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
@@ -238,6 +240,27 @@ async def quote_stay(
     return await actions.quote(deps, caller, listing_id, data)
 
 
+@get(
+    "/listings/{listing_id:uuid}/similar",
+    access=PUBLIC,
+    fresh_for=5,
+    anywhere=True,
+    summary="Homes like it; with dates those that are free then",
+)
+async def similar_homes(
+    listing_id: FromPath[UUID],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    check_in: FromQuery[date | None] = None,
+    check_out: FromQuery[date | None] = None,
+    guests: Annotated[int | None, QueryParameter(ge=1, le=50)] = None,
+    currency: Annotated[str | None, QueryParameter(pattern="^[A-Z]{3}$")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=12)] = 12,
+) -> Similar:
+    wish = SimilarWish(check_in=check_in, check_out=check_out, guests=guests, currency=currency, limit=limit)
+    return await actions.similar(deps, caller, listing_id, wish)
+
+
 ROUTES = [
     create_listing,
     list_listings,
@@ -258,4 +281,5 @@ ROUTES = [
     block_dates,
     unblock_dates,
     quote_stay,
+    similar_homes,
 ]

@@ -162,7 +162,8 @@ class Judged(Frozen):
 
 class Home(Record):
     """A listing. `source` tells where an imported one came from ("insideairbnb:<id>"), `source_mark` which
-    state of it was read last. `rating` is in hundredths."""
+    state of it was read last. `rating` is in hundredths. `co_hosts` are accounts; nothing that is shown of a
+    home names them."""
 
     host_id: UUID
     title: str
@@ -196,6 +197,12 @@ class Home(Record):
     source: str | None = None
     source_mark: str | None = None
     judged: Judged | None = None
+    co_hosts: list[UUID] = []
+
+    @property
+    def hosts(self) -> tuple[UUID, ...]:
+        """Who may act for the home: its host, and its co-hosts in all but what is the host's alone."""
+        return (self.host_id, *self.co_hosts)
 
     @property
     def cover(self) -> Photo | None:

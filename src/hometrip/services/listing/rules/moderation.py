@@ -32,9 +32,10 @@ class NotToBeJudged(Conflict):
 
 
 class Verdict(Request):
-    """What staff decide. To reject and to suspend need a `reason`, which the host reads."""
+    """What staff decide. To reject and to suspend need a `reason`, which the host reads. To dismiss what was
+    reported of a home leaves the home as it is, and its host is told nothing."""
 
-    action: Literal["approve", "reject", "suspend"]
+    action: Literal["approve", "reject", "suspend", "dismiss"]
     reason: Annotated[str, Meta(max_length=MOST_REASON)] = ""
 
 

@@ -32,7 +32,7 @@ class Try(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the other services say of the readers, guests, hosts and homes of some deliveries, by id."""
+    """What the other services say of the readers, people and homes of some deliveries, by id."""
 
     addresses: dict[UUID, Address]
     preferences: dict[UUID, Preferences]
@@ -90,7 +90,9 @@ async def _tries(deps: Deps, due: Sequence[Heard[DeliveryDue]]) -> list[Try]:
 async def _known(deps: Deps, tries: Sequence[Try]) -> Known:
     readers = list({each.delivery.user_id: None for each in tries if each.told})
     visits = [each.told.facts.visit for each in tries if each.told and each.told.facts.visit]
-    people = list({person: None for visit in visits for person in (visit.guest_id, visit.host_id)})
+    parties = [person for visit in visits for person in (visit.guest_id, visit.host_id)]
+    others = [each.told.facts.other for each in tries if each.told and each.told.facts.other]
+    people = list(dict.fromkeys([*parties, *others]))
     homes = list({visit.listing_id: None for visit in visits})
     return Known(
         {each.user_id: each for each in await deps.auth.addresses(readers)} if readers else {},
@@ -147,7 +149,8 @@ async def _around(deps: Deps, told: store.Notification, known: Known) -> Around:
     site = deps.settings.public_url.rstrip("/")
     link = site + kind.path.format(token=token, **told.facts.of_path)
     if visit is None:
-        return Around(link=link, site=site)
+        other = told.facts.other
+        return Around(other=known.names.get(other, "") if other else "", link=link, site=site)
     return Around(
         guest=known.names.get(visit.guest_id, ""),
         host=known.names.get(visit.host_id, ""),

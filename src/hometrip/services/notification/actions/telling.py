@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Event
 from hometrip.ports.documents import DocumentTx
@@ -42,7 +44,8 @@ async def tell_all(deps: Deps, event: Event, *told: Told, visits: Mapping[UUID, 
         for known_as, visit in visits.items():
             await tx.upsert(store.visits, store.KnownVisit(id=known_as, visit=visit))
         for kind, whom, facts in told:
-            if await tx.first_time(event, f"notification.{kind}"):
+            to_co_hosts = ".co_hosts" if facts.as_co_host else ""
+            if await tx.first_time(event, f"notification.{kind}{to_co_hosts}"):
                 for user_id in whom if isinstance(whom, list) else [whom]:
                     await _tell(deps, tx, event, kind, user_id, facts)
 
@@ -75,6 +78,13 @@ async def _tell(deps: Deps, tx: DocumentTx, event: Event, kind: str, user_id: UU
         )
         await tx.insert(store.deliveries, delivery)
         await tx.emit(DeliveryDue(delivery_id=delivery.id))
+
+
+async def to_hosts(deps: Deps, kind: str, listing_id: UUID, host_id: UUID, facts: Facts) -> list[Told]:
+    """The host and all who act for the home beside it."""
+    co_hosts = await store.co_hosts_of(deps.db, listing_id)
+    host = Told(kind, host_id, facts)
+    return [host, Told(kind, co_hosts, replace(facts, as_co_host=True))] if co_hosts else [host]
 
 
 async def visit_told(deps: Deps, booking_id: UUID, change_id: UUID | None = None) -> Visit:

@@ -29,9 +29,13 @@ from hometrip.services.notification.reactions.bookings import (
     tell_when_change_pending,
 )
 from hometrip.services.notification.reactions.homes import (
-    tell_host_when_calendar_fails,
-    tell_host_when_calendars_conflict,
+    forget_when_co_host_removed,
+    remember_when_co_host_added,
+    tell_both_when_co_host_added,
+    tell_both_when_co_host_removed,
     tell_host_when_moderated,
+    tell_hosts_when_calendar_fails,
+    tell_hosts_when_calendars_conflict,
 )
 from hometrip.services.notification.reactions.money import (
     send_receipt_when_paid,
@@ -92,8 +96,12 @@ REACTIONS = (
         tell_guest_when_deposit_released,
         tell_both_when_deposit_taken,
         tell_host_when_payout_failed,
+        remember_when_co_host_added,
+        forget_when_co_host_removed,
+        tell_both_when_co_host_added,
+        tell_both_when_co_host_removed,
         tell_host_when_moderated,
-        tell_host_when_calendars_conflict,
-        tell_host_when_calendar_fails,
+        tell_hosts_when_calendars_conflict,
+        tell_hosts_when_calendar_fails,
     ),
 )

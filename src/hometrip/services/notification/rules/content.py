@@ -15,6 +15,7 @@ from hometrip.services.notification.rules.wording import Language, language, say
 
 Rows = list[tuple[str, str]]
 MOST_STAYS = 10
+OF_THE_HOST = frozenset({"payout", "kept", "paid_out"})
 
 _CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 
@@ -61,7 +62,7 @@ def content(kind: str, facts: Facts, reader: Reader, around: Around) -> Content:
         preview=say(words.preview, values),
         heading=say(words.heading, values),
         paragraphs=[paragraph for paragraph in paragraphs if paragraph],
-        rows=[row for part in shows for row in _ROWS.get(part, _no_rows)(telling)],
+        rows=[row for part in shows if _is_for(part, facts) for row in _ROWS.get(part, _no_rows)(telling)],
         lines=_price(telling) if "price" in shows and _is_whole(facts) else [],
         total=_total(telling) if "price" in shows and _is_whole(facts) else None,
         button=words.button,
@@ -70,6 +71,11 @@ def content(kind: str, facts: Facts, reader: Reader, around: Around) -> Content:
         why=telling.language.labels["why"],
         site=around.site,
     )
+
+
+def _is_for(part: str, facts: Facts) -> bool:
+    """What a stay brings its host, its host is told."""
+    return not (facts.as_co_host and part in OF_THE_HOST)
 
 
 def headline(kind: str, facts: Facts, locale: str, time_zone: str) -> tuple[str, str]:
@@ -86,10 +92,12 @@ def _values(telling: Telling) -> dict[str, str]:
     labels = telling.language.labels
     values = {
         "by": facts.by,
+        "co_host": "yes" if facts.as_co_host else "",
         "why": _reason(telling),
         "reference": one_line(facts.reference, 200),
         "guest": one_line(around.guest, 40) or labels["a_guest"],
         "host": one_line(around.host, 40) or labels["a_host"],
+        "other": one_line(around.other, 40) or labels["somebody"],
         "before": how.days(facts.before.check_in, facts.before.check_out) if facts.before else "",
     }
     if facts.amount is not None:  # nothing is an amount too

@@ -49,7 +49,9 @@ class Named(Frozen):
 
 
 class Facts(Frozen, omit_defaults=True):
-    """Holds no address, no token and no name: those are asked for when a message is sent."""
+    """Holds no address, no token and no name: those are asked for when a message is sent. `other` is the
+    account that a message about a home speaks of. Who reads it `as_co_host` is told of a stay what its host
+    is, but for the host's money."""
 
     visit: Visit | None = None
     home: Named | None = None
@@ -67,6 +69,8 @@ class Facts(Frozen, omit_defaults=True):
     set_off: list[TakenOff] = []
     reference: str = ""
     beside_requests: bool = False
+    other: UUID | None = None
+    as_co_host: bool = False
 
     @property
     def of_path(self) -> dict[str, str]:
@@ -93,10 +97,12 @@ class Reader(Frozen):
 
 
 class Around(Frozen):
-    """What was asked for at sending time: the first names of both parties, the home, the link's target."""
+    """What was asked for at sending time: first names (of both parties of a stay, or of the other account),
+    the home, the link's target."""
 
     guest: str = ""
     host: str = ""
+    other: str = ""
     home: HomeCard | None = None
     link: str = ""
     site: str = ""
@@ -142,11 +148,12 @@ def asked_for(event: BookingChangePending) -> Facts:
     return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)
 
 
-def cancelled(event: BookingCancelled) -> Facts:
-    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid."""
+def cancelled(event: BookingCancelled, *, for_hosts: bool = False) -> Facts:
+    """`by` is guest, host or staff, or lapse where nobody cancelled: the second half was not paid. For who
+    hosts, that is told apart from a `co_host`."""
     return Facts(
         visit=visit_of(event.booking),
-        by="lapse" if event.lapsed else event.by,
+        by="lapse" if event.lapsed else "co_host" if for_hosts and event.by_co_host else event.by,
         why=event.why,
         amount=event.refund,
         kept=event.kept.payout,

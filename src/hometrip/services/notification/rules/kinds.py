@@ -112,6 +112,10 @@ KINDS = {
     "listing_approved": _listing(),
     "listing_rejected": _listing(),
     "listing_suspended": _listing(essential=True, urgent=True),
+    "co_host_added": _listing(essential=True, urgent=True),
+    "co_host_added_host": _listing("/co-hosts", essential=True),
+    "co_host_removed": Kind("listings", "/listings/my-listings", essential=True),
+    "co_host_removed_host": _listing("/co-hosts", essential=True),
     "calendar_conflict": _listing("/calendar", "calendar", urgent=True),
     "feed_failing": _listing("/calendar", "calendar"),
 }

@@ -11,6 +11,7 @@ from hometrip.services.search.actions.homes import (
     take_in_page,
 )
 from hometrip.services.search.actions.searches import search
+from hometrip.services.search.actions.similar import similar
 from hometrip.services.search.actions.suggestions import autocomplete, filters, popular
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "popular",
     "reindex",
     "search",
+    "similar",
     "take_in",
     "take_in_page",
     "verify",

@@ -64,7 +64,7 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     wish = wanted(asked, now)
     board = await current(deps)
     if wish.currency is not None:
-        wish = await _told_in(deps, board, wish, wish.currency)
+        wish = await told_in(deps, board, wish, wish.currency)
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)
     # The rest follows from the board alone, and from how new homes are, which a minute does not change.
@@ -108,7 +108,7 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     )
 
 
-async def _told_in(deps: Deps, board: Board, wish: Wanted, currency: str) -> Wanted:
+async def told_in(deps: Deps, board: Board, wish: Wanted, currency: str) -> Wanted:
     """With the currency that is asked for as the measure; `Invalid` where there is no rate for it."""
     known = await deps.listing.rates(currency)
     if not known and currency not in board.values["currency"].numbers:

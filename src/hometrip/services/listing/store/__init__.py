@@ -1,10 +1,9 @@
-"""Where homes, calendars, blocks and imports are kept, and every query of them."""
+"""Where homes, calendars and blocks are kept, and every query of them; other nouns have a file beside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,7 +13,6 @@ from hometrip.kernel.once import Once
 from hometrip.kernel.page import Page
 from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import (
-    EVERY,
     Change,
     Collection,
     DocumentReader,
@@ -34,12 +32,10 @@ from hometrip.services.listing.rules.bulk import DaysEdit, HomePlan
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.ical_events import Busy
-from hometrip.services.listing.rules.report import ImportReport
-from hometrip.services.listing.rules.taxes import TaxRule
 from hometrip.services.listing.rules.was import Asked, asking_of, noted
+from hometrip.services.listing.store import co_hosts, imports, reports, taxes
 
 PLACING, PLACED, LIFTING = "placing", "placed", "lifting"
-QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
 
 class Block(Record):
@@ -62,23 +58,6 @@ class Edit(Record):
     plans: list[HomePlan]
     once: Once
     created_at: datetime
-
-
-class Import(Record):
-    """An import that was asked for: its files are kept under `files` until it has ended."""
-
-    source: str
-    asked_by: UUID
-    created_at: datetime
-    files: dict[str, str]
-    shift_to: date | None = None
-    state: str = QUEUED
-    phase: str = ""
-    done: int = 0
-    total: int = 0
-    report: ImportReport = ImportReport()
-    why: str = ""
-    ended_at: datetime | None = None
 
 
 class Feed(Record):
@@ -120,6 +99,7 @@ PRICE, PRICED_IN = "pricing.base.amount", "pricing.base.currency"
 HOMES: Collection[Home] = Collection(
     "homes",
     Home,
+    edition=2,
     indexes=(
         Index("of_host", ("host_id", "created_at")),
         Index("of_source", ("source",), unique=True, where=ne("source", None)),
@@ -136,18 +116,26 @@ BLOCKS: Collection[Block] = Collection(
 )
 ASKED: Collection[Asked] = Collection("asked_prices", Asked)
 EDITS: Collection[Edit] = Collection("edits", Edit)
-IMPORTS: Collection[Import] = Collection("imports", Import)
 IMPORTED_REVIEWS: Collection[ImportedReview] = Collection(
     "imported_reviews", ImportedReview, indexes=(Index("of_listing", ("listing_id", "on")),)
-)
-TAX_RULES: Collection[TaxRule] = Collection(
-    "tax_rules", TaxRule, indexes=(Index("enabled", ("terms.enabled",), where=eq("terms.enabled", True)),)
 )
 FEEDS: Collection[Feed] = Collection(
     "feeds", Feed, indexes=(Index("of_address", ("listing_id", "url"), unique=True),)
 )
-COLLECTIONS = (HOMES, CALENDARS, ASKED, BLOCKS, EDITS, IMPORTS, IMPORTED_REVIEWS, TAX_RULES, FEEDS)
-MOST_TAXES = 1_000
+COLLECTIONS = (
+    HOMES,
+    CALENDARS,
+    ASKED,
+    BLOCKS,
+    EDITS,
+    IMPORTED_REVIEWS,
+    FEEDS,
+    co_hosts.CO_HOSTS,
+    imports.IMPORTS,
+    reports.REPORTS,
+    reports.REPORTED,
+    taxes.TAX_RULES,
+)
 
 
 async def home(reader: DocumentReader, listing_id: UUID) -> Home:
@@ -225,8 +213,12 @@ async def asked_lately(
     return {asked.id: asked for asked in await reader.get_many(ASKED, ids)} if ids else {}
 
 
-async def of_host(reader: DocumentReader, host_id: UUID, limit: int, cursor: str | None) -> Page[Home]:
-    return await reader.find(HOMES, eq("host_id", host_id), sort=("-created_at",), limit=limit, cursor=cursor)
+async def of_host(reader: DocumentReader, account_id: UUID, limit: int, cursor: str | None) -> Page[Home]:
+    """The account's own homes and those that it co-hosts, the newest first."""
+    where, co_hosted = eq("host_id", account_id), await co_hosts.homes_of(reader, account_id)
+    if co_hosted:
+        where = where | one_of("id", co_hosted)
+    return await reader.find(HOMES, where, sort=("-created_at",), limit=limit, cursor=cursor)
 
 
 async def found(
@@ -280,21 +272,4 @@ async def feed(reader: DocumentReader, listing_id: UUID, feed_id: UUID) -> Feed:
     found = await reader.get(FEEDS, feed_id)
     if found is None or found.listing_id != listing_id:
         raise NotFound("There is no such imported calendar.")
-    return found
-
-
-async def change_import(tx: DocumentTx, import_id: UUID, **fields: Any) -> None:
-    await tx.change(IMPORTS, import_id, Change(set=fields))
-
-
-async def taxes(reader: DocumentReader, *, enabled_only: bool = False) -> list[TaxRule]:
-    """In the order in which they were written down; those of an area come so onto its bills."""
-    where = eq("terms.enabled", True) if enabled_only else EVERY
-    return (await reader.find(TAX_RULES, where, limit=MOST_TAXES)).items
-
-
-async def tax(reader: DocumentReader, tax_id: UUID) -> TaxRule:
-    found = await reader.get(TAX_RULES, tax_id)
-    if found is None:
-        raise NotFound("There is no such tax.")
     return found
