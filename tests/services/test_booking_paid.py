@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from harness import Person, TestHouse
-from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.services.booking.actions import verify as verify_booking
 from hometrip.services.listing.actions import verify as verify_listing
 from hometrip.services.payment.actions import verify as verify_payment
@@ -177,6 +177,24 @@ async def test_the_second_half_is_charged_two_weeks_before(
     shown = ok(await guest.get(f"/api/bookings/{booking['id']}/receipt"))
     assert shown["paid"] == booking["total"]
     await all_is_well(house)
+
+
+async def test_a_preview_of_half_a_price_stays_as_it_is_as_long_as_it_says(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    booking = await confirmed(
+        house, guest, await open_home(host, cancellation_policy="moderate"), plan="half"
+    )
+    path = f"/api/bookings/{booking['id']}/cancellation"
+    shown = ok(await guest.get(path))
+    last = datetime.fromisoformat(shown["valid_until"])
+    assert last == datetime.fromisoformat(booking["balance_due_at"]) - SECOND
+    await house.advance((last - house.clock.now()).total_seconds())
+    assert ok(await guest.get(path)) == shown
+    await house.advance(1)
+    now = ok(await guest.get(path))
+    assert (shown["refund"], now["refund"]) == (booking["due_now"], booking["total"])
+    assert datetime.fromisoformat(now["valid_until"]) > last + 8 * DAY
 
 
 async def test_a_second_half_that_is_charged_after_the_stay_is_paid(
