@@ -158,7 +158,8 @@ def states_page() -> str:
             "## Policies of cancellation\n",
             "What comes back of the nights: the first notice that is kept decides, less gives nothing. "
             "Beside it, the cleaning fee comes back until check-in; within 24 hours of a confirmation that "
-            "was a week or more before check-in everything does (stays under 28 nights).\n",
+            "was a week or more before check-in everything does (stays under 28 nights). Nights at a home "
+            "that is `non_refundable` cost a tenth less.\n",
             table(
                 "Policy | Before check-in | After it, of the nights not stayed",
                 (

@@ -154,7 +154,7 @@ class Tax:
 
     @property
     def on(self) -> tuple[str, ...]:
-        nights = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests")
+        nights = ("nights", "length_discount", "early_bird", "last_minute", "non_refundable", "extra_guests")
         if self.kind != "percent_bp":
             return ("nights",)
         return nights if self.base == "nights" else (*nights, "pets", "cleaning", "coupon", "service_fee")
@@ -267,6 +267,7 @@ class Home:
             pets=party.pets,
             coupon=coupon,
             now=now,
+            refundable=self.policy != "non_refundable",
         )
 
 

@@ -43,7 +43,10 @@ SAYS = {
     "half": ("part_of_nights", 0, 1),
     "nothing": ("nothing", 0, 0),
 }
-OF_THE_NIGHTS = {"nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets"}
+OF_THE_NIGHTS = {
+    *("nights", "length_discount", "early_bird", "last_minute", "non_refundable"),
+    *("extra_guests", "pets"),
+}
 OF_THE_HOST = OF_THE_NIGHTS | {"cleaning"}
 
 

@@ -12,7 +12,7 @@ from math import floor
 
 from rules.oracle_instants import shown
 
-HOST_LINES = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets", "cleaning")
+HOST_LINES = "nights length_discount early_bird last_minute non_refundable extra_guests pets cleaning".split()
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Wished:
     pets: int
     coupon: Coupon | None
     now: datetime
+    refundable: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def cost(wished: Wished) -> Cost | None:
     lines["length_discount"] = -_percent(length_bp, lines["nights"])
     kind, bp = _for_the_time(wished)
     lines[kind] = -_percent(bp, lines["nights"] + lines["length_discount"])
+    # Reading: a tenth off the nights, after the other discounts.
+    lines["non_refundable"] = 0 if wished.refundable else -_percent(1_000, sum(lines.values()))
     # Reading: where no number is given, all guests are included; pets pay each.
     beyond = 0 if wished.included_guests is None else max(0, wished.guests - wished.included_guests)
     lines["extra_guests"] = sum(beyond * (wished.extra_guest or 0) for _ in nightly)

@@ -171,6 +171,14 @@ def test_what_is_kept_of_half_is_what_is_kept_of_all_as_far_as_it_goes(
         assert kept_split(half, of_half) == kept_split(whole, of_all)
 
 
+@pytest.mark.parametrize("by", ["guest", "host", "staff"])
+def test_what_a_half_paid_stay_gives_back_is_valid_until_the_other_half_is_charged(by: str) -> None:
+    due, half = H - 14 * DAY, halved(priced("moderate"))
+    assert cancellation(half, by, H - 20 * DAY, 0).valid_until == due - SECOND
+    assert cancellation(half, by, due + HOUR, 0).valid_until == due + HOUR  # it may be charged at any moment
+    assert cancellation(priced("moderate"), by, H - 20 * DAY, 0).valid_until >= H - 5 * DAY
+
+
 def test_a_half_paid_stay_that_the_policy_keeps_whole_gives_nothing_back() -> None:
     told = cancellation(halved(priced("non_refundable")), "guest", H - 20 * DAY, 0)
     assert (told.refund, told.kept) == (Money(0, "USD"), halved(priced()).left)

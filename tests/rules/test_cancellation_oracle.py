@@ -94,7 +94,7 @@ def _nightly(chance: Random, policy: str) -> tuple[int, ...]:
 
 def _lines(chance: Random, nightly: tuple[int, ...]) -> tuple[Line, ...]:
     lines, left = [Line("nights", sum(nightly))], sum(nightly)
-    for kind in ("length_discount", chance.choice(("early_bird", "last_minute"))):
+    for kind in ("length_discount", chance.choice(("early_bird", "last_minute")), "non_refundable"):
         if left >= 3 and chance.random() < 0.4:
             lines.append(Line(kind, -chance.randint(1, left // 3)))
             left += lines[-1].amount

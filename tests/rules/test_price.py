@@ -28,17 +28,26 @@ MONDAY = date(2027, 6, 7)
 FEES = Fees(1_200, 300)
 HOME = UUID(int=1)
 # As in the rule: coupon and later lines are not the host's.
-HOST_KINDS = {"nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets", "cleaning"}
+HOST_KINDS = {
+    *("nights", "length_discount", "early_bird", "last_minute", "non_refundable"),
+    *("extra_guests", "pets", "cleaning"),
+}
 
 
 def usd(amount: int) -> Money:
     return Money(amount, "USD")
 
 
-def prices(calendar: Calendar | None = None, **parts: Any) -> Prices:
-    pricing = Pricing(**({"base": usd(10_000)} | parts))
+def prices(calendar: Calendar | None = None, policy: str = "flexible", **parts: Any) -> Prices:
     home = Home(
-        id=HOME, host_id=HOME, title="Cabin", created_at=NOW, updated_at=NOW, guests=6, pricing=pricing
+        id=HOME,
+        host_id=HOME,
+        title="Cabin",
+        created_at=NOW,
+        updated_at=NOW,
+        guests=6,
+        cancellation_policy=policy,
+        pricing=Pricing(**({"base": usd(10_000)} | parts)),
     )
     return Prices(home, calendar or Calendar(id=HOME))
 
@@ -50,6 +59,25 @@ def billed(of: Prices, nights: int = 3, first: date = MONDAY, **more: Any) -> Bi
 
 def lines(made: Bill) -> dict[str, int]:
     return {line.kind: line.amount for line in made.lines}
+
+
+def test_a_tenth_is_off_the_nights_where_nothing_is_refunded() -> None:
+    parts = {"weekly_discount_bp": 1_000, "early_bird": Early(days=30, discount_bp=500)}
+    of = prices(policy="non_refundable", cleaning_fee=usd(5_000), base=usd(9_999), **parts)
+    made = billed(of, 7)
+    assert [(line.kind, line.amount) for line in made.lines] == [
+        ("nights", 69_993),
+        ("length_discount", -6_999),
+        ("early_bird", -3_150),
+        ("non_refundable", -5_984),  # 5,984.4
+        ("cleaning", 5_000),
+        ("service_fee", 7_063),
+    ]
+    assert made.payout == 58_860 - 1_766
+    told = next(line for line in quote_lines(made) if line.kind == "non_refundable")
+    assert told.label == "Non-refundable discount (10 %)"
+    for policy in ("strict", "super_strict_60"):
+        assert "non_refundable" not in lines(billed(prices(policy=policy)))
 
 
 def test_every_line_in_its_order() -> None:

@@ -69,6 +69,7 @@ def a_case(chance: Random) -> Wished:
         pets=chance.choice((0, 0, 1, 2)),
         coupon=_coupon(chance, most) if chance.random() < 0.6 else None,
         now=_now(chance, check_in - DAY * ahead, hour, zone),
+        refundable=chance.random() < 0.8,
     )
 
 
@@ -130,6 +131,7 @@ def prices_of(case: Wished) -> Prices:
         guests=6,
         time_zone=case.zone,
         rules=HouseRules(pets=True),
+        cancellation_policy="flexible" if case.refundable else "non_refundable",
         pricing=pricing,
     )
     own = dict(case.dates)
@@ -207,6 +209,7 @@ def simpler(case: Wished) -> Iterator[Wished]:
         "pets": 0,
         "nights": 1,
         "base": 100,
+        "refundable": True,
     }
     for name, value in plain.items():
         if getattr(case, name) != value:
@@ -221,9 +224,9 @@ def test_the_cases_have_every_line() -> None:
     told = [cost(a_case(Random(number))) for number in range(ALWAYS)]
     often = [kind for answer in told if answer is not None for kind, _ in answer.lines]
     kinds = (
-        "length_discount early_bird last_minute extra_guests pets cleaning coupon service_fee nights".split()
-    )
-    assert all(often.count(kind) > ALWAYS / 20 for kind in kinds)
+        "length_discount early_bird last_minute non_refundable extra_guests pets cleaning coupon service_fee"
+    ).split()
+    assert all(often.count(kind) > ALWAYS / 20 for kind in ("nights", *kinds))
     assert told.count(None) > ALWAYS / 50
 
 

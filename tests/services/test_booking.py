@@ -261,6 +261,35 @@ async def test_a_host_who_cancels_keeps_the_nights_blocked_and_nothing_of_the_mo
     assert (free["available"], free["taken"]) == (False, True)
 
 
+async def test_a_stay_that_is_not_refunded_costs_a_tenth_less_wherever_it_is_shown(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    """Three nights of 100.00 less 30.00, cleaning 50.00, and 12 % of 320.00."""
+    home = await open_home(host)
+    path, seek = f"/api/listings/{home['id']}", stay(house, days=40) | {"city": "Albany", "guests": 2}
+
+    async def found() -> int:
+        await house.settle()
+        [hit] = ok(await guest.get("/api/search", params=seek))["items"]
+        total: int = hit["total"]["amount"]
+        return total
+
+    assert await found() == 39_200
+    policy = {"cancellation_policy": "non_refundable"}
+    ok(await host.patch(path, policy, headers={"If-Match": f'"{home["version"]}"'}))
+    assert await found() == 35_840
+    booking = await confirmed(house, guest, home)
+    assert [(line["kind"], line["amount"]["amount"]) for line in booking["lines"]] == [
+        ("nights", 30_000),
+        ("non_refundable", -3_000),
+        ("cleaning", 5_000),
+        ("service_fee", 3_840),
+    ]
+    await house.advance((2 * DAY).total_seconds())
+    gone = ok(await guest.post(f"/api/bookings/{booking['id']}/cancel"))["cancellation"]
+    assert (gone["rule"], gone["refund"]["amount"], gone["kept"]["amount"]) == ("nothing", 5_000, 30_840)
+
+
 async def test_availability_and_price_are_for_everybody(house: TestHouse, host: Person) -> None:
     home = await open_home(host)
     when = stay(house)

@@ -329,18 +329,24 @@ async def test_a_cheaper_change_needs_the_host_even_of_an_instant_home_and_is_do
     assert await actions.verify(scene.deps) == []
 
 
-async def test_another_party_at_the_same_price_is_done_at_once(scene: Scene) -> None:
+async def test_what_costs_the_same_needs_the_host_even_of_an_instant_home(scene: Scene) -> None:
+    """Only a larger total needs no consent."""
     before = await confirmed(scene)
-    done = await scene.change(before, guests=3)
-    assert (done.guests, change_of(done).status, done.total) == (3, "done", before.total)
-    assert steps(done)[-2:] == [("change_asked", "guest"), ("changed", "guest")]
-    assert len(await scene.nights(before.id)) == 3
+    for asked in ({"guests": 3}, {"first": 40, "end": 43}):
+        waiting = await scene.change(before, **asked)
+        assert (waiting.guests, waiting.check_in) == (before.guests, before.check_in)
+        assert (change_of(waiting).status, change_of(waiting).difference.amount) == ("awaiting_host", 0)
+    done = await actions.accept_change(scene.deps, host_of(scene), before.id)
+    assert (done.check_in, change_of(done).status, done.total) == (scene.day(40), "done", before.total)
+    assert steps(done)[-3:] == [("change_asked", "guest"), ("change_accepted", "host"), ("changed", "system")]
+    assert await scene.nights(before.id) == set(scene.stay(40, 43).each_night())
 
 
 async def test_new_dates_may_use_the_old_nights_again(scene: Scene) -> None:
     before = await confirmed(scene)
     await scene.house.settle()  # the home's calendar knows of the booking
-    moved = await scene.change(before, first=31, end=34)
+    await scene.change(before, first=31, end=34)
+    moved = await actions.accept_change(scene.deps, host_of(scene), before.id)
     assert (change_of(moved).status, moved.check_in) == ("done", scene.day(31))
     assert await scene.nights(before.id) == set(scene.stay(31, 34).each_night())
 
@@ -363,7 +369,8 @@ async def test_an_unpaid_hold_of_the_guests_own_makes_room_where_it_is_in_the_wa
     before = await confirmed(scene, guest)
     held = await scene.book(guest, ahead=33, nights=2)
     await scene.house.settle()
-    earlier = await scene.change(before, first=29, end=32)
+    await scene.change(before, first=29, end=32)
+    earlier = await actions.accept_change(scene.deps, host_of(scene), before.id)
     assert change_of(earlier).status == "done"
     assert (await scene.look(held.id)).status == "pending"
     longer = await scene.change(await scene.look(before.id), end=34)

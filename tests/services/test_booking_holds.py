@@ -12,7 +12,7 @@ from harness import Person, TestHouse
 from hometrip.kernel.once import NO_KEY
 from hometrip.services.booking import actions
 from hometrip.services.booking.rules import PaymentUnderWay
-from journeys.steps import book, booking_of, ok, open_home, pay, problem, stay
+from journeys.steps import HOUR, book, booking_of, ok, open_home, pay, problem, stay
 from services.booking_scene import scene_in, somebody
 
 
@@ -77,6 +77,39 @@ async def test_a_request_whose_card_was_authorised_just_now_stays(house: TestHou
     ok(await host.post(f"/api/bookings/{first['id']}/accept", {}))
     await house.settle()
     assert (await booking_of(guest, first["id"]))["status"] == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("nights", "becomes", "back"), [("free", "confirmed", 0), ("taken", "expired", 39_200)]
+)
+async def test_what_is_paid_within_an_hour_after_its_hold_is_had_or_goes_back(
+    house: TestHouse, home: dict[str, Any], guest: Person, nights: str, becomes: str, back: int
+) -> None:
+    held = ok(await book(guest, home["id"], stay(house)), 201)
+    intent = ok(await guest.post("/api/payments/intent", {"booking_id": held["id"]}), 201)
+    await house.advance(15 * 60)
+    assert steps_of(await booking_of(guest, held["id"])) == ["pending", "expired"]
+    await house.advance(HOUR - 1)
+    if nights == "taken":
+        other = await house.sign_up("other@example.com", "Otto Other")
+        ok(await book(other, home["id"], stay(house)), 201)
+    path = f"/api/payments/{intent['id']}"
+    ok(await guest.post(f"{path}/confirm", {"payment_method": "pm_card_visa"}))
+    await house.settle()
+    assert (await booking_of(guest, held["id"]))["status"] == becomes
+    paid = ok(await guest.get(path))
+    assert (paid["status"], paid["refunded"]["amount"]) == ("succeeded", back)
+
+
+async def test_what_is_paid_later_than_that_is_refused(
+    house: TestHouse, home: dict[str, Any], guest: Person
+) -> None:
+    held = ok(await book(guest, home["id"], stay(house)), 201)
+    intent = ok(await guest.post("/api/payments/intent", {"booking_id": held["id"]}), 201)
+    await house.advance(15 * 60 + HOUR)
+    path, body = f"/api/payments/{intent['id']}/confirm", {"payment_method": "pm_card_visa"}
+    problem(await guest.post(path, body), 409, "not_payable")
+    assert steps_of(await booking_of(guest, held["id"])) == ["pending", "expired"]
 
 
 async def test_a_hold_that_makes_room_cannot_be_paid_any_more(

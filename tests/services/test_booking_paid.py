@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from harness import Person, TestHouse
-from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.services.booking.actions import verify as verify_booking
 from hometrip.services.listing.actions import verify as verify_listing
 from hometrip.services.payment.actions import verify as verify_payment
@@ -179,6 +179,24 @@ async def test_the_second_half_is_charged_two_weeks_before(
     await all_is_well(house)
 
 
+async def test_a_preview_of_half_a_price_stays_as_it_is_as_long_as_it_says(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    booking = await confirmed(
+        house, guest, await open_home(host, cancellation_policy="moderate"), plan="half"
+    )
+    path = f"/api/bookings/{booking['id']}/cancellation"
+    shown = ok(await guest.get(path))
+    last = datetime.fromisoformat(shown["valid_until"])
+    assert last == datetime.fromisoformat(booking["balance_due_at"]) - SECOND
+    await house.advance((last - house.clock.now()).total_seconds())
+    assert ok(await guest.get(path)) == shown
+    await house.advance(1)
+    now = ok(await guest.get(path))
+    assert (shown["refund"], now["refund"]) == (booking["due_now"], booking["total"])
+    assert datetime.fromisoformat(now["valid_until"]) > last + 8 * DAY
+
+
 async def test_a_second_half_that_is_charged_after_the_stay_is_paid(
     house: TestHouse, host: Person, guest: Person, admin: Person
 ) -> None:
@@ -221,7 +239,8 @@ async def test_a_half_paid_stay_that_moves_near_has_three_days_for_its_second_ha
     booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
     path = f"/api/bookings/{booking['id']}"
     now = house.clock.now()
-    moved = ok(await guest.put(path, {"check_in": day(house, 8), "check_out": day(house, 11)}))
+    ok(await guest.put(path, {"check_in": day(house, 8), "check_out": day(house, 11)}))
+    moved = ok(await host.post(f"{path}/change/accept"))
     assert moved["change"]["status"] == "done"
     assert datetime.fromisoformat(moved["balance_due_at"]) == now
     for hours in (1, 70):
@@ -243,6 +262,7 @@ async def test_a_second_half_that_is_not_paid_by_check_in_ends_a_stay_that_has_b
     booking = await confirmed(house, guest, home, "pm_card_chargeCustomerFail", plan="half")
     path = f"/api/bookings/{booking['id']}"
     ok(await guest.put(path, {"check_in": day(house, 1), "check_out": day(house, 4)}))
+    ok(await host.post(f"{path}/change/accept"))
     await house.advance((24 * HOUR).total_seconds())
     assert ok(await host.post(f"{path}/check-in"))["status"] == "checked_in"
     await house.advance((11 * HOUR).total_seconds())  # past 15:00 in Albany

@@ -101,6 +101,9 @@ async def test_a_claim_that_the_guest_accepts_is_captured_and_paid_to_the_host(t
     await till.advance(MINUTE)
     intent = await at_provider(till, booking_id)
     assert (intent.status, intent.captured) == ("succeeded", eur(7_500))
+    mine = (await actions.history(till.deps, GUEST, 10, None)).items
+    shown = [(one.amount, one.captured) for one in mine if one.status == "succeeded"]
+    assert shown == [(DEPOSIT, eur(7_500)), (TOTAL, TOTAL)]
     paid_out = [event.amount for event in till.told if event.name == "host.payout.completed"]
     assert paid_out == [eur(53_350), eur(7_500)]
     [released] = [event for event in till.told if event.name == "payment.deposit_released"]
@@ -194,8 +197,10 @@ async def test_only_the_host_claims_once_in_time_and_within_the_deposit(till: Ti
     for caller, refusal in ((GUEST, Forbidden), (SUPPORT, Forbidden), (STRANGER, NotFound)):
         with pytest.raises(refusal):
             await actions.claim(till.deps, caller, booking_id, eur(1), "not the host")
-    for amount in (eur(0), eur(-1), eur(20_001), DEPOSIT.__class__(1, "USD")):
-        with pytest.raises(Invalid):
+    limits, dollars = r"must be from 0\.01 EUR to 200\.00 EUR", DEPOSIT.__class__(1, "USD")
+    wrong = {eur(0): limits, eur(-1): limits, eur(20_001): limits, dollars: "this deposit is in EUR"}
+    for amount, told in wrong.items():
+        with pytest.raises(Invalid, match=told):
             await actions.claim(till.deps, HOST, booking_id, amount, "wrong")
     made = await actions.claim(till.deps, HOST, booking_id, eur(100), "a cup")
     with pytest.raises(store.AlreadyClaimed):

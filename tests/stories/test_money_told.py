@@ -55,6 +55,7 @@ async def test_a_second_half_that_was_paid_or_moved_is_not_told_of_too_soon(hous
     await teller.pay(moved, otto)
     later = {"check_in": "2027-07-01", "check_out": "2027-07-04"}
     ok(await otto.put(f"/api/bookings/{moved}", later))
+    ok(await teller.host.post(f"/api/bookings/{moved}/change/accept"))
     await teller.wait(days=30)
     assert await told(teller) == []
     assert await told(teller, "otto") == []

@@ -154,9 +154,9 @@ class Wish(Request):
 
 
 class QuoteLine(Answer):
-    """`kind` is nights, length_discount, early_bird, last_minute, extra_guests, pets, cleaning, coupon,
-    service_fee or tax; discounts are negative. `area` and `on` (the kinds it is computed on) only for a tax.
-    `was` only where the nights cost clearly less than they did."""
+    """`kind` is nights, length_discount, early_bird, last_minute, non_refundable, extra_guests, pets,
+    cleaning, coupon, service_fee or tax; discounts are negative. `area` and `on` (the kinds it is computed
+    on) only for a tax. `was` only where the nights cost clearly less than they did."""
 
     kind: str
     label: str

@@ -35,7 +35,6 @@ from hometrip.services.booking.contract import (
 from hometrip.services.booking.rules import (
     BOOKED_MEANWHILE,
     SYSTEM,
-    Actor,
     Booking,
     BookingView,
     Change,
@@ -63,7 +62,7 @@ TRIES = 3
 async def ask_change(
     deps: Deps, caller: Caller, booking_id: UUID, wish: ChangeWish, if_match: int | None
 ) -> BookingView:
-    """The booking with its change: done at once, or awaiting host or payment. An open one is replaced.
+    """The booking with its change, which awaits host or payment. An open one is replaced.
 
     Raises what a booking of that stay would: `DatesTaken`, `StayRefused`; `HomeClosed`. Where another was
     faster, it is asked of the booking as it is now.
@@ -99,7 +98,7 @@ async def _ask(
             await _make_room(deps, tx, open_now, open_now.change, let_go)
             await _take(tx, open_now)
             await must_be_prepared(tx, live, open_now.change)
-            after = await _go_on(tx, live, open_now, by, now)
+            after = await _go_on(tx, live, open_now, now)
     except (DatesTaken, StayRefused) as refusal:
         guest, home = booking.guest_id, booking.listing_id
         raise await with_proposal(deps, guest, home, whole, refusal) from None
@@ -112,7 +111,7 @@ async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> Booking
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
         agreed = change_moved(booking, "accept", await party(tx, caller, booking), now)
-        return view_of(await _go_on(tx, booking, agreed, SYSTEM, now))
+        return view_of(await _go_on(tx, booking, agreed, now))
 
 
 async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
@@ -171,7 +170,7 @@ async def change_paid(deps: Deps, tx: Tx, booking: Booking, change_id: UUID, pay
     ours = change is not None and change.id == change_id
     held = ours and needs_payment(booking)
     if held or (ours and can_be_late(booking, now) and await _taken_again(tx, booking)):
-        await _apply(tx, booking, booking, SYSTEM, now)
+        await _apply(tx, booking, booking, now)
     elif change is None or not ours or change.status != "done":
         await tell(tx, BookingUnpayable, booking, payment_id=payment_id)
 
@@ -189,10 +188,10 @@ async def _terms(deps: Deps, guest: Caller, booking: Booking, wish: Wish) -> tup
         raise HomeClosed from gone
 
 
-async def _go_on(tx: Tx, before: Booking, open_now: Booking, by: Actor, at: datetime) -> Booking:
+async def _go_on(tx: Tx, before: Booking, open_now: Booking, at: datetime) -> Booking:
     """Apply a change for which nothing is awaited; else say what is."""
     if is_agreed(open_now):
-        return await _apply(tx, before, open_now, by, at)
+        return await _apply(tx, before, open_now, at)
     after = await store.bookings.change(tx, before, open_now)
     await remind(tx, after)
     change = after.change
@@ -213,8 +212,8 @@ async def _go_on(tx: Tx, before: Booking, open_now: Booking, by: Actor, at: date
     return after
 
 
-async def _apply(tx: Tx, stored: Booking, agreed: Booking, by: Actor, at: datetime) -> Booking:
-    after = await store.bookings.change(tx, stored, changed(agreed, by, at))
+async def _apply(tx: Tx, stored: Booking, agreed: Booking, at: datetime) -> Booking:
+    after = await store.bookings.change(tx, stored, changed(agreed, SYSTEM, at))
     await store.nights.release_some(tx, after.id, nights_left(agreed, after))
     await remind(tx, after)
     change = after.change

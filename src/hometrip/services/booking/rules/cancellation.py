@@ -97,11 +97,11 @@ def cancellation(
         return _nothing_paid(booking, by, at)
     if by != "guest":
         whole = _Back(1, 1, cleaning=True, fee=True)
-        told = _told(booking, by, f"{by}_cancelled", whole, _valid_for_host(booking, at))
+        told = _told(booking, by, f"{by}_cancelled", whole, _valid_for_host(booking, at), at)
         return replace(told, penalty=penalty(booking, at) if fault == "host" else None)
     part = _part(booking, at)
     back = _back(booking, part, at, fees_returned)
-    return _told(booking, by, part.rule, back, _valid_until(booking, part, at))
+    return _told(booking, by, part.rule, back, _valid_until(booking, part, at), at)
 
 
 def at_fault(fault: str | None, by: str) -> str:
@@ -175,7 +175,7 @@ def _back(booking: Booking, part: Part, at: datetime, fees_returned: int) -> _Ba
     return _Back(nights, of, cleaning=before, fee=before and nights == of and fees_returned < FEE_REFUNDS)
 
 
-def _told(booking: Booking, by: str, rule: str, back: _Back, valid_until: datetime) -> Cancellation:
+def _told(booking: Booking, by: str, rule: str, back: _Back, until: datetime, at: datetime) -> Cancellation:
     paid = [line.amount for line in booking.lines]
     refunded = _refunds(booking.lines, back)
     if booking.left != booking.total:
@@ -191,7 +191,7 @@ def _told(booking: Booking, by: str, rule: str, back: _Back, valid_until: dateti
             CancelledLine(kind=line.kind, label=line.label, paid=money, refunded=money_back)
             for line, money, money_back in zip(booking.lines, paid, refunded, strict=True)
         ],
-        valid_until=valid_until,
+        valid_until=_until_balance(booking, until, at),
     )
 
 
@@ -275,6 +275,12 @@ def _valid_until(booking: Booking, part: Part, at: datetime) -> datetime:
     if part is GRACE_PART and booking.confirmed_at:
         lasts.append(booking.confirmed_at + GRACE)
     return min([_last_second(booking.check_in_at, at), *(last for last in lasts if last >= at)])
+
+
+def _until_balance(booking: Booking, until: datetime, at: datetime) -> datetime:
+    """Once the second half is charged, more is there to be given back."""
+    due = booking.balance_due_at if booking.balance is not None else None
+    return until if due is None else min(until, _last_second(due, at))
 
 
 def _last_second(turn: datetime, at: datetime) -> datetime:

@@ -49,9 +49,7 @@ CHANGE_MOVES = {
         out_of=frozenset(OPEN_CHANGE), status=EXPIRED, by=frozenset({"system"}), told="change_expired"
     ),
     # Out of `expired` too: its payment came after its time, with the nights still free.
-    "finish": Move(
-        out_of=frozenset({AWAITING_PAYMENT, EXPIRED}), status=DONE, by=frozenset({"guest", "system"})
-    ),
+    "finish": Move(out_of=frozenset({AWAITING_PAYMENT, EXPIRED}), status=DONE, by=frozenset({"system"})),
 }
 
 
@@ -126,13 +124,13 @@ def wished(booking: Booking, wish: ChangeWish) -> Wish:
 def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor, at: datetime) -> Booking:
     """The booking with this change open.
 
-    The host has 24 hours to consent, except where the home is booked instantly and the total does not fall:
-    then the guest has 15 minutes to pay. None of it lasts beyond the check-in, the old or the new one.
+    The host has 24 hours to consent, except where the home is booked instantly and the total is larger: then
+    the guest has 15 minutes to pay. None of it lasts beyond the check-in, the old or the new one.
     """
     may_change(booking, by, at)
     price = terms.quote.total
     difference = price - booking.total
-    instant = terms.instant_book and difference.amount >= 0
+    instant = terms.instant_book and difference.amount > 0
     within = PAY_CHANGE_AT_ONCE_WITHIN if instant else CONSENT_WITHIN
     shown = shown_again(booking.shown, terms.quote.lines)
     change = Change(

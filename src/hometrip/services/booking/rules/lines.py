@@ -13,7 +13,9 @@ from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 # Which lines follow the nights, which make the subtotal that a coupon comes off.
-WITH_NIGHTS = frozenset("nights length_discount early_bird last_minute extra_guests pets".split())
+WITH_NIGHTS = frozenset(
+    "nights length_discount early_bird last_minute non_refundable extra_guests pets".split()
+)
 SUBTOTAL = WITH_NIGHTS | {"cleaning"}
 
 

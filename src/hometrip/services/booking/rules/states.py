@@ -70,7 +70,7 @@ MOVES = {
     # A payment that came after the hold's end, with the nights still free.
     "revive": Move(out_of=_words("expired"), status="confirmed", by=_words("system")),
     # Dates or party are others now.
-    "change": Move(out_of=_words("confirmed"), status="confirmed", by=_words("guest system"), told="changed"),
+    "change": Move(out_of=_words("confirmed"), status="confirmed", by=_words("system"), told="changed"),
     # The second half of the money never came.
     "lapse": Move(out_of=_words("confirmed checked_in"), status="cancelled", by=_words("system")),
     "check_in": Move(out_of=_words("confirmed"), status="checked_in", by=_words("host staff")),

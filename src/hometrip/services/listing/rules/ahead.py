@@ -58,7 +58,8 @@ class Ahead:
         self.currency, self.spot = prices.currency, prices.spot
         self.cleaning = pricing.cleaning_fee.amount if pricing.cleaning_fee else 0
         # Nothing but nights and cleaning is paid, whoever comes when.
-        self.plain = not (pricing.early_bird or pricing.last_minute or pricing.extra_guest or pricing.pet_fee)
+        less = pricing.early_bird or pricing.last_minute or prices.policy_bp
+        self.plain = not (less or pricing.extra_guest or pricing.pet_fee)
 
 
 def cost_of_nights(at: Ahead, sought: Sought) -> int | None:
@@ -103,6 +104,7 @@ def total_of(at: Ahead, sought: Sought, for_nights: int) -> int:
         for_nights -= half_up(for_nights * length_bp(prices.pricing, nights), 10_000)
     if not at.plain:
         for_nights -= half_up(for_nights * lead_bp(prices, stay.check_in, now)[1], 10_000)
+        for_nights -= half_up(for_nights * prices.policy_bp, 10_000)
         besides = sum([many * each for _, many, each in extras(prices, nights, guests, pets)])
     subtotal = for_nights + besides
     return subtotal + half_up(subtotal * fees.guest_bp, 10_000)

@@ -1,7 +1,8 @@
 """What a stay costs: the one function behind every quote, offer, calendar and booking.
 
-Lines come in this order, each rounded half-up once: nights, length discount, early-bird or last-minute, extra
-guests, pets, cleaning, coupon, service fee, taxes, total. Lines of nothing are left out.
+Lines come in this order, each rounded half-up once: nights, length discount, early-bird or last-minute, what
+is off where nothing is refunded, extra guests, pets, cleaning, coupon, service fee, taxes, total. Lines of
+nothing are left out.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, seaso
 from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 
 MONTH, WEEK = 28, 7
+# What is off the nights of a home whose policy refunds nothing.
+NON_REFUNDABLE, NON_REFUNDABLE_BP = "non_refundable", 1_000
 # From so many nights on, writing layer upon layer is faster than asking for each night.
 _MANY = 40
-# What the host's payout is made of; what the guest's service fee is taken on has the coupon as well.
-HOST_KINDS = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests", "pets", "cleaning")
 
 
 class Fees(msgspec.Struct, frozen=True):
@@ -44,6 +45,7 @@ class Prices:
         self.pricing: Pricing = home.pricing
         self.currency = home.pricing.currency
         self.included = home.pricing.included_guests
+        self.policy_bp = NON_REFUNDABLE_BP if home.cancellation_policy == NON_REFUNDABLE else 0
         self.zone = home.time_zone
         self.starts = calendar.starts.toordinal() if calendar.starts else 0
         self.dated = calendar.prices
@@ -129,12 +131,11 @@ def bill(
     nightly = prices.of_nights(stay.check_in, stay.nights)
     count, for_nights, unit = len(nightly), sum(nightly), nightly[0]
     lines = [Line("nights", for_nights, count, unit if nightly.count(unit) == count else None)]
-    if discount := _discount("length_discount", length_bp(prices.pricing, count), for_nights):
-        lines.append(discount)
-        for_nights += discount.amount
-    if discount := _discount(*lead_bp(prices, stay.check_in, now), for_nights):
-        lines.append(discount)
-        for_nights += discount.amount
+    length, lead = length_bp(prices.pricing, count), lead_bp(prices, stay.check_in, now)
+    for kind, bp in (("length_discount", length), lead, (NON_REFUNDABLE, prices.policy_bp)):
+        if discount := _discount(kind, bp, for_nights):
+            lines.append(discount)
+            for_nights += discount.amount
     added = [(kind, many * each, many, each) for kind, many, each in extras(prices, count, guests, pets)]
     extra_lines = [Line(*line) for line in added if line[1]]
     lines += extra_lines
@@ -270,6 +271,7 @@ def shown_in(lines: list[QuoteLine], currency: str, rate: int, on: date) -> Show
 _LABELS = {
     "early_bird": "Early-bird discount",
     "last_minute": "Last-minute discount",
+    NON_REFUNDABLE: "Non-refundable discount",
     "cleaning": "Cleaning",
     "coupon": "Coupon",
     "service_fee": "Service fee",

@@ -28,7 +28,7 @@ from hometrip.services.listing.rules.texts import folded
 PERCENT, PER_STAY, PER_GUEST = "percent_bp", "per_stay", "per_guest"
 PER_NIGHT, PER_GUEST_NIGHT = "per_night", "per_guest_night"
 # What the words "nights" and "fees" of a rule mean in lines of a bill.
-NIGHTS = ("nights", "length_discount", "early_bird", "last_minute", "extra_guests")
+NIGHTS = ("nights", "length_discount", "early_bird", "last_minute", "non_refundable", "extra_guests")
 FEES = ("pets", "cleaning", "coupon", "service_fee")
 BASES = {"nights": NIGHTS, "nights_and_fees": (*NIGHTS, *FEES)}
 

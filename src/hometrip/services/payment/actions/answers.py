@@ -17,7 +17,7 @@ from hometrip.services.payment.contract import SetOff
 
 class Intent(Answer):
     """A payment as the one who pays it sees it; `status` is in Stripe's words, `card` the one that paid or is
-    authorised. Staff get no secret."""
+    authorised. Of a damage deposit, less than its `amount` may be `captured`. Staff get no secret."""
 
     known_by_content: ClassVar[bool] = True
 
@@ -25,6 +25,7 @@ class Intent(Answer):
     booking_id: UUID
     status: str
     amount: Money
+    captured: Money
     refunded: Money
     created_at: datetime
     client_secret: str | None = None
@@ -313,6 +314,7 @@ def intent_of(payment: store.Payment, *, secret: bool) -> Intent:
         booking_id=payment.booking_id,
         status=payment.status,
         amount=payment.amount,
+        captured=payment.captured,
         refunded=payment.promised_back,
         created_at=payment.created_at,
         client_secret=payment.client_secret if secret else None,

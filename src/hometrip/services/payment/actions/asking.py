@@ -3,6 +3,7 @@ wanted of it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,3 +29,11 @@ async def look_now(deps: Deps, tx: Tx, payment_id: UUID) -> None:
     """Beside the look that a confirmation has set for later, which stays."""
     key = f"{PaymentLookDue.name}:now:{payment_id}"
     await tx.emit_later(PaymentLookDue(payment_id=payment_id), deps.clock.now(), key=key)
+
+
+async def close_later(deps: Deps, tx: Tx, payment_id: UUID, within: timedelta) -> None:
+    """Have the provider cancel it after so long, unless it is paid by then."""
+    key = f"{PaymentLookDue.name}:closes:{payment_id}"
+    await tx.emit_later(
+        PaymentLookDue(payment_id=payment_id, closes=True), deps.clock.now() + within, key=key
+    )

@@ -18,7 +18,7 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
-from hometrip.services.payment.actions.asking import want
+from hometrip.services.payment.actions.asking import close_later, look_now, want
 from hometrip.services.payment.actions.deposits import let_deposit_go, plan_deposit
 from hometrip.services.payment.actions.deps import BalanceDue, Deps, lock_books
 from hometrip.services.payment.actions.paying_out import replan
@@ -34,7 +34,7 @@ async def accepted(deps: Deps, tx: Tx, event: BookingAccepted) -> None:
 
 
 async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID, change_id: UUID | None = None) -> None:
-    """A booking was declined or has expired, or a change of it: nothing may be taken for that any more.
+    """A booking was declined, or a change of it, or that has expired: nothing may be taken for it any more.
 
     What was taken already stays: booking hears of it, and either has it after all or says BookingUnpayable.
     """
@@ -42,6 +42,17 @@ async def not_to_be(deps: Deps, tx: Tx, booking_id: UUID, change_id: UUID | None
     payment = await store.live_payment(tx, booking_id, part)
     if payment is not None and payment.status != rules.SUCCEEDED:
         await want(deps, tx, payment.id, "cancel")
+
+
+async def expired(deps: Deps, tx: Tx, booking_id: UUID) -> None:
+    """A hold has ended: what its guest has begun to pay can be paid for an hour more. Booking has it after
+    all where that can still be had, and else it goes back at once."""
+    payment = await store.live_payment(tx, booking_id)
+    if payment is None or payment.status not in rules.OPEN or payment.wanted == "cancel":
+        await not_to_be(deps, tx, booking_id)
+    else:
+        await look_now(deps, tx, payment.id)  # perhaps it was paid, and we have not heard of it
+        await close_later(deps, tx, payment.id, rules.PAID_LATE_WITHIN)
 
 
 async def confirmed(deps: Deps, tx: Tx, booking: BookingFacts) -> None:

@@ -12,7 +12,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
 from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
-from hometrip.kernel.money import Money, zero
+from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
@@ -222,7 +222,7 @@ async def claim(
         let_go = payment is None or payment.wanted == "cancel"
         if held.status not in ("held", "renewing") or payment is None or let_go or not in_time:
             raise rules.NotClaimable(state=held.status, until=held.release_at)
-        _within("amount", amount, zero(held.amount.currency), held.amount)
+        _within("amount", amount, 1, held.amount)
         made = store.Claim(
             id=deps.new_id(),
             booking_id=booking_id,
@@ -288,7 +288,7 @@ async def decide_claim(
         await tx.once(once)
         if made.status != "with_staff":
             raise rules.NotClaimable.as_it_is(made.status)
-        _within("amount", amount, Money(-1, made.amount.currency), made.amount)
+        _within("amount", amount, 0, made.amount)
         await _grant(deps, tx, held, made, amount)
         return await _answered(tx, booking_id, claim_id, once)
 
@@ -321,6 +321,9 @@ async def _claimed(tx: Tx, booking_id: UUID, claim_id: UUID) -> tuple[store.Depo
     return held, made
 
 
-def _within(field: str, amount: Money, over: Money, most: Money) -> None:
-    if amount.currency != most.currency or not over.amount < amount.amount <= most.amount:
-        raise Invalid.field(field, "out_of_range", f"an amount of at most {most}")
+def _within(field: str, amount: Money, least: int, most: Money) -> None:
+    if amount.currency != most.currency:
+        raise Invalid.field(field, "other_currency", f"this deposit is in {most.currency}")
+    if not least <= amount.amount <= most.amount:
+        told = f"must be from {Money(least, most.currency)} to {most}"
+        raise Invalid.field(field, "out_of_range", told)

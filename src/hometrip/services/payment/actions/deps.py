@@ -33,13 +33,15 @@ class Deps:
 
 
 class PaymentLookDue(Event):
-    """Ask the provider how a payment stands, have it do what is still wanted, and settle it."""
+    """Ask the provider how a payment stands, have it do what is still wanted, and settle it; what `closes` it
+    wants that nothing is paid any more."""
 
     name = "payment.look_due"
     about = ("payment", "payment_id")
 
     payment_id: UUID
     tries: int = 0
+    closes: bool = False
 
 
 class RefundDue(Event):

@@ -268,6 +268,8 @@ async def _carry_out(
 
 async def look_again(deps: Deps, due: PaymentLookDue) -> None:
     """What the timer does; with a provider that is down it is set again."""
+    if due.closes:
+        await _close(deps, due.payment_id)
     try:
         done = (await look(deps, due.payment_id)).wanted != "cancel"
     except ProviderDown:
@@ -275,3 +277,9 @@ async def look_again(deps: Deps, due: PaymentLookDue) -> None:
     if not done:
         async with deps.db.transaction() as tx:
             await again(deps, tx, PaymentLookDue(payment_id=due.payment_id, tries=due.tries + 1))
+
+
+async def _close(deps: Deps, payment_id: UUID) -> None:
+    async with deps.db.transaction() as tx:
+        if (await store.payment(tx, payment_id)).status not in (rules.SUCCEEDED, rules.CANCELED):
+            await store.change_payment(tx, payment_id, wanted="cancel")

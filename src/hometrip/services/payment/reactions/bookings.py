@@ -33,7 +33,9 @@ async def release_when_declined(deps: Deps, event: BookingDeclined) -> None:
 
 
 async def release_when_expired(deps: Deps, event: BookingExpired) -> None:
-    await _let_go(deps, event, "payment.release_when_expired")
+    async with deps.db.transaction() as tx:
+        if await tx.first_time(event, "payment.release_when_expired"):
+            await actions.expired(deps, tx, event.booking_id)
 
 
 async def release_when_change_ended(deps: Deps, event: BookingChangeEnded) -> None:

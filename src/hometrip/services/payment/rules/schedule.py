@@ -13,6 +13,9 @@ from hometrip.kernel.money import Money, half_up
 PAYOUT_AFTER_CHECK_IN = DAY
 LONG_STAY = 28  # nights from which the host is paid monthly
 
+# So long after a hold has ended, what was begun to be paid for it can still be paid.
+PAID_LATE_WITHIN = HOUR
+
 # From the day on which the second half is due: three tries over 72 hours.
 BALANCE_TRIES = (0 * HOUR, 24 * HOUR, 72 * HOUR)
 
