@@ -3,6 +3,7 @@ each step, and what once all is decided and sent."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,6 @@ from hometrip.services.booking.contract import BookingRefunded, DisputeOpened, D
 from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules, store
 from services.payment_scene import (
-    GUEST,
     HALF_PLAN,
     HOST,
     SPLIT,
@@ -64,6 +64,16 @@ class Stay:
     @property
     def shares(self) -> Split:
         return booking.lines.shares_now(cast(Any, self))
+
+
+def kept_of_price(part: int, left: Money) -> Split:
+    """As a policy has it: so much of the nights and their tax goes back, of the fee nothing unless all does;
+    of what is not all there no more is kept than there is."""
+    payout, tax = (
+        eur(share.amount * (1_000 - part) // 1_000) for share in (SPLIT.payout, *SPLIT.taxes.values())
+    )
+    fee = SPLIT.platform if part < 1_000 else eur(0)
+    return rules.within(Split(payout=payout, platform=fee, taxes={"berlin": tax}), left)
 
 
 class Machine:
@@ -118,8 +128,8 @@ class Machine:
     async def _cancel(self, stay: Stay, part: int, **more: Any) -> None:
         if stay.status == "cancelled":
             return
-        refund = Money(stay.left.amount * part // 1_000, "EUR")
-        kept = booking.lines.part_of(stay.shares, stay.left - refund)
+        kept = kept_of_price(part, stay.left)
+        refund = stay.left - rules.total_of(kept)
         stay.kept, stay.status, stay.balance = kept, "cancelled", None
         await self.till.cancelled(stay.id, refund, kept, **more)
 
@@ -182,7 +192,7 @@ class Machine:
             assert zero("EUR") <= one.left <= one.captured
         for stay in self.stays:
             await self.check_shares(stay)
-            await self.check_kept(stay)
+            await self.check_told(stay)
         await self.check_years(entries)
 
     async def check_shares(self, stay: Stay) -> None:
@@ -194,13 +204,21 @@ class Machine:
         tax = -shares.get("tax_payable:berlin", 0)
         assert 0 <= tax <= left
 
-    async def check_kept(self, stay: Stay) -> None:
-        """What booking knows to be left is there, as far as no bank is to decide."""
+    async def check_told(self, stay: Stay) -> None:
+        """While no bank is to decide, what booking knows is so, and of each share invoices less credit notes
+        are what there is."""
         async with self.till.deps.db.read() as db:
+            if await store.is_set_aside(db, stay.id):
+                return
             shares = await store.shares(db, stay.id)
-            decided = not await store.is_set_aside(db, stay.id)
-        if decided:
-            assert stay.left == eur(-sum(shares.values()))
+            papers = [one for one in await store.every_invoice(db) if one.booking_id == stay.id]
+        billed: Counter[str] = Counter()
+        for one in papers:
+            assert rules.total_of(one.split) == one.amount
+            sign = 1 if one.kind == "invoice" else -1
+            billed.update({name: sign * part.amount for name, part in rules.owed(one.split, HOST.id).items()})
+        assert {name: -billed[name] for name in shares} == shares
+        assert stay.shares == rules.split_of(shares, HOST.id, "EUR")
 
     async def check_years(self, entries: list[rules.Entry]) -> None:
         """The lines of the statements lead from one to the next, and to what the books say is the host's."""
@@ -228,7 +246,6 @@ class Machine:
             await self.wait(40)
         await self.check()
         assert await actions.verify(self.till.deps) == []
-        papers = (await actions.invoices(self.till.deps, GUEST, 100, None)).items
         for stay in self.stays:
             books = await self.till.balances(stay.id)
             assert "guest" not in books
@@ -236,13 +253,6 @@ class Machine:
             assert books.get("host_payable:host", 0) >= 0
             told = await actions.taken(self.till.deps, stay.id, "EUR")
             left = told.paid - told.refunded - told.charged_back
-            signs = [(1 if one.kind == "invoice" else -1, one) for one in papers if one.booking_id == stay.id]
-            assert total((one.amount * sign for sign, one in signs), "EUR") == left
-            taxes = sum(tax.amount * sign for sign, one in signs for tax in one.taxes.values())
-            async with self.till.deps.db.read() as db:
-                # What is shared anew while nothing goes back is on no paper.
-                told_of = await store.balances(db, stay.id, without=("shared_anew",))
-            assert taxes == -told_of.get("tax_payable:berlin", 0)
             assert stay.left == left
             assert left or not books.get("tax_payable:berlin", 0)
         assert not await self.unsettled()

@@ -43,6 +43,7 @@ from hometrip.services.payment.rules.journal import (
 from hometrip.services.payment.rules.lettering import as_seen, by_font, joined, without_pictures
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
+    SHARED_ANEW,
     counted,
     decimal,
     gaps,
@@ -120,6 +121,7 @@ __all__ = [
     "by_font",
     "joined",
     "BY_BANK",
+    "SHARED_ANEW",
     "says_the_same",
     "TAX",
     "TO_BE_HELD",
