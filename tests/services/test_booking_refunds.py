@@ -4,54 +4,23 @@ pays."""
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from harness import TestHouse
-from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.clock import DAY
 from hometrip.services.booking import store
 from hometrip.services.booking.rules import sum_of
-from hometrip.services.payment import store as payments
 from hometrip.services.payment.contract import RefundInitiated
 from journeys.steps import ok, problem
+from services.money_back import dollars, host_refund, receipt, sent_back, staff_refund
 from stories.teller import Teller, balance, teller_in
 
 
 @pytest.fixture
 async def teller(house: TestHouse) -> Teller:
     return await teller_in(house, cancellation_policy="moderate")
-
-
-def dollars(cents: int) -> dict[str, Any]:
-    return {"amount": cents, "currency": "USD"}
-
-
-async def staff_refund(teller: Teller, cents: int, payment: int = 0, *, wait: bool = True) -> None:
-    paid = ok(await teller.guest.get("/api/payments/history"))["items"][payment]
-    wish = {"payment_id": paid["id"], "reason": "no heating", "amount": dollars(cents)}
-    ok(await teller.admin.post("/api/payments/refund", wish), 201)
-    if wait:
-        await teller.house.settle()
-
-
-async def host_refund(teller: Teller, booking: str, cents: int) -> dict[str, Any]:
-    wish = {"amount": dollars(cents), "reason": "The pool was closed."}
-    given: dict[str, Any] = ok(await teller.host.post(f"/api/bookings/{booking}/refund", wish), 201)
-    await teller.house.settle()
-    return given
-
-
-async def sent_back(teller: Teller, booking: str) -> int:
-    """What the provider has given back to the guest."""
-    return sum(-entry["clearing"] for kind, entry in await teller.journal(booking) if kind == "refund")
-
-
-async def receipt(teller: Teller, booking: str) -> dict[str, int]:
-    shown = ok(await teller.guest.get(f"/api/bookings/{booking}/receipt"))
-    return {name: shown[name]["amount"] for name in ("total", "paid", "refunded")}
 
 
 @pytest.mark.parametrize("by", ["guest", "host", "admin"])
@@ -334,71 +303,4 @@ async def test_what_staff_give_back_while_a_change_is_made_is_no_more_there_for_
     shown = ok(await teller.admin.get(f"{path}/cancellation"))
     assert shown["refund"]["amount"] + shown["kept"]["amount"] == left
     await teller.cancel(booking, teller.admin)
-    await teller.end()
-
-
-async def ask_back(teller: Teller, payment: int) -> str:
-    """The bank's part: it takes all of one of the guest's payments; staff's way to answer it."""
-    paid = ok(await teller.guest.get("/api/payments/history"))["items"][payment]
-    deps = teller.house.deps("payment")
-    async with deps.db.read() as db:
-        known = await payments.payment(db, UUID(paid["id"]))
-    provider: Any = deps.payments
-    provider._dispute(await provider.get_intent(known.provider_id), BY_TOKEN["pm_card_createDispute"])
-    await teller.webhooks()
-    [dispute] = ok(await teller.admin.get("/api/payments/disputes"))["items"]
-    return f"/api/payments/disputes/{dispute['id']}/evidence"
-
-
-async def kept_of(teller: Teller, booking: str) -> int:
-    async with teller.house.deps("booking").db.read() as db:
-        kept = (await store.bookings.get(db, UUID(booking))).kept
-    assert kept is not None
-    return sum_of(kept).amount
-
-
-async def test_what_a_bank_has_for_now_is_kept_when_staff_give_some_of_a_cancelled_stay_back(
-    teller: Teller,
-) -> None:
-    """Of two halves 242.00 are kept: all of the first, which the bank takes, and 46.00 of the second, of
-    which staff give 10.00 back. Once the bank has decided for us 232.00 are there, of which the host gives
-    180.00."""
-    booking = await teller.book(plan="half")
-    await teller.pay(booking)
-    await teller.wait(days=28)
-    await teller.cancel(booking, teller.guest)
-    await teller.pay(await teller.book(days=50))  # so that there is money to give back
-    evidence = await ask_back(teller, 2)
-    await staff_refund(teller, 1_000, payment=1)
-    assert await kept_of(teller, booking) == 23_200
-    ok(await teller.admin.post(evidence, {"text": "winning_evidence"}))
-    await teller.webhooks()
-    assert -balance(await teller.journal(booking))["clearing"] == -23_200
-    assert await kept_of(teller, booking) == 23_200
-    await host_refund(teller, booking, 18_000)
-    assert await sent_back(teller, booking) == 15_000 + 1_000 + 18_000
-    await teller.end()
-
-
-@pytest.mark.parametrize("evidence", ["winning_evidence", "losing_evidence"])
-async def test_what_staff_give_while_a_cancellation_waits_for_a_bank_comes_off_what_that_keeps(
-    teller: Teller, evidence: str
-) -> None:
-    """A bank has the first half when the guest cancels: 150.00 are to go back, 242.00 are kept, and staff
-    give 10.00 more before the bank has decided."""
-    booking = await teller.book(plan="half")
-    await teller.pay(booking)
-    await teller.wait(days=28)
-    await teller.pay(await teller.book(days=50))  # so that there is money to give back
-    answer = await ask_back(teller, 2)
-    gone = await teller.cancel(booking, teller.guest)
-    assert (gone["refund"]["amount"], gone["kept"]["amount"]) == (15_000, 24_200)
-    await staff_refund(teller, 1_000, payment=1)
-    assert await kept_of(teller, booking) == 23_200
-    ok(await teller.admin.post(answer, {"text": evidence}))
-    await teller.webhooks()
-    books = balance(await teller.journal(booking))
-    # The 196.00 that a bank keeps are more than what was to go back.
-    left = 23_200 if evidence == "winning_evidence" else 39_200 - 19_600 - 1_000
-    assert (books["clearing"], await kept_of(teller, booking)) == (left, 23_200)
     await teller.end()

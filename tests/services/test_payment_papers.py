@@ -824,3 +824,56 @@ async def test_cards_accounts_and_figures(house: TestHouse) -> None:
     assert ok(await host.get("/api/stripe-connect/account"))["can_be_paid"]
     bad = await host.post("/api/stripe-connect/account/link", {"back_to": "javascript:alert(1)"})
     assert bad.status_code == 422
+
+
+async def test_what_is_shared_anew_while_nothing_goes_back_has_a_paper(either_house: TestHouse) -> None:
+    """Staff have given 200.00 back when the guest cancels two days before check-in, moderate: of what is left
+    nothing comes back, and each share has what is due of the lines that are kept."""
+    house = either_house
+    host = await house.sign_up("host@example.com", "Søren Åström")
+    guest = await house.sign_up("guest@example.com", "Zoë Łuk")
+    home = await open_home(host, cancellation_policy="moderate")
+    area = {"country": "US", "region": "New York", "city": "Albany"}
+    tax = {"area": area, "label": "City tax", "kind": "percent_bp", "bp": 1_000, "enabled": True}
+    staff = await house.staff()
+    ok(await staff.post("/api/listings/taxes", tax), 201)
+    await house.settle()
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    await house.advance(28 * 86_400)
+    [invoice] = ok(await guest.get("/api/payments/invoices"))["items"]
+    [paid] = ok(await guest.get("/api/payments/history"))["items"]
+    wish = {"payment_id": paid["id"], "reason": "noise", "amount": {"amount": 20_000, "currency": "USD"}}
+    ok(await staff.post("/api/payments/refund", wish), 201)
+    await house.settle()
+    gone = ok(await guest.post(f"/api/bookings/{booking['id']}/cancel", {"reason": "Plans"}))["cancellation"]
+    assert gone["refund"]["amount"] == 0
+    await house.settle()
+    papers = ok(await guest.get("/api/payments/invoices"))["items"]
+    note = papers[0]
+    assert [one["number"][-1] for one in papers] == ["3", "2", "1"]
+    assert (note["kind"], note["amount"]["amount"]) == ("credit_note", 0)
+    assert note["corrects"] == [invoice["number"]]
+    signs = [(1 if one["kind"] == "invoice" else -1, one) for one in papers]
+    [(area_name, moved)] = note["taxes"].items()
+    shares = [note["host_share"], note["platform_share"], moved]
+    assert moved["amount"]
+    assert sum(one["amount"] for one in shares) == 0
+    answer = await staff.get("/api/payments/tax-report", params={"year": 2027})
+    [row] = csv.DictReader(StringIO(answer.text))
+    net = sum(sign * one["taxes"][area_name]["amount"] for sign, one in signs)
+    assert row["net"] == rules.decimal(Money(net, "USD"))
+    [section] = ok(await host.get("/api/payments/statements/2027"))["sections"]
+    assert section["earned"]["amount"] == sum(sign * one["host_share"]["amount"] for sign, one in signs)
+    caller = Caller(account_id=guest.id)
+    paper = await actions.papers.invoice_paper(house.deps("payment"), caller, note["number"])
+    figures = [row[1] for row in (*paper.sheets[0].rows, *paper.sheets[0].totals)]
+    assert figures == [actions.printing.priced(-Money(**one)) for one in (*shares, note["amount"])]
+    assert paper.notes[:2] == [
+        "Why: Nothing came back, but what was paid was shared out anew.",
+        "By so much each share is more or, below zero, less.",
+    ]
+    receipt = ok(await guest.get(f"/api/bookings/{booking['id']}/receipt"))
+    left = receipt["paid"]["amount"] - receipt["refunded"]["amount"]
+    assert left == sum(sign * one["amount"]["amount"] for sign, one in signs)

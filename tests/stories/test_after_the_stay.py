@@ -105,7 +105,7 @@ async def test_a_bank_takes_the_money_back(either_house: TestHouse) -> None:
         ("chargeback", {"disputed": 39_200, "clearing": -39_200}),
     ]
     assert balance(await teller.journal(booking)) == {}
-    assert await teller.history(booking) == STAYED
+    assert await teller.history(booking) == [*STAYED[:2], "charged_back by system", *STAYED[2:]]
     mails = [mail["kind"] for mail in await teller.house.mails("host@example.com")]
     assert [kind for kind in mails if kind.startswith("dispute")] == ["dispute_lost", "dispute_opened"]
     assert "payout_sent" not in mails

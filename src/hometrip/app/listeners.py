@@ -43,6 +43,7 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "payment.balance_failed",
         "payment.canceled",
         "payment.created",
+        "payment.disputed",
         "payment.failed",
         "payment.intent.created",
         "payment.refunded",

@@ -10,6 +10,7 @@ from hometrip.services.payment.contract import (
     PaymentBalanceFailed,
     PaymentCanceled,
     PaymentCreated,
+    PaymentDisputed,
     PaymentFailed,
     PaymentIntentCreated,
     PaymentRefunded,
@@ -70,6 +71,10 @@ async def note_when_refund_failed(deps: Deps, event: RefundFailed) -> None:
 
 async def reckon_when_refund_initiated(deps: Deps, event: RefundInitiated) -> None:
     await actions.reckon_with_refund(deps, event)
+
+
+async def reckon_when_bank_has_decided(deps: Deps, event: PaymentDisputed) -> None:
+    await actions.reckon_with_bank(deps, event)
 
 
 async def note_when_payment_canceled(deps: Deps, event: PaymentCanceled) -> None:

@@ -20,6 +20,7 @@ SERVICE = Service(
             reactions.note_when_refunded,
             reactions.note_when_refund_failed,
             reactions.reckon_when_refund_initiated,
+            reactions.reckon_when_bank_has_decided,
             reactions.note_when_payment_canceled,
             reactions.cancel_when_balance_failed,
             reactions.end_hold_when_due,

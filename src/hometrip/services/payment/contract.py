@@ -136,13 +136,16 @@ class DepositContested(PaymentEvent):
 
 class PaymentDisputed(PaymentEvent):
     """The cardholder's bank asks for the money back (`status` is open; `why` in the card networks' word), or
-    has decided: won, the money is here again, or lost. Nothing is paid out for the booking meanwhile."""
+    has decided: won, the money is here again, or lost. Nothing is paid out for the booking meanwhile. Once
+    no bank is to decide, `kept` says whose the rest is, and `lost` by how much it is less than was known."""
 
     name = "payment.disputed"
 
     dispute_id: UUID
     status: str
     why: str
+    lost: Money | None = None
+    kept: Split | None = None
 
 
 class RefundInitiated(PaymentEvent):

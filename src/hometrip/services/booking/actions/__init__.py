@@ -40,7 +40,7 @@ from hometrip.services.booking.actions.reading import (
     receipt_pdf,
     verify,
 )
-from hometrip.services.booking.actions.refunding import give_back, reckon_with_refund
+from hometrip.services.booking.actions.refunding import give_back, reckon_with_bank, reckon_with_refund
 from hometrip.services.booking.actions.settling import note, settle
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "questions",
     "receipt",
     "receipt_pdf",
+    "reckon_with_bank",
     "reckon_with_refund",
     "refuse_payment",
     "resolve",

@@ -1,4 +1,4 @@
-"""To give back more than must be: by the host, and to hear that staff did."""
+"""To give back more than must be: by the host; and to hear that staff did, or what a bank keeps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from hometrip.services.booking.contract import BookingRefunded
 from hometrip.services.booking.rules import (
     BookingView,
     RefundWish,
+    charged_back,
     given_back,
     granted,
     kept_without,
     sum_of,
     view_of,
 )
-from hometrip.services.payment.contract import RefundInitiated
+from hometrip.services.payment.contract import PaymentDisputed, RefundInitiated
 
 
 async def give_back(
@@ -59,3 +60,16 @@ async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
             await store.bookings.change(tx, paid, granted(paid, kept, deps.clock.now()))
         elif told is not None and sum_of(told) != paid.left:
             await store.bookings.change(tx, paid, replace(paid, kept=told))
+
+
+async def reckon_with_bank(deps: Deps, event: PaymentDisputed) -> None:
+    """What a bank keeps for good is not there any more to be refunded, given back or kept."""
+    if event.kept is None or event.lost is None:
+        return
+    async with deps.db.transaction() as tx:
+        if not await tx.first_time(event, "booking.reckon_with_bank"):
+            return
+        paid = await store.bookings.get(tx, event.booking_id)
+        after = charged_back(paid, event.lost, event.kept, deps.clock.now())
+        if after != paid:
+            await store.bookings.change(tx, paid, after)

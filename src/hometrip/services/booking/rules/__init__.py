@@ -78,7 +78,7 @@ from hometrip.services.booking.rules.parts import (
     Step,
 )
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
-from hometrip.services.booking.rules.refunds import RefundWish, given_back, granted
+from hometrip.services.booking.rules.refunds import RefundWish, charged_back, given_back, granted
 from hometrip.services.booking.rules.states import (
     BOOKED_MEANWHILE,
     MOVES,
@@ -159,6 +159,7 @@ __all__ = [
     "change_moved",
     "change_timed_out",
     "changed",
+    "charged_back",
     "checked",
     "checked_in",
     "completed",

@@ -33,8 +33,8 @@ SYSTEM = Actor(role="system")
 class Step(Frozen):
     """One line of a booking's history. `status` is the new state, or what else was done: `accepted` for the
     host's yes, `changed`, `balance_paid`, `balance_owed` where it was not in time, `refunded`,
-    `refund_failed` where the card did not take it, `refund_paid` once it was paid in another way, and what
-    befell a change or a dispute (`change_asked`, …).
+    `refund_failed` where the card did not take it, `refund_paid` once it was paid in another way,
+    `charged_back` where the card's bank keeps it, and what befell a change or a dispute (`change_asked`, …).
     """
 
     status: str

@@ -60,8 +60,8 @@ class Receipt(Answer):
 
 
 def receipt(booking: Booking, taken: Taken, at: datetime, *, with_cards: bool) -> Receipt:
-    """`WrongState` for a booking that was never paid. What was `taken` payment knows, also what a bank did
-    with it: of that a booking does not hear."""
+    """`WrongState` for a booking that was never paid. What was `taken` payment knows, also what a bank has
+    of it for now: of that a booking does not hear."""
     if booking.confirmed_at is None:
         raise WrongState("There is a receipt once the booking is paid.", state=booking.status)
     same = (

@@ -14,8 +14,8 @@ from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.disputes import less
-from hometrip.services.booking.rules.lines import shares_now
-from hometrip.services.booking.rules.parts import Actor
+from hometrip.services.booking.rules.lines import kept_without, shares_now
+from hometrip.services.booking.rules.parts import SYSTEM, Actor
 from hometrip.services.booking.rules.states import with_step
 from hometrip.services.listing.contract import Split
 
@@ -53,3 +53,13 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
 def granted(booking: Booking, kept: Split, at: datetime) -> Booking:
     """Staff gave some of it back: `kept` says whose the rest is."""
     return replace(with_step(booking, "refunded", Actor(role="staff"), at), kept=kept)
+
+
+def charged_back(booking: Booking, lost: Money, kept: Split, at: datetime) -> Booking:
+    """A cardholder's bank keeps what was still there for good: `lost` is less than was known, `kept` says
+    whose the rest is. One that was never confirmed stays as it is."""
+    left = kept_without(booking, lost, kept)
+    if booking.confirmed_at is None or left == shares_now(booking):
+        return booking
+    told = with_step(booking, "charged_back", SYSTEM, at) if lost.amount > 0 else booking
+    return replace(told, kept=left)

@@ -128,7 +128,8 @@ class InvoiceRecord(Answer):
     `host_share`, `platform_share` (the fees of guest and host, less the marketplace's own coupons) and
     `taxes` tell whose the money is. `lines` are those of the quote, or what a cancellation or a cheaper
     change gives back of each; none where it is over another part of a price, or gives other taxes back. A
-    credit note names the invoices that it `corrects`, and its `reason`.
+    credit note names the invoices that it `corrects`, and its `reason`; one over nothing tells by how much
+    each share is less, or more below zero.
     """
 
     number: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.stay import Stay
@@ -83,7 +84,11 @@ async def unpayable(deps: Deps, tx: Tx, event: BookingUnpayable) -> None:
         if payment.counted or payment.part == rules.DEPOSIT or event.payment_id not in (None, payment.id):
             continue
         if payment.status == rules.SUCCEEDED:
-            why = {"reason": event.name, "cause": f"{event.name}:{payment.id}", "payment_id": payment.id}
+            why: dict[str, Any] = {
+                "reason": event.name,
+                "cause": f"{event.name}:{payment.id}",
+                "payment_id": payment.id,
+            }
             back = payment.captured - payment.promised_back
             await give_or_wait(deps, tx, event.booking_id, back, payment.split, keeps=False, **why)
         elif payment.status != rules.CANCELED:
@@ -114,8 +119,9 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
         # BookingUnpayable, which gives all of it back.
         return
     await _keep(tx, event.booking, over=True)
-    why = {"reason": event.why, "cause": f"cancelled:{booking_id}", "lines": event.lines}
-    await give_or_wait(deps, tx, booking_id, event.refund, kept, keeps=True, **why)
+    why: dict[str, Any] = {"reason": event.why, "cause": f"cancelled:{booking_id}", "lines": event.lines}
+    of = event.refund + rules.total_of(kept)
+    await give_or_wait(deps, tx, booking_id, event.refund, kept, keeps=True, of=of, **why)
     await store.count_with(tx, booking_id)
     await replan(deps, tx, booking_id)
 
@@ -148,7 +154,7 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     gives = await _less_to_come(deps, tx, booking, gives)
     if any((gives.payout, gives.platform, *gives.taxes.values())):
         lines = rules.lines_less(known.facts.lines, booking.lines) if known else []
-        why = {"reason": "changed", "cause": f"changed:{event.change_id}", "lines": lines}
+        why: dict[str, Any] = {"reason": "changed", "cause": f"changed:{event.change_id}", "lines": lines}
         back = rules.total_of(gives)
         await give_or_wait(deps, tx, event.booking_id, back, gives, keeps=False, **why)
     await replan(deps, tx, event.booking_id)
@@ -184,7 +190,7 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
 async def refunded(deps: Deps, tx: Tx, event: BookingRefunded) -> None:
     """The host gives more back than must be; what was paid out already is owed by the host."""
     await lock_books(tx, event.booking_id)
-    why = {"reason": event.why, "cause": f"refund:{event.refund_id}"}
+    why: dict[str, Any] = {"reason": event.why, "cause": f"refund:{event.refund_id}"}
     await give_or_wait(deps, tx, event.booking_id, event.refund, event.kept, keeps=True, **why)
     await replan(deps, tx, event.booking_id)
 
@@ -200,7 +206,7 @@ async def resolved(deps: Deps, tx: Tx, event: DisputeResolved) -> None:
     """What was agreed goes back, each share falls to what it keeps, and pay-outs go on."""
     await lock_books(tx, event.booking_id)
     await store.close_dispute(tx, event.dispute_id, event.booking_id, deps.clock.now())
-    why = {"reason": "dispute", "cause": f"dispute:{event.dispute_id}"}
+    why: dict[str, Any] = {"reason": "dispute", "cause": f"dispute:{event.dispute_id}"}
     await give_or_wait(deps, tx, event.booking_id, event.refund, event.kept, keeps=True, **why)
     await replan(deps, tx, event.booking_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.money import Money, total, zero
@@ -16,7 +17,7 @@ from hometrip.services.payment.actions.papering import credit_lost
 from hometrip.services.payment.actions.paying import look
 from hometrip.services.payment.actions.paying_out import replan
 from hometrip.services.payment.actions.sending import find_sent
-from hometrip.services.payment.actions.settling import settle_what_waits
+from hometrip.services.payment.actions.settling import reckoned_with, settle_what_waits
 from hometrip.services.payment.contract import PaymentDisputed
 
 
@@ -118,6 +119,7 @@ async def _shares(tx: Tx, payment: store.Payment) -> dict[str, int]:
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
     known = await store.chargeback(tx, chargeback_id)
+    before = await reckoned_with(tx, known.booking_id, known.amount.currency)
     over = status in ("won", "lost")
     ends = {"closed_at": deps.clock.now()} if over else {}
     await store.change_chargeback(tx, known.id, status=status, **ends)
@@ -129,7 +131,16 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
     if over:
         await credit_lost(deps, tx, known.booking_id)
         await settle_what_waits(deps, tx, known.booking_id)
-        await _tell(tx, payment, known, status)
+        await _tell(tx, payment, known, status, **await _what_is_left(tx, payment, before))
+
+
+async def _what_is_left(tx: Tx, payment: store.Payment, before: Money) -> dict[str, Any]:
+    """For booking, once no bank has money of it for now."""
+    if await store.is_set_aside(tx, payment.booking_id):
+        return {}
+    shares = await store.shares(tx, payment.booking_id)
+    kept = rules.split_of(shares, payment.host_id, before.currency)
+    return {"lost": before - rules.total_of(kept), "kept": kept}
 
 
 async def _give_back(deps: Deps, tx: Tx, won: store.Chargeback) -> None:
@@ -167,6 +178,6 @@ async def _write(deps: Deps, tx: Tx, known: store.Chargeback, kind: str, lines: 
     await store.write(tx, rules.entry(deps.new_id(), now, kind, known.booking_id, known.id, lines))
 
 
-async def _tell(tx: Tx, payment: store.Payment, known: store.Chargeback, status: str) -> None:
-    facts = {"amount": known.amount, "dispute_id": known.id, "status": status, "why": known.reason}
+async def _tell(tx: Tx, payment: store.Payment, known: store.Chargeback, status: str, **more: Any) -> None:
+    facts = {"amount": known.amount, "dispute_id": known.id, "status": status, "why": known.reason, **more}
     await tx.emit(told(PaymentDisputed, payment, **facts))

@@ -62,8 +62,8 @@ async def invoice_paper(deps: Deps, caller: Caller, number: str) -> Paper:
 def invoice_of(
     one: InvoiceRecord, facts: BookingFacts | None, then: Stay | None = None, *, guest: str, host: str
 ) -> Paper:
-    """An invoice, or a credit note with its amounts under zero; of the dates that the stay had `then`, where
-    it was changed since."""
+    """An invoice, or a credit note with what it takes back under zero; of the dates that the stay had
+    `then`, where it was changed since."""
     is_note = one.kind == CREDIT_NOTE
     sign = -1 if is_note else 1
     rows = [[label, priced(amount * sign)] for label, amount in _billed(one)]
@@ -93,6 +93,7 @@ def _reasons(one: InvoiceRecord) -> list[str]:
         part = "It is over a part of the price, which the receipt tells line by line."
         return [] if one.lines else [part]
     what = "This is what comes back of the price." if one.lines else "It comes out of these shares."
+    what = what if one.amount else "By so much each share is more or, below zero, less."
     return [f"Why: {one.reason}", what]
 
 

@@ -7,6 +7,7 @@ our write is found by looking again.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -179,7 +180,7 @@ async def _rest_taken(deps: Deps, tx: Tx, before: store.Payment) -> bool:
     await store.count_with(tx, booking_id, rules.BALANCE)
     if saved := before.amount - plan.amount:
         gives = rules.less(before.split, plan.split)
-        why = {"reason": "changed", "cause": f"saved:{before.id}", "payment_id": before.id}
+        why: dict[str, Any] = {"reason": "changed", "cause": f"saved:{before.id}", "payment_id": before.id}
         await give_or_wait(deps, tx, booking_id, saved, gives, keeps=False, **why)
     return True
 

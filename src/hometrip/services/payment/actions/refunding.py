@@ -75,7 +75,7 @@ async def give_back(
     shares = await store.shares(tx, booking_id)
     lines = rules.back_to_kept(shares, back, kept, host_id)
     if not back:
-        await share_anew(deps, tx, booking_id, lines)
+        await share_anew(deps, tx, booking_id, lines, payments[0])
         return
     stay = await store.stay_of(tx, booking_id)
     after = await _kept(tx, payments[0], shares, lines) if tells or (stay and stay.over) else None
@@ -104,10 +104,16 @@ async def _kept(
     return rules.split_after(there, lines, payment.host_id, payment.captured.currency)
 
 
-async def share_anew(deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting]) -> None:
-    """Nothing goes back; what there is, or what a stay that costs nothing is worth, is others' now."""
+async def share_anew(
+    deps: Deps, tx: Tx, booking_id: UUID, lines: list[rules.Posting], paid: store.Payment | None = None
+) -> None:
+    """Nothing goes back; what there is, or what a stay that costs nothing is worth, is others' now. Of what
+    was `paid` a credit note over nothing says by how much each share is less, or more."""
     now, entry_id = deps.clock.now(), deps.new_id()
-    await store.write(tx, rules.entry(entry_id, now, "shared_anew", booking_id, entry_id, lines))
+    entry = rules.entry(entry_id, now, rules.SHARED_ANEW, booking_id, entry_id, lines)
+    await store.write(tx, entry)
+    if paid is not None and entry.postings:
+        await _credit(deps, tx, paid, entry_id, paid.captured * 0, entry.postings)
 
 
 async def give_payment_back(deps: Deps, tx: Tx, payment: store.Payment, *, reason: str, cause: str) -> None:

@@ -15,10 +15,24 @@ from hometrip.services.payment.actions.refunding import give_back, share_anew
 
 
 async def give_or_wait(
-    deps: Deps, tx: Tx, booking_id: UUID, amount: Money, split: Split, *, keeps: bool, **why: Any
+    deps: Deps,
+    tx: Tx,
+    booking_id: UUID,
+    amount: Money,
+    split: Split,
+    *,
+    keeps: bool,
+    of: Money | None = None,
+    **why: Any,
 ) -> None:
     """`amount` of what was taken for the booking goes back. Each share `keeps` the split, or gives it; `why`
-    has its reason and cause, its lines of the price, and the payment where it is about one alone."""
+    has its reason and cause, its lines of the price, and the payment where it is about one alone.
+
+    What banks keep for good counts as given back, but for what booking knew of: all that it was told of or,
+    where it knew of so much `of` the price, what that is without.
+    """
+    if why.get("payment_id") is None:
+        amount += await _known_lost(tx, booking_id, amount.currency, of)
     made = store.Settlement(
         id=deps.new_id(), booking_id=booking_id, amount=amount, split=split, keeps=keeps, **why
     )
@@ -33,6 +47,27 @@ async def settle_what_waits(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     if not await store.is_set_aside(tx, booking_id):
         for waiting in await store.take_settlements(tx, booking_id):
             await _settle(deps, tx, waiting)
+
+
+async def reckoned_with(tx: Tx, booking_id: UUID, currency: str) -> Money:
+    """What booking knows to be left of a stay's price: what waits has gone back, and what banks have it has
+    not heard of."""
+    lost = await _known_lost(tx, booking_id, currency)
+    paid = total((one.captured - one.promised_back for one in await taken_for(tx, booking_id)), currency)
+    waits = await store.settlements_of(tx, booking_id)
+    back = total((one.amount if one.payment_id else one.amount - lost for one in waits), currency)
+    return max(paid - lost - back, zero(currency))
+
+
+async def _known_lost(tx: Tx, booking_id: UUID, currency: str, of: Money | None = None) -> Money:
+    """What banks keep of a stay's price, as booking was told: nothing that one of them may still change."""
+    taken = await taken_for(tx, booking_id)
+    disputed = total((one.disputed for one in taken), currency)
+    lost = disputed + Money(sum((await store.shares_of_banks(tx, booking_id)).values()), currency)
+    if of is None:
+        return lost
+    without = total((one.captured - one.promised_back for one in taken), currency) - of
+    return min(lost, max(without, zero(currency)))
 
 
 async def taken_for(tx: Tx, booking_id: UUID, payment_id: UUID | None = None) -> list[store.Payment]:

@@ -50,6 +50,7 @@ from hometrip.services.payment.rules.lettering import (
 )
 from hometrip.services.payment.rules.papers import (
     BY_BANK,
+    SHARED_ANEW,
     brand_of,
     counted,
     decimal,
@@ -131,6 +132,7 @@ __all__ = [
     "joined",
     "parted",
     "BY_BANK",
+    "SHARED_ANEW",
     "says_the_same",
     "TAX",
     "TO_BE_HELD",

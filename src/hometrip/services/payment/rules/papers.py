@@ -25,7 +25,7 @@ def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[st
     return wrong
 
 
-BY_BANK = "charged_back"
+BY_BANK, SHARED_ANEW = "charged_back", "shared_anew"
 # Why money went back, by what begins its cause. Anything else is a wish of staff, who say why.
 WHY_BACK = {
     "cancelled": "The stay was cancelled.",
@@ -34,6 +34,7 @@ WHY_BACK = {
     "too_late": "It was paid too late.",
     "booking.unpayable": "The stay could not be had any more.",
     BY_BANK: "The card's bank took it back.",
+    SHARED_ANEW: "Nothing came back, but what was paid was shared out anew.",
 }
 
 

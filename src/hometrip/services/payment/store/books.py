@@ -34,7 +34,7 @@ invoices = Table(
     Column("series", String, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    # The payment, refund or lost dispute of a bank that it is about.
+    # The payment, refund, lost dispute of a bank, or entry by which shares are others, that it is about.
     Column("reference", Uuid, nullable=False, unique=True),
     Column("booking_id", Uuid, nullable=False, index=True),
     Column("guest_id", Uuid, nullable=False),

@@ -29,6 +29,10 @@ from hometrip.services.payment.store.tables import chargebacks, payments, refund
 SET_ASIDE = and_(chargebacks.c.closed_at.is_(None), chargebacks.c.withdrawn)
 # The money that a bank took: as it was reckoned at first and, where that was undone, anew.
 TAKEN = entries.c.kind.startswith("dispute")
+# What another bank may still change.
+LOST_WITHOUT_NOTE = and_(
+    chargebacks.c.status == "lost", ~exists().where(invoices.c.reference == chargebacks.c.id)
+)
 _FOR_NOW = and_(SET_ASIDE, TAKEN, postings.c.account == GUEST)
 
 
@@ -88,20 +92,24 @@ async def is_set_aside(db: Reader, booking_id: UUID) -> bool:
 
 async def lost_without_note(db: Reader, booking_id: UUID) -> list[Chargeback]:
     """The booking's that are lost and on no credit note, the earliest first."""
-    lost = and_(chargebacks.c.booking_id == booking_id, chargebacks.c.status == "lost")
-    noted = exists().where(invoices.c.reference == chargebacks.c.id)
-    return await all_of(db, Chargeback, select(chargebacks).where(lost, ~noted).order_by(chargebacks.c.id))
+    lost = and_(chargebacks.c.booking_id == booking_id, LOST_WITHOUT_NOTE)
+    return await all_of(db, Chargeback, select(chargebacks).where(lost).order_by(chargebacks.c.id))
 
 
 async def add_settlement(tx: Tx, settlement: Settlement) -> None:
     await tx.execute(insert(settlements).values(row_of(settlement)))
 
 
+async def settlements_of(db: Reader, booking_id: UUID) -> list[Settlement]:
+    """Those that wait, the earliest first."""
+    these = select(settlements).where(settlements.c.booking_id == booking_id)
+    return await all_of(db, Settlement, these.order_by(settlements.c.id))
+
+
 async def take_settlements(tx: Tx, booking_id: UUID) -> list[Settlement]:
-    """Those that wait, the earliest first; they wait no more."""
-    waiting = settlements.c.booking_id == booking_id
-    found = await all_of(tx, Settlement, select(settlements).where(waiting).order_by(settlements.c.id))
-    await tx.execute(delete(settlements).where(waiting))
+    """The same; they wait no more."""
+    found = await settlements_of(tx, booking_id)
+    await tx.execute(delete(settlements).where(settlements.c.booking_id == booking_id))
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import BESIDES_THE_STAY, BY_BANK, is_part, why_back
+from hometrip.services.payment.rules import BESIDES_THE_STAY, BY_BANK, SHARED_ANEW, is_part, why_back
 from hometrip.services.payment.store.books import counters, entries, invoices, postings
 from hometrip.services.payment.store.rows import Correction, Invoice, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import chargebacks, refunds
@@ -68,8 +68,14 @@ async def corrections(db: Reader, notes: list[Invoice]) -> dict[str, Correction]
     rows = await db.rows(refunded)
     known = {row.id: row for row in rows}
     of_banks = {row.id: row.number for row in await db.rows(charged_back)}
+    shared = {note.booking_id for note in notes if not note.amount}
+    billed = await _invoices_of(db, shared) if shared else []
 
     def of(note: Invoice) -> Correction:
+        if not note.amount:
+            before = [one.number for one in billed if one.booking_id == note.booking_id]
+            before = [number for number in before if number < note.number]
+            return Correction(why=why_back(SHARED_ANEW, ""), invoices=before)
         if number := of_banks.get(note.reference):
             return Correction(why=why_back(BY_BANK, ""), invoices=[number])
         cause, reason = known[note.reference].cause, known[note.reference].reason
@@ -78,6 +84,11 @@ async def corrections(db: Reader, notes: list[Invoice]) -> dict[str, Correction]
         )
 
     return {note.number: of(note) for note in notes}
+
+
+async def _invoices_of(db: Reader, booking_ids: set[UUID]) -> list[Invoice]:
+    these = and_(invoices.c.booking_id.in_(booking_ids), invoices.c.kind == "invoice")
+    return await all_of(db, Invoice, select(invoices).where(these).order_by(invoices.c.number))
 
 
 async def every_invoice(db: Reader) -> list[Invoice]:

@@ -79,7 +79,8 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `settlements`: `amount` goes back, and each share keeps the split or gives it."""
+    """A row of `settlements`: `amount` goes back, with what banks kept before, and each share keeps the split
+    or gives it."""
 
     id: UUID
     booking_id: UUID

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from hometrip.ports.database import Reader
 from hometrip.services.payment.rules import BESIDES_THE_STAY, DEPOSIT, HOST, REVENUE, TAX
 from hometrip.services.payment.store.books import entries, postings
-from hometrip.services.payment.store.chargebacks import SET_ASIDE, TAKEN
+from hometrip.services.payment.store.chargebacks import LOST_WITHOUT_NOTE, SET_ASIDE, TAKEN
 from hometrip.services.payment.store.journal import balances
 from hometrip.services.payment.store.money_in import payments_of
 from hometrip.services.payment.store.tables import chargebacks, payments
@@ -28,8 +28,9 @@ async def shares(db: Reader, booking_id: UUID) -> dict[str, int]:
 
 
 async def shares_of_banks(db: Reader, booking_id: UUID) -> dict[str, int]:
-    """Of what banks that have not decided have of it."""
-    these = (chargebacks.c.booking_id == booking_id, SET_ASIDE, payments.c.part != DEPOSIT)
+    """Of what banks have of it that have not decided, or that have it for good without a note yet."""
+    of_banks = or_(SET_ASIDE, LOST_WITHOUT_NOTE)
+    these = (chargebacks.c.booking_id == booking_id, of_banks, payments.c.part != DEPOSIT)
     of_payment = payments.c.id == chargebacks.c.payment_id
     taken = select(func.sum(chargebacks.c.taken)).join(payments, of_payment).where(*these)
     statement = (
