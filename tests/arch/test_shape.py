@@ -37,7 +37,7 @@ LONGER = {
     ("listing", "contract"): 350,
     ("listing", "reactions"): 160,
     ("booking", "contract"): 335,
-    ("payment", "contract"): 270,
+    ("payment", "contract"): 280,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,
     ("search", "contract"): 175,
