@@ -337,17 +337,17 @@ def test_a_receipt_adds_up_at_every_time() -> None:
     )
     for booking, refunded in ((priced(), 0), (half, 0), (given_back, 1_234)):
         taken = taken_of(booking.due_now or booking.total, refunded)
-        shown = receipt(booking, taken, AFTER)
+        shown = receipt(booking, taken, AFTER, with_cards=True)
         assert shown.total == total((found.amount for found in shown.lines), "USD")
         assert shown.total == shown.paid + (shown.balance or Money(0, "USD"))
         assert (shown.refunded, shown.valid_at) == (Money(refunded, "USD"), AFTER)
     assert half.due_now is not None
     taken = taken_of(half.due_now)
-    assert receipt(half, taken, AFTER).balance_due_at == H - 14 * DAY
-    gone = receipt(replace(half, status="cancelled"), taken, AFTER)
+    assert receipt(half, taken, AFTER, with_cards=True).balance_due_at == H - 14 * DAY
+    gone = receipt(replace(half, status="cancelled"), taken, AFTER, with_cards=True)
     assert (gone.paid, gone.balance, gone.balance_due_at) == (half.due_now, None, None)
     with pytest.raises(WrongState):
-        receipt(stayed(confirmed_at=None, status="expired"), taken, AFTER)
+        receipt(stayed(confirmed_at=None, status="expired"), taken, AFTER, with_cards=True)
 
 
 def properties(text: str) -> dict[str, str]:
