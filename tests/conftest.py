@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,24 @@ httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what passwords cost."""
     monkeypatch.setattr(passwords, "_hasher", REAL)
+
+
+LOGGERS = ("hometrip.http", "asyncio", "PIL", "tzfpy", "alembic", "aiosqlite")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands set the logging of the whole process: afterwards it is as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    known = {name: logging.getLogger(name) for name in LOGGERS}
+    was = {name: (log.level, log.propagate, list(log.handlers)) for name, log in known.items()}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, log in known.items():
+        level, log.propagate, log.handlers[:] = was[name]
+        log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
