@@ -86,12 +86,14 @@ async def house(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
         yield opened
 
 
-SPLIT = ("split on postgres", "split on mongo")
+SPLIT, WHOLE = "split on both", ("split on postgres", "split on mongo")
+HOUSES = ("split on folder", SPLIT, *WHOLE)
 RUNNERS = [
     "local",
     "loopback",
     "split on folder",
-    *(pytest.param(name, marks=pytest.mark.split) for name in SPLIT),
+    pytest.param(SPLIT, marks=pytest.mark.split),
+    *(pytest.param(name, marks=[pytest.mark.split, pytest.mark.full]) for name in WHOLE),
 ]
 
 
@@ -102,12 +104,34 @@ class HouseByHouse(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((house for house in SPLIT if house in nodeid), nodeid)
+        return next((house for house in HOUSES if house in nodeid), self._otherwise(nodeid))
+
+    def _otherwise(self, nodeid: str) -> str:
+        return nodeid
+
+
+class FileByFile(HouseByHouse):
+    """So do all tests of a file, for what they share."""
+
+    def _otherwise(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0]
+
+
+SCHEDULERS = {"loadgroup": HouseByHouse, "loadfile": FileByFile}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> HouseByHouse | None:
-    return HouseByHouse(config, log) if config.getvalue("dist") == "loadgroup" else None
+    scheduler = SCHEDULERS.get(config.getvalue("dist"))
+    return scheduler(config, log) if scheduler else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that nothing is waited for at the end."""
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "full")))}
+    many = {item for item in items if item.get_closest_marker("split")}
+    items.sort(key=lambda item: 0 if item in many else 1 if item.path in long else 2)
 
 
 @pytest.fixture(params=["local", "loopback"])
@@ -133,10 +157,10 @@ async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
             yield opened
 
 
-@pytest.fixture(params=SPLIT[:1])
-async def house_on_postgres() -> AsyncIterator[SplitHouse]:
+@pytest.fixture(params=[SPLIT])
+async def house_of_copies() -> AsyncIterator[SplitHouse]:
     """The house of many processes with several of a service, whose requests are traced."""
-    async with split_house("postgres") as many:
+    async with split_house("both") as many:
         yield many
 
 

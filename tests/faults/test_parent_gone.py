@@ -13,7 +13,7 @@ import httpx2
 from app.waiting import until
 from faults.falling import processes_of
 from server import Server, free_port
-from split_house import engines
+from split_house import engines, without_queues
 
 
 class Workers(Server):
@@ -25,7 +25,7 @@ class Workers(Server):
 async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_killed_stop_by_themselves(
     tmp_path: Path,
 ) -> None:
-    environment = engines(f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
+    environment = engines(name := f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
     workers = Workers(tmp_path / "data", **environment)
     starting = asyncio.create_task(workers.start(within=60))
 
@@ -50,3 +50,4 @@ async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_k
     finally:
         starting.cancel()
         workers.end()
+        without_queues(name)
