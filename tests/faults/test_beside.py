@@ -80,7 +80,7 @@ async def first_days(several: Several, path: str, times: int) -> Counter[date]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("several", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.parametrize(
-    ("guests", "rounds"), [pytest.param(100, 3), pytest.param(1000, 50, marks=pytest.mark.full)]
+    ("guests", "rounds"), [pytest.param(60, 2), pytest.param(1000, 50, marks=pytest.mark.full)]
 )
 async def test_of_many_guests_at_several_processes_one_gets_the_night(
     house: SplitHouse, several: Several, guests: int, rounds: int, figure: Figure
