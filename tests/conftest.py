@@ -86,14 +86,16 @@ async def house(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
         yield opened
 
 
+# The first test of such a house waits for its engines and all its processes to start.
+MANY = [pytest.mark.split, pytest.mark.timeout(400)]
 SPLIT, WHOLE = "split on both", ("split on postgres", "split on mongo")
 HOUSES = ("split on folder", SPLIT, *WHOLE)
 RUNNERS = [
     "local",
     "loopback",
     "split on folder",
-    pytest.param(SPLIT, marks=pytest.mark.split),
-    *(pytest.param(name, marks=[pytest.mark.split, pytest.mark.full]) for name in WHOLE),
+    pytest.param(SPLIT, marks=MANY),
+    *(pytest.param(name, marks=[*MANY, pytest.mark.full]) for name in WHOLE),
 ]
 
 

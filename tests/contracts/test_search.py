@@ -40,6 +40,8 @@ from hometrip.ports.search import (
     words_of,
 )
 
+pytestmark = pytest.mark.slow
+
 HOMES = Schema(
     name="homes",
     text={"title": 3.0, "about": 1.0},

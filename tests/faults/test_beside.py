@@ -22,6 +22,8 @@ from journeys.steps import book, ok, open_home, stay
 from journeys.test_races import one_gets_each_night
 from split_house import Several, SplitHouse, house_of
 
+pytestmark = pytest.mark.slow
+
 READY = "HomeTrip is ready beside"
 
 

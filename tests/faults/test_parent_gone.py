@@ -9,11 +9,14 @@ from os import kill
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from app.waiting import until
 from faults.falling import processes_of
 from server import Server, free_port
 from split_house import engines, without_queues
+
+pytestmark = pytest.mark.slow
 
 
 class Workers(Server):

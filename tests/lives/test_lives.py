@@ -26,6 +26,8 @@ from lives.checks import check_end, check_town
 from lives.world import EMBEDDED, World, world_of
 from rules.oracle_hunt import size
 
+pytestmark = pytest.mark.slow
+
 SEEDS, ON_POSTGRES = (1, 2), (4,)
 STEPS, CHECKED_EVERY, MOST_DAYS = 60, 6, 100
 

@@ -22,6 +22,8 @@ from hometrip.services.booking.actions import ChangeEnded, HoldEnded, StayEnded,
 from hometrip.services.booking.rules import Booking, BookingView, ChangeWish, state_of
 from services.booking_scene import Scene, scene_in
 
+pytestmark = pytest.mark.slow
+
 # Which state may follow which, written out apart from the table that the service moves by.
 FOLLOWS = {
     "pending/host": {"pending/payment", "declined", "expired", "cancelled"},

@@ -34,6 +34,8 @@ from services.payment_scene import (
     till_in,
 )
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = rules.host_payable(HOST.id)
 
 CUSHION = Split(payout=eur(0), platform=eur(5_000_000), taxes={})
