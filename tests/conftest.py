@@ -99,6 +99,10 @@ RUNNERS = [
 ]
 
 
+def house_of_many(nodeid: str) -> str:
+    return next((house for house in HOUSES if house in nodeid), "")
+
+
 class HouseByHouse(LoadScopeScheduling):
     """All tests of a house of many processes run in one process, so that it is started once.
 
@@ -106,7 +110,7 @@ class HouseByHouse(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((house for house in HOUSES if house in nodeid), self._otherwise(nodeid))
+        return house_of_many(nodeid) or self._otherwise(nodeid)
 
     def _otherwise(self, nodeid: str) -> str:
         return nodeid
@@ -130,10 +134,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> HouseByHouse
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that nothing is waited for at the end."""
+    """What takes long begins first, so that nothing is waited for at the end, and house by house."""
     long = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "full")))}
-    many = {item for item in items if item.get_closest_marker("split")}
-    items.sort(key=lambda item: 0 if item in many else 1 if item.path in long else 2)
+
+    def place(item: pytest.Item) -> tuple[int, str]:
+        house = house_of_many(item.nodeid)
+        first = item.get_closest_marker("split")
+        return 0 if first else 1 if house or item.path in long else 2, house
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A house of many processes works when nobody asks, too: after its last test it is ended."""
+    house = house_of_many(item.nodeid)
+    if house and (nextitem is None or house_of_many(nextitem.nodeid) != house):
+        end_all()
 
 
 @pytest.fixture(params=["local", "loopback"])
