@@ -22,22 +22,27 @@ engines:
 # A run starts hundreds of Python processes: what is compiled is kept, also where the environment forbids it.
 test test-here test-split prove: export PYTHONDONTWRITEBYTECODE :=
 
-test: test-here test-split
+# Both of the next in one run, so that the ones compute while the others wait. Four at a time on two cores: a good part
+# of the tests wait for a disk, an engine or a deadline.
+test: .venv/dev.stamp
+	@$(call with_timed_alone,not full,$(ILL),-n 4 $(BY_FILE))
 
-# In one process, on embedded engines, and each adapter on its real engine where that is installed. Three at a time
-# on two cores: a good part of the tests wait for a disk, an engine or a deadline.
+# In one process, on embedded engines, and each adapter on its real engine where that is installed.
 test-here: .venv/dev.stamp
-	@$(RUN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
+	@$(RUN)/python -m pytest -q -n 3 $(BY_FILE) $(ARGS)
 
 # The journeys through many processes on real engines; the tests of one house one after the other.
 test-split: .venv/dev.stamp
-	@$(call with_timed_alone,split and not full,$(ILL),--dist loadgroup)
+	@$(call with_timed_alone,split and not full,$(ILL),-n 2 --dist loadgroup)
+
+# A file's tests share what they begin with, in one process; what takes long comes first.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # What holds many processes to seconds (TIMED) runs with nothing beside it, whatever came of the others.
 ILL := tests/faults/test_engines_ill.py
 TIMED := $(ILL) tests/faults/test_engines_fall.py tests/faults/test_kills.py tests/faults/test_rolling_restart.py
 with_timed_alone = status=0; \
-	$(RUN)/python -m pytest -q -m "$(1)" -n 2 $(3) $(addprefix --ignore=,$(2)) $(ARGS) || status=$$?; \
+	$(RUN)/python -m pytest -q -m "$(1)" $(3) $(addprefix --ignore=,$(2)) $(ARGS) || status=$$?; \
 	$(RUN)/python -m pytest -q -m "$(1)" $(2) $(ARGS) || status=$$?; \
 	exit $$status
 
@@ -61,7 +66,7 @@ bench-gateway bench-shapes bench-events bench-booking: bench-%: .venv/dev.stamp
 # T1, T2, T4, T5, T7, T19 and a smaller T3 at full size: a line a proof with its figure and seed, at the end. More
 # than an hour; HOMETRIP_TEST_EXAMPLES=20 shortens those that count examples, HOMETRIP_TEST_SEED=… replays one.
 prove: .venv/dev.stamp
-	@$(call with_timed_alone,full,$(TIMED))
+	@$(call with_timed_alone,full,$(TIMED),-n 2 --dist loadgroup)
 
 # The locks name versions and hashes, and no registry.
 lock:

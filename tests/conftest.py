@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,24 @@ def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", REAL)
 
 
+LOGGERS = ("hometrip.http", "asyncio", "PIL", "tzfpy", "alembic", "aiosqlite")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands set the logging of the whole process: afterwards it is as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    known = {name: logging.getLogger(name) for name in LOGGERS}
+    was = {name: (log.level, log.propagate, list(log.handlers)) for name, log in known.items()}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, log in known.items():
+        level, log.propagate, log.handlers[:] = was[name]
+        log.setLevel(level)
+
+
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
     return Begun(lambda: tmp_path_factory.mktemp("begun"))
@@ -67,13 +86,21 @@ async def house(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
         yield opened
 
 
-SPLIT = ("split on postgres", "split on mongo")
+# The first test of such a house waits for its engines and all its processes to start.
+MANY = [pytest.mark.split, pytest.mark.timeout(400)]
+SPLIT, WHOLE = "split on both", ("split on postgres", "split on mongo")
+HOUSES = ("split on folder", SPLIT, *WHOLE)
 RUNNERS = [
     "local",
     "loopback",
     "split on folder",
-    *(pytest.param(name, marks=pytest.mark.split) for name in SPLIT),
+    pytest.param(SPLIT, marks=MANY),
+    *(pytest.param(name, marks=[*MANY, pytest.mark.full]) for name in WHOLE),
 ]
+
+
+def house_of_many(nodeid: str) -> str:
+    return next((house for house in HOUSES if house in nodeid), "")
 
 
 class HouseByHouse(LoadScopeScheduling):
@@ -83,12 +110,47 @@ class HouseByHouse(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((house for house in SPLIT if house in nodeid), nodeid)
+        return house_of_many(nodeid) or self._otherwise(nodeid)
+
+    def _otherwise(self, nodeid: str) -> str:
+        return nodeid
+
+
+class FileByFile(HouseByHouse):
+    """So do all tests of a file, for what they share."""
+
+    def _otherwise(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0]
+
+
+SCHEDULERS = {"loadgroup": HouseByHouse, "loadfile": FileByFile}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> HouseByHouse | None:
-    return HouseByHouse(config, log) if config.getvalue("dist") == "loadgroup" else None
+    scheduler = SCHEDULERS.get(config.getvalue("dist"))
+    return scheduler(config, log) if scheduler else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that nothing is waited for at the end, and house by house."""
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "full")))}
+
+    def place(item: pytest.Item) -> tuple[int, str]:
+        house = house_of_many(item.nodeid)
+        first = item.get_closest_marker("split")
+        return 0 if first else 1 if house or item.path in long else 2, house
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A house of many processes works when nobody asks, too: after its last test it is ended."""
+    house = house_of_many(item.nodeid)
+    if house and (nextitem is None or house_of_many(nextitem.nodeid) != house):
+        end_all()
 
 
 @pytest.fixture(params=["local", "loopback"])
@@ -114,10 +176,10 @@ async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
             yield opened
 
 
-@pytest.fixture(params=SPLIT[:1])
-async def house_on_postgres() -> AsyncIterator[SplitHouse]:
+@pytest.fixture(params=[SPLIT])
+async def house_of_copies() -> AsyncIterator[SplitHouse]:
     """The house of many processes with several of a service, whose requests are traced."""
-    async with split_house("postgres") as many:
+    async with split_house("both") as many:
         yield many
 
 

@@ -44,8 +44,8 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self, within: float = 30) -> float:
-        """Seconds until /ready answered 200."""
+    async def start(self, within: float = 90) -> float:
+        """Seconds until /ready answered 200: one or two, and many times that beside others."""
         began = time.perf_counter()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
         command = [str(HOMETRIP), *self.verb, "--data", str(self.data), "--port", str(self.port)]

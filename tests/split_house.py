@@ -1,7 +1,8 @@
 """The house that is many processes: `hometrip up --split` on real engines, or `--processes` on one folder,
 with the same face as `TestHouse`.
 
-One is started for each kind of document storage, and one on a folder; each serves all tests that ask for it.
+One is started with documents in both kinds of storage, one with all in each, and one on a folder; each serves
+all tests that ask for it.
 Every test has accounts of its own (its addresses are marked) and takes its homes off the market when it is
 done; time goes on.
 """
@@ -13,6 +14,7 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +34,9 @@ from hometrip.kernel.clock import Clock
 from server import Server
 
 MANAGEMENT = "HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"
-FOLDER = "folder"
+FOLDER, BOTH = "folder", "both"
+# Whose documents are in PostgreSQL where both are used; the others' are in MongoDB.
+IN_POSTGRES = ("user", "notification")
 _numbers = count(1)
 
 
@@ -40,7 +44,9 @@ def engines(name: str, documents: str, of: Engines = shared) -> dict[str, str]:
     """The settings of a house on real engines, in a name space of its own in each of them."""
     database = of.url_of("postgres")
     kept = database if documents == "postgres" else of.url_of("mongo")
-    return {
+    elsewhere = IN_POSTGRES if documents == BOTH else ()
+    own = {f"HOMETRIP_{each.upper()}_DOCUMENTS_URL": _in(database, f"{name}_{each}") for each in elsewhere}
+    return own | {
         "HOMETRIP_DATABASE_URL": _in(database, name),
         "HOMETRIP_DOCUMENTS_URL": _in(kept, name),
         "HOMETRIP_BUS_URL": _in(of.url_of("rabbitmq"), _vhost(name, of)),
@@ -60,11 +66,18 @@ def _vhost(name: str, of: Engines) -> str:
     return name
 
 
+def without_queues(name: str, of: Engines = shared) -> None:
+    """For what has ended: a broker works for queues that nobody uses any more, too."""
+    with contextlib.suppress(httpx2.TransportError):  # its engines have ended already
+        httpx2.delete(f"{of.settings_of('rabbitmq')[MANAGEMENT]}/api/vhosts/{name}", timeout=30)
+
+
 class Processes:
     """A running house of many processes; `end` is for the end of the session."""
 
     def __init__(self, documents: str, *options: str, of: Engines = shared, **settings: str) -> None:
         name = re.sub(r"\W", "_", f"t{os.getpid()}_{documents}_{next(_numbers)}")
+        self._leave = partial(without_queues, name, of)
         self._begin(engines(name, documents, of) | settings, "--split", *options)
 
     def _begin(self, environment: dict[str, str], *options: str) -> None:
@@ -87,12 +100,14 @@ class Processes:
         finally:
             self.server.end()
             self._folder.cleanup()
+            self._leave()
 
 
 class Several(Processes):
     """Three processes on one data folder, the embedded engines in it."""
 
     def __init__(self, *options: str, **settings: str) -> None:
+        self._leave = lambda: None
         self._begin(settings, "--processes", "3", *options)
 
     async def start(self) -> None:
@@ -120,10 +135,10 @@ async def processes_of(documents: str) -> Processes:
 
 
 def _begun(documents: str) -> Processes:
-    """The one on PostgreSQL has several processes of a service, and each of its requests is traced."""
+    """The one on both has several processes of a service, and each of its requests is traced."""
     if documents == FOLDER:
         return Several()
-    if documents != "postgres":
+    if documents != BOTH:
         return Processes(documents)
     traced = dict[str, str]()
     with contextlib.suppress(pytest.skip.Exception):  # not installed: then only those are skipped that look

@@ -16,6 +16,8 @@ import pytest
 
 from engines import NOT_INSTALLED, SCRIPT, Engines, engines_of_its_own
 
+pytestmark = pytest.mark.slow
+
 SETS = Path(os.environ.get("HOMETRIP_ENGINES_SETS", "/var/tmp")) / f"hometrip-engines-{os.getuid()}"
 
 

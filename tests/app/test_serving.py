@@ -68,7 +68,7 @@ async def test_a_stop_while_the_demo_is_made_ends_soon_and_the_next_start_finish
     try:
         await until(lambda: (tmp_path / "data" / "demo.json").exists(), within=30)
         spawned.cancel()
-        code = await asyncio.to_thread(server.stop, 10)
+        code = await asyncio.to_thread(server.stop, 30)
         assert code == 0, server.log.read_text()[-3000:]
         assert not (tmp_path / "data" / "demo-done").exists()
         assert "Traceback" not in server.log.read_text()

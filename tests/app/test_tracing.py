@@ -53,9 +53,9 @@ EXPECTED = {
 
 
 async def test_a_booking_is_one_trace_from_the_door_to_the_timer_that_ends_its_hold(
-    house_on_postgres: SplitHouse,
+    house_of_copies: SplitHouse,
 ) -> None:
-    house = house_on_postgres
+    house = house_of_copies
     home = await open_home(await house.sign_up("host@example.com", "Hanna Host"))
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     booking = ok(await book(guest, home["id"], stay(house)), 201)

@@ -24,6 +24,8 @@ from hometrip.kernel.events import Envelope
 from hometrip.ports.bus import Handler, Patience
 from vhosts import vhost
 
+pytestmark = pytest.mark.slow
+
 ADAPTERS = ["adapters.bus.memory", "adapters.bus.rabbitmq"]
 QUICK = Patience(pauses=(0.005, 0.01), behind_parked=0.05)
 PATIENT = Patience(pauses=(0.005, 0.01), behind_parked=30)

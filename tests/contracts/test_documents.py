@@ -60,6 +60,8 @@ from hometrip.ports.documents import (
 )
 from hometrip.ports.engine import Unfit
 
+pytestmark = pytest.mark.slow
+
 # Each adapter, and where the content of a test's folder is.
 ADAPTERS: dict[str, tuple[Callable[..., Any], Callable[[Path], Any]]] = {
     "adapters.documents.sqlite": (SqliteDocuments, file_at),

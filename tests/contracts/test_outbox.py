@@ -25,6 +25,8 @@ from hometrip.kernel.errors import AlreadyAnswered, KeyReused, Unavailable
 from hometrip.kernel.events import Cause, current_cause
 from hometrip.kernel.once import NO_KEY, Once
 
+pytestmark = pytest.mark.slow
+
 NOON = utc(2027, 4, 14, 12)
 MANY = 200
 

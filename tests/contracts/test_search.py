@@ -40,6 +40,8 @@ from hometrip.ports.search import (
     words_of,
 )
 
+pytestmark = pytest.mark.slow
+
 HOMES = Schema(
     name="homes",
     text={"title": 3.0, "about": 1.0},
@@ -513,9 +515,30 @@ QUESTION = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(records=st.lists(RECORD, max_size=MOST_RECORDS), questions=st.lists(QUESTION, min_size=8, max_size=20))
+RECORDS = st.lists(RECORD, max_size=MOST_RECORDS)
+QUESTIONS = st.lists(QUESTION, min_size=8, max_size=20)
+ONE_INDEX = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=ONE_INDEX)
+@given(records=RECORDS, questions=QUESTIONS)
 async def test_the_same_records_and_scores_as_by_looking_at_each(
+    open_search: Opener, records: list[dict[str, Any]], questions: list[Question]
+) -> None:
+    await finds_as_by_looking(open_search, records, questions)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1_800)
+@settings(max_examples=400, deadline=None, suppress_health_check=ONE_INDEX)
+@given(records=RECORDS, questions=QUESTIONS)
+async def test_the_same_of_many_records_as_by_looking_at_each(
+    open_search: Opener, records: list[dict[str, Any]], questions: list[Question]
+) -> None:
+    await finds_as_by_looking(open_search, records, questions)
+
+
+async def finds_as_by_looking(
     open_search: Opener, records: list[dict[str, Any]], questions: list[Question]
 ) -> None:
     search, now = await shared(open_search), next(_revisions)

@@ -22,6 +22,8 @@ from journeys.steps import book, ok, open_home, stay
 from journeys.test_races import one_gets_each_night
 from split_house import Several, SplitHouse, house_of
 
+pytestmark = pytest.mark.slow
+
 READY = "HomeTrip is ready beside"
 
 
@@ -80,7 +82,7 @@ async def first_days(several: Several, path: str, times: int) -> Counter[date]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("several", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.parametrize(
-    ("guests", "rounds"), [pytest.param(100, 3), pytest.param(1000, 50, marks=pytest.mark.full)]
+    ("guests", "rounds"), [pytest.param(60, 2), pytest.param(1000, 50, marks=pytest.mark.full)]
 )
 async def test_of_many_guests_at_several_processes_one_gets_the_night(
     house: SplitHouse, several: Several, guests: int, rounds: int, figure: Figure

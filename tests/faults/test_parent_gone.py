@@ -9,11 +9,14 @@ from os import kill
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from app.waiting import until
 from faults.falling import processes_of
 from server import Server, free_port
-from split_house import engines
+from split_house import engines, without_queues
+
+pytestmark = pytest.mark.slow
 
 
 class Workers(Server):
@@ -25,7 +28,7 @@ class Workers(Server):
 async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_killed_stop_by_themselves(
     tmp_path: Path,
 ) -> None:
-    environment = engines(f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
+    environment = engines(name := f"gone{free_port()}", "postgres") | {"HOMETRIP_REGISTRY_URL": "static:"}
     workers = Workers(tmp_path / "data", **environment)
     starting = asyncio.create_task(workers.start(within=60))
 
@@ -50,3 +53,4 @@ async def test_a_process_that_falls_is_started_again_and_those_whose_parent_is_k
     finally:
         starting.cancel()
         workers.end()
+        without_queues(name)

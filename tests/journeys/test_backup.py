@@ -33,6 +33,8 @@ from hometrip.app.verify import verify_house
 from journeys.steps import booking_of, ok, open_home, pay
 from server import HOMETRIP, Server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 

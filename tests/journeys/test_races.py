@@ -54,7 +54,7 @@ async def one_gets_each_night(house: TestHouse, guests: int, rounds: int) -> Non
 @pytest.mark.parametrize(
     ("guests", "rounds"),
     [
-        pytest.param(200, 2, marks=pytest.mark.slow),
+        pytest.param(100, 2, marks=pytest.mark.slow),
         pytest.param(1000, 20, marks=[pytest.mark.full, pytest.mark.timeout(3_600)]),
     ],
 )

@@ -26,7 +26,9 @@ from lives.checks import check_end, check_town
 from lives.world import EMBEDDED, World, world_of
 from rules.oracle_hunt import size
 
-SEEDS, ON_POSTGRES = (1, 2, 3), (4,)
+pytestmark = pytest.mark.slow
+
+SEEDS, ON_POSTGRES = (1, 2), (4,)
 STEPS, CHECKED_EVERY, MOST_DAYS = 60, 6, 100
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from hometrip.services.booking import actions, reactions, store
 from hometrip.services.booking.actions import ChangeEnded, HoldEnded, StayEnded, questions
 from hometrip.services.booking.rules import Booking, BookingView, ChangeWish, state_of
 from services.booking_scene import Scene, scene_in
+
+pytestmark = pytest.mark.slow
 
 # Which state may follow which, written out apart from the table that the service moves by.
 FOLLOWS = {
@@ -208,15 +211,29 @@ class Machine:
                 assert await store.nights.of_owner(db, booking.id) == wanted
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(instant=st.booleans(), sequence=st.lists(moves, min_size=3, max_size=25))
+sequences = st.lists(moves, min_size=3, max_size=25)
+MEANT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=MEANT)
+@given(instant=st.booleans(), sequence=sequences)
 async def test_whatever_is_done_in_whatever_order_every_promise_holds(
     house: TestHouse, instant: bool, sequence: list[Any]
 ) -> None:
+    await hold(house, instant, sequence)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1_800)
+@settings(max_examples=400, deadline=None, suppress_health_check=MEANT)
+@given(instant=st.booleans(), sequence=sequences)
+async def test_whatever_is_done_often_in_whatever_order_every_promise_holds(
+    house: TestHouse, instant: bool, sequence: list[Any]
+) -> None:
+    await hold(house, instant, sequence)
+
+
+async def hold(house: TestHouse, instant: bool, sequence: list[Any]) -> None:
     """Each example has a home and a host of its own, and time goes on from where the last one left it."""
     machine = Machine(await scene_in(house, f"{uuid4()}@example.com", instant_book=instant))
     for verb, *args in sequence:

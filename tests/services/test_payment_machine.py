@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -34,6 +35,8 @@ from services.payment_scene import (
     hear_all,
     till_in,
 )
+
+pytestmark = pytest.mark.slow
 
 ACCOUNT = rules.host_payable(HOST.id)
 
@@ -308,11 +311,28 @@ async def opened(till: Till) -> Machine:
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 
 
-@settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
-@given(sequence=st.lists(moves, min_size=3, max_size=14), decided=st.sampled_from(["won", "lost"]))
+sequences, decisions = st.lists(moves, min_size=3, max_size=14), st.sampled_from(["won", "lost"])
+
+
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(sequence=sequences, decided=decisions)
 async def test_whatever_befalls_the_money_of_stays_the_books_and_papers_hold(
     sequence: list[Any], decided: str
 ) -> None:
+    await hold(sequence, decided)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1_800)
+@settings(max_examples=1_000, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(sequence=sequences, decided=decisions)
+async def test_whatever_befalls_the_money_of_many_stays_the_books_and_papers_hold(
+    sequence: list[Any], decided: str
+) -> None:
+    await hold(sequence, decided)
+
+
+async def hold(sequence: list[Any], decided: str) -> None:
     with TemporaryDirectory() as folder:
         async with till_in(Path(folder)) as till:
             machine = await opened(till)

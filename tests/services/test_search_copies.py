@@ -37,6 +37,8 @@ from hometrip.services.search.rules.asked import Asked
 from journeys.steps import ok, open_home
 from services.test_search import as_read
 
+pytestmark = pytest.mark.slow
+
 NOBODY = Caller()
 
 
