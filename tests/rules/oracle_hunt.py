@@ -20,9 +20,9 @@ def size(whole: int) -> tuple[int, int]:
     """How many cases a proof has, and its seed: HOMETRIP_TEST_EXAMPLES and HOMETRIP_TEST_SEED, else `whole`
     cases, or HOMETRIP_TEST_SHARE of them (0.1), and a seed by chance."""
     seed = os.environ.get("HOMETRIP_TEST_SEED")
-    share = float(os.environ.get("HOMETRIP_TEST_SHARE", 1))
+    share = float(os.environ.get("HOMETRIP_TEST_SHARE", "1"))
     return (
-        int(os.environ.get("HOMETRIP_TEST_EXAMPLES", max(1, round(whole * share)))),
+        int(os.environ.get("HOMETRIP_TEST_EXAMPLES", str(max(1, round(whole * share))))),
         int(seed) if seed is not None else SystemRandom().randrange(1_000_000),
     )
 
