@@ -211,6 +211,24 @@ async def test_a_file_that_another_process_writes_is_waited_for_without_stopping
     await asyncio.wait_for(asyncio.gather(*writing), 10)
 
 
+async def test_a_file_that_another_process_writes_is_looked_for_often_at_first(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    really, looks = storage.file._begin_now, iter(range(50))
+    monkeypatch.setattr(sqlite_file.asyncio, "sleep", pause)
+    monkeypatch.setattr(storage.file, "_begin_now", lambda **_: next(looks, None) is None and really())
+    await take(storage)
+    assert len(pauses) == 49  # the first look was without any
+    assert set(pauses[:31]) == {0.001}
+    assert pauses[31:] == sorted(pauses[31:])
+    assert pauses[-1] == 0.05
+
+
 async def test_a_file_that_stays_locked_is_unavailable_and_free_again_afterwards(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

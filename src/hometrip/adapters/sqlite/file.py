@@ -36,6 +36,8 @@ from hometrip.kernel.errors import Unavailable
 
 # A group is committed when nobody waits, when it is full, or when it is so old (seconds).
 GROUP_SECONDS = 0.005
+# Another process that writes is done after some milliseconds: so many looks are at the shortest pause.
+EAGER = 30
 # Blocks that may read several statements of one moment at the same time; others wait for one to end.
 READERS = 8
 
@@ -253,10 +255,12 @@ class SqliteFile:
             raise
 
     async def _begin(self, deadline: float) -> None:
-        pause = 0.001
+        pause, tries = 0.001, 0
         while not self._begin_now(last=time.monotonic() >= deadline):
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.05)
+            tries += 1
+            if tries > EAGER:
+                pause = min(pause * 2, 0.05)
 
     def _begin_now(self, *, last: bool = False) -> bool:
         """False where another process is writing; the `last` time that is an error."""
