@@ -271,6 +271,29 @@ async def test_several_share_a_port_and_one_that_stops_takes_nobodys_answer_alon
             assert await asked_at(settings.port) == [(200, b"shared ")]
 
 
+async def test_one_of_several_leaves_connections_of_a_crowd_to_the_others(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fronts, "OTHERS_SECONDS", 0.3)
+    settings = msgspec.structs.replace(gate.house.house.settings, port=free_port())
+    with bound(settings) as sock:
+        front = Front(
+            gate.ring, gate.ring, ForwardLane(gate.ring, gate.forward), sock=sock.dup(), is_shared=True
+        )
+        sock.listen(64)
+        crowd = [socket.create_connection(("127.0.0.1", settings.port)) for _ in range(10)]
+        answering = asyncio.create_task(front.serve())
+        await until(lambda: len(front._lines) == 4)
+        await asyncio.sleep(0.05)
+        assert len(front._lines) == 4
+        other, _ = sock.accept()  # as another process does
+        await until(lambda: len(front._lines) == 9)
+        front.stop()
+        await answering
+        for each in (*crowd, other):
+            each.close()
+
+
 async def asked_at(port: int) -> list[tuple[int, bytes]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(GET % b"shared")

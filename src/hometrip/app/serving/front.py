@@ -21,8 +21,9 @@ BACKLOG = 2048
 # that comes at once the last would wait for as many rounds, while who is in is served again and again.
 A_ROUND = 128
 SWEEP_SECONDS = 1.0
-# Where several processes take them from one socket, one that is free leaves some to the others.
-A_ROUND_OF_SEVERAL = 4
+# Where several processes take them from one socket, each leaves it to the others for a moment after so many:
+# else the first to wake takes all of a crowd.
+A_ROUND_OF_SEVERAL, OTHERS_SECONDS = 4, 0.001
 # How soon it is tried again to pass on a connection on which earlier answers are still being written.
 AGAIN_SECONDS = 0.005
 # A connection on which nothing is under way is left open for so long after a stop: what its client is sending
@@ -83,7 +84,7 @@ class Front:
         self._leave_seconds = leave_seconds
         # Those that it listens on, once it does.
         self.ports: list[int] = []
-        self._a_round = A_ROUND_OF_SEVERAL if is_shared else A_ROUND
+        self._is_shared, self._a_round = is_shared, A_ROUND_OF_SEVERAL if is_shared else A_ROUND
         self._elsewhere, self.passes_on = elsewhere, elsewhere is not None
         if elsewhere is not None:
             elsewhere.returns_to(self.adopt)
@@ -144,6 +145,9 @@ class Front:
                 self.loop.call_later(SWEEP_SECONDS, self._listen, door)
                 return
             self.adopt(connection)
+        if self._is_shared:
+            self.loop.remove_reader(door)
+            self.loop.call_later(OTHERS_SECONDS, self._listen, door)
 
     def adopt(self, connection: socket.socket, heard: bytes = b"", back: Way | None = None) -> None:
         """Answer on this connection, of which so much has been read already, until it goes `back`."""
