@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from hometrip.app.gateway.lane import ForwardLane
 from hometrip.app.serving import front as fronts
 from hometrip.app.serving import line as lines
 from hometrip.app.serving.front import Front
+from hometrip.app.serving.shares import Shares, memory
 from hometrip.app.split import bound
 from server import free_port
 
@@ -277,9 +279,11 @@ async def test_one_of_several_leaves_connections_of_a_crowd_to_the_others(
     monkeypatch.setattr(fronts, "OTHERS_SECONDS", 0.3)
     settings = msgspec.structs.replace(gate.house.house.settings, port=free_port())
     with bound(settings) as sock:
-        front = Front(
-            gate.ring, gate.ring, ForwardLane(gate.ring, gate.forward), sock=sock.dup(), is_shared=True
-        )
+        counts = memory(2)
+        own, others = Shares(counts, 0), Shares(counts, 1)
+        others.join()
+        lane = ForwardLane(gate.ring, gate.forward)
+        front = Front(gate.ring, gate.ring, lane, sock=sock.dup(), shares=own)
         sock.listen(64)
         crowd = [socket.create_connection(("127.0.0.1", settings.port)) for _ in range(10)]
         answering = asyncio.create_task(front.serve())
@@ -287,11 +291,18 @@ async def test_one_of_several_leaves_connections_of_a_crowd_to_the_others(
         await asyncio.sleep(0.05)
         assert len(front._lines) == 4
         other, _ = sock.accept()  # as another process does
+        others.add(1)
+        await until(lambda: len(front._lines) == 8)
+        others.add(50)
         await until(lambda: len(front._lines) == 9)
+        for each in crowd[:3]:
+            each.close()
+        await until(lambda: own.ahead == len(front._lines) - 51)
         front.stop()
         await answering
         for each in (*crowd, other):
             each.close()
+        os.close(counts)
 
 
 async def asked_at(port: int) -> list[tuple[int, bytes]]:

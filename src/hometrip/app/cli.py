@@ -102,13 +102,14 @@ def _up_split(settings: Settings, copies: dict[str, int], wrong: list[str]) -> N
 
 
 @main.command("beside", hidden=True)
-@click.argument("files", type=int, nargs=3)
+@click.argument("files", type=int, nargs=4)
+@click.option("--place", type=int)
 @click.option("--host")
 @click.option("--port", type=int)
 @click.option("--under", type=int)
 @data_option
 def serve_beside(
-    files: tuple[int, int, int], host: str | None, port: int | None, under: int, data: Path | None
+    files: tuple[int, ...], place: int, host: str | None, port: int | None, under: int, data: Path | None
 ) -> None:
     """One of several processes of a house, started by the first, whose files it inherits."""
     from hometrip.app import run as running
@@ -117,7 +118,7 @@ def serve_beside(
     running.end_with(under)
     settings = settings_of(data=data, host=host, port=port)
     configure(settings)
-    run(lambda: running.serve_beside(settings, *files))
+    run(lambda: running.serve_beside(settings, place, files))
 
 
 @main.command("serve")

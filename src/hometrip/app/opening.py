@@ -14,6 +14,7 @@ from hometrip.app.edge.ring import Ring
 from hometrip.app.edge.routes import identity_of, lane_of, ring_of, straight_of
 from hometrip.app.identity import Identity
 from hometrip.app.serving.front import Elsewhere, Lane
+from hometrip.app.serving.shares import Shares
 from hometrip.app.settings import BadSettings, Settings
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import Clock
@@ -34,7 +35,8 @@ class Apart(Protocol):
 class Open:
     """A house that is there: the application at its port, and itself. Not `started` where another process
     runs it. As one process of many it is an instance that others find through the registry. A gateway
-    that shares its port brings the socket, `sock`. What is answered `elsewhere` goes there.
+    that shares its port brings the socket, `sock`, and a process of a house of several their `shares` of the
+    connections. What is answered `elsewhere` goes there.
     """
 
     def __init__(
@@ -48,10 +50,11 @@ class Open:
         identity: Identity | None = None,
         instance: Instance | None = None,
         sock: socket.socket | None = None,
+        shares: Shares | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.house, self.ring, self.started = house, ring, started
-        self.lane, self.sock, self.elsewhere = lane, sock, elsewhere
+        self.lane, self.sock, self.shares, self.elsewhere = lane, sock, shares, elsewhere
         self._peering, self._identity, self._instance = peering, identity, instance
 
     @property

@@ -16,13 +16,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from hometrip.app.kept import follow
 from hometrip.app.memory import give_back
 from hometrip.app.opening import Open, lock_of, open_house
 from hometrip.app.serving.front import Front
+from hometrip.app.serving.shares import Shares, memory
 from hometrip.app.settings import BadSettings, Settings
 
 log = logging.getLogger("hometrip.run")
@@ -53,9 +54,10 @@ async def _serve_with_others(opened: Open) -> None:
     from hometrip.app.split import bound
 
     settings = opened.house.settings
-    opened.sock = bound(settings)
+    opened.sock, counts = bound(settings), memory(settings.processes)
+    opened.shares = Shares(counts, 0)
     server = _front(opened)
-    beside = Beside(opened.house, server, opened.sock, settings.processes - 1)
+    beside = Beside(opened, server, counts)
 
     async def open_with_others(opened: Open) -> None:
         await _open(opened)
@@ -64,14 +66,16 @@ async def _serve_with_others(opened: Open) -> None:
     await _serve(opened, server, open_with_others, beside.stop)
 
 
-async def serve_beside(settings: Settings, sock: int, cable: int, passing: int) -> None:
-    """One of the others, by the numbers of the files that it inherits."""
+async def serve_beside(settings: Settings, place: int, files: Sequence[int]) -> None:
+    """One of the others, by its place among them and the numbers of the files that it inherits."""
     from hometrip.app.beside.cable import Cable
     from hometrip.app.beside.second import open_beside
 
+    sock, counts, cable, passing = files
     own = (socket.socket(fileno=number) for number in (sock, cable, passing))
     shared, between, giving = own
     async with open_beside(settings, shared, Cable(between), giving) as opened:
+        opened.shares = Shares(counts, place)
         await _serve(opened, _front(opened), _open_beside)
 
 
@@ -154,7 +158,7 @@ def _front(opened: Open) -> Front:
     settings = opened.house.settings
     place: dict[str, Any] = {"host": settings.host, "port": settings.port, "sock": opened.sock}
     place["elsewhere"] = opened.elsewhere
-    place["is_shared"] = opened.elsewhere is not None or settings.processes > 1
+    place["shares"] = opened.shares
     if opened.is_alone:
         place["leave_seconds"] = 0.0  # nobody else will answer what comes now
     return Front(opened.app, opened.ring, opened.lane, **place)

@@ -18,8 +18,8 @@ from hometrip.app.child import COLOURS, Child
 from hometrip.app.edge.exchange import Scope
 from hometrip.app.edge.routes import anywhere_of
 from hometrip.app.edge.straight import Straight
+from hometrip.app.opening import Open
 from hometrip.app.serving.front import Front
-from hometrip.app.wiring import House
 from hometrip.kernel.errors import Unavailable
 from hometrip.ports.cache import Cache
 from hometrip.ports.search import Search
@@ -32,18 +32,23 @@ IN_A_ROW = 2
 
 
 class Beside:
-    """So many processes beside the one that runs `house`, all of them on its port's socket. `start`, `stop`.
+    """The processes beside the one that runs a house, all of them on its port's socket. `start`, `stop`.
     `front` goes on with the connections that they do not answer.
 
     They keep the limits and hear the announcements of the house's cache, tell of the events that they have
     written down, and of their steps of traces; their clocks are moved and their counts are read with its own.
     """
 
-    def __init__(self, house: House, front: Front, sock: socket.socket, count: int) -> None:
-        self.house, self.front, self.sock = house, front, sock
+    def __init__(self, opened: Open, front: Front, counts: int) -> None:
+        """`counts` is the memory of their shares of the port's connections."""
+        assert opened.sock
+        assert opened.shares
+        self.house, self.front, self.shares = opened.house, front, opened.shares
+        self.files = opened.sock.fileno(), counts
+        house = self.house
         self.anywhere = anywhere_of(house)
         self._lending = Lending(house.shared[Cache])
-        self.children = [Second(self, number) for number in range(1, count + 1)]
+        self.children = [Second(self, number) for number in range(1, house.settings.processes)]
         house.here.moving.append(self._move)
         house.counted_beside = self._counted
 
@@ -89,7 +94,7 @@ class Second(Child):
     def __init__(self, beside: Beside, number: int) -> None:
         environment = dict(os.environ)
         super().__init__(f"beside.{number}", environment, COLOURS[number % len(COLOURS)])
-        self._beside = beside
+        self._beside, self._place = beside, number
         self.cable: Cable | None = None
         self._passage: Passage | None = None
         self._ends: list[socket.socket] = []
@@ -103,9 +108,9 @@ class Second(Child):
         self._passage = Passage(passing)
         self._passage.returns_to(self._adopt)
         settings = self._beside.house.settings
-        words = ["beside", "--data", str(settings.data), "--host", settings.host]
+        words = ["beside", "--place", str(self._place), "--data", str(settings.data), "--host", settings.host]
         words += ["--port", str(settings.port), "--under", str(os.getpid())]
-        files = [self._beside.sock.fileno(), theirs.fileno(), theirs_too.fileno()]
+        files = [*self._beside.files, theirs.fileno(), theirs_too.fileno()]
         return [*words, *map(str, files)], files
 
     async def _begun(self) -> None:
@@ -117,6 +122,7 @@ class Second(Child):
         try:
             return await super()._run()
         finally:
+            self._beside.shares.leave(self._place)
             self._let_go()
             if self.cable:
                 await self.cable.close()

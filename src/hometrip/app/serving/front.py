@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hometrip.app.edge.exchange import App, Scope
 from hometrip.app.edge.ring import Ring
 from hometrip.app.serving.line import Line
+from hometrip.app.serving.shares import Shares
 from hometrip.kernel.errors import HomeTripError
 
 log = logging.getLogger("hometrip.front")
@@ -21,9 +22,9 @@ BACKLOG = 2048
 # that comes at once the last would wait for as many rounds, while who is in is served again and again.
 A_ROUND = 128
 SWEEP_SECONDS = 1.0
-# Where several processes take them from one socket, each leaves it to the others for a moment after so many:
-# else the first to wake takes all of a crowd.
-A_ROUND_OF_SEVERAL, OTHERS_SECONDS = 4, 0.001
+# Of several processes at one socket, who is ahead leaves it to the others for so long: else the first to wake
+# takes all of a crowd.
+OTHERS_SECONDS = 0.001
 # How soon it is tried again to pass on a connection on which earlier answers are still being written.
 AGAIN_SECONDS = 0.005
 # A connection on which nothing is under way is left open for so long after a stop: what its client is sending
@@ -73,10 +74,10 @@ class Front:
         sock: socket.socket | None = None,
         leave_seconds: float = LEAVE_SECONDS,
         elsewhere: Elsewhere | None = None,
-        is_shared: bool = False,
+        shares: Shares | None = None,
     ) -> None:
-        """With `sock`, on that socket, which is bound already; where others listen on it as well, it
-        `is_shared`. `ring` is the one in `app` and lane.
+        """With `sock`, on that socket, which is bound already; `shares` tells what the others have who listen
+        there as well. `ring` is the one in `app` and lane.
         """
         self._app, self._ring = app, ring
         self._place: dict[str, Any] = {"sock": sock} if sock else {"host": host, "port": port}
@@ -84,7 +85,7 @@ class Front:
         self._leave_seconds = leave_seconds
         # Those that it listens on, once it does.
         self.ports: list[int] = []
-        self._is_shared, self._a_round = is_shared, A_ROUND_OF_SEVERAL if is_shared else A_ROUND
+        self._shares = shares
         self._elsewhere, self.passes_on = elsewhere, elsewhere is not None
         if elsewhere is not None:
             elsewhere.returns_to(self.adopt)
@@ -103,6 +104,8 @@ class Front:
             door.setblocking(False)
             door.listen(BACKLOG)
             self._listen(door)
+        if self._shares:
+            self._shares.join()
         self.lane.start()
         self.ports = [door.getsockname()[1] for door in doors]
         sweeping = asyncio.create_task(self._sweep(), name="front sweep")
@@ -123,6 +126,8 @@ class Front:
         self._stopping.set()
 
     def _shut(self, bound: asyncio.Server, doors: list[socket.socket]) -> None:
+        if self._shares:
+            self._shares.leave()
         while doors:
             self.loop.remove_reader(door := doors.pop())
             door.close()
@@ -133,7 +138,8 @@ class Front:
             self.loop.add_reader(door, self._accept, door)
 
     def _accept(self, door: socket.socket) -> None:
-        for _ in range(self._a_round):
+        shares = self._shares
+        for _ in range(min(A_ROUND, shares.room) if shares else A_ROUND):
             try:
                 connection, _ = door.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -145,12 +151,14 @@ class Front:
                 self.loop.call_later(SWEEP_SECONDS, self._listen, door)
                 return
             self.adopt(connection)
-        if self._is_shared:
+        if shares and shares.ahead > 0:
             self.loop.remove_reader(door)
             self.loop.call_later(OTHERS_SECONDS, self._listen, door)
 
     def adopt(self, connection: socket.socket, heard: bytes = b"", back: Way | None = None) -> None:
         """Answer on this connection, of which so much has been read already, until it goes `back`."""
+        if self._shares:
+            self._shares.add(1)
         connection.setblocking(False)
         work = self._connect(connection, lambda: Line(self, heard, back))
         task = self.loop.create_task(work, context=self.context.copy())
@@ -162,6 +170,11 @@ class Front:
             await self.loop.connect_accepted_socket(line, connection)
         except OSError:
             connection.close()  # it is gone already
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._shares:
+            self._shares.add(-1)
 
     # what the lines tell
 
@@ -174,6 +187,7 @@ class Front:
 
     def lost(self, line: Line) -> None:
         self._lines.discard(line)
+        self._let_go()
 
     def take(self, line: Line, scope: Scope) -> None:
         """A request has come. `line.over` follows in any case, or the line is another process's."""
