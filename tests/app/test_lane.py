@@ -15,6 +15,7 @@ import pytest_asyncio
 from app.waiting import until
 from doorstep import AnsweredLine, Socket, doorstep
 from harness import TestHouse, house_in
+from hometrip.app import metrics
 from hometrip.app.edge.again import Again
 from hometrip.app.edge.lane import HandlerLane
 from hometrip.app.edge.ring import Ring
@@ -243,6 +244,38 @@ async def test_what_cannot_be_answered_at_once_is_asked_of_the_handler(
         # Nobody but its host sees a home that is not published, whatever was told of it before.
         ok(await host.patch(path.removesuffix("availability") + "toggle-active"))
         assert (await client.get(days)).status_code == 404
+
+
+async def test_most_of_a_crowd_is_refused_at_once_as_the_handler_refuses(house: TestHouse) -> None:
+    host = await house.sign_up("crowded@example.com", "Cora Crowded")
+    listing = (await open_home(host))["id"]
+    stay = {"check_in": "2027-06-01", "check_out": "2027-06-04", "guests": 2}
+    quote = ok(await host.post(f"/api/listings/{listing}/quote", stay))
+    wish = stay | {"listing_id": listing, "quote_id": quote["id"]}
+    guests = [await house.sign_up(f"in-crowd-{number}@example.com", "Guest Crowd") for number in range(5)]
+    async with door_of(house) as (door, client):
+
+        async def book(number: int, key: str, **more: Any) -> httpx2.Response:
+            headers = guests[number].headers | {"Idempotency-Key": key}
+            return await client.post("/api/bookings", json=wish | more, headers=headers)
+
+        booked = ok(await book(0, "first"), 201)
+        handled, counted = counted_calls(door), metrics.DATES_TAKEN._value.get()
+        told = [await book(number, f"late-{number}") for number in (1, 2, 3, 4)]
+        assert {(each.status_code, each.json()["code"]) for each in told} == {(409, "dates_taken")}
+        assert len({str(each.json() | {"request_id": ""}) for each in told}) == 1
+        assert told[0].json()["free_instead"]
+        assert len({frozenset(each.headers) for each in told}) == 1
+        assert len(handled) == 1  # whoever came first found out what is free instead
+        assert metrics.DATES_TAKEN._value.get() == counted + 4
+        # What is another matter is the handler's: an answer that was given before, a wish beside requests.
+        assert ok(await book(0, "first"), 201) == booked
+        assert (await book(1, "beside", beside_requests=True)).status_code == 409
+        assert (await book(1, "two-prices", expected_total=quote["total"])).status_code == 422
+        assert len(handled) == 4
+        # Nights that are free again are had at once.
+        ok(await guests[0].patch(f"/api/bookings/{booked['id']}/cancel", {}))
+        ok(await book(2, "free-again"), 201)
 
 
 def broken(*_: Any) -> Any:

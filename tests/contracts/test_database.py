@@ -232,6 +232,18 @@ async def test_a_prepared_statement_answers_as_the_statement_itself(database: An
             assert await reader.value(FIND.with_values(wanted="b")) is None
 
 
+async def test_a_row_at_hand_is_what_is_there_now_or_nothing(database: Any) -> None:
+    at_once = isinstance(database, SqliteDatabase)
+    assert database.row_at_hand(FIND.with_values(wanted="a")) is None
+    async with database.transaction() as tx:
+        await tx.execute(ADD, [{"id": uuid4(), "name": "a", **ALL}])
+        assert database.row_at_hand(FIND.with_values(wanted="a")) is None  # not committed
+    found = database.row_at_hand(FIND.with_values(wanted="a"))
+    assert {name: getattr(found, name) for name in ALL} == ALL if at_once else found is None
+    await database.close()
+    assert database.row_at_hand(FIND.with_values(wanted="a")) is None
+
+
 async def test_a_prepared_statement_needs_no_other_before_it(opening: Callable[..., Any]) -> None:
     for number in range(2):
         database = await opening()

@@ -56,6 +56,35 @@ async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await crowd.wait_for_others(HOME, WEEK) is False
 
 
+async def test_it_is_known_at_once_whether_somebody_is_booking_and_what_was_proposed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd, go_on = Crowd(), asyncio.Event()
+
+    async def find() -> list[Stay]:
+        await go_on.wait()
+        return [DAY_AFTER]
+
+    with crowd.booking(HOME, WEEK):
+        assert crowd.is_booked_now(HOME, LAST_NIGHT)
+        assert not crowd.is_booked_now(HOME, DAY_AFTER)
+    assert not crowd.is_booked_now(HOME, LAST_NIGHT)
+    assert crowd.proposed(HOME, WEEK) is None
+    finding = asyncio.create_task(crowd.proposal(HOME, WEEK, find))
+    await asyncio.sleep(0)
+    assert crowd.proposed(HOME, WEEK) is None  # it is being looked for
+    go_on.set()
+    await finding
+    assert crowd.proposed(HOME, WEEK) == [DAY_AFTER]
+    assert crowd.proposed(HOME, LAST_NIGHT) is None
+    with crowd.booking(HOME, WEEK):
+        pass
+    assert crowd.proposed(HOME, WEEK) is None
+    monkeypatch.setattr(crowds, "SAME_SECONDS", -1.0)
+    await crowd.proposal(HOME, WEEK, find)
+    assert crowd.proposed(HOME, WEEK) is None
+
+
 async def test_what_is_proposed_is_found_once_for_all_who_ask_the_same() -> None:
     crowd, asked = Crowd(), []
 

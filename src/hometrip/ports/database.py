@@ -91,6 +91,11 @@ class Database(Outbox, Protocol):
     def look(self) -> AbstractAsyncContextManager[Reader]:
         """As `read`, for one statement: several are not of one moment. Cheaper where a snapshot costs."""
 
+    def row_at_hand(self, statement: Given) -> Any | None:
+        """The row that a look would find, where it need not wait for anything; None where it would have to,
+        or finds none.
+        """
+
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
 

@@ -284,6 +284,9 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
     def look(self) -> AbstractAsyncContextManager[PostgresReader]:
         return self._reading(self.pool.link())
 
+    def row_at_hand(self, statement: Given) -> None:
+        """The server is always waited for."""
+
     @asynccontextmanager
     async def _reading(self, by: AbstractAsyncContextManager[Link]) -> AsyncIterator[PostgresReader]:
         async with by as link:

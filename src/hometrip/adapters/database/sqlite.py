@@ -101,21 +101,21 @@ class SqliteReader:
 
     async def rows(self, statement: Any) -> list[Any]:
         if isinstance(statement, Given):
-            return self._found(statement)
+            return self.found(statement)
         return list(self._run(statement).fetchall())
 
     async def row(self, statement: Any) -> Any | None:
         if isinstance(statement, Given):
-            return next(iter(self._found(statement)), None)
+            return next(iter(self.found(statement)), None)
         return self._run(statement).first()
 
     async def value(self, statement: Any) -> Any:
         if isinstance(statement, Given):
-            found = self._found(statement)
+            found = self.found(statement)
             return found[0][0] if found else None
         return self._run(statement).scalar()
 
-    def _found(self, given: Given) -> list[Any]:
+    def found(self, given: Given) -> list[Any]:
         self._must_go_on()
         translated = self._translations.of(given.prepared)
         return translated.rows(self._on.run(translated.sql, translated.values(given.values)).fetchall())
@@ -256,6 +256,14 @@ class SqliteDatabase(SqliteOutbox[SqliteTx], SqliteLedger):
 
     def look(self) -> Look:
         return Look(self)
+
+    def row_at_hand(self, statement: Given) -> Any | None:
+        if not self.file.is_caught_up:
+            return None
+        try:
+            return next(iter(self.reader_of_now().found(statement)), None)
+        except sqlite3.Error:
+            return None  # who waits for it is told what is wrong
 
     def reader_of_now(self) -> SqliteReader:
         """Each of its statements sees what is committed just then."""

@@ -123,6 +123,11 @@ class SqliteFile:
             await asyncio.shield(safe)
         self._must_be_open()
 
+    @property
+    def is_caught_up(self) -> bool:
+        """Would `caught_up` answer at once?"""
+        return self._went_ahead() is None and not self._closed
+
     async def ready(self) -> None:
         """Answers, or raises `Unavailable`."""
         self._must_be_open()

@@ -18,7 +18,7 @@ from hometrip.app.edge.straight import Found, Straight, Whole, is_short_json, re
 from hometrip.app.serving.line import Line
 from hometrip.kernel.again import again
 from hometrip.kernel.deadline import current_deadline
-from hometrip.kernel.errors import DeadlineExceeded, HomeTripError, TooMany
+from hometrip.kernel.errors import DeadlineExceeded, HomeTripError
 from hometrip.kernel.events import current_cause
 from hometrip.ports.outbox import Contended
 
@@ -29,11 +29,14 @@ LOOK_SECONDS = 0.1
 
 
 class Passing:
-    """One request on that way: what does its work, and by when it must be done."""
+    """One request on that way: what does its work, and by when it must be done; what its handler is called
+    with, where that has been found while an answer was looked for that is at hand.
+    """
 
-    __slots__ = ("is_late", "task", "until")
+    __slots__ = ("arguments", "is_late", "task", "until")
 
     def __init__(self) -> None:
+        self.arguments: dict[str, Any] | None = None
         self.task: asyncio.Task[None] | None = None
         self.until = float("inf")
         self.is_late = False
@@ -69,32 +72,34 @@ class HandlerLane:
         if found is None or (found.way.read is not None and not is_short_json(scope["named"])):
             return False
         exchange = self._ring.open(scope, line.send)
-        if not self._answers_at_once(line, exchange, found):
-            passing = Passing()
+        passing = Passing()
+        if not self._answers_at_once(passing, line, exchange, found):
             work = self._run(passing, line, exchange, found)
             passing.task = self._loop.create_task(work, context=self._context.copy())
             self._under_way.add(passing)
             self._house.meter.requests += 1
         return True
 
-    def _answers_at_once(self, line: Line, exchange: Exchange, found: Found) -> bool:
+    def _answers_at_once(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> bool:
         """Where all that is needed is at hand, nobody waits, and no task is made. Where it is not, nothing
         has happened.
         """
-        answer = self._at_hand(exchange, found)
-        if answer is None:
+        record = self._at_hand(passing, line, exchange, found)
+        if record is None:
             return False
         try:
             if not self._ring.counted(exchange):
                 return False
-        except TooMany as error:
+            answer = self._straight.told(found.way, exchange.scope, record)
+        except Exception as error:
             answer = exchange.refusal(error)
         line.answer(*exchange.whole(*answer))
         self._ring.close(exchange)
         line.over()
         return True
 
-    def _at_hand(self, exchange: Exchange, found: Found) -> Whole | None:
+    def _at_hand(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Any:
+        """The record, or the error that is told; None where somebody has to be waited for."""
         scope = exchange.scope
         # What another process of the house asks has its own deadline and cause, which only a task has.
         if found.way.at_hand is None or SENDER in exchange.headers:
@@ -102,8 +107,8 @@ class HandlerLane:
         try:
             self._ring.admit(exchange)
             scope["house"] = self._house
-            arguments = self._straight.arguments(found, scope, b"")
-            return self._straight.at_hand(found.way, scope, arguments) if arguments is not None else None
+            arguments = passing.arguments = self._straight.arguments(found, scope, line.peek())
+            return self._straight.at_hand(found.way, arguments) if arguments is not None else None
         except HomeTripError:
             return None  # the usual way comes upon it again, and has the words for it
         except Exception as error:
@@ -131,7 +136,9 @@ class HandlerLane:
     async def _answer(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Whole | None:
         """None where it has gone out already."""
         ring, straight, scope = self._ring, self._straight, exchange.scope
-        ring.admit(exchange)
+        arguments = passing.arguments
+        if arguments is None:
+            ring.admit(exchange)
         current_cause.set(exchange.cause)
         if not ring.counted(exchange):
             await ring.count(exchange)
@@ -139,7 +146,8 @@ class HandlerLane:
         passing.until = time.monotonic() + ring.seconds(exchange)
         current_deadline.set(passing.until)
         scope["house"] = self._house
-        arguments = straight.arguments(found, scope, line.peek())
+        if arguments is None:
+            arguments = straight.arguments(found, scope, line.peek())
         if arguments is None:
             await ring.app(scope, exchange.capped(line.receive), exchange.send)
             return None

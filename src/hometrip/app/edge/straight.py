@@ -37,6 +37,7 @@ from hometrip.app.edge.doors import (
 )
 from hometrip.app.edge.exchange import Headers, Receive, Scope, Send
 from hometrip.app.edge.problems import told
+from hometrip.kernel.errors import HomeTripError
 
 # Paths, queries and hosts without anything that has to be decoded, joined or refused.
 _PLAIN = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -80,7 +81,7 @@ class Way(NamedTuple):
     read: Read | None
     # What the signature is told of the connection; it asks for more only where something is wrong.
     connection: Any
-    # Answers as the handler would, where that needs no waiting.
+    # Answers as the handler would, or what it would raise, where that needs no waiting.
     at_hand: Callable[..., Any] | None = None
 
 
@@ -219,13 +220,14 @@ class Straight:
         await count(scope, way.handler)
         return _told_of(way, scope, await way.handler.fn(**arguments))
 
-    def at_hand(self, way: Way, scope: Scope, arguments: dict[str, Any]) -> Whole | None:
-        """The same without waiting for anything; None where that cannot be."""
-        record = way.at_hand(**arguments) if way.at_hand is not None else None
-        if record is None:
-            return None
-        scope["path_template"] = way.template
-        return _told_of(way, scope, record)
+    def at_hand(self, way: Way, arguments: dict[str, Any]) -> Any:
+        """What it answers or raises, where nobody has to be waited for; else None."""
+        return way.at_hand(**arguments) if way.at_hand is not None else None
+
+    def told(self, way: Way, scope: Scope, record: Any) -> Whole:
+        """What is `at_hand`, as it is answered."""
+        scope["path_template"], scope["route_handler"] = way.template, way.handler
+        return refused(scope, record) if isinstance(record, HomeTripError) else _told_of(way, scope, record)
 
 
 def _told_of(way: Way, scope: Scope, record: Any) -> Whole:

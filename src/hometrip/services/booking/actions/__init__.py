@@ -20,7 +20,7 @@ from hometrip.services.booking.actions.changing import (
 from hometrip.services.booking.actions.deps import ChangeEnded, Deps, HoldEnded, HomeTakenDown, StayEnded
 from hometrip.services.booking.actions.disputing import dispute, resolve
 from hometrip.services.booking.actions.hosting import accept, check_in, complete, decline, end_hold, end_stay
-from hometrip.services.booking.actions.making import book
+from hometrip.services.booking.actions.making import book, refusal_at_hand
 from hometrip.services.booking.actions.paying import (
     hear_of_payment,
     hold_longer,
@@ -84,6 +84,7 @@ __all__ = [
     "receipt_pdf",
     "reckon_with_bank",
     "reckon_with_refund",
+    "refusal_at_hand",
     "refuse_payment",
     "resolve",
     "settle",

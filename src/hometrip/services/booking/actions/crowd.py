@@ -20,6 +20,7 @@ SAME_SECONDS, MOST = 0.5, 256
 LONG_SECONDS = 0.5
 
 Proposal = asyncio.Future[list[Stay]]
+_NOTHING: dict[Hashable, tuple[float, Proposal]] = {}
 
 
 class Crowd:
@@ -34,11 +35,20 @@ class Crowd:
 
         Where it is False, `booking` must follow at once.
         """
+        if (ended := self._under_way(listing_id, stay)) is None:
+            return False
+        await ended.wait()
+        return True
+
+    def is_booked_now(self, listing_id: UUID, stay: Stay) -> bool:
+        """Is somebody here booking some of these nights?"""
+        return self._under_way(listing_id, stay) is not None
+
+    def _under_way(self, listing_id: UUID, stay: Stay) -> asyncio.Event | None:
         for other, ended in self._booking.get(listing_id, ()):
             if other.check_in < stay.check_out and stay.check_in < other.check_out and not ended.is_set():
-                await ended.wait()
-                return True
-        return False
+                return ended
+        return None
 
     @contextmanager
     def booking(self, listing_id: UUID, stay: Stay) -> Iterator[None]:
@@ -68,6 +78,13 @@ class Crowd:
             self._of(listing_id)[asked] = (now + SAME_SECONDS, finding)
             finding.add_done_callback(lambda done: self._forget_failed(listing_id, asked, done))
         return finding.result() if finding.done() else await asyncio.shield(finding)
+
+    def proposed(self, listing_id: UUID, asked: Hashable) -> list[Stay] | None:
+        """What `proposal` would answer at once."""
+        until, found = self._proposed.get(listing_id, _NOTHING).get(asked, (0.0, None))
+        if found is None or not found.done() or until < asyncio.get_running_loop().time():
+            return None
+        return found.result()
 
     def _of(self, listing_id: UUID) -> dict[Hashable, tuple[float, Proposal]]:
         of_home = self._proposed.get(listing_id)

@@ -125,6 +125,23 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
         )
 
 
+def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -> DatesTaken | None:
+    """What `book` refuses most of a crowd with: whose nights are gone, and who is told what others were told
+    just now. None where anything has to be waited for.
+    """
+    price_agreed(data)
+    instead = deps.crowd.proposed(data.listing_id, data.for_listing)
+    if instead is None or data.beside_requests:
+        return None
+    stay = stay_of(data.check_in, data.check_out)
+    if deps.crowd.is_booked_now(data.listing_id, stay):
+        return None
+    seen = store.nights.glance_at_hand(deps.db, data.listing_id, stay, caller.id, once.key)
+    if seen is None or seen.known or seen.gone is None:
+        return None
+    return DatesTaken(rule=seen.gone, free_instead=instead)
+
+
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
     """The nearest stays that are free, as far as the listing service can be asked."""
 

@@ -99,7 +99,14 @@ async def availability(
     return await actions.availability(deps, listing_id, check_in, check_out)
 
 
-@post("/bookings", access=USER, idempotent=True, anywhere=True, summary="Book a stay")
+@post(
+    "/bookings",
+    access=USER,
+    idempotent=True,
+    at_hand=actions.refusal_at_hand,
+    anywhere=True,
+    summary="Book a stay",
+)
 async def create_booking(
     data: JSONBody[BookingWish],
     deps: NamedDependency[Deps],

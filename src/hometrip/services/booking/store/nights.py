@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, update
 
 from hometrip.kernel.stay import Stay
-from hometrip.ports.database import Prepared, Reader, Tx
+from hometrip.ports.database import Database, Given, Prepared, Reader, Tx
 from hometrip.services.booking.contract import DatesTaken
 from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
@@ -129,16 +129,30 @@ _glance = Prepared(
 
 
 async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
-    row = await db.row(
-        _glance.with_values(
-            once_key=once_key or None,
-            guest=guest_id,
-            listing=listing_id,
-            first=stay.check_in,
-            end=stay.check_out,
-        )
-    )
+    row = await db.row(_glance_at(listing_id, stay, guest_id, once_key))
     assert row is not None
+    return _glance_of(row)
+
+
+def glance_at_hand(
+    db: Database, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
+) -> Glance | None:
+    """The same, where it need not be waited for."""
+    row = db.row_at_hand(_glance_at(listing_id, stay, guest_id, once_key))
+    return None if row is None else _glance_of(row)
+
+
+def _glance_at(listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Given:
+    return _glance.with_values(
+        once_key=once_key or None,
+        guest=guest_id,
+        listing=listing_id,
+        first=stay.check_in,
+        end=stay.check_out,
+    )
+
+
+def _glance_of(row: Any) -> Glance:
     return Glance(known=bool(row[0]), gone=None if row[1] is None else TAKEN_BY[row[1]])
 
 
