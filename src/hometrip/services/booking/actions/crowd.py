@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from hometrip.kernel.stay import Stay
+from hometrip.services.booking.actions.looks import Looks
+from hometrip.services.booking.store.nights import TOGETHER, Glance
 
 # What was found for one is told to others who ask the same within so long, unless the home was booked here
 # meanwhile; that of so many homes at most is remembered.
@@ -24,9 +26,12 @@ _NOTHING: dict[Hashable, tuple[float, Proposal]] = {}
 
 
 class Crowd:
-    """Who is booking which nights just now, and what was proposed instead of nights that are taken."""
+    """Who is booking which nights just now, who looks whether they are free (`looks`: guests with their
+    keys), and what was proposed instead of nights that are taken.
+    """
 
     def __init__(self) -> None:
+        self.looks: Looks[tuple[UUID, str], Glance] = Looks(TOGETHER)
         self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
         self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
 

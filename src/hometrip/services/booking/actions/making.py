@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -112,8 +113,7 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
     A request that was answered before gets that answer, whatever has become of the home since.
     """
-    async with deps.db.look() as db:
-        seen = await store.nights.glance(db, wish.listing_id, stay, guest_id, once.key)
+    seen = await _look(deps, wish.listing_id, stay, guest_id, once.key)
     if seen.known:
         with suppress(_Forgotten):
             async with deps.db.transaction() as tx:
@@ -123,6 +123,20 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
         raise DatesTaken(
             rule=seen.gone, free_instead=await free_instead(deps, wish.listing_id, wish.for_listing)
         )
+
+
+async def _look(
+    deps: Deps, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
+) -> store.nights.Glance:
+    """A glance, with others who want the same nights where they come faster than one look after the other."""
+
+    async def find(asked: Sequence[tuple[UUID, str]]) -> list[store.nights.Glance]:
+        async with deps.db.look() as db:
+            if len(asked) == 1:
+                return [await store.nights.glance(db, listing_id, stay, *asked[0])]
+            return await store.nights.glances(db, listing_id, stay, asked)
+
+    return await deps.crowd.looks.look((listing_id, stay), (guest_id, once_key), find)
 
 
 def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -> DatesTaken | None:
@@ -174,8 +188,7 @@ async def with_proposal(
     instead = await free_instead(deps, listing_id, wish)
     if isinstance(refusal, StayRefused):
         return StayRefused(refusal.detail, **refusal.facts, **({"nearest": instead[0]} if instead else {}))
-    async with deps.db.look() as db:
-        seen = await store.nights.glance(db, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
+    seen = await _look(deps, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
     # Where it is free again, or another booking of the guest is in the way, it was a booking.
     return DatesTaken(rule=seen.gone or "booked", free_instead=instead)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -128,10 +128,44 @@ _glance = Prepared(
 )
 
 
+# So many of a crowd are looked for at once.
+TOGETHER = 64
+_KEYS = [f"key_{number}" for number in range(TOGETHER)]
+_known = Prepared(
+    select(bookings.c.guest_id, bookings.c.once_key).where(bookings.c.once_key.in_(map(bindparam, _KEYS)))
+)
+_owners = Prepared(
+    select(nights.c.kind, _owner.c.guest_id)
+    .outerjoin(_owner, _owner.c.id == nights.c.owner_id)
+    .where(nights.c.listing_id == bindparam("listing"), _between)
+    .order_by(nights.c.night)
+)
+
+
 async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
     row = await db.row(_glance_at(listing_id, stay, guest_id, once_key))
     assert row is not None
     return _glance_of(row)
+
+
+async def glances(
+    db: Reader, listing_id: UUID, stay: Stay, asked: Sequence[tuple[UUID, str]]
+) -> list[Glance]:
+    """As `glance`, for several guests with their keys, `TOGETHER` at most."""
+    keys = [once_key for _, once_key in asked if once_key]
+    known: set[tuple[UUID, str]] = set()
+    if keys:
+        padded = dict(zip(_KEYS, keys + keys[:1] * (TOGETHER - len(keys)), strict=True))
+        known = {(row.guest_id, row.once_key) for row in await db.rows(_known.with_values(**padded))}
+    within = {"listing": listing_id, "first": stay.check_in, "end": stay.check_out}
+    owners = await db.rows(_owners.with_values(**within))
+    return [
+        Glance(
+            known=(guest_id, once_key) in known,
+            gone=next((TAKEN_BY[row.kind] for row in owners if row.guest_id != guest_id), None),
+        )
+        for guest_id, once_key in asked
+    ]
 
 
 def glance_at_hand(
