@@ -18,9 +18,9 @@ from msgspec.structs import replace
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.money import Money, total, zero
+from hometrip.kernel.split import Split, more
 from hometrip.services.booking import rules as booking
 from hometrip.services.booking.contract import BookingChanged, BookingRefunded, DisputeOpened, DisputeResolved
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules, store
 from services.payment_scene import (
     CHECK_IN_AT,
@@ -59,7 +59,7 @@ class Stay:
         self.id, self.balance, self.status = booking_id, balance, "confirmed"
         self.total, self.split, self.kept = TOTAL, SPLIT, cast("Split | None", None)
         self.quarrel: UUID | None = None
-        self.rounded = 0  # how often a half that was paid is shared as of another price, rounded anew
+        self.balance_split: Split | None = None
 
     @property
     def left(self) -> Money:
@@ -71,10 +71,10 @@ class Stay:
     def shares(self) -> Split:
         return booking.lines.shares_now(cast(Any, self))
 
-    @property
-    def paid(self) -> Split:
-        """Whose is what was paid, as if nothing had gone back."""
-        return booking.lines.shares_of(cast(Any, self), self.total - (self.balance or eur(0)))
+    def owes(self, rest: Split | None) -> None:
+        """What is still to come of each share."""
+        self.balance = rules.total_of(rest) if rest else None
+        self.balance, self.balance_split = (self.balance, rest) if self.balance else (None, None)
 
 
 def kept_of_price(split: Split, part: int, left: Money) -> Split:
@@ -145,17 +145,18 @@ class Machine:
         await self.till.cancelled(stay.id, refund, kept, **more)
 
     async def cheaper(self, which: int, part: int) -> None:
-        """A change saves a part of the price: first of what is still to come."""
+        """A change saves a part of the price, of all shares or of the host's alone: first of what is still to
+        come."""
         stay = self.stays[which]
         if stay.status == "cancelled" or self.till.clock.now() >= CHECK_IN_AT:
             return
-        old, paid, saves = (stay.total, stay.split), stay.paid, eur(stay.total.amount * part // 4_000)
-        stay.total -= saves
-        stay.split = rules.part_of(stay.split, stay.total)
-        if stay.balance is not None:
-            stay.rounded += 1
-            stay.balance = stay.balance - saves if saves < stay.balance else None
-        stay.kept = booking.lines.kept_with(cast(Any, stay), paid, stay.paid)
+        old, price = (stay.total, stay.split), stay.total - eur(stay.total.amount * part // 4_000)
+        split = rules.part_of(stay.split, price)
+        if part % 2 and stay.split.payout > stay.total - price:
+            split = replace(stay.split, payout=stay.split.payout - (stay.total - price))
+        stay.kept, rest = booking.lines.at_price(cast(Any, stay), split)
+        stay.total, stay.split = price, split
+        stay.owes(rest)
         terms = {"total": stay.total, "split": stay.split}
         terms["due_now"] = stay.balance and stay.total - stay.balance
         self.till.desk.bookings[stay.id] = replace(self.till.desk.bookings[stay.id], **terms)
@@ -198,8 +199,9 @@ class Machine:
             if stay is None:
                 continue
             if event.name == "payment.succeeded" and stay.balance is not None:
-                before, stay.balance = stay.paid, None
-                stay.kept = booking.lines.kept_with(cast(Any, stay), before, stay.paid)
+                rest = booking.lines.to_come(cast(Any, stay))
+                stay.kept = stay.kept and more(stay.kept, cast(Split, rest))
+                stay.owes(None)
             elif event.name == "refund.initiated" and event.granted:
                 stay.kept = booking.kept_without(cast(Any, stay), event.amount, event.kept)
             elif event.name == "refund.initiated" and event.kept is not None:
@@ -248,8 +250,10 @@ class Machine:
             billed.update({name: sign * part.amount for name, part in rules.owed(one.split, HOST.id).items()})
         assert {name: -billed[name] for name in shares} == shares
         assert stay.left == eur(-sum(shares.values()))
-        for name, share in rules.owed(stay.shares, HOST.id).items():
-            assert abs(share.amount + shares[name]) <= stay.rounded
+        told = rules.owed(stay.shares, HOST.id)
+        assert {name: part.amount for name, part in told.items() if part} == {
+            name: -part for name, part in shares.items() if part
+        }
 
     async def check_years(self, entries: list[rules.Entry]) -> None:
         """The lines of the statements lead from one to the next, and to what the books say is the host's."""

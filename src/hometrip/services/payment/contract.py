@@ -9,10 +9,10 @@ from uuid import UUID
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import ChargedCard
 from hometrip.ports.peer import command
-from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):

@@ -19,9 +19,10 @@ from sqlalchemy import (
     Uuid,
 )
 
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.booking.contract import BookingFacts
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile, Json
 
 tables = MetaData()
