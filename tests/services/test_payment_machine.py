@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -318,6 +318,14 @@ PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 sequences, decisions = st.lists(moves, min_size=3, max_size=14), st.sampled_from(["won", "lost"])
 
 
+# The host has given some back, of what is left a bank keeps a part, and the policy shares what is kept.
+GIVEN_AND_LOST = [("host_gives", 0, 0, 59), ("dispute", 0, 0, 59), ("decide", 2, "lost"), ("cancel", 0, 32)]
+# A host who has given all of the own share back, before the price falls.
+GIVEN_BEFORE_CHEAPER = [("host_gives", 0, 0, 1_000), ("cheaper", 0, 500)]
+
+
+@example(sequence=GIVEN_AND_LOST, decided="won")
+@example(sequence=GIVEN_BEFORE_CHEAPER, decided="won")
 @settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=sequences, decided=decisions)
 async def test_whatever_befalls_the_money_of_stays_the_books_and_papers_hold(

@@ -96,9 +96,10 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         kept = rules.within(this.split, captured - this.amount)
         back = max(back, left - rules.total_of(kept))
         there = left - min(back, left)
+        short = there < rules.total_of(kept)
         # Staff who settle a dispute may leave a host more than is there: the marketplace bears it.
-        unheard = this.reason != "dispute" and there < rules.total_of(kept)
-        kept = rules.at_most(kept, has) if lost or unheard else kept
+        unheard = short and this.reason != "dispute"
+        kept = rules.at_most(kept, has) if unheard or (short and lost) else kept
         # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
         kept = rules.within(kept, there) if unheard else kept
     else:
