@@ -77,6 +77,7 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str | None = None
     file: EvidenceFile | None = None
     closed_at: datetime | None = None
+    told: bool = False
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
+    false,
 )
 
 from hometrip.kernel.split import Split
@@ -116,6 +117,8 @@ chargebacks = Table(
     Column("file", Json(EvidenceFile)),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    # Its booking knows what the bank keeps for good.
+    Column("told", Boolean, nullable=False, server_default=false()),
 )
 
 # What is to go back once a cardholder's bank, which has the money for now, has decided.
