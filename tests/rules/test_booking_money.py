@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total
+from hometrip.kernel.split import Split, left_of, less, off_what_is_to_come, part_of, total_of
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import (
@@ -34,12 +35,9 @@ from hometrip.services.booking.rules import (
     open_booking,
     receipt,
     resolved,
-    sum_of,
 )
-from hometrip.services.booking.rules.disputes import less
-from hometrip.services.booking.rules.lines import part_of
-from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
-from hometrip.services.payment import rules as payment_rules
+from hometrip.services.booking.rules.disputes import less as less_refund
+from hometrip.services.listing.contract import Quote, QuoteLine, Terms
 from hometrip.services.payment.contract import Taken
 from rules.test_cancellation import CHECK_IN, LONG_AGO, ZONE, H, stayed
 
@@ -166,7 +164,7 @@ def test_what_is_kept_of_half_is_what_is_kept_of_all_as_far_as_it_goes(
     assert of_half.refund + of_half.kept == half.left == Money(paid, "USD")
     assert total((found.refunded for found in of_half.lines), "USD") == of_half.refund
     assert total((found.paid for found in of_half.lines), "USD").amount == paid
-    assert sum_of(kept_split(half, of_half)) == of_half.kept
+    assert total_of(kept_split(half, of_half)) == of_half.kept
     if of_all.kept.amount <= paid:
         assert kept_split(half, of_half) == kept_split(whole, of_all)
 
@@ -302,14 +300,14 @@ def test_refunds_of_disputes_are_taken_from_the_shares_exactly(
             return
         before, booking = opened.kept or opened.split, resolved(opened, dispute_id, how, STAFF, AFTER)
         assert booking.kept is not None
-        assert sum_of(booking.kept) == booking.left == left - how.refund
+        assert total_of(booking.kept) == booking.left == left - how.refund
         parts = [booking.kept.payout, booking.kept.platform, *booking.kept.taxes.values()]
         assert all(part.amount >= 0 for part in parts)
         first, last = ("platform", "payout") if from_platform else ("payout", "platform")
         assert getattr(booking.kept, last) == getattr(before, last) or not getattr(booking.kept, first)
     told = cancellation(booking, "guest", AFTER, 0)
     assert told.refund + told.kept == booking.left
-    assert sum_of(kept_split(booking, told)) == told.kept
+    assert total_of(kept_split(booking, told)) == told.kept
 
 
 def test_a_refund_is_in_the_bookings_currency_and_not_negative() -> None:
@@ -380,17 +378,45 @@ def test_no_title_breaks_the_calendar(title: str) -> None:
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=3, max_size=5), st.integers(0, 10_000))
-def test_booking_and_payment_share_a_part_alike_and_exactly(shares: list[int], bp: int) -> None:
+def test_a_part_is_shared_exactly_and_no_share_has_more_of_it_than_of_the_whole(
+    shares: list[int], bp: int
+) -> None:
     payout, platform, *taxes = (Money(share, "EUR") for share in shares)
     split = Split(payout=payout, platform=platform, taxes={f"area {at}": tax for at, tax in enumerate(taxes)})
-    part = sum_of(split).share(bp)
+    part = total_of(split).share(bp)
     shared = part_of(split, part)
-    assert shared == payment_rules.part_of(split, part)
-    assert sum_of(shared) == part
+    assert total_of(shared) == part
     for whole, got in zip(
         (payout, platform, *taxes), (shared.payout, shared.platform, *shared.taxes.values()), strict=True
     ):
         assert 0 <= got.amount <= whole.amount
+
+
+splits = st.builds(
+    lambda shares: Split(
+        payout=Money(shares[0], "JPY"),
+        platform=Money(shares[1], "JPY"),
+        taxes={f"area {at}": Money(tax, "JPY") for at, tax in enumerate(shares[2:])},
+    ),
+    st.lists(st.integers(0, 10**6), min_size=2, max_size=4),
+)
+
+
+@given(splits, splits)
+def test_whoever_gives_what_they_have_the_sum_is_exact_and_nobody_owes(has: Split, gives: Split) -> None:
+    back = min(total_of(gives), total_of(has))
+    left = left_of(has, part_of(gives, back))
+    assert total_of(left) == total_of(has) - back
+    assert min(left.payout, left.platform, *left.taxes.values()).amount >= 0
+
+
+@given(splits, splits)
+def test_what_a_price_saves_comes_off_what_is_to_come_and_no_more_than_that(
+    rest: Split, saved: Split
+) -> None:
+    off = off_what_is_to_come(rest, saved)
+    assert total_of(off) == min(total_of(rest), total_of(saved))
+    assert total_of(less(rest, off)).amount > 0 or less(rest, off) == less(rest, rest)
 
 
 usd = st.integers(0, 50_000).map(lambda cents: Money(cents, "USD"))
@@ -408,12 +434,12 @@ def test_no_more_tax_is_left_than_money_whoever_bears_what_goes_back(
 ) -> None:
     """The platform's share is below nothing once it has borne what was paid out to a host."""
     kept = Split(payout=payout, platform=platform, taxes=taxes)
-    left = sum_of(kept)
+    left = total_of(kept)
     if left.amount < total(taxes.values(), "USD").amount:
         return
     refund = left.share(part * 10)
-    after = less(kept, refund, from_platform=from_platform)
-    assert sum_of(after) == left - refund
+    after = less_refund(kept, refund, from_platform=from_platform)
+    assert total_of(after) == left - refund
     assert total(after.taxes.values(), "USD") <= left - refund
     assert all(Money(0, "USD") <= after.taxes[area] <= taxes[area] for area in taxes)
     assert Money(0, "USD") <= after.payout <= payout

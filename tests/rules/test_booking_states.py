@@ -13,6 +13,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND, utc
 from hometrip.kernel.errors import Forbidden, NotFound
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import (
@@ -36,7 +37,7 @@ from hometrip.services.booking.rules import (
     state_of,
     timed_out,
 )
-from hometrip.services.listing.contract import Quote, QuoteLine, Split, Terms
+from hometrip.services.listing.contract import Quote, QuoteLine, Terms
 
 NOW = utc(2027, 4, 14, 9)
 ZONE = "Europe/Paris"

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.clock import DAY, HOUR, SECOND, utc
 from hometrip.kernel.money import Money, total
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import (
@@ -24,7 +25,7 @@ from hometrip.services.booking.rules import (
     kept_split,
     returns_fee,
 )
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 
 ZONE = "America/New_York"
 CHECK_IN = date(2027, 6, 15)

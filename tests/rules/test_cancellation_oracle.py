@@ -13,10 +13,11 @@ import pytest
 
 from figures import Figure
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import Booking, PaymentNote, cancellation, kept_split, returns_fee
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from rules.oracle_cancellation import OF_THE_HOST, TABLE, Cancelled, Line, Told, told
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
 from rules.oracle_instants import ZONES, days_of_change, instant, some_day, times

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hometrip.kernel.clock import DAY, utc
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import IntentError, ProviderIntent
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules
 from hometrip.services.payment.rules import Entry, Posting
 

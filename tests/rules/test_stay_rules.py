@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hometrip.kernel.clock import HOUR, utc
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking.contract import (
     BookingCancelled,
@@ -24,7 +25,6 @@ from hometrip.services.booking.contract import (
     BookingExpired,
     BookingFacts,
 )
-from hometrip.services.listing.contract import Split
 from hometrip.services.listing.rules.calendar import (
     BLOCKED,
     BOOKED,

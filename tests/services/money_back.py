@@ -7,8 +7,8 @@ from uuid import UUID
 
 from hometrip.adapters.payments.sandbox.cards import BY_TOKEN
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import total_of
 from hometrip.services.booking import store
-from hometrip.services.booking.rules import sum_of
 from hometrip.services.payment import store as payments
 from journeys.steps import ok
 from stories.teller import Teller
@@ -62,7 +62,7 @@ async def kept_of(teller: Teller, booking: str) -> int:
     async with teller.house.deps("booking").db.read() as db:
         kept = (await store.bookings.get(db, UUID(booking))).kept
     assert kept is not None
-    return sum_of(kept).amount
+    return total_of(kept).amount
 
 
 async def decide(teller: Teller, evidence_path: str, status: str, *, wait: bool = True) -> None:

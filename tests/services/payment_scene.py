@@ -29,6 +29,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.ids import ids
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ProviderDown
 from hometrip.services.auth.contract import Address, AuthQuestions
 from hometrip.services.booking.contract import (
@@ -37,7 +38,6 @@ from hometrip.services.booking.contract import (
     BookingFacts,
     Payable,
 )
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, store
 from hometrip.services.payment.actions import Deps
 from hometrip.services.payment.service import SERVICE

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from harness import TestHouse
 from hometrip.kernel.clock import DAY
+from hometrip.kernel.money import Money
+from hometrip.services.booking.store.tables import bookings
+from hometrip.services.payment import actions
+from hometrip.services.payment.contract import PaymentDisputed
+from hometrip.services.payment.store.tables import chargebacks
 from journeys.steps import ok, problem
 from services.money_back import (
     ask_back,
@@ -263,4 +270,67 @@ async def test_what_staff_give_while_a_cancellation_waits_for_a_bank_comes_off_w
     # The 196.00 that a bank keeps are more than what was to go back.
     left = 23_200 if decided == "won" else 39_200 - 19_600 - 1_000
     assert (books["clearing"], await kept_of(teller, booking)) == (left, left)
+    await teller.end()
+
+
+async def as_before_bookings_were_told(teller: Teller, booking: str) -> None:
+    """What an earlier version has left: booking has not heard what the bank keeps."""
+    async with teller.house.deps("booking").db.transaction() as tx:
+        await tx.execute(update(bookings).where(bookings.c.id == UUID(booking)).values(kept=None))
+    deps = teller.house.deps("payment")
+    async with deps.db.transaction() as tx:
+        await tx.execute(update(chargebacks).values(told=False))
+    await deps.db.forget(teller.house.clock.now() + DAY, timedelta(0))
+
+
+async def begin_again(teller: Teller) -> list[PaymentDisputed]:
+    """The next version begins; what it tells of banks."""
+    deps = teller.house.deps("payment")
+    known = {event.id for event in await deps.db.recent(1_000)}
+    await actions.tell_of_lost(deps)
+    await teller.house.settle()
+    new = [event for event in await deps.db.recent(1_000) if event.id not in known]
+    return [event.open(PaymentDisputed) for event in new if event.name == PaymentDisputed.name]
+
+
+@pytest.mark.parametrize("taken", [39_200, 10_000])
+async def test_a_booking_hears_once_of_what_a_bank_kept_before_bookings_were_told(
+    teller: Teller, taken: int
+) -> None:
+    booking = await paid_stay(teller)
+    await decide(teller, await ask_back(teller, 1, taken), "lost")
+    mails = len(await teller.house.mails("host@example.com"))
+    await as_before_bookings_were_told(teller, booking)
+    assert sum(await shown(teller, booking)) == 39_200
+    violations = await actions.verify(teller.house.deps("payment"))
+    assert violations == [f"booking {booking} was not told that a bank keeps {Money(taken, 'USD')} of it"]
+    [told] = await begin_again(teller)
+    assert (told.lost, told.late) == (Money(taken, "USD"), True)
+    assert sum(await shown(teller, booking)) == await there(teller, booking) == 39_200 - taken
+    assert await begin_again(teller) == []
+    assert len(await teller.house.mails("host@example.com")) == mails
+    await teller.cancel(booking, teller.guest)
+    await teller.end()
+
+
+async def test_who_was_told_of_what_a_bank_keeps_is_not_told_again(teller: Teller) -> None:
+    """Also where the version that told it kept no note of that."""
+    booking = await paid_stay(teller)
+    await decide(teller, await ask_back(teller, 1, 10_000), "lost")
+    async with teller.house.deps("payment").db.transaction() as tx:
+        await tx.execute(update(chargebacks).values(told=False))
+    assert await begin_again(teller) == []
+    assert sum(await shown(teller, booking)) == await there(teller, booking)
+    await teller.end()
+
+
+async def test_while_another_bank_is_to_decide_what_was_kept_before_waits_for_that(teller: Teller) -> None:
+    booking = await paid_stay(teller, "half")
+    await decide(teller, await ask_back(teller, 2, 5_000), "lost")
+    await as_before_bookings_were_told(teller, booking)
+    second = await ask_back(teller, 1, 7_000)
+    assert await begin_again(teller) == []
+    await decide(teller, second, "lost")
+    assert sum(await shown(teller, booking)) == await there(teller, booking) == 39_200 - 12_000
+    assert await begin_again(teller) == []
     await teller.end()

@@ -15,6 +15,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound, VersionMismatch
 from hometrip.kernel.once import NO_KEY
+from hometrip.kernel.split import total_of
 from hometrip.kernel.stay import Stay
 from hometrip.ports.payments import Payments
 from hometrip.services.booking import actions, reactions
@@ -27,7 +28,7 @@ from hometrip.services.booking.contract import (
     DatesTaken,
     WrongState,
 )
-from hometrip.services.booking.rules import Actor, BookingView, ChangeWish, HomeClosed, change_moved, sum_of
+from hometrip.services.booking.rules import Actor, BookingView, ChangeWish, HomeClosed, change_moved
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
 from services.booking_scene import Scene, scene_in, somebody
@@ -88,7 +89,7 @@ async def test_a_dearer_change_of_an_instant_home_is_held_a_quarter_of_an_hour_a
     assert len(await scene.nights(before.id)) == 5
     payable = await questions.payable(scene.deps, before.id)
     assert (payable.change_id, payable.due_now) == (change.id, change.difference)
-    assert sum_of(payable.split) == change.difference
+    assert total_of(payable.split) == change.difference
     assert payable.hold_until == change.until
     paid = scene.change_paid(asked)
     await reactions.confirm_when_paid(scene.deps, paid)
@@ -100,7 +101,7 @@ async def test_a_dearer_change_of_an_instant_home_is_held_a_quarter_of_an_hour_a
     assert steps(after)[-2:] == [("change_asked", "guest"), ("changed", "system")]
     told = await last_event(scene, before.id, BookingChanged)
     assert (told.change_id, told.before_total, told.booking.total) == (change.id, before.total, after.total)
-    assert (told.before.payout, sum_of(told.before)) == (before.host_payout, before.total)
+    assert (told.before.payout, total_of(told.before)) == (before.host_payout, before.total)
     assert (await scene.told(before.id)).count("booking.changed") == 1
     assert (await questions.payable(scene.deps, before.id)).change_id is None
     assert await actions.verify(scene.deps) == []

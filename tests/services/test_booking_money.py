@@ -13,6 +13,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY
+from hometrip.kernel.split import total_of
 from hometrip.services.booking import actions, reactions
 from hometrip.services.booking.actions import questions
 from hometrip.services.booking.contract import (
@@ -30,7 +31,6 @@ from hometrip.services.booking.rules import (
     DisputeWish,
     PlanRefused,
     Resolution,
-    sum_of,
 )
 from hometrip.services.payment.contract import (
     PaymentBalanceFailed,
@@ -157,7 +157,7 @@ async def test_a_second_half_that_never_comes_cancels_under_the_policy(scene: Sc
     assert found.cancellation.by == "guest"
     told = await last_event(scene, booking.id, BookingCancelled)
     assert (told.by, told.penalty) == ("guest", None)
-    assert told.refund + sum_of(told.kept) == booking.due_now
+    assert told.refund + total_of(told.kept) == booking.due_now
     assert told.refund == found.cancellation.refund == total((one.amount for one in told.lines), "USD")
     assert (found.balance, found.balance_due_at) == (None, None)  # nobody has to pay it any more
     assert (await scene.told(booking.id)).count("booking.cancelled") == 1
@@ -278,7 +278,7 @@ async def test_a_cancelled_stay_can_be_disputed_and_what_was_kept_given_back(sce
     assert opened.disputes is not None
     how = Resolution(refund=kept)
     await actions.resolve(scene.deps, STAFF, booking.id, opened.disputes[0].id, how)
-    assert sum_of((await last_event(scene, booking.id, DisputeResolved)).kept) == kept * 0
+    assert total_of((await last_event(scene, booking.id, DisputeResolved)).kept) == kept * 0
     back = news(PaymentRefunded, booking, kept, all=True, payment_id=booking.payment.intent_id)
     await reactions.note_when_refunded(scene.deps, back)
     assert (await scene.look(booking.id)).payment.status == "refunded"

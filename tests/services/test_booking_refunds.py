@@ -10,8 +10,8 @@ import pytest
 
 from harness import TestHouse
 from hometrip.kernel.clock import DAY
+from hometrip.kernel.split import total_of
 from hometrip.services.booking import store
-from hometrip.services.booking.rules import sum_of
 from hometrip.services.payment.contract import RefundInitiated
 from journeys.steps import ok, problem
 from services.money_back import dollars, host_refund, receipt, sent_back, staff_refund
@@ -91,7 +91,7 @@ async def test_what_is_given_back_of_two_payments_of_a_booking_is_heard_in_its_o
     assert (first.amount.amount, second.amount.amount) == (2_000, 1_000)
     assert first.payment_id != second.payment_id
     assert second.kept is not None
-    assert sum_of(second.kept).amount == 24_200 - 3_000
+    assert total_of(second.kept).amount == 24_200 - 3_000
     async with teller.house.deps("booking").db.read() as db:
         assert (await store.bookings.get(db, UUID(booking))).kept == second.kept
     await teller.end()

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from harness import Person, TestHouse
+from hometrip.services.listing import store
 from hometrip.services.listing.actions.lifecycle import place_in_words
 from hometrip.services.listing.rules.edits import WholeHome
 from hometrip.services.listing.rules.home import Place
@@ -185,6 +187,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"check_in_from": "25:00"}, "check_in_from"),
     ({"check_out_by": "9am"}, "check_out_by"),
     ({"stay_rules": {"check_in_days": [7]}}, "stay_rules.check_in_days[0]"),
+    ({"stay_rules": {"window_days": 2, "notice_hours": 72}}, "stay_rules.window_days"),
+    ({"stay_rules": {"window_days": 6, "min_nights": 8}}, "stay_rules.window_days"),
+    (
+        {"stay_rules": {"check_in_days": [0], "check_out_days": [1], "min_nights": 2, "max_nights": 6}},
+        "stay_rules.check_out_days",
+    ),
     ({"status": "published"}, "status"),
 ]
 
@@ -451,6 +459,57 @@ async def test_an_amount_that_cannot_be_is_told_what_it_may_be(host: Person) -> 
 
 
 # Words and places
+
+
+def in_summer(**bounds: int) -> dict[str, Any]:
+    price = {"amount": 12_000, "currency": "USD"}
+    return {"from": "2027-07-01", "to": "2027-09-01", "price": price, **bounds}
+
+
+def priced(*seasons: dict[str, Any], base: int = 10_000) -> dict[str, Any]:
+    return {"base": {"amount": base, "currency": "USD"}, "seasons": list(seasons)}
+
+
+async def test_a_season_in_which_no_stay_could_begin_is_refused_with_both_values(host: Person) -> None:
+    home = await draft(host, stay_rules={"min_nights": 3, "max_nights": 7})
+    path = f"/api/listings/{home}"
+    refused = problem(await host.put(f"{path}/pricing", priced(in_summer(min_nights=10))), 422, "invalid")
+    [error] = refused["errors"]
+    assert (error["field"], error["code"]) == ("seasons[0].min_nights", "more_than_max")
+    assert "10 nights at least and 7 at most" in error["detail"]
+    refused = problem(await host.put(f"{path}/pricing", priced(in_summer(max_nights=2))), 422, "invalid")
+    assert refused["errors"][0]["field"] == "seasons[0].max_nights"
+    ok(await host.put(f"{path}/pricing", priced(in_summer(min_nights=10, max_nights=14))))
+    ok(await host.put(f"{path}/pricing", priced(in_summer(min_nights=7))))
+    refused = problem(await host.patch(path, {"stay_rules": {"max_nights": 6}}), 422, "invalid")
+    [error] = refused["errors"]
+    assert (error["field"], error["code"]) == ("stay_rules.max_nights", "less_than_min")
+    assert "7 nights at least and 6 at most" in error["detail"]
+    ok(await host.patch(path, {"stay_rules": {"max_nights": 8}}))
+
+
+async def test_what_contradicts_itself_already_hinders_no_other_change(
+    house: TestHouse, host: Person
+) -> None:
+    """As homes of earlier versions may."""
+    home = await draft(host)
+    path = f"/api/listings/{home}"
+    season = in_summer(min_nights=10)
+    ok(await host.put(f"{path}/pricing", priced(season)))
+    docs = house.deps("listing").docs
+    async with docs.transaction() as tx:
+        known = await tx.get(store.HOMES, UUID(home))
+        assert known is not None
+        limits = replace(known.stay_rules, max_nights=5, window_days=2, notice_hours=72)
+        await store.keep_home(tx, replace(known, stay_rules=limits))
+    ok(await host.put(f"{path}/pricing", priced(in_summer(), season, base=11_000)))
+    ok(await host.patch(path, {"stay_rules": {"preparation_nights": 1}, "title": "Mill"}))
+    whole = ok(await host.get(path))
+    ok(await host.put(path, whole | {"title": "Old mill"}))
+    problem(await host.put(f"{path}/pricing", priced(in_summer(min_nights=9))), 422, "invalid")
+    refused = problem(await host.patch(path, {"stay_rules": {"notice_hours": 96}}), 422, "invalid")
+    assert [one["field"] for one in refused["errors"]] == ["stay_rules.window_days"]
+    assert "is 2, too few for notice_hours 96" in refused["errors"][0]["detail"]
 
 
 async def test_the_vocabularies_speak_the_callers_language(house: TestHouse) -> None:

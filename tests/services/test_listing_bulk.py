@@ -133,6 +133,22 @@ async def test_an_edit_that_one_home_stands_in_the_way_of_changes_nothing(street
     assert {one["code"] for one in again["problems"]} == {"past"}
 
 
+async def test_a_least_stay_above_the_longest_that_a_home_takes_is_refused(street: Street) -> None:
+    """From the 14th of April 2027, a Wednesday, on."""
+    rules = {"max_nights": 7, "max_nights_by_day": [None, None, 14, None, None, None, None]}
+    ok(await street.host.patch(f"/api/listings/{street.homes[0]}", {"stay_rules": rules}))
+    refused = problem(await street.edit(6, 9, min_nights=8), 409, "edit_refused")
+    [found] = refused["problems"]
+    assert (found["listing_id"], found["code"]) == (street.homes[0], "more_than_max")
+    assert (found["nights"], "8 nights" in found["detail"], "most 7" in found["detail"]) == (
+        [street.day(6), street.day(8)],
+        True,
+        True,
+    )
+    ok(await street.edit(7, 8, min_nights=8))
+    ok(await street.edit(6, 9, min_nights=None))
+
+
 async def test_nights_are_blocked_and_given_back_in_parts(street: Street) -> None:
     first = ok(await street.edit(10, 24, weekdays=[0, 1], block=True, reason="cleaning"))
     assert [one["blocked"] for one in first["items"]] == [4, 4, 4]

@@ -14,12 +14,13 @@ import pytest
 from harness import TestHouse, house_in
 from hometrip.kernel.clock import DAY, utc
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.ports.courier import Message
 from hometrip.services.auth import contract as auth
 from hometrip.services.booking import contract as booking
 from hometrip.services.listing import contract as listing
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.notification import reactions
 from hometrip.services.payment import contract as payment
 from journeys.steps import book, ok, open_home, pay, stay

@@ -27,6 +27,7 @@ from hometrip.kernel.clock import DAY, MINUTE, SECOND
 from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReused, NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.once import Once
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import BadSignature, Card, ProviderDown, ProviderRefused
 from hometrip.services.booking.contract import (
     BookingAccepted,
@@ -34,7 +35,6 @@ from hometrip.services.booking.contract import (
     BookingExpired,
     BookingUnpayable,
 )
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.contract import NotPayable
 from hometrip.services.payment.store.books import entries, postings

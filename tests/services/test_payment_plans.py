@@ -13,6 +13,7 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money, total
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import (
     BookingChanged,
@@ -21,7 +22,6 @@ from hometrip.services.booking.contract import (
     DisputeOpened,
     DisputeResolved,
 )
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules, store
 from hometrip.services.payment.contract import NotPayable
 from services.payment_scene import (

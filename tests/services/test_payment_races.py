@@ -13,9 +13,9 @@ import pytest
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ProviderTransfer
 from hometrip.services.booking.contract import BookingChanged, DisputeOpened, DisputeResolved
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
 from services.payment_scene import (
     CHECK_IN_AT,

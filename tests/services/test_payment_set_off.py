@@ -11,8 +11,8 @@ import pytest
 
 from hometrip.kernel.clock import DAY, MINUTE
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.services.booking.contract import BookingRefunded
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions, rules
 from hometrip.services.payment.actions.answers import PayoutRecord
 from hometrip.services.payment.contract import SetOff

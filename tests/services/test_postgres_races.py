@@ -36,6 +36,7 @@ from hometrip.kernel.clock import DAY, HOUR
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.ids import ids
 from hometrip.kernel.once import NO_KEY
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.ports.outbox import Contended
 from hometrip.services.auth import actions as auth
@@ -44,7 +45,6 @@ from hometrip.services.booking import actions, reactions, store
 from hometrip.services.booking.actions import Deps
 from hometrip.services.booking.contract import DisputeResolved
 from hometrip.services.booking.rules import BookingView, NewCoupon
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import actions as payments
 from hometrip.services.payment import rules as payment_rules
 from hometrip.services.payment import store as payment_store

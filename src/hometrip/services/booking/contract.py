@@ -11,10 +11,11 @@ from uuid import UUID
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import command
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class BookingFacts(Answer):

@@ -12,6 +12,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer, Request
 
@@ -166,14 +167,6 @@ class QuoteLine(Answer):
     area: str | None = None
     on: list[str] | None = None
     was: Money | None = None
-
-
-class Split(Answer):
-    """Whose money a total is: payout + platform + taxes = total."""
-
-    payout: Money
-    platform: Money
-    taxes: dict[str, Money]
 
 
 class ShownIn(Answer):

@@ -9,10 +9,10 @@ from uuid import UUID
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.wire import Answer
 from hometrip.ports.payments import ChargedCard
 from hometrip.ports.peer import command
-from hometrip.services.listing.contract import Split
 
 
 class PaymentEvent(Event):
@@ -137,7 +137,8 @@ class DepositContested(PaymentEvent):
 class PaymentDisputed(PaymentEvent):
     """The cardholder's bank asks for the money back (`status` is open; `why` in the card networks' word), or
     has decided: won, the money is here again, or lost. Nothing is paid out for the booking meanwhile. Once
-    no bank is to decide, `kept` says whose the rest is, and `lost` by how much it is less than was known."""
+    no bank is to decide, `kept` says whose the rest is, and `lost` by how much it is less than was known.
+    `late`: it was decided long ago, and all but booking have heard."""
 
     name = "payment.disputed"
 
@@ -146,6 +147,7 @@ class PaymentDisputed(PaymentEvent):
     why: str
     lost: Money | None = None
     kept: Split | None = None
+    late: bool = False
 
 
 class RefundInitiated(PaymentEvent):

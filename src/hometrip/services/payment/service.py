@@ -41,5 +41,5 @@ SERVICE = Service(
     ],
     answers={contract.PaymentQuestions: actions},
     storage=store.tables,
-    starts=[actions.begin_to_hear],
+    starts=[actions.begin_to_hear, actions.tell_of_lost],
 )

@@ -11,7 +11,7 @@ from hometrip.services.booking.actions.changing import end_change, reason_for_gu
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, HoldEnded, StayEnded, remind, remind_again, tell
 from hometrip.services.booking.actions.ending import end
-from hometrip.services.booking.actions.making import must_be_prepared
+from hometrip.services.booking.actions.making import must_be_prepared, with_proposal
 from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.actions.rivals import decline_rivals, one_at_a_time, take_from_rivals
 from hometrip.services.booking.actions.settling import settle
@@ -19,10 +19,12 @@ from hometrip.services.booking.contract import (
     BookingAccepted,
     BookingCheckedIn,
     BookingCompleted,
+    DatesTaken,
 )
 from hometrip.services.booking.rules import (
     OTHER_ACCEPTED,
     SYSTEM,
+    Booking,
     BookingView,
     accepted,
     checked_in,
@@ -31,11 +33,37 @@ from hometrip.services.booking.rules import (
     timed_out,
     view_of,
 )
+from hometrip.services.listing.contract import StayRefused, Wish
 
 
 async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
     """Say yes to a request: confirmed at once where the card was authorised or it costs nothing, else the
-    guest pays now. Others for the same nights are declined."""
+    guest pays now. Others for the same nights are declined.
+
+    One that was made beside others takes its nights only now: `DatesTaken` and `StayRefused` tell what its
+    guest could have instead.
+    """
+    try:
+        booking = await _accepted(deps, caller, booking_id)
+    except (DatesTaken, StayRefused) as refusal:
+        async with deps.db.read() as db:
+            asked = await store.bookings.get(db, booking_id)
+        first, end = asked.check_in, asked.check_out
+        wish = Wish(check_in=first, check_out=end, guests=asked.guests, pets=asked.pets)
+        raise await with_proposal(deps, asked.guest_id, asked.listing_id, wish, refusal) from None
+    if booking.confirmed_at is not None:
+        return view_of(booking)
+    try:
+        outcome = await deps.payment.capture(booking_id)
+    except Unavailable:
+        return view_of(booking)  # payment hears of the acceptance by its event as well, and captures then
+    if outcome != "captured":
+        return view_of(booking)
+    async with deps.db.transaction() as tx:
+        return view_of(await settle(deps, tx, await store.bookings.get(tx, booking_id)))
+
+
+async def _accepted(deps: Deps, caller: Caller, booking_id: UUID) -> Booking:
     async with deps.db.transaction() as tx:
         await one_at_a_time(tx, await store.requests.home_of(tx, booking_id))
         asked = await store.bookings.get(tx, booking_id)
@@ -49,17 +77,7 @@ async def accept(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
         booking = await store.bookings.change(tx, asked, booking)
         await remind(tx, booking)
         await tell(tx, BookingAccepted, booking)
-        booking = await confirm_if_free(deps, tx, booking)
-    if booking.confirmed_at is not None:
-        return view_of(booking)
-    try:
-        outcome = await deps.payment.capture(booking_id)
-    except Unavailable:
-        return view_of(booking)  # payment hears of the acceptance by its event as well, and captures then
-    if outcome != "captured":
-        return view_of(booking)
-    async with deps.db.transaction() as tx:
-        return view_of(await settle(deps, tx, await store.bookings.get(tx, booking_id)))
+        return await confirm_if_free(deps, tx, booking)
 
 
 async def decline(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from hometrip.kernel.access import Caller
 from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.once import Once
+from hometrip.kernel.split import total_of
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, tell
 from hometrip.services.booking.actions.parties import party
@@ -20,7 +21,6 @@ from hometrip.services.booking.rules import (
     given_back,
     granted,
     kept_without,
-    sum_of,
     view_of,
 )
 from hometrip.services.payment.contract import PaymentDisputed, RefundInitiated
@@ -58,7 +58,7 @@ async def reckon_with_refund(deps: Deps, event: RefundInitiated) -> None:
         if event.granted:
             kept = kept_without(paid, event.amount, told)
             await store.bookings.change(tx, paid, granted(paid, kept, deps.clock.now()))
-        elif told is not None and sum_of(told) != paid.left:
+        elif told is not None and total_of(told) != paid.left:
             await store.bookings.change(tx, paid, replace(paid, kept=told))
 
 

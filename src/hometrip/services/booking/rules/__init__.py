@@ -17,7 +17,6 @@ from hometrip.services.booking.rules.booking import (
     open_booking,
     price_agreed,
     ranges,
-    sum_of,
 )
 from hometrip.services.booking.rules.cancellation import (
     POLICIES,
@@ -192,7 +191,6 @@ __all__ = [
     "returns_fee",
     "split_of_difference",
     "state_of",
-    "sum_of",
     "timed_out",
     "view_of",
     "views_of",

@@ -11,13 +11,14 @@ from msgspec import Meta
 
 from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
-from hometrip.kernel.money import Money, digits_of, half_up, total
+from hometrip.kernel.money import Money, digits_of, half_up
 from hometrip.kernel.record import Frozen
+from hometrip.kernel.split import Split, total_of
 from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split, Terms, Wish
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Terms, Wish
 
 PAYMENT, HOST = "payment", "host"  # whom a pending booking awaits
 PAY_WITHIN = 15 * MINUTE
@@ -93,13 +94,14 @@ class BookingWish(Request):
 class Booking(Frozen):
     """A booking with all that it was agreed on: later changes of the home do not touch it.
 
-    `balance` is the second half, due at `balance_due_at`, until it is paid. `kept` says whose the money is
-    once some of it went back; before, that is the `split`. `change` is the last one asked for.
-    `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its terms,
-    and so are how many `preparation_nights` lie between it and other bookings, and the check-in time by the
-    clock (`check_in_from`; bookings of earlier versions have none). `shown` is the price in the guest's
-    currency, at the rate that was frozen in the quote. A request `beside_requests` of other guests for the
-    same nights holds none until the host accepts it.
+    `balance` is the second half, due at `balance_due_at`, until it is paid; `balance_split` says whose it is
+    where that is no part of the `split`, as the price was another one when half of it was paid. `kept` says
+    whose the money is once some of it went back; before, that is the `split`. `change` is the last one asked
+    for. `exempt_guests` of the guests are too young for taxes that spare them. `platform_rate` is as of its
+    terms, and so are how many `preparation_nights` lie between it and other bookings, and the check-in time
+    by the clock (`check_in_from`; bookings of earlier versions have none). `shown` is the price in the
+    guest's currency, at the rate that was frozen in the quote. A request `beside_requests` of other guests
+    for the same nights holds none until the host accepts it.
     """
 
     id: UUID
@@ -135,6 +137,7 @@ class Booking(Frozen):
     deposit: Money | None = None
     balance: Money | None = None
     balance_due_at: datetime | None = None
+    balance_split: Split | None = None
     kept: Split | None = None
     change: Change | None = None
     disputes: list[Dispute] = []
@@ -174,7 +177,7 @@ class Booking(Frozen):
     def left(self) -> Money:
         """What was paid, less what went back (of a confirmed booking)."""
         if self.kept is not None:
-            return sum_of(self.kept)
+            return total_of(self.kept)
         return self.total if self.balance is None else self.total - self.balance
 
 
@@ -245,10 +248,6 @@ def before_check_in(agreed: Booking | Terms, check_in: date, days: int) -> datet
 def clock_at(instant: datetime, zone: str) -> str:
     """What a clock at the home shows then."""
     return instant.astimezone(zone_of(zone)).strftime("%H:%M")
-
-
-def sum_of(split: Split) -> Money:
-    return split.payout + split.platform + total(split.taxes.values(), split.payout.currency)
 
 
 def noted(note: PaymentNote, status: str, intent_id: UUID | None) -> PaymentNote:

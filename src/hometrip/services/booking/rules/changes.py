@@ -12,14 +12,15 @@ from msgspec.structs import replace
 from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.money import Money, zero
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.lines import kept_with, shares_of, shown_again
+from hometrip.services.booking.rules.lines import at_price, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split, Terms, Wish
+from hometrip.services.listing.contract import QuoteLine, ShownIn, Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
 PAY_CHANGE_WITHIN = 24 * HOUR
@@ -220,13 +221,8 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         host_funds_coupon=change.host_funds_coupon,
         coupon=change.coupon,
     )
-    if booking.balance is not None:
-        after = owing(after, booking.balance + min(change.difference, change.difference * 0), at)
-    return replace(after, kept=kept_with(after, _paid(booking), _paid(after)))
-
-
-def _paid(booking: Booking) -> Split:
-    return shares_of(booking, booking.due_now or booking.total)
+    kept, rest = at_price(booking, change.split)
+    return replace(after if rest is None else owing(after, rest, at), kept=kept)
 
 
 def can_be_late(booking: Booking, at: datetime) -> bool:

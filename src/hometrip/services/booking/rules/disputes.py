@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total, zero
+from hometrip.kernel.split import Split, total_of
 from hometrip.kernel.stay import at_local
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, clock_at, sum_of
+from hometrip.services.booking.rules.booking import Booking, clock_at
 from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step
-from hometrip.services.listing.contract import Split
 
 DISPUTE_DAYS = 14  # after check-out
 
@@ -133,7 +133,7 @@ def less(kept: Split, refund: Money, *, from_platform: bool) -> Split:
         shares[name] -= part
         rest -= part
     taxes = dict(kept.taxes)
-    left = max(sum_of(kept) - refund, zero(refund.currency))
+    left = max(total_of(kept) - refund, zero(refund.currency))
     beyond = max(total(taxes.values(), refund.currency) - left, rest)
     shares["platform"] += beyond - rest
     for area, tax in taxes.items():

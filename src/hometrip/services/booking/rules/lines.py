@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from hometrip.kernel.money import RATE_PARTS, Money, apportioned, converted, half_up, total, zero
-from hometrip.services.booking.rules.booking import Booking, sum_of
+from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
+from hometrip.kernel.split import Split, left_of, less, off_what_is_to_come, part_of, total_of
+from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 # Which lines follow the nights, which make the subtotal that a coupon comes off.
 WITH_NIGHTS = frozenset(
@@ -68,51 +69,38 @@ def shares_now(booking: Booking) -> Split:
     """Whose the money is that is here of a confirmed booking: paid, and not given back."""
     if booking.kept is not None:
         return booking.kept
-    return booking.split if booking.balance is None else part_of(booking.split, booking.left)
+    rest = to_come(booking)
+    return booking.split if rest is None else less(booking.split, rest)
 
 
-def shares_of(booking: Booking, paid: Money) -> Split:
-    """Whose so much of the price is; all of it is shared as was agreed."""
-    return booking.split if paid == booking.total else part_of(booking.split, paid)
-
-
-def kept_with(booking: Booking, before: Split, now: Split) -> Split | None:
-    """Whose the rest is of a booking of which some went back, once what was paid of it is `now`, and not as
-    `before`: each share has so much more or less. Where one has less than that, each has its part of what is
-    left."""
-    if booking.kept is None:
+def to_come(booking: Booking) -> Split | None:
+    """Whose the second half is, while it is to be paid: what the first half, shared as the price was then,
+    has left of each share."""
+    if booking.balance is None:
         return None
-    kept, none = booking.kept, booking.total * 0
-    taxes = {
-        area: kept.taxes.get(area, none) + now.taxes.get(area, none) - before.taxes.get(area, none)
-        for area in sorted({*kept.taxes, *now.taxes, *before.taxes})
-    }
-    payout = kept.payout + now.payout - before.payout
-    after = Split(payout=payout, platform=kept.platform + now.platform - before.platform, taxes=taxes)
-    shares = [(after.payout, kept.payout), (after.platform, kept.platform)]
-    shares += [(tax, kept.taxes.get(area, none)) for area, tax in taxes.items()]
-    if any(share < min(had, none) for share, had in shares):
-        return part_of(booking.split, max(sum_of(after), none))
-    return after
+    paid = part_of(booking.split, booking.total - booking.balance)
+    return booking.balance_split or less(booking.split, paid)
+
+
+def at_price(booking: Booking, price: Split) -> tuple[Split | None, Split | None]:
+    """What is kept of a booking of which some went back, and what is still to come, once its price is shared
+    so. What it costs more was paid for before; what it saves comes off what is to come, then goes back."""
+    kept, rest, saved = booking.kept, to_come(booking), less(booking.split, price)
+    if total_of(price) > booking.total:
+        return kept and less(kept, saved), rest
+    if rest is not None:
+        off = off_what_is_to_come(rest, saved)
+        saved, rest = less(saved, off), less(rest, off)
+    return kept and left_of(kept, saved), rest
 
 
 def kept_without(booking: Booking, amount: Money, told: Split | None) -> Split:
     """Whose the rest is once so much went back: as it is `told`, or, where that was reckoned without what was
     given back or changed at the same moment, each share's part of what is left."""
     left = max(booking.left - amount, amount * 0)
-    if told is not None and (booking.status == "cancelled" or sum_of(told) == left):
+    if told is not None and (booking.status == "cancelled" or total_of(told) == left):
         return told
     return part_of(shares_now(booking), left)
-
-
-def part_of(split: Split, money: Money) -> Split:
-    """So much of it, in proportion; payment shares a part in the same way, to the minor unit."""
-    if not sum_of(split):
-        return split
-    areas = sorted(split.taxes)
-    shares = [split.payout, split.platform, *(split.taxes[area] for area in areas)]
-    payout, platform, *taxes = apportioned(money, [share.amount for share in shares])
-    return Split(payout=payout, platform=platform, taxes=dict(zip(areas, taxes, strict=True)))
 
 
 def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:

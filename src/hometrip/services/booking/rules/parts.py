@@ -9,9 +9,10 @@ from uuid import UUID
 
 from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class Actor(Frozen):

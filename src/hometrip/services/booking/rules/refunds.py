@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import Forbidden, Invalid
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
@@ -17,7 +18,6 @@ from hometrip.services.booking.rules.disputes import less
 from hometrip.services.booking.rules.lines import kept_without, shares_now
 from hometrip.services.booking.rules.parts import SYSTEM, Actor
 from hometrip.services.booking.rules.states import with_step
-from hometrip.services.listing.contract import Split
 
 
 class RefundWish(Request):
@@ -43,7 +43,7 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
         raise Invalid.field("amount", "other_currency", f"this booking was paid in {booking.total.currency}")
     if amount.amount <= 0:
         raise Invalid.field("amount", "out_of_range", "must be more than nothing")
-    most = min(kept.payout, booking.left)
+    most = max(min(kept.payout, booking.left), booking.total * 0)
     if amount > most:
         raise Invalid.field("amount", "more_than_kept", f"of this booking you can give back {most}")
     given = with_step(booking, "refunded", by, at, wish.reason)

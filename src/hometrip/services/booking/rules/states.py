@@ -10,6 +10,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Conflict, Forbidden, NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
+from hometrip.kernel.split import Split, less, more, part_of, total_of
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import (
@@ -23,7 +24,7 @@ from hometrip.services.booking.rules.booking import (
     first_night_over,
     noted,
 )
-from hometrip.services.booking.rules.lines import kept_with, shares_of
+from hometrip.services.booking.rules.lines import to_come
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Step
 
 
@@ -159,20 +160,24 @@ def confirmed(booking: Booking, by: Actor, at: datetime) -> Booking:
 
 def balance_paid(booking: Booking, amount: Money, at: datetime) -> Booking:
     """The second half came, or as much of it as was asked for before a change."""
-    paid = booking.balance or amount
-    before = booking.total - paid
-    kept = kept_with(booking, shares_of(booking, before), shares_of(booking, before + amount))
-    return with_step(replace(owing(booking, paid - amount, at), kept=kept), "balance_paid", SYSTEM, at)
+    rest = to_come(booking)
+    if rest is None:
+        return booking
+    paid = part_of(rest, min(amount, total_of(rest)))
+    kept = booking.kept and more(booking.kept, paid)
+    after = replace(owing(booking, less(rest, paid), at), kept=kept)
+    return with_step(after, "balance_paid", SYSTEM, at)
 
 
-def owing(booking: Booking, balance: Money, at: datetime) -> Booking:
-    """With so much still to be paid, two weeks before check-in, at once where that day is over; with nothing
-    it is wholly paid."""
+def owing(booking: Booking, rest: Split, at: datetime) -> Booking:
+    """With so much of each share still to be paid, two weeks before check-in, at once where that day is over;
+    with nothing it is wholly paid."""
+    balance = total_of(rest)
     if balance.amount <= 0:
         payment = noted(booking.payment, "succeeded", booking.payment.intent_id)
-        return replace(booking, payment=payment, balance=None, balance_due_at=None)
+        return replace(booking, payment=payment, balance=None, balance_split=None, balance_due_at=None)
     due = before_check_in(booking, booking.check_in, BALANCE_DUE_DAYS)
-    return replace(booking, balance=balance, balance_due_at=max(due, at))
+    return replace(booking, balance=balance, balance_split=rest, balance_due_at=max(due, at))
 
 
 def held_longer(booking: Booking) -> Booking:

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking.rules import (
@@ -27,7 +28,7 @@ from hometrip.services.booking.rules import (
     returns_fee,
 )
 from hometrip.services.booking.store.tables import RIVALS, bookings, history, unpaid_holds_of
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class _Agreed(Frozen):
@@ -36,6 +37,7 @@ class _Agreed(Frozen):
     lines: list[QuoteLine]
     split: Split
     nightly: list[Money]
+    balance_split: Split | None = None
     deposit: Money | None = None
     exempt_guests: int = 0
     platform_rate: str | None = None

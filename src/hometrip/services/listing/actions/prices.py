@@ -11,7 +11,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, must_be_version, own_home
 from hometrip.services.listing.rules.home import Pricing
-from hometrip.services.listing.rules.pricing import checked, dated, with_dates
+from hometrip.services.listing.rules.pricing import checked, dated, must_be_possible, with_dates
 from hometrip.services.listing.rules.shown import PricingShown, pricing_shown
 
 
@@ -33,6 +33,7 @@ async def set_prices(
     async with deps.docs.transaction() as tx:
         home = await own_home(tx, caller, listing_id)
         must_be_version(home, if_match)
+        must_be_possible(home, pricing)
         days = await store.calendar(tx, listing_id)
         new_days = dated(pricing, days)
         if new_days != days:

@@ -17,8 +17,9 @@ from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.listing.rules import texts
-from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, IMPORTED, Calendar, Span
+from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, IMPORTED, Calendar, Openings, Span
 from hometrip.services.listing.rules.home import Home
+from hometrip.services.listing.rules.possible import shut_nights
 from hometrip.services.listing.rules.pricing import HIGHEST, LONGEST_RUN, laid
 from hometrip.services.listing.rules.spans import runs, with_blocks
 
@@ -47,7 +48,8 @@ class DaysEdit(Request):
 
 class HomeProblem(Answer):
     """Why the edit cannot be made at one home: not_found, no_price, other_currency, too_far_apart, past,
-    booked or imported; of the last two with the `nights`."""
+    more_than_max (a least stay above the longest), booked or imported; of the last three with the `nights`.
+    """
 
     listing_id: UUID
     code: str
@@ -130,6 +132,10 @@ def problem_at(home: Home, days: Calendar, edit: DaysEdit, nights: Sequence[date
     if _reaches_too_far(days, edit, nights):
         detail = f"the days with a price or a least stay of their own must lie within {LONGEST_RUN} days"
         return HomeProblem(listing_id=home.id, code="too_far_apart", detail=detail)
+    if edit.min_nights and (shut := shut_nights(home, days, nights, edit.min_nights)):
+        most = Openings(home, days).max_nights(shut[0])
+        detail = f"no stay could begin: {edit.min_nights} nights at least, and at most {most}"
+        return HomeProblem(listing_id=home.id, code="more_than_max", detail=detail, nights=shut)
     if edit.block is True:
         for kind, detail in ((BOOKED, "guests have these nights"), (IMPORTED, "another site has them")):
             if taken := sorted(_nights_taken(days, kind).intersection(nights)):

@@ -24,6 +24,7 @@ from hometrip.services.listing.rules.home import (
     Point,
     StayLimits,
 )
+from hometrip.services.listing.rules.possible import wrong_limits
 
 Line = Annotated[str, Meta(max_length=400)]
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -121,8 +122,9 @@ class WholeHome(NewHome):
     updated_at: Any = None
 
 
-def edited(home: Home, edit: HomeEdit, at: datetime) -> Home:
-    """The home with the edit in it; `Invalid` names every field that cannot be as it is written."""
+def edited(home: Home, edit: HomeEdit, at: datetime, before: Home | None = None) -> Home:
+    """The home with the edit in it; `Invalid` names every field that cannot be as it is written. What it
+    contradicted `before` (as it is, unless told otherwise) may stay."""
     wrong: list[FieldError] = []
     written = {name: value for name, value in msgspec.structs.asdict(edit).items() if name in _WRITERS}
     changes: dict[str, Any] = {}
@@ -133,6 +135,8 @@ def edited(home: Home, edit: HomeEdit, at: datetime) -> Home:
             changes[name] = _WRITERS[name](getattr(home, name), value)
         except Invalid as refused:
             wrong += refused.facts["errors"]
+    if not wrong and changes.keys() & {"stay_rules", "check_in_from"}:
+        wrong = wrong_limits(msgspec.structs.replace(home, **changes), before or home)
     if wrong:
         raise Invalid("Some fields cannot be as they are written.", errors=wrong)
     if "address" in changes:
@@ -152,7 +156,7 @@ def rewritten(home: Home, whole: WholeHome, at: datetime) -> Home:
         updated_at=home.updated_at,
     )
     blank = {name: getattr(bare, name) for name in _WRITERS}
-    return edited(msgspec.structs.replace(home, city_key="", **blank), whole, at)
+    return edited(msgspec.structs.replace(home, city_key="", **blank), whole, at, home)
 
 
 def _line(least: int, most: int) -> Callable[[str, str], str]:

@@ -13,9 +13,10 @@ from datetime import date, datetime
 import msgspec
 
 from hometrip.kernel.money import Money, converted, half_up, total
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
+from hometrip.services.listing.contract import QuoteLine, ShownIn
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.rates import written

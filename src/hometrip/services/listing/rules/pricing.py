@@ -10,7 +10,8 @@ import msgspec
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
 from hometrip.services.listing.rules.calendar import Calendar
-from hometrip.services.listing.rules.home import Pricing
+from hometrip.services.listing.rules.home import Home, Pricing
+from hometrip.services.listing.rules.possible import wrong_seasons
 
 HIGHEST = 10**12
 MOST_SEASONS = 60
@@ -83,6 +84,13 @@ def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
                 yield FieldError(f"seasons[{at}].{name}", "out_of_range", "must be 1 to 365")
         if season.min_nights and season.max_nights and season.min_nights > season.max_nights:
             yield FieldError(f"seasons[{at}].max_nights", "less_than_min", "must not be less than min_nights")
+
+
+def must_be_possible(home: Home, pricing: Pricing) -> None:
+    """`Invalid` names every season in which no stay could begin at this home, but those it has already."""
+    before = home.pricing.seasons if home.pricing else []
+    if wrong := wrong_seasons(home.stay_rules, pricing.seasons, before):
+        raise Invalid("No stay could satisfy the price list.", errors=wrong)
 
 
 def dated(pricing: Pricing, calendar: Calendar) -> Calendar:

@@ -66,6 +66,8 @@ async def _paid_out(deps: Deps, event: payment.PayoutEvent) -> Facts:
 
 async def tell_host_when_disputed(deps: Deps, event: payment.PaymentDisputed) -> None:
     """That it is open, and how it ended. Guests are told by their bank."""
+    if event.late:
+        return
     visit = await visit_told(deps, event.booking_id)
     facts = Facts(visit=visit, amount=event.amount)
     await tell(deps, event, DISPUTES[event.status], visit.host_id, facts)

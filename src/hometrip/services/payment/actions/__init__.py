@@ -54,7 +54,12 @@ from hometrip.services.payment.actions.deps import (
     TransferDue,
     TransferLookDue,
 )
-from hometrip.services.payment.actions.disputing import disputes, look_at_dispute, settle_dispute
+from hometrip.services.payment.actions.disputing import (
+    disputes,
+    look_at_dispute,
+    settle_dispute,
+    tell_of_lost,
+)
 from hometrip.services.payment.actions.evidence import add_pictures, picture
 from hometrip.services.payment.actions.hearing import begin_to_hear, hear, hear_what_was_missed
 from hometrip.services.payment.actions.opening import open_intent
@@ -189,6 +194,7 @@ __all__ = [
     "statement_pdf",
     "stats",
     "taken",
+    "tell_of_lost",
     "tax_report",
     "tell_of_balance",
     "transfer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking.contract import (
@@ -17,7 +18,6 @@ from hometrip.services.booking.contract import (
     DisputeOpened,
     DisputeResolved,
 )
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.asking import close_later, look_now, want
 from hometrip.services.payment.actions.deposits import let_deposit_go, plan_deposit
@@ -166,9 +166,7 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
     plan = await store.plan_of(tx, booking.booking_id)
     if plan is None or plan.status not in ("waiting", "failed"):
         return gives
-    saved = rules.total_of(gives)
-    whole, now = saved <= plan.amount, deps.clock.now()
-    off = gives if whole else plan.split
+    off, now = rules.off_what_is_to_come(plan.split, gives), deps.clock.now()
     left, due_at = plan.amount - rules.total_of(off), booking.balance_due_at or plan.due_at
     # A new day that is still to come has tries of its own.
     anew = plan.status == "waiting" and due_at > now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from hometrip.kernel.events import Envelope
 from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
@@ -49,6 +50,37 @@ async def look_at_dispute(deps: Deps, due: DisputeLookDue) -> None:
         await later(deps, due, key)
         return
     await settle_dispute(deps, due.payment_id, dispute)
+
+
+async def tell_of_lost(deps: Deps) -> None:
+    """Bookings hear of what banks kept for good before there was a version that tells of it; each once."""
+    async with deps.db.read() as db:
+        untold = await store.lost_untold(db)
+    for booking_id in sorted({one.booking_id for one in untold}):
+        await _tell_late(deps, booking_id)
+
+
+async def _tell_late(deps: Deps, booking_id: UUID) -> None:
+    """Nothing yet while another bank has money of it: what that decides is told with all that is lost."""
+    events = await deps.db.history(f"books/{booking_id}")
+    async with deps.db.transaction() as tx:
+        await lock_books(tx, booking_id)
+        lost = await store.lost_untold(tx, booking_id)
+        if not lost or await store.is_set_aside(tx, booking_id):
+            return
+        last, payment = lost[-1], await store.payment(tx, lost[-1].payment_id)
+        if any(_tells(event, last) for event in events):
+            await store.note_told(tx, booking_id)  # by a version that kept no note of it
+            return
+        before = await _known_before(tx, booking_id, last.taken.currency)
+        await _tell(tx, payment, last, "lost", late=True, **await _what_is_left(tx, payment, before))
+
+
+def _tells(event: Envelope, last: store.Chargeback) -> bool:
+    """Has it told booking of all that was lost up to this one?"""
+    if event.name != PaymentDisputed.name or last.closed_at is None or event.occurred_at < last.closed_at:
+        return False
+    return event.open(PaymentDisputed).kept is not None
 
 
 async def settle_dispute(deps: Deps, payment_id: UUID, dispute: ProviderDispute) -> store.Chargeback:
@@ -119,7 +151,7 @@ async def _shares(tx: Tx, payment: store.Payment) -> dict[str, int]:
 
 async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID, status: str) -> None:
     known = await store.chargeback(tx, chargeback_id)
-    before = await reckoned_with(tx, known.booking_id, known.amount.currency)
+    before = await _known_before(tx, known.booking_id, known.amount.currency)
     over = status in ("won", "lost")
     ends = {"closed_at": deps.clock.now()} if over else {}
     await store.change_chargeback(tx, known.id, status=status, **ends)
@@ -134,10 +166,19 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
         await _tell(tx, payment, known, status, **await _what_is_left(tx, payment, before))
 
 
+async def _known_before(tx: Tx, booking_id: UUID, currency: str) -> Money:
+    """What booking knows to be left; of what an earlier version wrote on a credit note it was not told."""
+    known = await reckoned_with(tx, booking_id, currency)
+    without_note = {one.id for one in await store.lost_without_note(tx, booking_id)}
+    untold = [one for one in await store.lost_untold(tx, booking_id) if one.id not in without_note]
+    return known + total((one.taken for one in untold), currency)
+
+
 async def _what_is_left(tx: Tx, payment: store.Payment, before: Money) -> dict[str, Any]:
-    """For booking, once no bank has money of it for now."""
+    """For booking, once no bank has money of it for now: then it knows all that banks keep."""
     if await store.is_set_aside(tx, payment.booking_id):
         return {}
+    await store.note_told(tx, payment.booking_id)
     shares = await store.shares(tx, payment.booking_id)
     kept = rules.split_of(shares, payment.host_id, before.currency)
     return {"lost": before - rules.total_of(kept), "kept": kept}

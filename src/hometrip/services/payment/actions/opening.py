@@ -13,9 +13,10 @@ import msgspec
 from hometrip.kernel.access import Caller
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ProviderIntent
 from hometrip.services.booking.contract import Payable
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import Intent, intent_of
 from hometrip.services.payment.actions.asking import want
@@ -69,7 +70,7 @@ def _wanted(payable: Payable, plan: store.Plan | None) -> Wanted:
         host_id=payable.host_id,
         part=rules.FIRST if payable.change_id is None else f"{rules.CHANGE}{payable.change_id}",
         amount=due,
-        split=rules.split_for(due, payable.split),
+        split=rules.part_of(payable.split, due),
         capture=payable.capture if payable.change_id is None else "automatic",
         lines=payable.lines if payable.lines and due == payable.total else None,
     )

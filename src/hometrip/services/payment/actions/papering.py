@@ -8,8 +8,9 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Tx
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps
 

@@ -200,7 +200,7 @@ async def verify(deps: Deps) -> list[str]:
 
     The journal sums to zero in each currency and for each entry, every booking's entries tell a story that
     holds at each moment, no refund exceeds its payment, each payment has its invoice, no number is missing,
-    and the provider tells the same.
+    bookings were told of all that banks keep of them, and the provider tells the same.
     """
     async with deps.db.read() as db:
         wrong = [f"journal entry {entry_id} does not sum to zero" for entry_id in await store.unbalanced(db)]
@@ -208,6 +208,9 @@ async def verify(deps: Deps) -> list[str]:
         entries = await store.stories(db)
         known = await store.every_payment(db)
         papers, numbers = await store.every_invoice(db), await store.counted(db)
+        untold = [
+            one for one in await store.lost_untold(db) if not await store.is_set_aside(db, one.booking_id)
+        ]
     off = {name: left for name, left in rules.balance(accounts).items() if left}
     wrong += [f"the journal is off by {left} {name}" for name, left in off.items()]
     wrong += [
@@ -224,6 +227,7 @@ async def verify(deps: Deps) -> list[str]:
         if one.left.amount < 0:
             gone = f"{one.promised_back} is promised back and {one.disputed} disputed"
             wrong.append(f"payment {one.id}: {gone} of {one.captured}")
+    wrong += [f"booking {one.booking_id} was not told that a bank keeps {one.taken} of it" for one in untold]
     wrong += _about_papers(known, papers, numbers)
     compared = await reconciliation(deps)
     return wrong + [

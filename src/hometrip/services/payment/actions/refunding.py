@@ -10,8 +10,9 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Tx
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import RefundRecord, refund_of
 from hometrip.services.payment.actions.deps import Deps, lock_books

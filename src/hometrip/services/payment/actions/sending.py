@@ -6,9 +6,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import ProviderDown, ProviderRefund, ProviderRefused
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import (
     Deps,

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from hometrip.kernel.money import Money, total, zero
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Tx
-from hometrip.services.listing.contract import Split
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.refunding import give_back, share_anew
@@ -96,18 +96,15 @@ async def _settle(deps: Deps, tx: Tx, this: store.Settlement) -> None:
         kept = rules.within(this.split, captured - this.amount)
         back = max(back, left - rules.total_of(kept))
         there = left - min(back, left)
+        short = there < rules.total_of(kept)
         # Staff who settle a dispute may leave a host more than is there: the marketplace bears it.
-        unheard = this.reason != "dispute" and there < rules.total_of(kept)
-        kept = rules.at_most(kept, has) if lost or unheard else kept
+        unheard = short and this.reason != "dispute"
+        kept = rules.at_most(kept, has) if unheard or (short and lost) else kept
         # Booking had not heard of what staff gave back meanwhile: each keeps so much less.
         kept = rules.within(kept, there) if unheard else kept
     else:
         back = min(back, left)
-        gives = rules.split_for(back, this.split)
-        kept = rules.less(has, gives)
-        if rules.owes(kept) and not rules.owes(has):
-            # Who gave more before than this leaves has no more to give: the others give the rest.
-            kept = rules.within(rules.less(has, rules.at_most(gives, has)), rules.total_of(has) - back)
+        kept = rules.left_of(has, rules.part_of(this.split, back))
     if not taken:  # the stay costs nothing
         await share_anew(deps, tx, this.booking_id, rules.back_to_kept(shares, back, kept, hosts[0]))
         return

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.split import (
+    at_most,
+    left_of,
+    less,
+    nothing_kept,
+    off_what_is_to_come,
+    part_of,
+    total_of,
+    within,
+)
 from hometrip.services.payment.rules.journal import (
     BESIDES_THE_STAY,
     CLEARING,
@@ -81,18 +91,7 @@ from hometrip.services.payment.rules.schedule import (
     payout_steps,
 )
 from hometrip.services.payment.rules.set_offs import Owing, set_offs
-from hometrip.services.payment.rules.splits import (
-    at_most,
-    less,
-    nothing_kept,
-    owes,
-    part_of,
-    split_after,
-    split_for,
-    split_of,
-    total_of,
-    within,
-)
+from hometrip.services.payment.rules.splits import split_after, split_of
 from hometrip.services.payment.rules.states import (
     AUTHORISED,
     BALANCE,
@@ -204,6 +203,7 @@ __all__ = [
     "is_claimed",
     "is_part",
     "host_payable",
+    "left_of",
     "less",
     "lines_less",
     "may_be_covered",
@@ -213,7 +213,7 @@ __all__ = [
     "next_try",
     "nothing_kept",
     "owed",
-    "owes",
+    "off_what_is_to_come",
     "paid_otherwise",
     "paid_out",
     "part_of",
@@ -225,7 +225,6 @@ __all__ = [
     "returned",
     "set_offs",
     "shared_back",
-    "split_for",
     "split_after",
     "split_of",
     "story",

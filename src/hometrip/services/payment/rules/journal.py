@@ -17,7 +17,7 @@ import msgspec
 
 from hometrip.kernel.errors import HomeTripError
 from hometrip.kernel.money import Money, total
-from hometrip.services.listing.contract import Split
+from hometrip.kernel.split import Split
 
 CLEARING = "provider_clearing"
 GUEST = "guest"

@@ -9,7 +9,8 @@ from itertools import zip_longest
 from msgspec.structs import replace
 
 from hometrip.kernel.money import Money, total
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.kernel.split import Split
+from hometrip.services.listing.contract import QuoteLine
 
 
 def gaps(numbers: Iterable[tuple[str, int]], last: Mapping[str, int]) -> list[str]:

@@ -15,7 +15,8 @@ from sqlalchemy import (
     event,
 )
 
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.kernel.split import Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment.store.kinds import Json
 from hometrip.services.payment.store.tables import Instant, tables
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.rules import GUEST, Posting
+from hometrip.services.payment.rules import DEPOSIT, GUEST, Posting
 from hometrip.services.payment.store.books import entries, invoices, postings
 from hometrip.services.payment.store.money_back import FROM_BANK
 from hometrip.services.payment.store.rows import (
@@ -94,6 +94,25 @@ async def lost_without_note(db: Reader, booking_id: UUID) -> list[Chargeback]:
     """The booking's that are lost and on no credit note, the earliest first."""
     lost = and_(chargebacks.c.booking_id == booking_id, LOST_WITHOUT_NOTE)
     return await all_of(db, Chargeback, select(chargebacks).where(lost).order_by(chargebacks.c.id))
+
+
+async def lost_untold(db: Reader, booking_id: UUID | None = None) -> list[Chargeback]:
+    """Lost, of the price of a stay (of one, or of all), and its booking was not told: the earliest first."""
+    statement = (
+        select(chargebacks)
+        .join(payments, payments.c.id == chargebacks.c.payment_id)
+        .where(chargebacks.c.status == "lost", chargebacks.c.taken > 0, ~chargebacks.c.told)
+        .where(payments.c.part != DEPOSIT)
+    )
+    if booking_id is not None:
+        statement = statement.where(chargebacks.c.booking_id == booking_id)
+    return await all_of(db, Chargeback, statement.order_by(chargebacks.c.closed_at, chargebacks.c.id))
+
+
+async def note_told(tx: Tx, booking_id: UUID) -> None:
+    """The booking was told of all that banks keep of it."""
+    lost = and_(chargebacks.c.booking_id == booking_id, chargebacks.c.status == "lost")
+    await tx.execute(update(chargebacks).where(lost).values(told=True))
 
 
 async def add_settlement(tx: Tx, settlement: Settlement) -> None:

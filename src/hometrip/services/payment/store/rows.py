@@ -12,10 +12,11 @@ from sqlalchemy import Table, bindparam, insert, select, update
 
 from hometrip.kernel.errors import Conflict
 from hometrip.kernel.money import Money
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.booking.contract import BookingFacts
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment.rules import FIRST, HELD_BY_BANK
 from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile
 
@@ -76,6 +77,7 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str | None = None
     file: EvidenceFile | None = None
     closed_at: datetime | None = None
+    told: bool = False
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,11 +17,13 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
+    false,
 )
 
+from hometrip.kernel.split import Split
 from hometrip.ports.payments import ChargedCard, IntentError
 from hometrip.services.booking.contract import BookingFacts
-from hometrip.services.listing.contract import QuoteLine, Split
+from hometrip.services.listing.contract import QuoteLine
 from hometrip.services.payment.store.kinds import ClaimPicture, EvidenceFile, Json
 
 tables = MetaData()
@@ -115,6 +117,8 @@ chargebacks = Table(
     Column("file", Json(EvidenceFile)),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    # Its booking knows what the bank keeps for good.
+    Column("told", Boolean, nullable=False, server_default=false()),
 )
 
 # What is to go back once a cardholder's bank, which has the money for now, has decided.
