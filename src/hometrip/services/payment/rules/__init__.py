@@ -61,6 +61,14 @@ from hometrip.services.payment.rules.papers import (
     says_the_same,
     why_back,
 )
+from hometrip.services.payment.rules.records import (
+    Movement,
+    not_as_planned,
+    not_as_promised,
+    not_as_recorded,
+    of_another_host,
+    set_off_unevenly,
+)
 from hometrip.services.payment.rules.schedule import (
     BALANCE_TOLD_BEFORE,
     BALANCE_TRIES,
@@ -171,6 +179,7 @@ __all__ = [
     "Known",
     "LONG_STAY",
     "LOST_TO_BANK",
+    "Movement",
     "NOT_COVERED",
     "NotClaimable",
     "NotRefundable",
@@ -211,7 +220,11 @@ __all__ = [
     "moves_on",
     "next_balance_try",
     "next_try",
+    "not_as_planned",
+    "not_as_promised",
+    "not_as_recorded",
     "nothing_kept",
+    "of_another_host",
     "owed",
     "owes",
     "paid_otherwise",
@@ -223,6 +236,7 @@ __all__ = [
     "refund_within",
     "refunded",
     "returned",
+    "set_off_unevenly",
     "set_offs",
     "shared_back",
     "split_for",

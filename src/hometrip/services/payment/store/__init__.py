@@ -53,6 +53,7 @@ from hometrip.services.payment.store.money_back import (
     add_refund,
     bookings_of,
     end_refund,
+    every_refund,
     had_from_bank,
     left_to_refund,
     note_refund,
@@ -96,6 +97,7 @@ from hometrip.services.payment.store.money_out import (
     payout_sums,
     payouts_of,
     payouts_of_host,
+    planned_payouts,
     put_off,
 )
 from hometrip.services.payment.store.papers import (
@@ -127,6 +129,7 @@ from hometrip.services.payment.store.shares import shares, shares_of_banks
 from hometrip.services.payment.store.stays import (
     add_plan,
     close_dispute,
+    every_stay,
     facts_of,
     is_disputed,
     keep_stay,
@@ -165,6 +168,8 @@ __all__ = [
     "return_refund",
     "of_provider",
     "every_payout",
+    "every_refund",
+    "every_stay",
     "failed_bookings",
     "host_of_account",
     "note_account",
@@ -245,6 +250,7 @@ __all__ = [
     "payout",
     "payout_sums",
     "payouts_of",
+    "planned_payouts",
     "payouts_of_host",
     "plan_of",
     "promise_back",
