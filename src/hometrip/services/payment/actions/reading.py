@@ -73,12 +73,14 @@ async def owed_payouts(deps: Deps, limit: int, cursor: str | None) -> Page[Payou
 async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
     async with deps.db.read() as db:
         sums = await store.payout_sums(db, caller.id)
+        debts = await store.owed_by(db, rules.host_payable(caller.id))
     return HostBalance(
         upcoming=sums.get("due", []),
         held=sums.get("held", []),
         in_transit=sums.get("initiated", []),
         owed=sums.get("owed", []),
         paid=sums.get("completed", []),
+        debts=debts,
     )
 
 
