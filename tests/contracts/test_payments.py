@@ -1096,6 +1096,53 @@ async def test_stripe_tells_the_card_of_a_charge_where_it_was_one(
         assert (await stripe.payments.get_intent("pi_1")).card == card
 
 
+# What Stripe counts as ISO 4217 does, and what it does not (docs.stripe.com/currencies).
+COUNTED = [
+    (Money(12_345, "EUR"), 12_345),
+    (Money(5_000, "JPY"), 5_000),
+    (Money(27_650, "KWD"), 27_650),
+    (Money(5_000, "ISK"), 500_000),
+    (Money(5_000, "UGX"), 500_000),
+    (Money(500_000, "MGA"), 5_000),
+]
+
+
+@pytest.mark.parametrize(("amount", "units"), COUNTED)
+async def test_amounts_go_to_stripe_and_come_back_as_it_counts_them(
+    stripe: StandIn, amount: Money, units: int
+) -> None:
+    small = amount.currency.lower()
+    intent = {**INTENT, "amount": units, "amount_received": units, "currency": small}
+    intent["latest_charge"] = {"id": "ch_1", "object": "charge", "amount_refunded": units}
+    moved = {"id": "x_1", "amount": units, "currency": small, "status": "succeeded", "reason": "general"}
+    stripe.answers["POST /v1/payment_intents"] = 200, intent
+    stripe.answers["GET /v1/payment_intents/pi_1"] = 200, intent
+    stripe.answers["POST /v1/payment_intents/pi_1/capture"] = 200, intent
+    stripe.answers["POST /v1/refunds"] = stripe.answers["POST /v1/transfers"] = 200, moved
+    stripe.answers["GET /v1/disputes/dp_1"] = 200, moved | {"status": "lost"}
+    payments = stripe.payments
+    made = await payments.create_intent(amount, capture="manual", metadata={}, key="i")
+    assert (made.amount, made.captured, made.refunded) == (amount, amount, amount)
+    await payments.capture_intent("pi_1", amount=amount, key="c")
+    assert (await payments.refund("pi_1", amount, key="r")).amount == amount
+    sent = await payments.transfer(amount, destination="acct_1", metadata={}, key="t")
+    assert sent.amount == amount
+    assert (await payments.get_dispute("dp_1")).amount == amount
+    asked = [one.fields.get("amount") or one.fields["amount_to_capture"] for one in stripe.posts()]
+    assert asked == [str(units)] * 4
+
+
+@pytest.mark.parametrize("amount", [Money(27_657, "KWD"), Money(500_050, "MGA")])
+async def test_of_an_amount_that_no_card_can_be_charged_the_steps_are_told(
+    stripe: StandIn, amount: Money
+) -> None:
+    with pytest.raises(ProviderRefused) as refusal:
+        await stripe.payments.create_intent(amount, capture="automatic", metadata={}, key="i")
+    assert refusal.value.facts == {"provider_code": "amount_between_steps"}
+    assert str(amount) in refusal.value.detail
+    assert not stripe.posts()
+
+
 async def test_no_card_number_goes_to_stripe(stripe: StandIn) -> None:
     with pytest.raises(ProviderRefused):
         await stripe.payments.confirm_intent("pi_1", card=Card("4242424242424242", 12, 2030, "123"), key="c")

@@ -12,7 +12,7 @@ import pytest
 
 from harness import TestHouse
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY, HOUR, MINUTE
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReused, NotFound
 from hometrip.kernel.once import Once, answer_of
 from hometrip.services.payment import actions, rules, store
@@ -147,6 +147,21 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
     assert (await at_provider(till, booking_id)).captured == eur(5_000)
     with pytest.raises(NotClaimable):
         await actions.decide_claim(till.deps, SUPPORT, booking_id, made.id, eur(7_500))
+
+
+async def test_a_claim_before_check_in_or_too_late_is_told_its_time(till: Till) -> None:
+    booking_id = await booked(till)
+    for until, at, words in (
+        (CHECK_IN_AT - HOUR, CHECK_IN_AT - SECOND, r"^A deposit can be claimed from check-in on\.$"),
+        (RELEASE_AT - HOUR, RELEASE_AT, r"^The time to claim this deposit is over\.$"),
+    ):
+        await till.advance(until - till.clock.now())
+        await hear_all(till)
+        till.clock.move_to(at)  # no timer has come yet
+        with pytest.raises(NotClaimable, match=words) as refusal:
+            await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")
+        facts = {"state": "held", "since": "2027-05-10T13:00:00Z", "until": "2027-05-29T09:00:00Z"}
+        assert refusal.value.facts == facts
 
 
 @pytest.mark.parametrize("accept", [True, False])

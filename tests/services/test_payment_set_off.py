@@ -63,7 +63,10 @@ async def test_a_payout_tells_what_was_taken_of_it_for_which_booking_and_why(til
     await till.confirmed(stayed.booking_id)
     planned = (await payouts(till))[stayed.booking_id]
     assert (planned.gross, planned.set_off, planned.amount) == (eur(53_350), [], eur(53_350))
+    balance = await actions.host_balance(till.deps, HOST)
+    assert (balance.upcoming, balance.debts) == ([eur(53_350)], [eur(6_850)])
     await till.advance(AFTER)
+    assert (await actions.host_balance(till.deps, HOST)).debts == []
     off = [SetOff(booking_id=gone, amount=eur(6_850), why="penalty")]
     sent = (await payouts(till))[stayed.booking_id]
     assert (sent.gross, sent.set_off, sent.amount) == (eur(53_350), off, eur(46_500))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from hometrip.adapters.payments.stripe.link import StripeLink
+from hometrip.adapters.payments.stripe.units import units_of
 from hometrip.adapters.payments.stripe.words import KEY, OWNER, Account, Balance, Link, Page, Transfer
 from hometrip.kernel.money import Money
 from hometrip.ports.payments import ProviderAccount, ProviderRefused, ProviderTransfer
@@ -51,7 +52,7 @@ class Hosts:
         if earlier := await self._sent(key):
             return earlier.told()
         asked = {
-            "amount": amount.amount,
+            "amount": units_of(amount),
             "currency": amount.currency.lower(),
             "destination": destination,
             "transfer_group": key,

@@ -13,6 +13,7 @@ from hometrip.adapters.payments.stripe.customers import Customers
 from hometrip.adapters.payments.stripe.hosts import Hosts
 from hometrip.adapters.payments.stripe.link import API_VERSION, EXTENDED, Declined, StripeLink
 from hometrip.adapters.payments.stripe.signature import check
+from hometrip.adapters.payments.stripe.units import card_units_of
 from hometrip.adapters.payments.stripe.words import (
     KEY,
     Account,
@@ -135,7 +136,7 @@ class StripePayments:
         if amount.amount <= 0 or capture not in ("automatic", "manual"):
             raise _refusal("parameter_invalid", "an amount over 0, captured automatic or manual")
         asked: dict[str, Any] = {
-            "amount": amount.amount,
+            "amount": card_units_of(amount),
             "currency": amount.currency.lower(),
             "capture_method": capture,
             "allowed_payment_method_types": ["card"],
@@ -179,7 +180,7 @@ class StripePayments:
         asked: dict[str, Any] = {**WHOLE}
         if amount is not None:
             await self._same_currency(intent_id, amount)
-            asked["amount_to_capture"] = amount.amount
+            asked["amount_to_capture"] = card_units_of(amount)
         return await self._intent(lambda v1: v1.payment_intents.capture_async(intent_id, asked, _once(key)))
 
     async def cancel_intent(self, intent_id: str, *, key: str) -> ProviderIntent:
@@ -231,7 +232,7 @@ class StripePayments:
         async for one in made:
             if (one.metadata or {}).get(KEY) == key:
                 return one.told()
-        asked = {"payment_intent": intent_id, "amount": amount.amount, "metadata": {KEY: key}}
+        asked = {"payment_intent": intent_id, "amount": card_units_of(amount), "metadata": {KEY: key}}
         return (await self._link.ask(lambda v1: v1.refunds.create_async(asked, _once(key)), Refund)).told()
 
     async def get_refund(self, refund_id: str) -> ProviderRefund:

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from hometrip.kernel.money import Money
+from hometrip.adapters.payments.stripe.units import money_of
+from hometrip.kernel.money import Money, total
 from hometrip.ports.payments import (
     ChargedCard,
     IntentError,
@@ -110,7 +111,7 @@ class Intent(Record):
         )
 
     def _money(self, amount: int) -> Money:
-        return Money(amount, self.currency.upper())
+        return money_of(amount, self.currency)
 
 
 def _shown(action: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -141,7 +142,7 @@ class Refund(Record):
     def told(self) -> ProviderRefund:
         # "requires_action" waits for the cardholder's bank details: it is not over yet.
         status = "pending" if self.status in (None, "requires_action") else self.status
-        amount = Money(self.amount, self.currency.upper())
+        amount = money_of(self.amount, self.currency)
         return ProviderRefund(
             id=self.id, intent_id=self.payment_intent or "", amount=amount, status=status or ""
         )
@@ -157,7 +158,7 @@ class Transfer(Record):
         metadata = {name: value for name, value in self.metadata.items() if name != KEY}
         return ProviderTransfer(
             id=self.id,
-            amount=Money(self.amount, self.currency.upper()),
+            amount=money_of(self.amount, self.currency),
             status="failed" if self.reversed else "paid",
             metadata=metadata,
         )
@@ -186,7 +187,7 @@ class Dispute(Record):
         return ProviderDispute(
             id=self.id,
             intent_id=self.payment_intent or "",
-            amount=Money(self.amount, self.currency.upper()),
+            amount=money_of(self.amount, self.currency),
             status=_STATUSES.get(self.status, "needs_response"),
             reason=self.reason,
             withdrawn=not inquiry
@@ -264,10 +265,8 @@ class Balance(msgspec.Struct):
 
     def settles(self, amount: Money) -> bool:
         """Is it there, once everything that came in has settled?"""
-        sums = [
-            one.amount for one in (*self.available, *self.pending) if one.currency.upper() == amount.currency
-        ]
-        return sum(sums) >= amount.amount
+        told = [money_of(one.amount, one.currency) for one in (*self.available, *self.pending)]
+        return total((one for one in told if one.currency == amount.currency), amount.currency) >= amount
 
 
 class Endpoint(Record):

@@ -98,11 +98,11 @@ from hometrip.services.payment.actions.reading import (
     payouts,
     reconciliation,
     refunds,
-    verify,
 )
 from hometrip.services.payment.actions.refunding import refund
 from hometrip.services.payment.actions.sending import look_at_refund, send_back
 from hometrip.services.payment.actions.statements import statement, statement_pdf, tax_report
+from hometrip.services.payment.actions.verifying import verify
 
 __all__ = [
     "AccountLookDue",

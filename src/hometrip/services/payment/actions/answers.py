@@ -72,13 +72,15 @@ class PayoutRecord(Answer):
 
 class HostBalance(Answer):
     """What a host will get (`upcoming`), what is `held` while a dispute is open, what is on its way, what is
-    `owed` still because a pay-out failed, and what was paid; one amount per currency."""
+    `owed` still because a pay-out failed, and what was paid; one amount per currency. The next pay-outs are
+    less by the host's `debts`: penalties, and what was given back after it was paid out."""
 
     upcoming: list[Money]
     held: list[Money]
     in_transit: list[Money]
     owed: list[Money]
     paid: list[Money]
+    debts: list[Money]
 
 
 class PostingRecord(Answer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import groupby
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
@@ -25,7 +24,6 @@ from hometrip.services.payment.actions.answers import (
     refund_of,
 )
 from hometrip.services.payment.actions.deps import Deps
-from hometrip.services.payment.actions.papering import INVOICE
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,12 +73,14 @@ async def owed_payouts(deps: Deps, limit: int, cursor: str | None) -> Page[Payou
 async def host_balance(deps: Deps, caller: Caller) -> HostBalance:
     async with deps.db.read() as db:
         sums = await store.payout_sums(db, caller.id)
+        debts = await store.owed_by(db, rules.host_payable(caller.id))
     return HostBalance(
         upcoming=sums.get("due", []),
         held=sums.get("held", []),
         in_transit=sums.get("initiated", []),
         owed=sums.get("owed", []),
         paid=sums.get("completed", []),
+        debts=debts,
     )
 
 
@@ -142,7 +142,7 @@ def _differences(
         told = [
             ("captured", str(sums.get((ours.id, "capture"), 0)), str(theirs.captured.amount)),
             ("refunded", str(-sums.get((ours.id, "refund"), 0)), str(theirs.refunded.amount)),
-            ("currency", ours.amount.currency, theirs.amount.currency),
+            ("amount", str(ours.amount), str(theirs.amount)),
         ]
     return [
         Difference(provider_id=ours.provider_id, what=what, ours=mine, theirs=other, payment_id=ours.id)
@@ -192,57 +192,4 @@ async def _about_disputes(deps: Deps, payments: dict[str, UUID]) -> list[Differe
         )
         for one in told
         if one.intent_id in payments and ours.get(one.id) != one.status
-    ]
-
-
-async def verify(deps: Deps) -> list[str]:
-    """Everything about money that is not as it must be, in words; nothing where all is well.
-
-    The journal sums to zero in each currency and for each entry, every booking's entries tell a story that
-    holds at each moment, no refund exceeds its payment, each payment has its invoice, no number is missing,
-    bookings were told of all that banks keep of them, and the provider tells the same.
-    """
-    async with deps.db.read() as db:
-        wrong = [f"journal entry {entry_id} does not sum to zero" for entry_id in await store.unbalanced(db)]
-        accounts = await store.trial_balance(db, None)
-        entries = await store.stories(db)
-        known = await store.every_payment(db)
-        papers, numbers = await store.every_invoice(db), await store.counted(db)
-        untold = [
-            one for one in await store.lost_untold(db) if not await store.is_set_aside(db, one.booking_id)
-        ]
-    off = {name: left for name, left in rules.balance(accounts).items() if left}
-    wrong += [f"the journal is off by {left} {name}" for name, left in off.items()]
-    wrong += [
-        f"{one.amount} of deposits is nobody's"
-        for one in accounts
-        if one.account == "deposit_held" and one.amount
-    ]
-    captures = {one.reference for one in entries if one.kind == "capture"}
-    for _, told in groupby(entries, key=lambda one: one.booking_id):
-        wrong += rules.story_holds(list(told))
-    for one in known:
-        if (one.status == rules.SUCCEEDED) != (one.id in captures):
-            wrong.append(f"payment {one.id} is {one.status}, which the journal does not tell")
-        if one.left.amount < 0:
-            gone = f"{one.promised_back} is promised back and {one.disputed} disputed"
-            wrong.append(f"payment {one.id}: {gone} of {one.captured}")
-    wrong += [f"booking {one.booking_id} was not told that a bank keeps {one.taken} of it" for one in untold]
-    wrong += _about_papers(known, papers, numbers)
-    compared = await reconciliation(deps)
-    return wrong + [
-        f"{one.provider_id}: {one.what} is {one.ours} here and {one.theirs} at the provider"
-        for one in compared.differences
-    ]
-
-
-def _about_papers(
-    known: list[store.Payment], papers: list[store.Invoice], numbers: dict[str, int]
-) -> list[str]:
-    """Numbers without a gap, and for each payment its invoice."""
-    billed = {one.reference: one.amount for one in papers if one.kind == INVOICE}
-    return rules.gaps([(one.series, one.sequence) for one in papers], numbers) + [
-        f"payment {one.id} of {one.captured} has an invoice of {billed.get(one.id)}"
-        for one in known
-        if one.captured and one.part != rules.DEPOSIT and billed.get(one.id) != one.captured
     ]

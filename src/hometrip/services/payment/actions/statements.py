@@ -23,6 +23,7 @@ from hometrip.services.payment.actions.deps import Deps
 from hometrip.services.payment.actions.papers import name_of
 from hometrip.services.payment.actions.printing import Paper, Party, Sheet, day_of, figure, pdf_of, span_of
 
+FIRST_YEAR, LAST_YEAR = 2000, 9998
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 HELD_NOTE = (
     "Held by the bank: a guest's bank asks for the money back. What it takes counts as earned until it has "
@@ -235,6 +236,6 @@ def _stay_words(facts: BookingFacts | None) -> list[str]:
 
 
 def _bounds(year: int) -> tuple[datetime, datetime]:
-    if not 2000 <= year <= 9998:
-        raise Invalid.field("year", "out_of_range", "a year from 2000 on")
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise Invalid.field("year", "out_of_range", f"a year from {FIRST_YEAR} to {LAST_YEAR}")
     return datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
@@ -55,13 +55,25 @@ class RefundNotOwed(Conflict):
 
 
 class NotClaimable(Conflict):
-    """The deposit is not held, or its time or that of the claim is over; `state` is the one that it is in."""
+    """The deposit is not held, this is not its time, or that of the claim is over; `state` is the one that it
+    is in."""
 
     code = "not_claimable"
 
     @classmethod
     def as_it_is(cls, state: str) -> NotClaimable:
         return cls(f"This claim is {state.replace('_', ' ')}.", state=state)
+
+
+def claimed_in_time(state: str, since: datetime, at: datetime, until: datetime) -> None:
+    """`NotClaimable`, with the time, for a claim before check-in, and for one when 14 days after check-out
+    are over."""
+    if at < since:
+        raise NotClaimable(
+            "A deposit can be claimed from check-in on.", state=state, since=since, until=until
+        )
+    if at >= until:
+        raise NotClaimable("The time to claim this deposit is over.", state=state, since=since, until=until)
 
 
 class DisputeAnswered(Conflict):

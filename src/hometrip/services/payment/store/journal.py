@@ -80,6 +80,22 @@ async def debts(db: Reader, account: str, currency: str) -> list[tuple[UUID, Mon
     return [(row.booking_id, Money(int(row.amount), currency)) for row in await db.rows(statement)]
 
 
+async def owed_by(db: Reader, account: str) -> list[Money]:
+    """What the owner of the account owes us for bookings, in each currency; what we owe is not set against
+    it here."""
+    left = func.sum(postings.c.amount).label("amount")
+    each = (
+        select(postings.c.currency, left)
+        .join(entries)
+        .where(postings.c.account == account)
+        .group_by(entries.c.booking_id, postings.c.currency)
+        .having(left > 0)
+        .subquery()
+    )
+    sums = select(each.c.currency, func.sum(each.c.amount).label("amount")).group_by(each.c.currency)
+    return [Money(int(row.amount), row.currency) for row in await db.rows(sums.order_by(each.c.currency))]
+
+
 async def set_offs(db: Reader, payout_ids: list[UUID]) -> dict[UUID, list[SetOff]]:
     """What was taken from each of these pay-outs for other bookings; those of which nothing was are left
     out."""

@@ -48,6 +48,10 @@ async def refunds_of(db: Reader, payment_id: UUID) -> list[Refund]:
     return await all_of(db, Refund, statement.order_by(refunds.c.id))
 
 
+async def every_refund(db: Reader) -> list[Refund]:
+    return await all_of(db, Refund, select(refunds).order_by(refunds.c.id))
+
+
 async def refund_at_provider(db: Reader, provider_id: str) -> Refund | None:
     return await one_of(db, Refund, refunds, provider_id=provider_id)
 

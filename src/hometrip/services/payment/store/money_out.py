@@ -67,8 +67,17 @@ async def payout_at_provider(db: Reader, provider_id: str) -> Payout | None:
 
 async def every_payout(db: Reader) -> list[Payout]:
     """Those that were decided."""
-    decided = payouts.c.status.in_(("initiated", "completed", "failed"))
-    return await all_of(db, Payout, select(payouts).where(decided).order_by(payouts.c.id))
+    return await _payouts_in(db, ("initiated", "completed", "failed"))
+
+
+async def planned_payouts(db: Reader) -> list[Payout]:
+    """Those that are still to be decided."""
+    return await _payouts_in(db, ("due", "held"))
+
+
+async def _payouts_in(db: Reader, statuses: tuple[str, ...]) -> list[Payout]:
+    these = payouts.c.status.in_(statuses)
+    return await all_of(db, Payout, select(payouts).where(these).order_by(payouts.c.id))
 
 
 async def host_of_account(db: Reader, provider_id: str) -> UUID | None:

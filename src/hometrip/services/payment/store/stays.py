@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_once
 from hometrip.kernel.stay import Stay as Dates
 from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.rules import CHANGE
-from hometrip.services.payment.store.rows import Invoice, Plan, Stay, add, change_by, one_of
+from hometrip.services.payment.store.rows import Invoice, Plan, Stay, add, all_of, change_by, one_of
 from hometrip.services.payment.store.tables import disputes, payments, plans, stays, stays_before
 
 
@@ -28,6 +28,10 @@ async def keep_stay(tx: Tx, stay: Stay) -> None:
 
 async def stay_of(db: Reader, booking_id: UUID) -> Stay | None:
     return await one_of(db, Stay, stays, booking_id=booking_id)
+
+
+async def every_stay(db: Reader) -> list[Stay]:
+    return await all_of(db, Stay, select(stays).order_by(stays.c.booking_id))
 
 
 async def note_stay_before(tx: Tx, booking_id: UUID, change_id: UUID, stay: Dates, until: datetime) -> None:
