@@ -291,6 +291,9 @@ class BookingQuestions(Protocol):
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
 
+    async def agreed_policy(self, booking_id: UUID, guest: UUID) -> str | None:
+        """Under which policy the guest's own booking was made; None where there is no such booking."""
+
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""
 

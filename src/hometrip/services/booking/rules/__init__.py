@@ -29,8 +29,8 @@ from hometrip.services.booking.rules.cancellation import (
 )
 from hometrip.services.booking.rules.changes import (
     CHANGE_MOVES,
-    ChangeView,
     ChangeWish,
+    CurrencyChanged,
     HomeClosed,
     asked,
     can_be_late,
@@ -100,7 +100,7 @@ from hometrip.services.booking.rules.states import (
     timed_out,
     with_step,
 )
-from hometrip.services.booking.rules.view import BookingView, StepView, view_of, views_of
+from hometrip.services.booking.rules.view import BookingView, ChangeView, StepView, view_of, views_of
 
 __all__ = [
     "CHANGE_MOVES",
@@ -129,6 +129,7 @@ __all__ = [
     "CouponTaken",
     "CouponUses",
     "CouponWish",
+    "CurrencyChanged",
     "Dispute",
     "DisputeOpen",
     "DisputeWish",
