@@ -20,7 +20,9 @@ from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.kernel.stay import Stay
 from hometrip.ports.fetcher import Fetcher
 from hometrip.services.listing import actions
+from hometrip.services.listing.actions import feeds_reading
 from hometrip.services.listing.actions.feeds_reading import CHECKOUT_SECONDS, FeedDue, refresh
+from hometrip.services.listing.rules import ical_events
 from hometrip.services.listing.rules.ical_export import calendar_text
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from web_server import LOOPBACK, WebServer, hanging, web_server
@@ -414,6 +416,32 @@ async def test_the_checkout_goes_on_within_two_seconds_though_the_other_side_han
     )
     scene.publish(("a", 10, 12))
     assert (await scene.refresh(feed))["state"] == "good"
+
+
+async def test_the_checkout_goes_on_though_a_calendar_takes_long_to_be_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(("a", 10, 12))
+    await scene.add()
+    read = ical_events.read_feed
+
+    def slowly(*what: Any) -> ical_events.Reading:
+        time.sleep(2)
+        return read(*what)
+
+    monkeypatch.setattr(ical_events, "read_feed", slowly)
+    monkeypatch.setattr(feeds_reading, "CHECKOUT_SECONDS", 0.2)
+    scene.publish(("a", 10, 12), ("new", 40, 42))
+    await scene.house.advance(120)
+    began = time.perf_counter()
+    ok(await book(scene.guest, scene.id, stay(scene.house, 20, 2)), 201)
+    assert time.perf_counter() - began < 1.5
+    await scene.house.settle()
+    health = await scene.health()
+    assert (health["state"], health["failures"], await scene.taken()) == ("good", 0, [10, 11])
+    monkeypatch.undo()
+    await scene.house.advance(QUARTER)
+    assert await scene.taken() == [10, 11, 40, 41]
 
 
 # Export

@@ -20,7 +20,7 @@ from hometrip.kernel.errors import HomeTripError, NotFound, Unavailable
 from hometrip.kernel.events import Event
 from hometrip.kernel.stay import Stay, local_date
 from hometrip.ports.documents import Change, DocumentTx
-from hometrip.ports.fetcher import FAILURES, Limits, Mark
+from hometrip.ports.fetcher import FAILURES, FetchTooSlow, Limits, Mark
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.contract import CalendarConflict, CalendarImportFailed
@@ -140,8 +140,8 @@ def learnt(feed: Feed, got: Fetch, today: date) -> Feed:
 async def refresh(
     deps: Deps, feed_id: UUID, *, why: Event | None = None, seconds: float | None = None
 ) -> None:
-    """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for the
-    other side, and being later than that is no failure. What `why` tells is learnt once."""
+    """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for it
+    to come and be read, and being later than that is no failure. What `why` tells is learnt once."""
     feed = await deps.docs.get(store.FEEDS, feed_id)
     if feed is None:
         return
@@ -149,14 +149,21 @@ async def refresh(
         home = await store.home(deps.docs, feed.listing_id)
     except NotFound:
         return
-    got = await fetch(deps, feed, home, seconds or Limits().seconds)
+    begun = deps.clock.now()
+    try:
+        async with asyncio.timeout(seconds):
+            got = await fetch(deps, feed, home, seconds or Limits().seconds)
+    except TimeoutError:  # it has come, but is so large that it is being read still
+        got = Fetch(begun, failure=FetchTooSlow.code)
+    is_late = seconds is not None and got.failure == FetchTooSlow.code
     async with deps.docs.transaction() as tx:
         if why is None or await tx.first_time(why, "listing.refresh_feed"):
-            if seconds is not None and got.failure == "fetch_too_slow":
+            if is_late:
                 await tx.change(store.FEEDS, feed_id, Change(set={"asked_at": got.begun}))
             else:
                 await learn(tx, home, feed_id, got)
-    await take(deps, feed_id)
+    if not is_late:
+        await take(deps, feed_id)
 
 
 async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
