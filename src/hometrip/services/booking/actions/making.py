@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import HomeTripError
+from hometrip.kernel.errors import HomeTripError, NotFound
 from hometrip.kernel.once import Once
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
@@ -126,7 +126,8 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
-    """The nearest stays that are free, as far as the listing service can be asked."""
+    """The nearest stays that are free, as far as the listing service can be asked. `NotFound` for a home that
+    is let no more."""
 
     async def find() -> list[Stay]:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
@@ -137,6 +138,8 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
                 taken = await store.nights.taken_by_others(db, listing_id, wish.changing)
         try:
             return await deps.listing.free_instead(listing_id, wish, taken)
+        except NotFound:
+            raise
         except HomeTripError:
             return []  # the refusal stands without a proposal
 
@@ -154,7 +157,9 @@ async def with_proposal(
     deps: Deps, guest_id: UUID, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
 ) -> DatesTaken | StayRefused:
     """The refusal with what would do instead, and by what the nights are taken."""
-    instead = await free_instead(deps, listing_id, wish)
+    instead: list[Stay] = []
+    with suppress(NotFound):
+        instead = await free_instead(deps, listing_id, wish)
     if isinstance(refusal, StayRefused):
         return StayRefused(refusal.detail, **refusal.facts, **({"nearest": instead[0]} if instead else {}))
     async with deps.db.look() as db:
