@@ -18,11 +18,11 @@ from hometrip.services.listing.contract import QuoteLine, ShownIn, Split
 
 
 class BookingFacts(Answer):
-    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
-    `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
-    is held on the card from 48 hours before check-in to 14 days after check-out. `shown` is the price in the
-    guest's currency, as its quote has it. A request beside others for the same nights `holds_nights` only
-    once it is accepted."""
+    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times, in
+    its `time_zone` (events of earlier versions tell none). `due_now` is what is paid first where the plan is
+    half now; the rest is due at `balance_due_at`. `deposit` is held on the card from 48 hours before check-in
+    to 14 days after check-out. `shown` is the price in the guest's currency, as its quote has it. A request
+    beside others for the same nights `holds_nights` only once it is accepted."""
 
     booking_id: UUID
     listing_id: UUID
@@ -46,6 +46,7 @@ class BookingFacts(Answer):
     balance_due_at: datetime | None = None
     deposit: Money | None = None
     shown: ShownIn | None = None
+    time_zone: str | None = None
     holds_nights: bool = True
 
 
