@@ -188,7 +188,9 @@ async def test_nights_that_the_host_blocks_meanwhile_cannot_be_accepted(village:
     dates = stay(village.house, days=31, nights=1)
     block = {"from": dates["check_in"], "to": dates["check_out"]}
     ok(await village.host.post(f"/api/listings/{village.home['id']}/block-dates", block), 201)
-    problem(await village.accept(beside), 409, "dates_taken")
+    refused = problem(await village.accept(beside), 409, "dates_taken")
+    assert refused["rule"] == "blocked"
+    assert refused["taken"] == [{"listing_id": village.home["id"], "nights": [dates["check_in"]]}]
     assert (await booking_of(second, beside["id"]))["status"] == "pending"
 
 

@@ -399,6 +399,18 @@ async def test_the_checkout_asks_again_so_that_a_night_sold_elsewhere_is_not_sol
     assert await scene.taken() == [10, 11, 20, 21]
 
 
+async def test_a_change_to_nights_that_were_just_sold_elsewhere_is_told_so(scene: Scene) -> None:
+    booking = ok(await book(scene.guest, scene.id, stay(scene.house, 20, 3)), 201)
+    await pay(scene.guest, booking["id"])
+    scene.publish(("a", 10, 12))
+    await scene.add()
+    scene.publish(("a", 10, 12), ("new", 23, 24))
+    await scene.house.advance(120)
+    longer = {"check_out": stay(scene.house, 20, 4)["check_out"]}
+    refused = await scene.guest.put(f"/api/bookings/{booking['id']}", longer)
+    assert problem(refused, 409, "dates_taken")["rule"] == "imported"
+
+
 async def test_the_checkout_goes_on_within_two_seconds_though_the_other_side_hangs(scene: Scene) -> None:
     scene.publish(("a", 10, 12))
     feed = await scene.add()

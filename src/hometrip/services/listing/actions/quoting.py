@@ -163,10 +163,10 @@ async def _must_be_open(
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
     on its way here, and a guest's own unpaid hold makes room for a new one. What other sites have is known
-    here first: nobody needs to be asked."""
+    here first: nobody needs to be asked, unless a booking is changed, whose own nights are no hindrance."""
     wish, stay, now = asked.wish, asked.stay, asked.now
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
+    elsewhere = wish.changing is None and any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
         if wish.beside_requests:
             taken = await deps.booking.taken_but_for_requests(listing_id, guest)
