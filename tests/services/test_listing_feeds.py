@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -451,6 +452,27 @@ async def test_the_checkout_goes_on_though_a_calendar_takes_long_to_be_read(
     await scene.house.settle()
     health = await scene.health()
     assert (health["state"], health["failures"], await scene.taken()) == ("good", 0, [10, 11])
+    monkeypatch.undo()
+    await scene.house.advance(QUARTER)
+    assert await scene.taken() == [10, 11, 40, 41]
+
+
+async def test_the_checkout_goes_on_though_a_calendar_takes_long_to_be_written_down(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(("a", 10, 12))
+    await scene.add()
+
+    async def slowly(*what: Any) -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(feeds_reading, "take", slowly)
+    monkeypatch.setattr(feeds_reading, "CHECKOUT_SECONDS", 0.2)
+    scene.publish(("a", 10, 12), ("new", 40, 42))
+    await scene.house.advance(120)
+    began = time.perf_counter()
+    ok(await book(scene.guest, scene.id, stay(scene.house, 20, 2)), 201)
+    assert time.perf_counter() - began < 2.5
     monkeypatch.undo()
     await scene.house.advance(QUARTER)
     assert await scene.taken() == [10, 11, 40, 41]

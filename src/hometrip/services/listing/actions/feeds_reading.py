@@ -7,6 +7,7 @@ nights, is asked for them, as often as needed until it has what is written.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from hometrip.services.listing.store import Feed
 EVERY = 15 * MINUTE
 # A guest at the checkout waits at most so long, and only for calendars that nobody asked for a minute before.
 CHECKOUT_SECONDS, CHECKOUT_AGE = 2.0, 1 * MINUTE
+TO_WRITE_SECONDS = 0.4
 # So many failed fetches in a row are told to the host: with a timer of 15 minutes, an hour of them.
 TOLD_AFTER = 4
 # After so long the whole calendar is read again, even if its server says that it has not changed: the nights
@@ -295,14 +297,17 @@ async def retake(deps: Deps, listing_id: UUID) -> None:
 
 async def freshen(deps: Deps, days: Calendar) -> bool:
     """At the checkout: fetch the home's feeds, all at once, and go on with what is known where that takes too
-    long. Answers whether something was asked."""
+    long; what is not written down soon after is left to their next reading. Answers whether something was
+    asked."""
     if not days.feeds:
         return False
     now = deps.clock.now()
     feeds = await store.feeds_of(deps.docs, days)
     stale = [feed.id for feed in feeds if feed.asked_at is None or now - feed.asked_at >= CHECKOUT_AGE]
     asked = [refresh(deps, feed_id, seconds=CHECKOUT_SECONDS) for feed_id in stale]
-    for outcome in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
-            raise outcome
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CHECKOUT_SECONDS + TO_WRITE_SECONDS):
+            for outcome in await asyncio.gather(*asked, return_exceptions=True):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
+                    raise outcome
     return bool(stale)
