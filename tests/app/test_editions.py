@@ -31,10 +31,10 @@ EDITIONS = {
     "listing.tax_rules": (1, "459a3605f9a1"),
     "listing.feeds": (1, "084db1da27ec"),
     "search.boards": (1, "94c8228fc297"),
-    "notification.notifications": (3, "1e380e321172"),
+    "notification.notifications": (4, "541738eae6e0"),
     "notification.deliveries": (1, "278f576fa739"),
     "notification.co_hosts": (1, "5a65f4ea303a"),
-    "notification.visits": (1, "bd4d620160b3"),
+    "notification.visits": (2, "bf82acc73955"),
 }
 
 

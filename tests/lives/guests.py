@@ -5,6 +5,7 @@ do; what an answer must be is asserted here, what must hold always in `checks`.
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -290,7 +291,8 @@ def _check_asked(world: World, life: Life, asked: dict[str, Any], party: Party, 
     first, end = (date.fromisoformat(asked[name]) for name in ("check_in", "check_out"))
     code = life.view.get("coupon") or ""
     coupon = None if code in life.home.gone else life.home.coupons.get(code)
-    prices = [life.home.price(world.now, first, (end - first).days, party, one) for one in (coupon, None)]
+    home = replace(life.home, policy=life.view["cancellation_policy"])  # that of the booking stays
+    prices = [home.price(world.now, first, (end - first).days, party, one) for one in (coupon, None)]
     told = [(line["kind"], line["amount"]["amount"]) for line in asked["lines"]]
     wanted = [price.told() for price in prices if price]
     world.expect(told in wanted, f"{said}: {told}, reckoned {wanted}")

@@ -86,6 +86,11 @@ def test_the_calendars_of_the_known_sites_are_read(name: str, taken: list[date])
         ("DTSTART;VALUE=DATE:20270510\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270511T040000Z", [10, 12]),
         ("DTSTART:20270510T150000\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE;VALUE=DATE:20270511", [10, 12]),
         ("DTSTART:20270510\nRDATE;VALUE=DATE:20270520,20270522", [10, 20, 22]),
+        (
+            "DTSTART:20270510\nRDATE;VALUE=PERIOD:20270520T150000/20270522T110000,20270526T150000/P2D",
+            [10, 20, 21, 26, 27],
+        ),
+        ("DTSTART:20270510\nDESCRIPTION:Guests come\nend of the week\n\nbegin at three", [10]),
         ("DTSTART:20200106\nRRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20270518", None),
     ],
 )
@@ -94,6 +99,15 @@ def test_the_nights_of_an_event_are_those_that_it_touches_at_the_home(
 ) -> None:
     mondays = [date(2027, 4, 19), date(2027, 4, 26), *may(3, 10, 17)]
     assert nights(feed(event)) == (mondays if taken is None else may(*taken))
+
+
+@pytest.mark.parametrize("month_day", ["0313", "1106"])
+@pytest.mark.parametrize("lasts", ["P2D", "P1DT24H", "P1W"])
+def test_days_of_a_duration_are_days_though_clocks_are_changed_in_them(month_day: str, lasts: str) -> None:
+    first = date.fromisoformat(f"2027{month_day}")
+    event = f"DTSTART;TZID=America/New_York:2027{month_day}T150000\nDURATION:{lasts}"
+    taken = nights(feed(event), today=date(2027, 3, 1))
+    assert taken == [first + timedelta(days=n) for n in range(7 if lasts == "P1W" else 2)]
 
 
 @pytest.mark.parametrize(("ends", "taken"), [("110000", [10, 11]), ("110100", [10, 11, 12])])

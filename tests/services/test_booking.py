@@ -337,6 +337,24 @@ async def test_a_refused_booking_names_by_what_its_nights_are_taken(
     assert ok(await guest.post("/api/bookings", wishes[2]), 201)["status"] == "pending"
 
 
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_home_that_is_let_no_more_is_not_found_whether_or_not_its_nights_are_taken(
+    house: TestHouse, host: Person, guest: Person, paused: bool
+) -> None:
+    """For a day after it is deleted all its nights are kept from whoever had asked for it before."""
+    home, when = await open_home(host), stay(house)
+    path = f"/api/listings/{home['id']}"
+    quote = ok(await guest.post(f"{path}/quote", when | {"guests": 2}))
+    if paused:
+        ok(await host.post(f"{path}/block-dates", {"from": when["check_in"], "to": when["check_out"]}), 201)
+        ok(await host.patch(f"{path}/toggle-active"))
+    else:
+        ok(await host.delete(path), 204)
+    wish = when | {"listing_id": home["id"], "guests": 2, "quote_id": quote["id"]}
+    refused = problem(await guest.post("/api/bookings", wish), 404, "not_found")
+    assert refused["detail"] == "There is no such listing."
+
+
 async def test_availability_names_the_rule_as_the_refused_quote_does(
     house: TestHouse, host: Person, guest: Person
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from harness import TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND, utc
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound, VersionMismatch
 from hometrip.kernel.once import NO_KEY
 from hometrip.kernel.split import total_of
@@ -28,7 +28,15 @@ from hometrip.services.booking.contract import (
     DatesTaken,
     WrongState,
 )
-from hometrip.services.booking.rules import Actor, BookingView, ChangeWish, HomeClosed, change_moved
+from hometrip.services.booking.rules import (
+    Actor,
+    BookingView,
+    ChangeWish,
+    CurrencyChanged,
+    HomeClosed,
+    change_moved,
+)
+from hometrip.services.listing.contract import Wish
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
 from services.booking_scene import Scene, scene_in, somebody
@@ -429,6 +437,55 @@ async def test_a_home_that_was_closed_keeps_its_booking_as_it_is(scene: Scene) -
     assert answer.status_code == 200
     with pytest.raises(HomeClosed):
         await scene.change(before, end=35)
+
+
+@pytest.mark.parametrize(("agreed", "now"), [("non_refundable", "flexible"), ("flexible", "non_refundable")])
+async def test_a_change_costs_what_the_policy_of_the_booking_makes_of_it(
+    house: TestHouse, agreed: str, now: str
+) -> None:
+    scene = await scene_in(house, cancellation_policy=agreed)
+    before = await confirmed(scene)
+    ok(await scene.host.patch(f"/api/listings/{scene.home_id}", {"cancellation_policy": now}))
+    dearer = await scene.change(before, end=35)
+    kinds = {line.kind for line in change_of(dearer).lines}
+    assert ("non_refundable" in kinds) == (agreed == "non_refundable")
+    assert dearer.cancellation_policy == agreed
+    guest = Caller(account_id=before.guest_id)
+    wish = Wish(check_in=scene.day(30), check_out=scene.day(35), guests=2, changing=before.id)
+    assert (await scene.deps.listing.quote(guest, scene.home_id, wish)).total == change_of(dearer).total
+    of_stranger = await scene.deps.listing.quote(
+        somebody(),
+        scene.home_id,
+        msgspec.structs.replace(wish, check_in=scene.day(50), check_out=scene.day(55)),
+    )
+    assert ("non_refundable" in {line.kind for line in of_stranger.lines}) == (now == "non_refundable")
+
+
+async def test_a_home_that_is_let_for_another_currency_now_says_so_to_who_asks_for_a_change(
+    scene: Scene,
+) -> None:
+    before = await confirmed(scene)
+    euros = {"base": {"amount": 9_000, "currency": "EUR"}}
+    ok(await scene.host.put(f"/api/listings/{scene.home_id}/pricing", euros))
+    with pytest.raises(CurrencyChanged) as refused:
+        await scene.change(before, end=35)
+    assert refused.value.facts == {"agreed": "USD", "now": "EUR"}
+    assert await scene.look(before.id) == before
+    assert await scene.nights(before.id) == {scene.day(n) for n in (30, 31, 32)}
+
+
+async def test_a_changed_booking_goes_by_the_clocks_where_its_home_is_now(scene: Scene) -> None:
+    before = await confirmed(scene)
+    assert before.time_zone == "America/New_York"
+    ok(await scene.host.patch(f"/api/listings/{scene.home_id}", {"location": {"lat": 48.85, "lng": 2.35}}))
+    assert (await scene.look(before.id)).time_zone == "America/New_York"
+    asked = await scene.change(before, end=35)
+    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+    after = await scene.look(before.id)
+    assert (after.time_zone, after.check_in_at) == ("Europe/Paris", utc(2027, 5, 14, 13))
+    guest = Caller(account_id=before.guest_id)
+    shown = await actions.preview_cancellation(scene.deps, guest, before.id)
+    assert shown.valid_until == after.check_in_at - DAY
 
 
 async def test_cancelling_ends_an_open_change_and_blocks_the_old_nights_only(scene: Scene) -> None:

@@ -192,6 +192,7 @@ async def test_nights_that_the_host_blocks_meanwhile_cannot_be_accepted(village:
     assert refused["rule"] == "blocked"
     assert dates["check_in"] not in {one["check_in"] for one in refused["free_instead"]}
     assert len(refused["free_instead"]) == 3
+    assert refused["taken"] == [{"listing_id": village.home["id"], "nights": [dates["check_in"]]}]
     assert (await booking_of(second, beside["id"]))["status"] == "pending"
 
 

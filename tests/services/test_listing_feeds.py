@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +21,9 @@ from hometrip.adapters.fetcher.web import WebFetcher
 from hometrip.kernel.stay import Stay
 from hometrip.ports.fetcher import Fetcher
 from hometrip.services.listing import actions
+from hometrip.services.listing.actions import feeds_reading
 from hometrip.services.listing.actions.feeds_reading import CHECKOUT_SECONDS, FeedDue, refresh
+from hometrip.services.listing.rules import ical_events
 from hometrip.services.listing.rules.ical_export import calendar_text
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from web_server import LOOPBACK, WebServer, hanging, web_server
@@ -397,6 +400,18 @@ async def test_the_checkout_asks_again_so_that_a_night_sold_elsewhere_is_not_sol
     assert await scene.taken() == [10, 11, 20, 21]
 
 
+async def test_a_change_to_nights_that_were_just_sold_elsewhere_is_told_so(scene: Scene) -> None:
+    booking = ok(await book(scene.guest, scene.id, stay(scene.house, 20, 3)), 201)
+    await pay(scene.guest, booking["id"])
+    scene.publish(("a", 10, 12))
+    await scene.add()
+    scene.publish(("a", 10, 12), ("new", 23, 24))
+    await scene.house.advance(120)
+    longer = {"check_out": stay(scene.house, 20, 4)["check_out"]}
+    refused = await scene.guest.put(f"/api/bookings/{booking['id']}", longer)
+    assert problem(refused, 409, "dates_taken")["rule"] == "imported"
+
+
 async def test_the_checkout_goes_on_within_two_seconds_though_the_other_side_hangs(scene: Scene) -> None:
     scene.publish(("a", 10, 12))
     feed = await scene.add()
@@ -414,6 +429,53 @@ async def test_the_checkout_goes_on_within_two_seconds_though_the_other_side_han
     )
     scene.publish(("a", 10, 12))
     assert (await scene.refresh(feed))["state"] == "good"
+
+
+async def test_the_checkout_goes_on_though_a_calendar_takes_long_to_be_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(("a", 10, 12))
+    await scene.add()
+    read = ical_events.read_feed
+
+    def slowly(*what: Any) -> ical_events.Reading:
+        time.sleep(2)
+        return read(*what)
+
+    monkeypatch.setattr(ical_events, "read_feed", slowly)
+    monkeypatch.setattr(feeds_reading, "CHECKOUT_SECONDS", 0.2)
+    scene.publish(("a", 10, 12), ("new", 40, 42))
+    await scene.house.advance(120)
+    began = time.perf_counter()
+    ok(await book(scene.guest, scene.id, stay(scene.house, 20, 2)), 201)
+    assert time.perf_counter() - began < 1.5
+    await scene.house.settle()
+    health = await scene.health()
+    assert (health["state"], health["failures"], await scene.taken()) == ("good", 0, [10, 11])
+    monkeypatch.undo()
+    await scene.house.advance(QUARTER)
+    assert await scene.taken() == [10, 11, 40, 41]
+
+
+async def test_the_checkout_goes_on_though_a_calendar_takes_long_to_be_written_down(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish(("a", 10, 12))
+    await scene.add()
+
+    async def slowly(*what: Any) -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(feeds_reading, "take", slowly)
+    monkeypatch.setattr(feeds_reading, "CHECKOUT_SECONDS", 0.2)
+    scene.publish(("a", 10, 12), ("new", 40, 42))
+    await scene.house.advance(120)
+    began = time.perf_counter()
+    ok(await book(scene.guest, scene.id, stay(scene.house, 20, 2)), 201)
+    assert time.perf_counter() - began < 2.5
+    monkeypatch.undo()
+    await scene.house.advance(QUARTER)
+    assert await scene.taken() == [10, 11, 40, 41]
 
 
 # Export

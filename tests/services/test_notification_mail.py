@@ -588,6 +588,24 @@ async def test_a_message_that_was_sent_but_not_marked_is_the_same_message_again(
     assert delivery["status"] == "sent"
 
 
+async def test_mails_tell_the_hours_that_were_agreed_on_whatever_the_home_asks_later(town: Town) -> None:
+    home = await open_home(town.host)
+    path = f"/api/listings/{home['id']}"
+    held = ok(await book(town.guest, home["id"], stay(town.house)), 201)
+    ok(await town.host.patch(path, {"check_in_from": "18:00", "location": {"lat": 48.85, "lng": 2.35}}))
+    await pay(town.guest, held["id"])
+    await town.house.settle()
+    (mail,) = [mail for mail in await town.mails(town.guest) if mail["kind"] == "booking_confirmed"]
+    assert "from 3:00\N{NARROW NO-BREAK SPACE}PM" in mail["text"]
+    dearer = {"check_out": stay(town.house, nights=4)["check_out"]}
+    ok(await town.guest.put(f"/api/bookings/{held['id']}", dearer))
+    await pay(town.guest, held["id"])
+    await town.house.settle()
+    (mail,) = [mail for mail in await town.mails(town.guest) if mail["kind"] == "booking_changed"]
+    assert "from 6:00\N{NARROW NO-BREAK SPACE}PM" in mail["text"]
+    assert "by 11:00\N{NARROW NO-BREAK SPACE}AM" in mail["text"]
+
+
 async def test_an_account_that_is_not_there_fails_without_another_try(town: Town) -> None:
     created = auth.UserCreated(user_id=uuid4(), display_name="X", locale="en")
     await town.hear(reactions.ask_to_verify_when_created, created)

@@ -19,11 +19,11 @@ from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
 class BookingFacts(Answer):
-    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times.
-    `due_now` is what is paid first where the plan is half now; the rest is due at `balance_due_at`. `deposit`
-    is held on the card from 48 hours before check-in to 14 days after check-out. `shown` is the price in the
-    guest's currency, as its quote has it. A request beside others for the same nights `holds_nights` only
-    once it is accepted."""
+    """A booking as its events tell it. Instants are those of the home's own check-in and check-out times, in
+    its `time_zone` (events of earlier versions tell none). `due_now` is what is paid first where the plan is
+    half now; the rest is due at `balance_due_at`. `deposit` is held on the card from 48 hours before check-in
+    to 14 days after check-out. `shown` is the price in the guest's currency, as its quote has it. A request
+    beside others for the same nights `holds_nights` only once it is accepted."""
 
     booking_id: UUID
     listing_id: UUID
@@ -47,6 +47,7 @@ class BookingFacts(Answer):
     balance_due_at: datetime | None = None
     deposit: Money | None = None
     shown: ShownIn | None = None
+    time_zone: str | None = None
     holds_nights: bool = True
 
 
@@ -291,6 +292,9 @@ class BookingQuestions(Protocol):
 
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
+
+    async def agreed_policy(self, booking_id: UUID, guest: UUID) -> str | None:
+        """Under which policy the guest's own booking was made; None where there is no such booking."""
 
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""

@@ -77,7 +77,7 @@ notifications = Collection(
         Index("of_user", ("user_id", "id")),
         Index("unread", ("user_id", "read", "id")),
     ),
-    edition=3,
+    edition=4,
 )
 deliveries = Collection(
     "deliveries",
@@ -88,7 +88,7 @@ deliveries = Collection(
         Index("by_status", ("status", "id")),
     ),
 )
-visits = Collection("visits", KnownVisit)
+visits = Collection("visits", KnownVisit, edition=2)
 co_hosts = Collection("co_hosts", CoHosts)
 
 COLLECTIONS = (notifications, deliveries, visits, co_hosts)

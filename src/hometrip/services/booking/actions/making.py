@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import HomeTripError
+from hometrip.kernel.errors import HomeTripError, NotFound
 from hometrip.kernel.once import Once
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
@@ -157,7 +157,8 @@ def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
-    """The nearest stays that are free, as far as the listing service can be asked."""
+    """The nearest stays that are free, as far as the listing service can be asked. `NotFound` for a home that
+    is let no more."""
 
     async def find() -> list[Stay]:
         near = Stay(wish.check_in - NEAR, wish.check_out + NEAR)
@@ -168,6 +169,8 @@ async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
                 taken = await store.nights.taken_by_others(db, listing_id, wish.changing)
         try:
             return await deps.listing.free_instead(listing_id, wish, taken)
+        except NotFound:
+            raise
         except HomeTripError:
             return []  # the refusal stands without a proposal
 
@@ -185,12 +188,17 @@ async def with_proposal(
     deps: Deps, guest_id: UUID, listing_id: UUID, wish: Wish, refusal: DatesTaken | StayRefused
 ) -> DatesTaken | StayRefused:
     """The refusal with what would do instead, and by what the nights are taken."""
-    instead = await free_instead(deps, listing_id, wish)
+    instead: list[Stay] = []
+    with suppress(NotFound):
+        instead = await free_instead(deps, listing_id, wish)
     if isinstance(refusal, StayRefused):
         return StayRefused(refusal.detail, **refusal.facts, **({"nearest": instead[0]} if instead else {}))
-    seen = await _look(deps, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
-    # Where it is free again, or another booking of the guest is in the way, it was a booking.
-    return DatesTaken(rule=seen.gone or "booked", free_instead=instead)
+    rule = refusal.facts.get("rule")
+    if rule is None:
+        seen = await _look(deps, listing_id, stay_of(wish.check_in, wish.check_out), guest_id, "")
+        # Where it is free again, or another booking of the guest is in the way, it was a booking.
+        rule = seen.gone or "booked"
+    return DatesTaken(**refusal.facts | {"rule": rule, "free_instead": instead})
 
 
 async def _spend_coupon(deps: Deps, tx: Tx, booking: Booking) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from uuid import UUID
 
 from msgspec.structs import replace
 
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
@@ -62,6 +64,14 @@ async def coupon(
 async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
     async with deps.db.look() as db:
         return await store.bookings.was_confirmed(db, listing_id, guest_id)
+
+
+async def agreed_policy(deps: Deps, booking_id: UUID, guest: UUID) -> str | None:
+    with suppress(NotFound):
+        async with deps.db.read() as db:
+            booking = await store.bookings.get(db, booking_id)
+        return booking.cancellation_policy if booking.guest_id == guest else None
+    return None
 
 
 async def has_open(deps: Deps, listing_id: UUID) -> bool:

@@ -11,6 +11,7 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.ending import end
+from hometrip.services.booking.contract import DatesTaken, NightsTaken
 from hometrip.services.booking.rules import SYSTEM, Booking, moved
 
 # No host keeps more nights free beside a booking.
@@ -32,8 +33,11 @@ async def only_requested(tx: Tx, asked: Booking) -> bool:
 
 
 async def take_from_rivals(tx: Tx, asked: Booking, why: str, at: datetime) -> None:
-    """The nights of a request that holds none yet; `DatesTaken` where others have them."""
+    """The nights of a request that holds none yet; `DatesTaken` where others have them, and by what."""
     await decline_rivals(tx, asked, why, at, _with_margin(asked, asked.preparation_nights))
+    if others := await store.nights.why_taken(tx, asked.listing_id, asked.id, asked.stay):
+        taken = [NightsTaken(listing_id=asked.listing_id, nights=list(others))]
+        raise DatesTaken(rule=next(iter(others.values())), free_instead=[], taken=taken)
     await store.nights.take_stay(tx, asked)
 
 

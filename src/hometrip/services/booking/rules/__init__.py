@@ -28,8 +28,8 @@ from hometrip.services.booking.rules.cancellation import (
 )
 from hometrip.services.booking.rules.changes import (
     CHANGE_MOVES,
-    ChangeView,
     ChangeWish,
+    CurrencyChanged,
     HomeClosed,
     asked,
     can_be_late,
@@ -99,7 +99,7 @@ from hometrip.services.booking.rules.states import (
     timed_out,
     with_step,
 )
-from hometrip.services.booking.rules.view import BookingView, StepView, view_of, views_of
+from hometrip.services.booking.rules.view import BookingView, ChangeView, StepView, view_of, views_of
 
 __all__ = [
     "CHANGE_MOVES",
@@ -128,6 +128,7 @@ __all__ = [
     "CouponTaken",
     "CouponUses",
     "CouponWish",
+    "CurrencyChanged",
     "Dispute",
     "DisputeOpen",
     "DisputeWish",

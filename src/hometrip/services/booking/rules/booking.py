@@ -281,6 +281,7 @@ def facts_of(booking: Booking) -> BookingFacts:
         balance_due_at=booking.balance_due_at,
         deposit=booking.deposit,
         shown=booking.shown,
+        time_zone=booking.time_zone,
         holds_nights=not booking.beside_requests,
     )
 

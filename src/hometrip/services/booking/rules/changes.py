@@ -11,16 +11,16 @@ from msgspec.structs import replace
 
 from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
-from hometrip.kernel.money import Money, zero
+from hometrip.kernel.money import zero
 from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay, stay_of
-from hometrip.kernel.wire import Answer, Request
+from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import at_price, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
-from hometrip.services.listing.contract import QuoteLine, ShownIn, Terms, Wish
+from hometrip.services.listing.contract import Terms, Wish
 
 CONSENT_WITHIN = 24 * HOUR
 PAY_CHANGE_WITHIN = 24 * HOUR
@@ -64,6 +64,13 @@ class HomeClosed(Conflict):
     code = "home_closed"
 
 
+class CurrencyChanged(Conflict):
+    """The home is let for another currency (`now`) than the booking was made in (`agreed`); what was agreed
+    on stays as it is."""
+
+    code = "currency_changed"
+
+
 class ChangeWish(Request):
     """Which dates, or which party, it is to be; what is left out stays as it is. `exempt_guests` of the
     guests are too young for taxes that spare them."""
@@ -73,24 +80,6 @@ class ChangeWish(Request):
     guests: Annotated[int, Meta(ge=1, le=50)] | None = None
     exempt_guests: Annotated[int, Meta(ge=0, le=50)] | None = None
     pets: Annotated[int, Meta(ge=0, le=20)] | None = None
-
-
-class ChangeView(Answer):
-    """A change of a booking: `difference` is charged, or refunded where it is negative; `until` it waits.
-    `shown` is its price in the guest's currency, at the rate of the booking."""
-
-    id: UUID
-    status: str
-    check_in: date
-    check_out: date
-    guests: int
-    pets: int
-    lines: list[QuoteLine]
-    total: Money
-    difference: Money
-    until: datetime | None = None
-    shown: ShownIn | None = None
-    shown_difference: Money | None = None
 
 
 def may_change(booking: Booking, by: Actor, at: datetime) -> None:
@@ -130,6 +119,8 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
     """
     may_change(booking, by, at)
     price = terms.quote.total
+    if price.currency != booking.total.currency:
+        raise CurrencyChanged(agreed=booking.total.currency, now=price.currency)
     difference = price - booking.total
     instant = terms.instant_book and difference.amount > 0
     within = PAY_CHANGE_AT_ONCE_WITHIN if instant else CONSENT_WITHIN
@@ -146,6 +137,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         exempt_guests=terms.exempt_guests,
         preparation_nights=terms.preparation_nights,
         check_in_from=terms.check_in_from,
+        time_zone=terms.time_zone,
         lines=terms.quote.lines,
         total=price,
         split=terms.split,
@@ -213,6 +205,7 @@ def changed(booking: Booking, by: Actor, at: datetime) -> Booking:
         exempt_guests=change.exempt_guests,
         preparation_nights=change.preparation_nights,
         check_in_from=change.check_in_from,
+        time_zone=change.time_zone or booking.time_zone,
         lines=change.lines,
         total=change.total,
         shown=shown_again(booking.shown, change.lines),
@@ -286,7 +279,3 @@ def split_of_difference(booking: Booking) -> Split:
         platform=new.platform - old.platform,
         taxes={area: new.taxes.get(area, none) - old.taxes.get(area, none) for area in areas},
     )
-
-
-def change_view(change: Change) -> ChangeView:
-    return ChangeView(**{name: getattr(change, name) for name in ChangeView.__struct_fields__})

@@ -87,7 +87,7 @@ class Change(Frozen):
 
     `status` is awaiting_host, awaiting_payment, done, declined or expired; `until` it waits. `difference` is
     the new total less the old one. `shown` and `shown_difference` tell both in the guest's currency, at the
-    rate of the booking.
+    rate of the booking. `time_zone` is the home's as of its terms (changes of earlier versions have none).
     """
 
     id: UUID
@@ -110,6 +110,7 @@ class Change(Frozen):
     exempt_guests: int = 0
     preparation_nights: int = 0
     check_in_from: str | None = None
+    time_zone: str | None = None
     shown: ShownIn | None = None
     shown_difference: Money | None = None
 

@@ -10,8 +10,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.changes import ChangeView, change_view
-from hometrip.services.booking.rules.parts import Cancellation, Dispute, PaymentNote
+from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 
 
@@ -22,6 +21,24 @@ class StepView(Answer):
     at: datetime
     by: str
     why: str | None = None
+
+
+class ChangeView(Answer):
+    """A change of a booking: `difference` is charged, or refunded where it is negative; `until` it waits.
+    `shown` is its price in the guest's currency, at the rate of the booking."""
+
+    id: UUID
+    status: str
+    check_in: date
+    check_out: date
+    guests: int
+    pets: int
+    lines: list[QuoteLine]
+    total: Money
+    difference: Money
+    until: datetime | None = None
+    shown: ShownIn | None = None
+    shown_difference: Money | None = None
 
 
 class BookingView(Answer):
@@ -90,6 +107,10 @@ def view_of(booking: Booking) -> BookingView:
         disputes=booking.disputes or None,
         beside_requests=booking.beside_requests or None,
     )
+
+
+def change_view(change: Change) -> ChangeView:
+    return ChangeView(**{name: getattr(change, name) for name in ChangeView.__struct_fields__})
 
 
 def _between_strangers(booking: Booking) -> str | None:

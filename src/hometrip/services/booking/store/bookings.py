@@ -63,8 +63,8 @@ _SAME = (
 ).split()
 _CHANGING = (
     "status awaiting hold_until hold_extended payment_status intent_id confirmed_at cancellation "
-    "fee_returned_at check_in check_out check_in_at check_out_at guests pets total agreed host_funds_coupon "
-    "coupon balance balance_due_at kept change disputes version"
+    "fee_returned_at time_zone check_in check_out check_in_at check_out_at guests pets total agreed "
+    "host_funds_coupon coupon balance balance_due_at kept change disputes version"
 ).split()
 
 

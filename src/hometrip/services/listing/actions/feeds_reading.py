@@ -7,6 +7,7 @@ nights, is asked for them, as often as needed until it has what is written.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from hometrip.kernel.errors import HomeTripError, NotFound, Unavailable
 from hometrip.kernel.events import Event
 from hometrip.kernel.stay import Stay, local_date
 from hometrip.ports.documents import Change, DocumentTx
-from hometrip.ports.fetcher import FAILURES, Limits, Mark
+from hometrip.ports.fetcher import FAILURES, FetchTooSlow, Limits, Mark
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.contract import CalendarConflict, CalendarImportFailed
@@ -36,6 +37,7 @@ from hometrip.services.listing.store import Feed
 EVERY = 15 * MINUTE
 # A guest at the checkout waits at most so long, and only for calendars that nobody asked for a minute before.
 CHECKOUT_SECONDS, CHECKOUT_AGE = 2.0, 1 * MINUTE
+TO_WRITE_SECONDS = 0.4
 # So many failed fetches in a row are told to the host: with a timer of 15 minutes, an hour of them.
 TOLD_AFTER = 4
 # After so long the whole calendar is read again, even if its server says that it has not changed: the nights
@@ -140,8 +142,8 @@ def learnt(feed: Feed, got: Fetch, today: date) -> Feed:
 async def refresh(
     deps: Deps, feed_id: UUID, *, why: Event | None = None, seconds: float | None = None
 ) -> None:
-    """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for the
-    other side, and being later than that is no failure. What `why` tells is learnt once."""
+    """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for it
+    to come and be read, and being later than that is no failure. What `why` tells is learnt once."""
     feed = await deps.docs.get(store.FEEDS, feed_id)
     if feed is None:
         return
@@ -149,14 +151,21 @@ async def refresh(
         home = await store.home(deps.docs, feed.listing_id)
     except NotFound:
         return
-    got = await fetch(deps, feed, home, seconds or Limits().seconds)
+    begun = deps.clock.now()
+    try:
+        async with asyncio.timeout(seconds):
+            got = await fetch(deps, feed, home, seconds or Limits().seconds)
+    except TimeoutError:  # it has come, but is so large that it is being read still
+        got = Fetch(begun, failure=FetchTooSlow.code)
+    is_late = seconds is not None and got.failure == FetchTooSlow.code
     async with deps.docs.transaction() as tx:
         if why is None or await tx.first_time(why, "listing.refresh_feed"):
-            if seconds is not None and got.failure == "fetch_too_slow":
+            if is_late:
                 await tx.change(store.FEEDS, feed_id, Change(set={"asked_at": got.begun}))
             else:
                 await learn(tx, home, feed_id, got)
-    await take(deps, feed_id)
+    if not is_late:
+        await take(deps, feed_id)
 
 
 async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
@@ -288,14 +297,17 @@ async def retake(deps: Deps, listing_id: UUID) -> None:
 
 async def freshen(deps: Deps, days: Calendar) -> bool:
     """At the checkout: fetch the home's feeds, all at once, and go on with what is known where that takes too
-    long. Answers whether something was asked."""
+    long; what is not written down soon after is left to their next reading. Answers whether something was
+    asked."""
     if not days.feeds:
         return False
     now = deps.clock.now()
     feeds = await store.feeds_of(deps.docs, days)
     stale = [feed.id for feed in feeds if feed.asked_at is None or now - feed.asked_at >= CHECKOUT_AGE]
     asked = [refresh(deps, feed_id, seconds=CHECKOUT_SECONDS) for feed_id in stale]
-    for outcome in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
-            raise outcome
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CHECKOUT_SECONDS + TO_WRITE_SECONDS):
+            for outcome in await asyncio.gather(*asked, return_exceptions=True):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
+                    raise outcome
     return bool(stale)

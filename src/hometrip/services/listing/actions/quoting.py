@@ -7,6 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, Unavailable
@@ -53,7 +55,8 @@ REMEMBERED = timedelta(days=DAYS + 3)
 
 
 class Asked(NamedTuple):
-    """What a price depends on besides the home: `shown` is the currency it is shown in as well."""
+    """What a price depends on besides the home: `shown` is the currency it is shown in as well, `policy` that
+    of the booking that is changed."""
 
     wish: Wish
     stay: Stay
@@ -62,6 +65,7 @@ class Asked(NamedTuple):
     taxes: Taxes
     exempt: int
     shown: Shown | None = None
+    policy: str | None = None
 
 
 class Shown(NamedTuple):
@@ -84,11 +88,11 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
         taxes=await taxes_now(deps),
         exempt=wish.exempt_guests,
         shown=_shown(deps, home, wish),
+        policy=await _policy(deps, wish, caller.account_id),
     )
-    at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, asked, caller.account_id)
+    await _must_be_open(deps, listing_id, ready(home, days).openings, asked, caller.account_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    return _quote(deps, home, at.price_list, asked, was.get(home.id))[0]
+    return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))[0]
 
 
 async def _usual(
@@ -143,19 +147,26 @@ async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) 
     return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing)
 
 
+async def _policy(deps: Deps, wish: Wish, guest: UUID | None) -> str | None:
+    return await deps.booking.agreed_policy(wish.changing, guest) if wish.changing and guest else None
+
+
+def _prices(home: Home, days: Calendar, asked: Asked) -> Prices:
+    """A booking that is changed keeps its policy, and so the price of that."""
+    if asked.policy is None or asked.policy == home.cancellation_policy:
+        return ready(home, days).price_list
+    return Prices(msgspec.structs.replace(home, cancellation_policy=asked.policy), days)
+
+
 async def _must_be_open(
-    deps: Deps,
-    listing_id: UUID,
-    openings: Openings,
-    asked: Asked,
-    guest: UUID | None,
+    deps: Deps, listing_id: UUID, openings: Openings, asked: Asked, guest: UUID | None
 ) -> None:
     """Before nights are called taken, their owner is asked: a booking that ended a moment ago may still be
     on its way here, and a guest's own unpaid hold makes room for a new one. What other sites have is known
-    here first: nobody needs to be asked."""
+    here first: nobody needs to be asked, unless a booking is changed, whose own nights are no hindrance."""
     wish, stay, now = asked.wish, asked.stay, asked.now
     refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    elsewhere = any(span.kind == IMPORTED for span in openings.overlapping(stay))
+    elsewhere = wish.changing is None and any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
         if wish.beside_requests:
             taken = await deps.booking.taken_but_for_requests(listing_id, guest)
@@ -248,10 +259,9 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     if not promise.is_for(listing_id, wish):
         raise QuoteMismatch
     asked = await _promised(deps, listing_id, wish, promise, guest_id)
-    at = ready(home, days)
-    await _must_be_open(deps, listing_id, at.openings, asked, guest_id)
+    await _must_be_open(deps, listing_id, ready(home, days).openings, asked, guest_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    quoted, made = _quote(deps, home, at.price_list, asked, was.get(home.id))
+    quoted, made = _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))
     if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
@@ -287,6 +297,7 @@ async def _promised(deps: Deps, listing_id: UUID, wish: Wish, promise: Promise, 
         taxes=await taxes_now(deps),
         exempt=promise.exempt,
         shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
+        policy=await _policy(deps, wish, guest_id),
     )
 
 

@@ -68,7 +68,7 @@ def parsed(body: bytes) -> Parsed:
     for line in lines:
         found = _NAME.match(line)
         name = found[0].upper() if found else ""
-        if name in ("BEGIN", "END"):
+        if name in ("BEGIN", "END") and line[len(name) :].startswith(":"):
             what = line.partition(":")[2].strip().upper()
             if name == "BEGIN":
                 _begin(what, within, events)

@@ -61,6 +61,14 @@ class Moment(NamedTuple):
     zone: tzinfo
 
 
+class Length(NamedTuple):
+    """How long an event takes: so many days by the calendar, whether or not clocks are changed in them, and
+    so much time by a watch."""
+
+    days: int
+    time: timedelta = timedelta()
+
+
 def read_feed(body: bytes, home: Home, today: date, our_host: str) -> Reading:
     """The nights from today on of each event that means that somebody is there.
 
@@ -141,21 +149,24 @@ class _Reader:
         """Without those that were changed, which are told by themselves, and those that are taken out."""
         start, length = self.span(event)
         key = self.whole_day if start.clock is None else self.key
-        without = {key(each) for each in (*changed, *self.listed(event, "EXDATE"))}
-        for each in self.beginnings(event, start, length):
+        taken_out = (each for each, _ in self.listed(event, "EXDATE"))
+        without = {key(each) for each in (*changed, *taken_out)}
+        for each, its_length in self.beginnings(event, start, length):
             if self.key(each) not in without and each.day not in without:
-                yield from self.within(self.nights(each, length))
+                yield from self.within(self.nights(each, its_length))
 
-    def beginnings(self, event: Event, start: Moment, length: timedelta) -> Iterator[Moment]:
-        yield from self.listed(event, "RDATE")
+    def beginnings(self, event: Event, start: Moment, length: Length) -> Iterator[tuple[Moment, Length]]:
+        """Each with how long it takes: a period that is listed has a length of its own."""
+        for each, until in self.listed(event, "RDATE"):
+            yield each, self.period(each, until) if until else length
         if "RRULE" not in event:
-            yield start
+            yield start, length
             return
         rule = rule_of(_text(event, "RRULE"))
         first = datetime.combine(start.day, start.clock or time())
-        low = self.today - timedelta(days=length.days + 2)
+        low = self.today - timedelta(days=length.days + length.time.days + 2)
         for day in starts(rule, first, self.until(rule, start), low, self.end, self.steps):
-            yield start._replace(day=day)
+            yield start._replace(day=day), length
 
     def until(self, rule: Rule, start: Moment) -> datetime | None:
         """The last beginning allowed, by the clock of the event."""
@@ -170,32 +181,43 @@ class _Reader:
     def one(self, event: Event) -> Stay:
         return self.nights(*self.span(event))
 
-    def span(self, event: Event) -> tuple[Moment, timedelta]:
-        """When it begins, and how long it takes: whole days of an event that has days only."""
+    def span(self, event: Event) -> tuple[Moment, Length]:
+        """When it begins, and how long it takes."""
         if "DTSTART" not in event:
             raise FeedUnreadable("An event of the calendar has no beginning.")
         start = self.moment(event["DTSTART"][0])
         if "DTEND" in event:
-            end = self.moment(event["DTEND"][0])
-            days = start.clock is None
-            length = end.day - start.day if days else self.instant(end) - self.instant(start)
-        elif "DURATION" in event:
-            length = duration_of(_text(event, "DURATION"))
-        else:
-            length = ONE_NIGHT if start.clock is None else timedelta()
-        if length < timedelta():
-            raise FeedUnreadable("An event of the calendar ends before it begins.")
-        return start, length
+            return start, self.length(start, event["DTEND"][0])
+        if "DURATION" in event:
+            return start, duration_of(_text(event, "DURATION"))
+        return start, Length(1 if start.clock is None else 0)
 
-    def nights(self, start: Moment, length: timedelta) -> Stay:
+    def length(self, start: Moment, until: Property) -> Length:
+        """In whole days where the start is a day."""
+        end = self.moment(until)
+        if start.clock is None:
+            length = Length((end.day - start.day).days)
+        else:
+            length = Length(0, self.instant(end) - self.instant(start))
+        if length < Length(0):
+            raise FeedUnreadable("An event of the calendar ends before it begins.")
+        return length
+
+    def period(self, start: Moment, until: Property) -> Length:
+        """Of a period, behind whose start is its end or its duration."""
+        return duration_of(until.value) if "P" in until.value.upper() else self.length(start, until)
+
+    def nights(self, start: Moment, length: Length) -> Stay:
         """Days are nights one to one. A time of day belongs to the night after it, and an event that goes on
         past the hours of check-in and check-out takes the night of its last day too. What begins and ends
         before both lies in the night that ends there."""
         if start.clock is None:
-            return Stay(start.day, start.day + max(timedelta(days=length.days), ONE_NIGHT))
-        begin = self.instant(start)
-        first, last = begin.astimezone(self.zone), (begin + length).astimezone(self.zone)
-        if length and first.date() == last.date() and last.time() <= self.morning:
+            days = timedelta(days=length.days + length.time.days)
+            return Stay(start.day, start.day + max(days, ONE_NIGHT))
+        day_of_end = start._replace(day=start.day + timedelta(days=length.days))
+        begin, end = self.instant(start), self.instant(day_of_end) + length.time
+        first, last = begin.astimezone(self.zone), end.astimezone(self.zone)
+        if end > begin and first.date() == last.date() and last.time() <= self.morning:
             return Stay(first.date() - ONE_NIGHT, first.date())
         until = last.date() + (ONE_NIGHT if last.time() > self.evening else timedelta())
         return Stay(first.date(), max(until, first.date() + ONE_NIGHT))
@@ -209,10 +231,12 @@ class _Reader:
             raise FeedUnreadable(f"The events of the calendar come to more than {MOST_STAYS} stays.")
         yield Stay(stay.check_in, min(stay.check_out, self.end))
 
-    def listed(self, event: Event, name: str) -> Iterator[Moment]:
+    def listed(self, event: Event, name: str) -> Iterator[tuple[Moment, Property | None]]:
+        """The times of a list, each with its end where it is a period."""
         for each in event.get(name, ()):
             for value in each.value.split(","):
-                yield self.moment(Property(each.params, value.partition("/")[0]))
+                begin, slash, end = value.partition("/")
+                yield self.moment(Property(each.params, begin)), Property(each.params, end) if slash else None
 
     def moment(self, written: Property) -> Moment:
         found = _MOMENT.fullmatch(written.value.strip().upper())
@@ -249,13 +273,13 @@ def _sequence(event: Event) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def duration_of(text: str) -> timedelta:
+def duration_of(text: str) -> Length:
     found = _DURATION.fullmatch(text.strip().upper())
     if not found or not any(found.groups()):
         raise FeedUnreadable(f"{text[:40]!r} is not a duration.")
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-    return min(length, 2 * HORIZON)
+    by_watch = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return Length(min(weeks * 7 + days, 2 * HORIZON.days), min(by_watch, 2 * HORIZON))
 
 
 def merged_stays(stays: Sequence[Stay]) -> list[Stay]:

@@ -142,9 +142,10 @@ def _stay(telling: Telling) -> Rows:
         return []
     labels = telling.language.labels
     check_in, check_out = how.day(visit.check_in), how.day(visit.check_out)
-    if home:
-        check_in += ", " + labels["from_time"].format(time=how.clock_time(home.check_in_from))
-        check_out += ", " + labels["by_time"].format(time=how.clock_time(home.check_out_by))
+    hours = visit if visit.check_in_from else home
+    if hours:
+        check_in += ", " + labels["from_time"].format(time=how.clock_time(hours.check_in_from))
+        check_out += ", " + labels["by_time"].format(time=how.clock_time(hours.check_out_by))
     counts = telling.language.counts
     party = f"{how.counted(counts['nights'], visit.nights)}, {how.counted(counts['guests'], visit.guests)}"
     return [

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay
+from hometrip.kernel.stay import Stay, zone_of
 from hometrip.services.booking.contract import BookingCancelled, BookingChangePending, BookingFacts
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 
 
 class Visit(Frozen):
-    """A booking as far as mails tell of it."""
+    """A booking as far as mails tell of it, with the hours that were agreed on by the clock at the home; what
+    is kept from earlier versions has none."""
 
     booking_id: UUID
     listing_id: UUID
@@ -30,6 +31,8 @@ class Visit(Frozen):
     payout: Money
     lines: list[QuoteLine]
     hold_until: datetime | None = None
+    check_in_from: str = ""
+    check_out_by: str = ""
 
 
 class TakenOff(Frozen):
@@ -123,7 +126,13 @@ def visit_of(booking: BookingFacts) -> Visit:
         payout=booking.split.payout,
         lines=booking.lines,
         hold_until=booking.hold_until,
+        check_in_from=_clock_time(booking.check_in_at, booking.time_zone),
+        check_out_by=_clock_time(booking.check_out_at, booking.time_zone),
     )
+
+
+def _clock_time(at: datetime, zone: str | None) -> str:
+    return at.astimezone(zone_of(zone)).strftime("%H:%M") if zone else ""
 
 
 # Why a change has ended that nobody has ended.
@@ -131,8 +140,8 @@ TIMED_OUT = ("the host did not answer in time", "not paid in time")
 
 
 def asked_for(event: BookingChangePending) -> Facts:
-    """The stay as it is to be, held until then; of its price the total alone is told. `before` are its dates
-    as they are, where those change."""
+    """The stay as it is to be, by the hours that the home has now, held until then; of its price the total
+    alone is told. `before` are its dates as they are, where those change."""
     booking = event.booking
     before = Stay(booking.check_in, booking.check_out)
     visit = replace(
@@ -144,6 +153,8 @@ def asked_for(event: BookingChangePending) -> Facts:
         total=event.total,
         lines=[],
         hold_until=event.until,
+        check_in_from="",
+        check_out_by="",
     )
     return Facts(visit=visit, amount=event.difference, before=None if before == event.stay else before)
 
