@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, sel
 
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Prepared, Reader, Tx
-from hometrip.services.booking.contract import DatesTaken
+from hometrip.services.booking.contract import BlockEdit, DatesTaken
 from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
 
@@ -33,12 +33,6 @@ async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wante
 async def take_stay(tx: Tx, booking: Booking) -> None:
     """As `take_nights`, for all nights of a booking's stay."""
     await take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
-
-
-async def take_blocks(tx: Tx, listing_id: UUID, stays: Mapping[UUID, Stay]) -> None:
-    """As `take_nights`, for many blocks of a home at once."""
-    taken = ((block_id, night) for block_id, stay in stays.items() for night in stay.each_night())
-    await _take(tx, listing_id, "block", taken)
 
 
 async def _take(tx: Tx, listing_id: UUID, kind: str, wanted: Iterable[tuple[UUID, date]]) -> None:
@@ -64,6 +58,30 @@ async def release_blocks(tx: Tx, listing_id: UUID, block_ids: Iterable[UUID]) ->
     of_home = and_(nights.c.listing_id == listing_id, nights.c.kind != "booking")
     for ids in _lots(block_ids, 500):
         await tx.execute(delete(nights).where(of_home, nights.c.owner_id.in_(ids)))
+
+
+async def edit_blocks(tx: Tx, edit: BlockEdit) -> list[date]:
+    """Give back what is to go and take what is to come, as `take_nights`; safe to repeat. The nights that
+    others have, in order: where there are any, none are taken."""
+    await release_blocks(tx, edit.listing_id, edit.release)
+    if not edit.take:
+        return []
+    there = await owners(tx, edit.listing_id, _around(edit.take))
+    wanted = [(block_id, night) for block_id, stay in edit.take.items() for night in stay.each_night()]
+    gone = sorted(night for block_id, night in wanted if there.get(night, block_id) not in edit.take)
+    if not gone:
+        await _take(tx, edit.listing_id, "block", (each for each in wanted if each[1] not in there))
+    return gone
+
+
+async def in_the_way_of(db: Reader, edit: BlockEdit) -> list[date]:
+    """The nights that the edit's blocks are to have and that others have, in order."""
+    if not edit.take:
+        return []
+    others = await owners(db, edit.listing_id, _around(edit.take))
+    own = {*edit.release, *edit.take}
+    taken = {night for night, owner_id in others.items() if owner_id not in own}
+    return sorted(taken.intersection(night for stay in edit.take.values() for night in stay.each_night()))
 
 
 async def release_some(tx: Tx, owner_id: UUID, given_back: list[date]) -> None:
@@ -213,8 +231,8 @@ async def why_taken(db: Reader, listing_id: UUID, owner_id: UUID, stay: Stay) ->
 
 async def owners(db: Reader, listing_id: UUID, span: Stay) -> dict[date, UUID]:
     """Who has which night of the span."""
-    statement = _within(select(nights.c.night, nights.c.owner_id), listing_id, span)
-    return {row.night: row.owner_id for row in await db.rows(statement)}
+    bound = {"listing": listing_id, "first": span.check_in, "end": span.check_out}
+    return {row.night: row.owner_id for row in await db.rows(_some.with_values(**bound))}
 
 
 def _lots(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
@@ -222,6 +240,11 @@ def _lots(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
     left = iter(ids)
     while lot := list(islice(left, size)):
         yield lot
+
+
+def _around(stays: Mapping[UUID, Stay]) -> Stay:
+    """From the first of their nights to the last."""
+    return Stay(min(stay.check_in for stay in stays.values()), max(stay.check_out for stay in stays.values()))
 
 
 def _within(statement: Select[Any], listing_id: UUID, stay: Stay) -> Select[Any]:
