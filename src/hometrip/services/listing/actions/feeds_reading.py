@@ -142,13 +142,10 @@ async def refresh(
 ) -> None:
     """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for the
     other side, and being later than that is no failure. What `why` tells is learnt once."""
-    feed = await deps.docs.get(store.FEEDS, feed_id)
-    if feed is None:
+    found = await _feed_and_home(deps, feed_id)
+    if found is None:
         return
-    try:
-        home = await store.home(deps.docs, feed.listing_id)
-    except NotFound:
-        return
+    feed, home = found
     got = await fetch(deps, feed, home, seconds or Limits().seconds)
     async with deps.docs.transaction() as tx:
         if why is None or await tx.first_time(why, "listing.refresh_feed"):
@@ -157,6 +154,17 @@ async def refresh(
             else:
                 await learn(tx, home, feed_id, got)
     await take(deps, feed_id)
+
+
+async def _feed_and_home(deps: Deps, feed_id: UUID) -> tuple[Feed, Home] | None:
+    """None where one of them was removed meanwhile."""
+    feed = await deps.docs.get(store.FEEDS, feed_id)
+    if feed is None:
+        return None
+    try:
+        return feed, await store.home(deps.docs, feed.listing_id)
+    except NotFound:
+        return None
 
 
 async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
@@ -194,13 +202,10 @@ async def take(deps: Deps, feed_id: UUID) -> None:
     """
     given_back = False
     for _ in range(5):
-        feed = await deps.docs.get(store.FEEDS, feed_id)
-        if feed is None:
+        found = await _feed_and_home(deps, feed_id)
+        if found is None:
             return
-        try:
-            home = await store.home(deps.docs, feed.listing_id)
-        except NotFound:
-            return
+        feed, home = found
         stays = ical_merge.nights_taken(feed.events, local_date(deps.clock.now(), home.time_zone))
         refused = await deps.booking.replace_blocks(feed.listing_id, feed.id, stays)
         noted = None
