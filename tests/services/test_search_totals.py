@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from harness import Begun, TestHouse, house_in
 from hometrip.adapters.cache.memory import MemoryCache
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import HomeTripError, Invalid
+from hometrip.kernel.errors import HomeTripError, Invalid, Unavailable
 from hometrip.kernel.money import Money
 from hometrip.ports.documents import EVERY
 from hometrip.services.listing import actions as listing
-from hometrip.services.listing.contract import Wish
+from hometrip.services.listing.contract import Tariff, Wish
 from hometrip.services.search import actions, store
 from hometrip.services.search.actions import searches
 from hometrip.services.search.contract import Results
@@ -215,6 +215,27 @@ async def test_prices_that_nobody_told_yet_are_asked_or_said_to_be_approximate(
     assert (await search(deps_of(house), **asked)).approximate is True
     near = {"check_in": first - timedelta(days=90), "check_out": first - timedelta(days=88)}
     assert (await search(deps_of(house), **asked | near)).approximate is None
+
+
+class Older:
+    """A listing service of before, which cannot tell what is added to every stay."""
+
+    def __init__(self, listing: Any) -> None:
+        self._listing = listing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listing, name)
+
+    async def tariff(self) -> Tariff:
+        raise Unavailable("there is nothing to be asked")
+
+
+async def test_beside_a_listing_service_of_before_prices_are_said_to_be_approximate(town: TestHouse) -> None:
+    asked = asked_by(Random(5), town.clock.now().date())
+    there = copy_of(town, listing=Older(deps_of(town).listing))
+    found, exact = await search(there, **asked), await search(deps_of(town), **asked)
+    assert (found.approximate, exact.approximate) == (True, None)
+    assert {hit.id: hit.total for hit in found.items} == {hit.id: hit.total for hit in exact.items}
 
 
 async def test_copies_that_do_not_know_what_stays_cost_are_taken_in_anew(town: TestHouse) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -22,7 +23,7 @@ import msgspec
 import numpy as np
 
 from hometrip.kernel.access import STAFF, Caller
-from hometrip.kernel.errors import Invalid
+from hometrip.kernel.errors import Invalid, Unavailable
 from hometrip.kernel.measure import Measure, measure_for
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import written
@@ -138,7 +139,9 @@ async def _priced(
     """Each with what is compared: the price of a night, or the stay's total; and is that only about right?"""
     if wish.stay is None or not len(matched.rows):
         return matching.exchanged(board, matched, wish), False
-    matched, rough = totals(board, matched, wish, await _tariff(deps, now), now)
+    if (tariff := await _tariff(deps, now)) is None:
+        return matching.exchanged(board, matched, wish), True
+    matched, rough = totals(board, matched, wish, tariff, now)
     if rough is None or np.count_nonzero(rough) > ASKED:
         return matched, rough is not None
     asked = np.flatnonzero(rough)
@@ -152,10 +155,12 @@ async def _priced(
     return msgspec.structs.replace(matched, prices=prices, worth=worth).only(kept), False
 
 
-async def _tariff(deps: Deps, now: datetime) -> Tariff:
+async def _tariff(deps: Deps, now: datetime) -> Tariff | None:
+    """None where nobody could tell it yet: a listing service of before, which still runs, cannot."""
     memory = deps.memory
     if memory.tariff is None or abs(now - memory.tariff_at) >= TARIFF_HOLDS:
-        memory.tariff, memory.tariff_at = await deps.listing.tariff(), now
+        with suppress(Unavailable):
+            memory.tariff, memory.tariff_at = await deps.listing.tariff(), now
     return memory.tariff
 
 
