@@ -59,7 +59,7 @@ class Charged:
         return not self._had.isdisjoint(names)
 
     def of(self, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:
-        return self._columns[name][rows]
+        return self._columns[name].take(rows)
 
     def _spot(self, spot: tuple[str, str, str]) -> int:
         if spot not in self._numbers:
