@@ -34,7 +34,7 @@ BUDGETS = {
 }
 # A contract is a list of records, a service one of reactions; those that much is told to may be longer.
 LONGER = {
-    ("listing", "contract"): 350,
+    ("listing", "contract"): 395,
     ("listing", "reactions"): 160,
     ("booking", "contract"): 335,
     ("payment", "contract"): 280,

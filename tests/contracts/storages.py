@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -112,11 +112,13 @@ async def opened(storage: Any) -> Any:
     return storage
 
 
-class Relational:
-    """A database that holds notes; `open` makes the adapter, see also `opened`.
+class Notes:
+    """A storage that holds notes; `open` makes the adapter, see also `opened`.
 
     With `narrow`, one transaction runs at a time.
     """
+
+    made_of: ClassVar[dict[str, Any]]
 
     def __init__(
         self, adapter: Callable[..., Any], at: Callable[[Path], Any] = file_at, **narrow: Any
@@ -129,9 +131,13 @@ class Relational:
             service="notes",
             clock=clock,
             new_id=new_id or ids(clock),
-            metadata=TABLES,
+            **self.made_of,
             **more,
         )
+
+
+class Relational(Notes):
+    made_of: ClassVar[dict[str, Any]] = {"metadata": TABLES}
 
     async def put(self, tx: Any, note_id: UUID, text: str = "") -> None:
         await tx.execute(insert(NOTES).values(id=note_id, text=text))
@@ -141,26 +147,8 @@ class Relational:
             return {row.id for row in await reader.rows(select(NOTES.c.id))}
 
 
-class Documentary:
-    """A document storage that holds notes; `open` makes the adapter, see also `opened`.
-
-    With `narrow`, one transaction runs at a time.
-    """
-
-    def __init__(
-        self, adapter: Callable[..., Any], at: Callable[[Path], Any] = file_at, **narrow: Any
-    ) -> None:
-        self._adapter, self._at, self.narrow = adapter, at, narrow
-
-    def open(self, folder: Path, clock: Clock, new_id: NewId | None = None, **more: Any) -> Any:
-        return self._adapter(
-            self._at(folder),
-            service="notes",
-            clock=clock,
-            new_id=new_id or ids(clock),
-            collections=[NOTE_COLLECTION],
-            **more,
-        )
+class Documentary(Notes):
+    made_of: ClassVar[dict[str, Any]] = {"collections": [NOTE_COLLECTION]}
 
     async def put(self, tx: Any, note_id: UUID, text: str = "") -> None:
         await tx.insert(NOTE_COLLECTION, Note(id=note_id, text=text))

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date
-from uuid import UUID
-
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hometrip.kernel.clock import DAY, utc
-from hometrip.services.listing.contract import SearchCard, StayRules
+from hometrip.kernel.clock import DAY
+from hometrip.services.listing.contract import SearchCard
 from hometrip.services.search.rules import ranking
+from rules.search_card import LOFT, NOW
 
-NOW = utc(2027, 4, 14, 9)
-CARD = SearchCard(
-    id=UUID(int=1),
-    revision=1,
-    published=True,
-    host_id=UUID(int=2),
-    title="Loft",
+CARD = msgspec.structs.replace(
+    LOFT,
     description="A loft. " * 30,
-    city="Albany",
-    region="New York",
-    country="US",
     neighbourhood="Center Square",
-    structure="entire_home",
-    type="loft",
     amenities="wifi kitchen tv heating parking washer dryer pool".split(),
-    lat=0,
-    lng=0,
-    shown_lat=0,
-    shown_lng=0,
     guests=2,
     bedrooms=1,
     beds=1,
-    bathrooms=1,
-    pets=False,
-    instant_book=True,
     review_count=0,
-    currency="USD",
-    nightly=10_000,
-    rules=StayRules(min_nights=1, max_nights=365, notice_hours=0, preparation_nights=0, window_days=365),
-    board_from=date(2027, 4, 14),
-    taken=b"",
-    prices=[],
-    min_nights=[],
-    created_at=NOW,
+    rating=None,
     cover="/cover.webp",
 )
 

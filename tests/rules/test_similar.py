@@ -12,52 +12,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from hometrip.kernel.clock import utc
 from hometrip.kernel.measure import Measure
 from hometrip.kernel.money import RATE_PARTS, Money
 from hometrip.ports.search import EARTH_KM
-from hometrip.services.listing.contract import SearchCard, StayRules
+from hometrip.services.listing.contract import SearchCard
 from hometrip.services.search.contract import Likeness
 from hometrip.services.search.rules import matching, ranking, similar
 from hometrip.services.search.rules.asked import Wanted
 from hometrip.services.search.rules.board import Board
+from rules.search_card import LOFT, NOW
 
-NOW = utc(2027, 4, 14, 9)
-CARD = SearchCard(
-    id=UUID(int=1),
-    revision=1,
-    published=True,
-    host_id=UUID(int=2),
-    title="Loft",
-    description="",
-    city="Albany",
-    region="New York",
-    country="US",
-    neighbourhood="",
-    structure="entire_home",
-    type="loft",
-    amenities=[],
-    lat=0,
-    lng=0,
-    shown_lat=42.65,
-    shown_lng=-73.75,
-    guests=4,
-    bedrooms=2,
-    beds=2,
-    bathrooms=1,
-    pets=False,
-    instant_book=True,
-    review_count=40,
-    currency="USD",
-    nightly=10_000,
-    rules=StayRules(min_nights=1, max_nights=365, notice_hours=0, preparation_nights=0, window_days=365),
-    board_from=date(2027, 4, 14),
-    taken=b"",
-    prices=[],
-    min_nights=[],
-    created_at=NOW,
-    rating=4.6,
-)
 LIKE = Likeness(
     id=UUID(int=99),
     lat=42.65,
@@ -80,7 +44,7 @@ def board_of(*cards: SearchCard) -> Board:
 
 
 def other(number: int, **parts: Any) -> SearchCard:
-    return msgspec.structs.replace(CARD, id=UUID(int=number), **parts)
+    return msgspec.structs.replace(LOFT, id=UUID(int=number), **parts)
 
 
 def in_order(board: Board, wanted: Wanted = Wanted(), at: datetime = NOW, most: int = 100) -> list[int]:

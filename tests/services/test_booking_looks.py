@@ -12,8 +12,8 @@ from harness import TestHouse
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.once import Once
 from hometrip.services.booking.actions.looks import Looks
-from hometrip.services.booking.store import nights
-from hometrip.services.booking.store.nights import TOGETHER
+from hometrip.services.booking.store import glances
+from hometrip.services.booking.store.glances import TOGETHER
 from journeys.steps import ok
 from services.booking_scene import Scene, scene_in, somebody
 
@@ -125,7 +125,7 @@ async def test_many_are_told_what_each_would_be_told_alone(scene: Scene) -> None
             for _ in range(chance.choice([2, 3, 10, TOGETHER]))
         ]
         async with scene.deps.db.read() as db:
-            alone = [await nights.glance(db, scene.home_id, stay, *each) for each in asked]
-            assert await nights.glances(db, scene.home_id, stay, asked) == alone
+            alone = [await glances.of_one(db, scene.home_id, stay, *each) for each in asked]
+            assert await glances.of_many(db, scene.home_id, stay, asked) == alone
         seen |= {(each.known, each.gone) for each in alone}
     assert seen == {(known, gone) for known in (True, False) for gone in (None, "booked", "blocked")}

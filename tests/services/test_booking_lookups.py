@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.dialects import sqlite
 
 from hometrip.ports.database import Prepared
-from hometrip.services.booking.store import bookings, co_hosts, lists, nights, requests
+from hometrip.services.booking.store import bookings, co_hosts, glances, lists, requests
 from hometrip.services.booking.store.tables import tables
 
 
@@ -36,8 +36,10 @@ def plan_of(prepared: Any) -> str:
 @pytest.mark.parametrize(
     ("prepared", "found_by"),
     [
-        (nights._glance, "bookings USING INDEX bookings_by_once_key (once_key=? AND guest_id=?)"),
-        (nights._glance, "booked_nights USING PRIMARY KEY (listing_id=? AND night>? AND night<?)"),
+        (glances._glance, "bookings USING INDEX bookings_by_once_key (once_key=? AND guest_id=?)"),
+        (glances._glance, "booked_nights USING PRIMARY KEY (listing_id=? AND night>? AND night<?)"),
+        (glances._known, "bookings USING COVERING INDEX bookings_by_once_key (once_key=?)"),
+        (glances._owners, "booked_nights USING PRIMARY KEY (listing_id=? AND night>? AND night<?)"),
         (bookings._unpaid, "bookings USING INDEX bookings_pending (listing_id=? AND guest_id=?)"),
         (requests._overlapping, "bookings USING INDEX bookings_by_listing (listing_id=? AND check_out>?)"),
         (co_hosts._one, "co_hosts USING COVERING INDEX co_hosts_by_account (account_id=? AND listing_id=?)"),

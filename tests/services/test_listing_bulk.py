@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from harness import Person, TestHouse
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.once import Once
+from hometrip.kernel.stay import Stay
+from hometrip.services.booking import actions as booking
+from hometrip.services.booking.actions import questions
+from hometrip.services.booking.contract import BlockEdit, DatesTaken, NightsTaken
+from hometrip.services.booking.store import nights
 from hometrip.services.listing import actions, store
 from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.rules.bulk import DaysEdit
@@ -216,6 +223,55 @@ async def test_booking_has_the_last_word_and_names_the_nights(street: Street) ->
     ]
     assert await street.blocked(9, 21) == []
     ok(await street.edit(10, 20, listing_ids=[street.homes[0], street.homes[2]], block=True))
+
+
+def an_edit(number: int, nights: int = 3) -> BlockEdit:
+    """Of a home that has this number: one block."""
+    first = date(2027, 6, 1)
+    return BlockEdit(
+        listing_id=UUID(int=number),
+        release=[],
+        take={UUID(int=100 + number): Stay(first, first + timedelta(days=nights))},
+    )
+
+
+async def taken_at(deps: booking.Deps, *numbers: int) -> list[list[Stay]]:
+    async with deps.db.read() as db:
+        return [await nights.taken(db, UUID(int=number)) for number in numbers]
+
+
+async def test_a_guest_who_is_faster_between_two_lots_undoes_the_whole_edit(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lots of a home each. The guest takes nights of the last home once the first ones are blocked."""
+    monkeypatch.setattr(questions, "NIGHTS_AT_ONCE", 1)
+    deps, homes = house.deps("booking"), range(1, 21)
+    edit = asyncio.create_task(questions.edit_blocks(deps, [an_edit(number) for number in homes]))
+    for _ in range(1_000):
+        if any(await taken_at(deps, 1)):
+            break
+        await asyncio.sleep(0)
+    async with deps.db.transaction() as tx:
+        await nights.take_nights(tx, UUID(int=20), UUID(int=7), "booking", [date(2027, 6, 2)])
+    with pytest.raises(DatesTaken) as refused:
+        await edit
+    taken = msgspec.convert(refused.value.facts["taken"], list[NightsTaken])
+    assert taken == [NightsTaken(listing_id=UUID(int=20), nights=[date(2027, 6, 2)])]
+    assert await taken_at(deps, *homes) == [[]] * 19 + [[Stay(date(2027, 6, 2), date(2027, 6, 3))]]
+
+
+async def test_what_a_broken_off_edit_has_taken_is_given_back_when_it_cannot_be_made(
+    house: TestHouse,
+) -> None:
+    deps = house.deps("booking")
+    await questions.edit_blocks(deps, [an_edit(1)])
+    await questions.edit_blocks(deps, [an_edit(1), an_edit(3)])  # repeated, and going on
+    assert [len(stays) for stays in await taken_at(deps, 1, 2, 3)] == [1, 0, 1]
+    async with deps.db.transaction() as tx:
+        await nights.take_nights(tx, UUID(int=2), UUID(int=7), "booking", [date(2027, 6, 2)])
+    with pytest.raises(DatesTaken):
+        await questions.edit_blocks(deps, [an_edit(1), an_edit(2), an_edit(3)])
+    assert [len(stays) for stays in await taken_at(deps, 1, 2, 3)] == [0, 1, 0]
 
 
 async def test_a_host_sees_all_calendars_in_one_look(street: Street) -> None:

@@ -14,7 +14,7 @@ from hometrip.kernel.errors import Invalid
 ONE_NIGHT = timedelta(days=1)
 
 
-class Stay(msgspec.Struct, frozen=True, order=True):
+class Stay(msgspec.Struct, frozen=True, order=True, gc=False):
     """Half-open: another stay may begin on the day that this one ends."""
 
     check_in: date

@@ -254,12 +254,52 @@ class StayRules(Answer):
     max_nights_by_day: list[int | None] | None = None
 
 
+class Charges(Answer):
+    """What a stay at a home costs besides its nights, and what comes off them, in minor units and basis
+    points. `early` and `late` are days before check-in and a share. `spot` is what areas of taxes are
+    compared with. Stays of up to `surely_nights` are nowhere too long."""
+
+    time_zone: str
+    spot: tuple[str, str, str]
+    surely_nights: int
+    weekly_bp: int = 0
+    monthly_bp: int = 0
+    policy_bp: int = 0
+    early: tuple[int, int] | None = None
+    late: tuple[int, int] | None = None
+    included: int | None = None
+    extra_guest: int = 0
+    pet: int = 0
+    cleaning: int = 0
+
+
+class TaxCharge(Answer):
+    """A tax that is switched on, with the meaning that it has where staff write it."""
+
+    spot: tuple[str, str, str]
+    kind: str
+    base: str
+    bp: int | None = None
+    amount: Money | None = None
+    most_nights: int | None = None
+    exempt_from_nights: int | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class Tariff(Answer):
+    """What is added to every stay: the guest's fee in basis points, and the taxes of each area."""
+
+    guest_bp: int
+    taxes: list[TaxCharge] = []
+
+
 class SearchCard(Answer):
     """All that search knows of a home.
 
     The board describes days from `board_from` on, one entry a day: `taken` (1 where the night cannot be had),
     `prices` in minor units of `currency`, `min_nights`. It narrows candidates; the answer is always
-    re-checked by `offers`. `cover` is a picture's url.
+    re-checked by `offers`. `cover` is a picture's url. Cards of before have no `charges`.
     """
 
     id: UUID
@@ -296,6 +336,7 @@ class SearchCard(Answer):
     created_at: datetime
     rating: float | None = None
     cover: str | None = None
+    charges: Charges | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -333,6 +374,8 @@ class ListingQuestions(Protocol):
         self, ids: list[UUID], check_in: date, check_out: date, guests: int, pets: int, currency: str | None
     ) -> list[Offer]:
         """Those that can be booked for this stay, with their totals, in `currency` where there is a rate."""
+
+    async def tariff(self) -> Tariff: ...
 
     async def rates(self, currency: str) -> dict[str, int]:
         """What one of each currency is in this one, in `RATE_PARTS`; those of which it is known."""

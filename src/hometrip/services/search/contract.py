@@ -77,7 +77,9 @@ class Counted(Answer, kw_only=False, gc=False):
 
 
 class Results(Answer):
-    """A page of what was found. `total` and `facets` are of all that was found, not only of this page.
+    """A page of what was found. `total` and `facets` are of all that was found, not only of this page. A band
+    of `price`, taken as limits, finds so many homes as it counts: with dates prices are totals of stays. That
+    is `approximate` where the totals of very many stays are not known, or whether they can be had.
     `currency` is the one in which prices were compared, limited and counted: the one that was asked for, else
     where the homes that match have several, the one of most of them. Without it all have the same. So many
     homes are `uncompared`, and left out by a limit: there is no rate for their currency.
@@ -91,6 +93,7 @@ class Results(Answer):
     facets: dict[str, list[Counted]]
     currency: str | None = None
     uncompared: int | None = None
+    approximate: bool | None = None
 
 
 class Suggestion(Answer):

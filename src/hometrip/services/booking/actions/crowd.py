@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking.actions.looks import Looks
-from hometrip.services.booking.store.nights import TOGETHER, Glance
+from hometrip.services.booking.store.glances import TOGETHER, Glance
 
 # What was found for one is told to others who ask the same within so long, unless the home was booked here
 # meanwhile; that of so many homes at most is remembered.

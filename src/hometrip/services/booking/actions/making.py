@@ -127,14 +127,14 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 
 async def _look(
     deps: Deps, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
-) -> store.nights.Glance:
+) -> store.glances.Glance:
     """A glance, with others who want the same nights where they come faster than one look after the other."""
 
-    async def find(asked: Sequence[tuple[UUID, str]]) -> list[store.nights.Glance]:
+    async def find(asked: Sequence[tuple[UUID, str]]) -> list[store.glances.Glance]:
         async with deps.db.look() as db:
             if len(asked) == 1:
-                return [await store.nights.glance(db, listing_id, stay, *asked[0])]
-            return await store.nights.glances(db, listing_id, stay, asked)
+                return [await store.glances.of_one(db, listing_id, stay, *asked[0])]
+            return await store.glances.of_many(db, listing_id, stay, asked)
 
     return await deps.crowd.looks.look((listing_id, stay), (guest_id, once_key), find)
 
@@ -150,7 +150,7 @@ def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -
     stay = stay_of(data.check_in, data.check_out)
     if deps.crowd.is_booked_now(data.listing_id, stay):
         return None
-    seen = store.nights.glance_at_hand(deps.db, data.listing_id, stay, caller.id, once.key)
+    seen = store.glances.at_hand(deps.db, data.listing_id, stay, caller.id, once.key)
     if seen is None or seen.known or seen.gone is None:
         return None
     return DatesTaken(rule=seen.gone, free_instead=instead)

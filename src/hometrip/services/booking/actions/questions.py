@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from uuid import UUID
@@ -22,6 +24,9 @@ from hometrip.services.booking.rules import (
     ranges,
     split_of_difference,
 )
+
+# So many nights of blocks are taken or given back at once: for some milliseconds nobody else can book.
+NIGHTS_AT_ONCE = 1_000
 
 
 async def payable(deps: Deps, booking_id: UUID) -> Payable:
@@ -122,24 +127,44 @@ async def unblock(deps: Deps, block_id: UUID) -> None:
 
 
 async def edit_blocks(deps: Deps, edits: list[BlockEdit]) -> None:
-    async with deps.db.transaction() as tx:
-        clashes = []
-        for edit in sorted(edits, key=lambda one: one.listing_id):  # of two at once, one waits for the other
-            await store.nights.release_blocks(tx, edit.listing_id, [*edit.release, *edit.take])
-            if not edit.take:
-                continue
-            span = Stay(
-                min(stay.check_in for stay in edit.take.values()),
-                max(stay.check_out for stay in edit.take.values()),
-            )
-            others = await store.nights.owners(tx, edit.listing_id, span)
-            wanted = {night for stay in edit.take.values() for night in stay.each_night()}
-            if gone := sorted(wanted & others.keys()):
-                clashes.append(NightsTaken(listing_id=edit.listing_id, nights=gone))
-            elif not clashes:
-                await store.nights.take_blocks(tx, edit.listing_id, edit.take)
-        if clashes:
-            raise DatesTaken(free_instead=[], taken=clashes)
+    """Lot by lot, so that bookings are made between them. Where a guest was faster with some of the nights,
+    none of the others are kept."""
+    edits = sorted(edits, key=lambda one: one.listing_id)  # of two at once, one waits for the other
+    try:
+        async with deps.db.read() as db:
+            _must_be_free({edit.listing_id: await store.nights.in_the_way_of(db, edit) for edit in edits})
+        for lot in _lots(edits):
+            async with deps.db.transaction() as tx:
+                _must_be_free({edit.listing_id: await store.nights.edit_blocks(tx, edit) for edit in lot})
+            await asyncio.sleep(0)
+    except DatesTaken:
+        for lot in _lots(edits):
+            async with deps.db.transaction() as tx:
+                for edit in lot:
+                    await store.nights.release_blocks(tx, edit.listing_id, edit.take)
+        raise
+
+
+def _must_be_free(others: dict[UUID, list[date]]) -> None:
+    if taken := [NightsTaken(listing_id=home, nights=nights) for home, nights in others.items() if nights]:
+        raise DatesTaken(free_instead=[], taken=taken)
+
+
+def _lots(edits: list[BlockEdit]) -> Iterator[list[BlockEdit]]:
+    """A few homes each; all of them at once where some give nights back for others: what a guest has had of
+    them since could not be given back."""
+    if any(edit.release and edit.take for edit in edits):
+        yield edits
+        return
+    lot, nights = list[BlockEdit](), 0
+    for edit in edits:
+        lot.append(edit)
+        nights += len(edit.release) + sum(stay.nights for stay in edit.take.values())
+        if nights >= NIGHTS_AT_ONCE:
+            yield lot
+            lot, nights = [], 0
+    if lot:
+        yield lot
 
 
 async def replace_blocks(deps: Deps, listing_id: UUID, source_id: UUID, stays: list[Stay]) -> list[Stay]:

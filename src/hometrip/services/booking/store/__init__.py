@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from hometrip.services.booking.store import bookings, checks, co_hosts, coupons, lists, nights, requests
+from hometrip.services.booking.store import (
+    bookings,
+    checks,
+    co_hosts,
+    coupons,
+    glances,
+    lists,
+    nights,
+    requests,
+)
 from hometrip.services.booking.store.tables import tables
 
-__all__ = ["bookings", "checks", "co_hosts", "coupons", "lists", "nights", "requests", "tables"]
+__all__ = ["bookings", "checks", "co_hosts", "coupons", "glances", "lists", "nights", "requests", "tables"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, update
 
 from hometrip.kernel.stay import Stay
-from hometrip.ports.database import Database, Given, Prepared, Reader, Tx
-from hometrip.services.booking.contract import DatesTaken
+from hometrip.ports.database import Prepared, Reader, Tx
+from hometrip.services.booking.contract import BlockEdit, DatesTaken
 from hometrip.services.booking.rules import Booking, ranges
 from hometrip.services.booking.store.tables import bookings, could_have_of, nights, requests_at
 
@@ -33,12 +33,6 @@ async def take_nights(tx: Tx, listing_id: UUID, owner_id: UUID, kind: str, wante
 async def take_stay(tx: Tx, booking: Booking) -> None:
     """As `take_nights`, for all nights of a booking's stay."""
     await take_nights(tx, booking.listing_id, booking.id, "booking", booking.stay.each_night())
-
-
-async def take_blocks(tx: Tx, listing_id: UUID, stays: Mapping[UUID, Stay]) -> None:
-    """As `take_nights`, for many blocks of a home at once."""
-    taken = ((block_id, night) for block_id, stay in stays.items() for night in stay.each_night())
-    await _take(tx, listing_id, "block", taken)
 
 
 async def _take(tx: Tx, listing_id: UUID, kind: str, wanted: Iterable[tuple[UUID, date]]) -> None:
@@ -66,6 +60,30 @@ async def release_blocks(tx: Tx, listing_id: UUID, block_ids: Iterable[UUID]) ->
         await tx.execute(delete(nights).where(of_home, nights.c.owner_id.in_(ids)))
 
 
+async def edit_blocks(tx: Tx, edit: BlockEdit) -> list[date]:
+    """Give back what is to go and take what is to come, as `take_nights`; safe to repeat. The nights that
+    others have, in order: where there are any, none are taken."""
+    await release_blocks(tx, edit.listing_id, edit.release)
+    if not edit.take:
+        return []
+    there = await owners(tx, edit.listing_id, _around(edit.take))
+    wanted = [(block_id, night) for block_id, stay in edit.take.items() for night in stay.each_night()]
+    gone = sorted(night for block_id, night in wanted if there.get(night, block_id) not in edit.take)
+    if not gone:
+        await _take(tx, edit.listing_id, "block", (each for each in wanted if each[1] not in there))
+    return gone
+
+
+async def in_the_way_of(db: Reader, edit: BlockEdit) -> list[date]:
+    """The nights that the edit's blocks are to have and that others have, in order."""
+    if not edit.take:
+        return []
+    others = await owners(db, edit.listing_id, _around(edit.take))
+    own = {*edit.release, *edit.take}
+    taken = {night for night, owner_id in others.items() if owner_id not in own}
+    return sorted(taken.intersection(night for stay in edit.take.values() for night in stay.each_night()))
+
+
 async def release_some(tx: Tx, owner_id: UUID, given_back: list[date]) -> None:
     statement = delete(nights).where(nights.c.owner_id == owner_id, nights.c.night.in_(given_back))
     await tx.execute(statement)
@@ -79,17 +97,6 @@ async def keep_blocked(tx: Tx, booking_id: UUID) -> None:
 async def any_taken(db: Reader, listing_id: UUID, stay: Stay) -> bool:
     bound = {"listing": listing_id, "first": stay.check_in, "end": stay.check_out}
     return await db.value(_first.with_values(**bound)) is not None
-
-
-class Glance(NamedTuple):
-    """What one look tells before any work is done for a wish.
-
-    `known`: this guest has made a booking with this Idempotency-Key, perhaps long ago. `gone`: by what the
-    first night is taken that is not by a booking of this guest (booked, blocked or imported).
-    """
-
-    known: bool
-    gone: str | None
 
 
 _between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
@@ -110,84 +117,6 @@ _taken_but_for_requests = Prepared(
 )
 _of_others = Prepared(_taken.where(nights.c.owner_id != bindparam("booking")))
 _first = Prepared(_of_home.with_only_columns(nights.c.night).where(_between).limit(1))
-_owner = bookings.alias("owner")
-_glance = Prepared(
-    select(
-        exists(
-            select(bookings.c.id).where(
-                bookings.c.once_key == bindparam("once_key"), bookings.c.guest_id == bindparam("guest")
-            )
-        ),
-        select(nights.c.kind)
-        .outerjoin(_owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest")))
-        .where(nights.c.listing_id == bindparam("listing"), _between, _owner.c.id.is_(None))
-        .order_by(nights.c.night)
-        .limit(1)
-        .scalar_subquery(),
-    )
-)
-
-
-# So many of a crowd are looked for at once.
-TOGETHER = 64
-_KEYS = [f"key_{number}" for number in range(TOGETHER)]
-_known = Prepared(
-    select(bookings.c.guest_id, bookings.c.once_key).where(bookings.c.once_key.in_(map(bindparam, _KEYS)))
-)
-_owners = Prepared(
-    select(nights.c.kind, _owner.c.guest_id)
-    .outerjoin(_owner, _owner.c.id == nights.c.owner_id)
-    .where(nights.c.listing_id == bindparam("listing"), _between)
-    .order_by(nights.c.night)
-)
-
-
-async def glance(db: Reader, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Glance:
-    row = await db.row(_glance_at(listing_id, stay, guest_id, once_key))
-    assert row is not None
-    return _glance_of(row)
-
-
-async def glances(
-    db: Reader, listing_id: UUID, stay: Stay, asked: Sequence[tuple[UUID, str]]
-) -> list[Glance]:
-    """As `glance`, for several guests with their keys, `TOGETHER` at most."""
-    keys = [once_key for _, once_key in asked if once_key]
-    known: set[tuple[UUID, str]] = set()
-    if keys:
-        padded = dict(zip(_KEYS, keys + keys[:1] * (TOGETHER - len(keys)), strict=True))
-        known = {(row.guest_id, row.once_key) for row in await db.rows(_known.with_values(**padded))}
-    within = {"listing": listing_id, "first": stay.check_in, "end": stay.check_out}
-    owners = await db.rows(_owners.with_values(**within))
-    return [
-        Glance(
-            known=(guest_id, once_key) in known,
-            gone=next((TAKEN_BY[row.kind] for row in owners if row.guest_id != guest_id), None),
-        )
-        for guest_id, once_key in asked
-    ]
-
-
-def glance_at_hand(
-    db: Database, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
-) -> Glance | None:
-    """The same, where it need not be waited for."""
-    row = db.row_at_hand(_glance_at(listing_id, stay, guest_id, once_key))
-    return None if row is None else _glance_of(row)
-
-
-def _glance_at(listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str) -> Given:
-    return _glance.with_values(
-        once_key=once_key or None,
-        guest=guest_id,
-        listing=listing_id,
-        first=stay.check_in,
-        end=stay.check_out,
-    )
-
-
-def _glance_of(row: Any) -> Glance:
-    return Glance(known=bool(row[0]), gone=None if row[1] is None else TAKEN_BY[row[1]])
 
 
 async def taken(
@@ -261,8 +190,8 @@ async def why_taken(db: Reader, listing_id: UUID, owner_id: UUID, stay: Stay) ->
 
 async def owners(db: Reader, listing_id: UUID, span: Stay) -> dict[date, UUID]:
     """Who has which night of the span."""
-    statement = _within(select(nights.c.night, nights.c.owner_id), listing_id, span)
-    return {row.night: row.owner_id for row in await db.rows(statement)}
+    bound = {"listing": listing_id, "first": span.check_in, "end": span.check_out}
+    return {row.night: row.owner_id for row in await db.rows(_some.with_values(**bound))}
 
 
 def _lots(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
@@ -270,6 +199,11 @@ def _lots(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
     left = iter(ids)
     while lot := list(islice(left, size)):
         yield lot
+
+
+def _around(stays: Mapping[UUID, Stay]) -> Stay:
+    """From the first of their nights to the last."""
+    return Stay(min(stay.check_in for stay in stays.values()), max(stay.check_out for stay in stays.values()))
 
 
 def _within(statement: Select[Any], listing_id: UUID, stay: Stay) -> Select[Any]:

@@ -1,7 +1,7 @@
 """The verbs of this service; `Deps` is what they need. Also where peers' questions are answered."""
 
 from hometrip.services.listing.actions.bulk import calendars, edit_days
-from hometrip.services.listing.actions.cards import all_ids, homes, search_cards
+from hometrip.services.listing.actions.cards import all_ids, homes, search_cards, tariff
 from hometrip.services.listing.actions.checking import verify, verify_co_hosts
 from hometrip.services.listing.actions.co_hosts import add_co_host, co_hosts, remove_co_host
 from hometrip.services.listing.actions.days import availability, block, blocks, days_at_hand, unblock
@@ -91,6 +91,7 @@ __all__ = [
     "similar",
     "structure_words",
     "switch_taxes",
+    "tariff",
     "terms",
     "to_judge",
     "toggle",

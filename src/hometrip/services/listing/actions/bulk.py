@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import date
 from uuid import UUID, uuid5
@@ -109,12 +110,16 @@ async def edit_days(deps: Deps, caller: Caller, asked: DaysEdit, once: Once = NO
         once=once,
         created_at=deps.clock.now(),
     )
+    drafts = {} if await _is_begun(deps, edit) else await _drafts(deps, caller, asked)
     async with deps.docs.transaction() as tx:
         await tx.once(once)
         begun = await tx.get(store.EDITS, edit.id)
         if begun is None:
-            found = await _homes_of(deps, tx, caller, asked)
-            edit = msgspec.structs.replace(edit, plans=await _plans(deps, tx, asked, found))
+            plans = [
+                drafts.get(_state_of(home, days)) or await _plan(deps, tx, asked, home, days)
+                for home, days in await _homes_of(deps, tx, caller, asked)
+            ]
+            edit = msgspec.structs.replace(edit, plans=plans)
             if not _changes_nights(edit):
                 return await _made(deps, tx, edit)
             await tx.insert(store.EDITS, edit)
@@ -129,6 +134,15 @@ async def edit_days(deps: Deps, caller: Caller, asked: DaysEdit, once: Once = NO
 
 def _id_of(once: Once) -> UUID:
     return uuid5(_EDITS, f"{once.scope}\n{once.key}")
+
+
+async def _is_begun(deps: Deps, edit: Edit) -> bool:
+    """Is it on its way already? What it was answered is answered again."""
+    if not edit.once:
+        return False
+    async with deps.docs.transaction() as tx:
+        await tx.once(edit.once)
+        return await tx.get(store.EDITS, edit.id) is not None
 
 
 def _changes_nights(edit: Edit) -> bool:
@@ -159,14 +173,26 @@ def _nights(deps: Deps, home: Home, asked: DaysEdit) -> list[date]:
     return nights_of(asked, local_date(deps.clock.now(), home.time_zone))
 
 
-async def _plans(
-    deps: Deps, tx: DocumentTx, asked: DaysEdit, found: list[tuple[Home, Calendar]]
-) -> list[HomePlan]:
+async def _drafts(deps: Deps, caller: Caller, asked: DaysEdit) -> dict[tuple[UUID, int, int], HomePlan]:
+    """Plans made before it is this edit's turn to write, while others do: good for homes and days that have
+    not changed since."""
+    drafts: dict[tuple[UUID, int, int], HomePlan] = {}
+    for home, days in await _homes_of(deps, deps.docs, caller, asked):
+        drafts[_state_of(home, days)] = await _plan(deps, deps.docs, asked, home, days)
+        await asyncio.sleep(0)
+    return drafts
+
+
+def _state_of(home: Home, days: Calendar) -> tuple[UUID, int, int]:
+    return home.id, home.version, days.version
+
+
+async def _plan(deps: Deps, reader: DocumentReader, asked: DaysEdit, home: Home, days: Calendar) -> HomePlan:
     reasons: dict[UUID, str] = {}
     if asked.block is False:
-        spans = [span.id for _, days in found for span in days.spans if span.kind == BLOCKED]
-        reasons = {block.id: block.reason for block in await tx.get_many(store.BLOCKS, spans)}
-    return [planned(days, asked, _nights(deps, home, asked), deps.new_id, reasons) for home, days in found]
+        spans = [span.id for span in days.spans if span.kind == BLOCKED]
+        reasons = {block.id: block.reason for block in await reader.get_many(store.BLOCKS, spans)}
+    return planned(days, asked, _nights(deps, home, asked), deps.new_id, reasons)
 
 
 async def _carry_out(deps: Deps, edit: Edit) -> EditMade:
@@ -231,9 +257,13 @@ async def _made(deps: Deps, tx: DocumentTx, edit: Edit) -> EditMade:
                 # They are a part of the price list: whoever would write the one of before is told so (412).
                 await tx.change(store.HOMES, home.id, Change(set={"updated_at": deps.clock.now()}))
         made.append(told(nights, days, changed))
+        await asyncio.sleep(0)  # it takes a while, in which others are answered
     for at in range(0, len(released), 500):
         await tx.delete_where(store.BLOCKS, one_of("id", released[at : at + 500]))
-    await tx.insert_many(store.BLOCKS, blocks)
+        await asyncio.sleep(0)
+    for at in range(0, len(blocks), 500):
+        await tx.insert_many(store.BLOCKS, blocks[at : at + 500])
+        await asyncio.sleep(0)
     answer = EditMade(items=made)
     await tx.answer(edit.once, answer)
     return answer

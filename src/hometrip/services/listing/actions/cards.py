@@ -11,7 +11,8 @@ from hometrip.kernel.stay import local_date
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.lifecycle import place_in_words
-from hometrip.services.listing.contract import HomeCard, SearchCard, StayRules
+from hometrip.services.listing.actions.taxes import taxes_now
+from hometrip.services.listing.contract import Charges, HomeCard, SearchCard, StayRules, Tariff, TaxCharge
 from hometrip.services.listing.rules.calendar import Calendar, Openings, board
 from hometrip.services.listing.rules.home import PUBLISHED, Home, Point
 from hometrip.services.listing.rules.price import Prices
@@ -60,7 +61,7 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
     today = local_date(now, home.time_zone)
     openings = Openings(home, days)
     days_ahead = board(openings, today, BOARD_DAYS)
-    pricing = home.pricing
+    pricing, prices = home.pricing, Prices(home, days) if home.pricing else None
     return SearchCard(
         **{name: getattr(home, name) for name in _AS_KEPT},
         revision=days.revision,
@@ -81,11 +82,40 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
         rules=_widest(home, openings),
         board_from=today,
         taken=days_ahead.taken,
-        prices=Prices(home, days).of_nights(today, BOARD_DAYS) if pricing else [0] * BOARD_DAYS,
+        prices=prices.of_nights(today, BOARD_DAYS) if prices else [0] * BOARD_DAYS,
         min_nights=days_ahead.min_nights,
         rating=None if home.rating is None else home.rating / 100,
         cover=_cover(deps, home),
+        charges=_charges(prices, openings) if prices else None,
     )
+
+
+def _charges(prices: Prices, openings: Openings) -> Charges:
+    pricing, early, late = prices.pricing, prices.pricing.early_bird, prices.pricing.last_minute
+    return Charges(
+        time_zone=prices.zone,
+        spot=prices.spot,
+        surely_nights=openings.surely,
+        weekly_bp=pricing.weekly_discount_bp,
+        monthly_bp=pricing.monthly_discount_bp,
+        policy_bp=prices.policy_bp,
+        early=(early.days, early.discount_bp) if early else None,
+        late=(late.days, late.discount_bp) if late else None,
+        included=prices.included,
+        extra_guest=pricing.extra_guest.amount if pricing.extra_guest else 0,
+        pet=pricing.pet_fee.amount if pricing.pet_fee else 0,
+        cleaning=pricing.cleaning_fee.amount if pricing.cleaning_fee else 0,
+    )
+
+
+async def tariff(deps: Deps) -> Tariff:
+    """Answers `ListingQuestions.tariff`."""
+    taxes = (await taxes_now(deps)).every()
+    told = [TaxCharge(spot=area, **{name: getattr(rule, name) for name in _OF_TAXES}) for area, rule in taxes]
+    return Tariff(guest_bp=deps.fees.guest_bp, taxes=told)
+
+
+_OF_TAXES = "kind base bp amount most_nights exempt_from_nights valid_from valid_to".split()
 
 
 def _widest(home: Home, openings: Openings) -> StayRules:

@@ -144,13 +144,10 @@ async def refresh(
 ) -> None:
     """Fetch it, write down what was learnt, have its nights taken. With `seconds` nobody waits longer for it
     to come and be read, and being later than that is no failure. What `why` tells is learnt once."""
-    feed = await deps.docs.get(store.FEEDS, feed_id)
-    if feed is None:
+    found = await _feed_and_home(deps, feed_id)
+    if found is None:
         return
-    try:
-        home = await store.home(deps.docs, feed.listing_id)
-    except NotFound:
-        return
+    feed, home = found
     begun = deps.clock.now()
     try:
         async with asyncio.timeout(seconds):
@@ -166,6 +163,17 @@ async def refresh(
                 await learn(tx, home, feed_id, got)
     if not is_late:
         await take(deps, feed_id)
+
+
+async def _feed_and_home(deps: Deps, feed_id: UUID) -> tuple[Feed, Home] | None:
+    """None where one of them was removed meanwhile."""
+    feed = await deps.docs.get(store.FEEDS, feed_id)
+    if feed is None:
+        return None
+    try:
+        return feed, await store.home(deps.docs, feed.listing_id)
+    except NotFound:
+        return None
 
 
 async def learn(tx: DocumentTx, home: Home, feed_id: UUID, got: Fetch) -> None:
@@ -203,13 +211,10 @@ async def take(deps: Deps, feed_id: UUID) -> None:
     """
     given_back = False
     for _ in range(5):
-        feed = await deps.docs.get(store.FEEDS, feed_id)
-        if feed is None:
+        found = await _feed_and_home(deps, feed_id)
+        if found is None:
             return
-        try:
-            home = await store.home(deps.docs, feed.listing_id)
-        except NotFound:
-            return
+        feed, home = found
         stays = ical_merge.nights_taken(feed.events, local_date(deps.clock.now(), home.time_zone))
         refused = await deps.booking.replace_blocks(feed.listing_id, feed.id, stays)
         noted = None

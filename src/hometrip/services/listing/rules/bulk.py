@@ -63,7 +63,7 @@ class EditRefused(Conflict):
     code = "edit_refused"
 
 
-class NewBlock(Frozen):
+class NewBlock(Frozen, gc=False):
     id: UUID
     stay: Stay
     reason: str
@@ -164,7 +164,8 @@ def planned(
     if edit.block is True:
         known = _nights_taken(days, BLOCKED)
         wanted = runs(night for night in nights if night not in known)
-        take = [NewBlock(id=new_id(), stay=stay, reason=texts.one_line(edit.reason)) for stay in wanted]
+        reason = texts.one_line(edit.reason)
+        take = [NewBlock(id=new_id(), stay=stay, reason=reason) for stay in wanted]
         return HomePlan(listing_id=days.id, release=[], take=take)
     given, release, take = set(nights), [], []
     for span in blocked if edit.block is False else ():

@@ -87,7 +87,7 @@ class Openings:
         self.least_by_day = _by_day(self.limits.min_nights, self.limits.min_nights_by_day)
         self.most_by_day = _by_day(self.limits.max_nights, self.limits.max_nights_by_day)
         most = {*self.most_by_day, *(season.max_nights for season in self.seasons if season.max_nights)}
-        self.longest = min(max(most), LONGEST_STAY)
+        self.longest, self.surely = min(max(most), LONGEST_STAY), min(most)
         self.one_longest = len(most) == 1
         self.starts = calendar.starts
         self.least = calendar.min_nights

@@ -146,6 +146,10 @@ class Taxes:
             if area.region in ("", home.region) and area.city in ("", home.city)
         ]
 
+    def every(self) -> list[tuple[Spot, TaxTerms]]:
+        """Each with the spot of its area."""
+        return [rule for rules in self._by_country.values() for rule in rules]
+
 
 NO_TAXES = Taxes(())
 

@@ -16,7 +16,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
+from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import ClaimRecord, DepositRecord, claim_of, deposit_of
@@ -32,7 +32,7 @@ from hometrip.services.payment.actions.deps import (
 )
 from hometrip.services.payment.actions.holding import give_claim_up, last_hold, let_hold_go
 from hometrip.services.payment.actions.opening import Wanted, opened
-from hometrip.services.payment.actions.paying import settle, why_declined
+from hometrip.services.payment.actions.paying import charge_absent, settle, why_declined
 from hometrip.services.payment.contract import (
     DepositClaimed,
     DepositContested,
@@ -124,7 +124,7 @@ async def hold_deposit(deps: Deps, due: DepositDue) -> None:
             return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
-        intent = await _charged(deps, payment, first.method, deposit.tries)
+        intent = await charge_absent(deps, payment, first.method, f"hold:{payment.id}:{deposit.tries}")
     except ProviderDown:
         await later(deps, due)
         return
@@ -146,17 +146,6 @@ def _wanted(deposit: store.Deposit) -> Wanted:
         split=rules.nothing_kept(deposit.amount.currency),
         capture="manual",
     )
-
-
-async def _charged(deps: Deps, payment: store.Payment, method: str | None, attempt: int) -> ProviderIntent:
-    if method is not None:
-        try:
-            key = f"hold:{payment.id}:{attempt}"
-            return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
-        except ProviderRefused:
-            # Perhaps it is held already, or the card is kept no longer.
-            pass
-    return await deps.payments.get_intent(payment.provider_id)
 
 
 async def _declined(deps: Deps, deposit: store.Deposit, payment: store.Payment, why: str) -> None:

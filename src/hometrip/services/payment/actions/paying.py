@@ -204,6 +204,17 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
     return None
 
 
+async def charge_absent(deps: Deps, payment: store.Payment, method: str | None, key: str) -> ProviderIntent:
+    """Charge the card that was kept, its owner absent; where that cannot be, how the payment is now."""
+    if method is not None:
+        try:
+            return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
+        except ProviderRefused:
+            # Perhaps it is paid or held already, or the card is kept no longer.
+            pass
+    return await deps.payments.get_intent(payment.provider_id)
+
+
 def why_declined(error: IntentError) -> str:
     """As the guest may know it."""
     shown = rules.shown_decline(error)

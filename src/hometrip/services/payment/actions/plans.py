@@ -7,13 +7,13 @@ from uuid import UUID
 
 from hometrip.kernel.clock import SKEW
 from hometrip.ports.database import Tx
-from hometrip.ports.payments import ProviderDown, ProviderIntent, ProviderRefused
+from hometrip.ports.payments import ProviderDown
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.asking import look_later
 from hometrip.services.payment.actions.deps import BalanceDue, BalanceReminder, Deps, later, lock_books, told
 from hometrip.services.payment.actions.opening import balance_of, opened
-from hometrip.services.payment.actions.paying import settle, why_declined
+from hometrip.services.payment.actions.paying import charge_absent, settle, why_declined
 from hometrip.services.payment.contract import PaymentBalanceFailed, PaymentBalanceSoon, PaymentFailed
 
 NO_CARD = "no_saved_card"
@@ -81,7 +81,7 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
             return
         async with deps.db.transaction() as tx:
             await look_later(deps, tx, payment.id)
-        intent = await _charged(deps, payment, first.method, plan.tries)
+        intent = await charge_absent(deps, payment, first.method, f"charge:{payment.id}:{plan.tries}")
     except ProviderDown:
         await later(deps, due)
         return
@@ -89,17 +89,6 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
     if settled.status != rules.SUCCEEDED:
         why = why_declined(intent.last_error) if intent.last_error else NO_CARD
         await _declined(deps, plan, settled, why)
-
-
-async def _charged(deps: Deps, payment: store.Payment, method: str | None, attempt: int) -> ProviderIntent:
-    if method is not None:
-        try:
-            key = f"charge:{payment.id}:{attempt}"
-            return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
-        except ProviderRefused:
-            # Perhaps because the guest has paid it meanwhile, or keeps the card no longer.
-            pass
-    return await deps.payments.get_intent(payment.provider_id)
 
 
 async def _declined(deps: Deps, plan: store.Plan, payment: store.Payment, why: str) -> None:

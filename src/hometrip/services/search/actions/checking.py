@@ -49,10 +49,11 @@ def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
     since = max(today, card.board_from, shown.board_from)
     if _days(card, since) != _days(shown, since):
         return "other nights or prices are shown than it has"
-    same = (card.title, card.guests, card.nightly, card.currency, card.rating)
-    return (
-        "" if same == (shown.title, shown.guests, shown.nightly, shown.currency, shown.rating) else "is stale"
-    )
+    same = all(getattr(card, name) == getattr(shown, name) for name in _COMPARED)
+    return "" if same else "is stale"
+
+
+_COMPARED = ("title", "guests", "nightly", "currency", "rating", "charges")
 
 
 def _days(card: SearchCard, since: date) -> tuple[bytes, list[int], list[int]]:

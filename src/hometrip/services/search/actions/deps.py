@@ -15,7 +15,7 @@ from hometrip.ports.cache import Cache
 from hometrip.ports.documents import Documents
 from hometrip.ports.geocoder import Geocoder, Place
 from hometrip.ports.search import Search
-from hometrip.services.listing.contract import ListingQuestions
+from hometrip.services.listing.contract import ListingQuestions, Tariff
 from hometrip.services.search.contract import Filters, Results
 from hometrip.services.search.rules.board import Board
 from hometrip.services.search.rules.places import Places
@@ -39,13 +39,14 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.shown_until = self.indexed_until = self.caught_up_at = NEVER
+        self.shown_until = self.indexed_until = self.caught_up_at = self.tariff_at = NEVER
         self.shown_last: set[tuple[UUID, datetime | None]] = set()
         self.board: Board | None = None
         self.filled = False
         self.filling = asyncio.Lock()
         self.changed: set[UUID] = set()
         self.overview: Overview | None = None
+        self.tariff: Tariff | None = None
         self.elsewhere: dict[str, list[Place]] = {}
         self.listening = False
         self._answers: dict[Any, Results] = {}

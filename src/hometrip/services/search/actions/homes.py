@@ -37,16 +37,21 @@ LATE = timedelta(seconds=30)
 
 
 async def begin(deps: Deps) -> None:
-    """Make the board and the index ready; the index gets what it lacks from the own copies."""
+    """Make the board and the index ready; the index gets what it lacks from the own copies. Copies of before,
+    of which nobody knows what stays cost, are taken in anew."""
     memory, now = deps.memory, deps.clock.now()
     if not memory.listening:
         memory.listening = True
         deps.cache.hear(CHANGED, lambda message: heard(deps, message))
     await deps.index.declare(HOMES)
+    lacking = False
     async for page in store.every(deps.documents):
         await _index_missing(deps, page)
+        lacking |= any(home.card is not None and home.card.charges is None for home in page)
     memory.indexed_until = now
     await current(deps)
+    if lacking:
+        await reindex(deps)
 
 
 async def current(deps: Deps) -> Board:

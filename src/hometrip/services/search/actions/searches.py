@@ -3,9 +3,10 @@
 When dates are asked, the homes of the page are then checked by the listing service in one batch, whose totals
 are shown: they are exactly those of the quotes, and what cannot be booked is not shown.
 
-The price of a stay decides by those exact totals while at most `EXACT` homes match all else; when more do, by
-what the nights cost without fees and discounts, and then only the page is exact. A search leaves no trace:
-nothing is written, and no event is made of it.
+With dates a home's price is the total of the stay: that is shown, limited, counted and put in order. The
+board knows it of nearly all homes. Of the others the listing service is asked, while they are at most
+`ASKED`; when they are more, the answer says that it is approximate. A search leaves no trace: nothing is
+written, and no event is made of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,12 +23,12 @@ import msgspec
 import numpy as np
 
 from hometrip.kernel.access import STAFF, Caller
-from hometrip.kernel.errors import Invalid
+from hometrip.kernel.errors import Invalid, Unavailable
 from hometrip.kernel.measure import Measure, measure_for
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import written
 from hometrip.ports.search import words_of
-from hometrip.services.listing.contract import Offer
+from hometrip.services.listing.contract import Offer, Tariff
 from hometrip.services.search.actions.deps import Deps
 from hometrip.services.search.actions.homes import current
 from hometrip.services.search.contract import Explained, Hit, Results
@@ -42,8 +44,11 @@ from hometrip.services.search.rules.cards import (
     with_score,
 )
 from hometrip.services.search.rules.matching import Matches
+from hometrip.services.search.rules.totals import totals
 
-EXACT = 300
+ASKED = 300
+# So long what is added to every stay is taken to be as it was.
+TARIFF_HOLDS = timedelta(seconds=5)
 # A page is refilled from the homes after it, as often as they are refused, up to so many pages.
 REFILLS = 3
 
@@ -79,12 +84,9 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     matched = matching.matches(board, wish, now, None if text is None else text > 0)
     if wish.measure is None:
         wish = wish.measured(await measure_for(matching.currencies(board, matched), deps.listing.rates))
-    matched = matching.exchanged(board, matched, wish)
+    matched, approximate = await _priced(deps, board, wish, matched, now)
     every, matched = len(matched.rows), matching.comparable(matched, wish)
     uncompared = every - len(matched.rows)
-    exact = wish.stay is not None and wish.by_price and len(matched.rows) <= EXACT
-    if exact:
-        matched = await _priced(deps, board, wish, matched)
     matched = matching.within(matched, wish)
 
     begin, end = (asked.page - 1) * asked.per_page, asked.page * asked.per_page
@@ -93,9 +95,9 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
     if asked.explain:
         parts = matching.parts(board, wish, matched.rows, text, now)
         scores = {int(matched.rows[place]): _explained(parts, place) for place in order}
-    counted = facets.facets(board, matched)
-    hits, refused = await _checked(deps, board, wish, matched.only(order), asked.per_page, scores)
-    total = len(matched.rows) - refused
+    hits, gone = await _checked(deps, board, wish, matched.only(order), asked.per_page, scores)
+    left = matched.only(np.isin(matched.rows, gone, invert=True)) if gone else matched
+    counted, total = facets.facets(board, left, wish), len(left.rows)
     return Results(
         items=[written(hit, Hit) for hit in hits],
         page=asked.page,
@@ -105,6 +107,7 @@ async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: d
         facets=counted,
         currency=wish.measure.currency if wish.measure else None,
         uncompared=uncompared or None,
+        approximate=approximate or None,
     )
 
 
@@ -130,16 +133,35 @@ async def _text(deps: Deps, board: Board, wish: Wanted) -> Floats | None:
     return text
 
 
-async def _priced(deps: Deps, board: Board, wish: Wanted, matched: Matches) -> Matches:
-    """Those that can be booked, each with its total and what that is worth."""
-    assert wish.stay is not None
-    found = _found(board, matched)
-    offers = await _offers(deps, wish, wish.stay, found)
-    bookable = np.array([each.id.int in offers for each in found], np.bool_)
-    totals = [offer.total for each in found if (offer := offers.get(each.id.int)) is not None]
-    prices = np.array([total.amount for total in totals], np.int64)
-    worth = np.array([wish.worth(total) for total in totals], np.int64)
-    return msgspec.structs.replace(matched.only(bookable), prices=prices, worth=worth)
+async def _priced(
+    deps: Deps, board: Board, wish: Wanted, matched: Matches, now: datetime
+) -> tuple[Matches, bool]:
+    """Each with what is compared: the price of a night, or the stay's total; and is that only about right?"""
+    if wish.stay is None or not len(matched.rows):
+        return matching.exchanged(board, matched, wish), False
+    if (tariff := await _tariff(deps, now)) is None:
+        return matching.exchanged(board, matched, wish), True
+    matched, rough = totals(board, matched, wish, tariff, now)
+    if rough is None or np.count_nonzero(rough) > ASKED:
+        return matched, rough is not None
+    asked = np.flatnonzero(rough)
+    offers = await _offers(deps, wish, wish.stay, found := _found(board, matched.only(asked)))
+    prices, worth, kept = matched.prices.copy(), matched.compared.copy(), np.full(len(rough), True)
+    for place, each in zip(asked.tolist(), found, strict=True):
+        if (offer := offers.get(each.id.int)) is None:
+            kept[place] = False
+        else:
+            prices[place], worth[place] = offer.total.amount, wish.worth(offer.total)
+    return msgspec.structs.replace(matched, prices=prices, worth=worth).only(kept), False
+
+
+async def _tariff(deps: Deps, now: datetime) -> Tariff | None:
+    """None where nobody could tell it yet: a listing service of before, which still runs, cannot."""
+    memory = deps.memory
+    if memory.tariff is None or abs(now - memory.tariff_at) >= TARIFF_HOLDS:
+        with suppress(Unavailable):
+            memory.tariff, memory.tariff_at = await deps.listing.tariff(), now
+    return memory.tariff
 
 
 def _found(board: Board, matched: Matches) -> list[Found]:
@@ -180,25 +202,30 @@ def _undated(
 
 async def _checked(
     deps: Deps, board: Board, wish: Wanted, matched: Matches, most: int, scores: dict[int, Explained]
-) -> tuple[list[bytes], int]:
-    """The page as JSON, with the totals of its stays; and how many had to give way."""
+) -> tuple[list[bytes], list[int]]:
+    """The page as JSON, with the totals of its stays; and the rows that had to give way."""
     if wish.stay is None:
-        return _undated(board, wish, matched, most, scores), 0
+        return _undated(board, wish, matched, most, scores), []
     kept: list[tuple[Found, Offer]] = []
+    gone: list[int] = []
     looked = 0
     while len(kept) < most and looked < len(matched.rows):
         batch = _found(board, matched.only(slice(looked, looked + most - len(kept))))
         looked += len(batch)
         offers = await _offers(deps, wish, wish.stay, batch)
-        checked = [(each, offer) for each in batch if (offer := offers.get(each.id.int)) is not None]
-        kept += [one for one in checked if wish.fits(wish.worth(one[1].total))] if wish.limited else checked
-    if wish.sort in ("price", "-price"):  # what nights cost decided which are on the page; now it is totals
+        for each in batch:
+            offer = offers.get(each.id.int)
+            if offer is None or (wish.limited and not wish.fits(wish.worth(offer.total))):
+                gone.append(each.row)
+            else:
+                kept.append((each, offer))
+    if wish.sort in ("price", "-price"):  # a price that has changed a moment ago has another place
         kept.sort(key=lambda one: wish.place(one[1].total))
     stays = {shift: stay_in_writing(wish.stay.moved(shift)) for shift in {each.shift for each, _ in kept}}
     hits = [
         offered(board.told(each.row), stays[each.shift], offer, scores.get(each.row)) for each, offer in kept
     ]
-    return hits, looked - len(hits)
+    return hits, gone
 
 
 def _explained(parts: ranking.Parts, place: int) -> Explained:

@@ -18,6 +18,7 @@ from hometrip.services.search.contract import Hit
 from hometrip.services.search.rules import ranking
 from hometrip.services.search.rules.asked import folded
 from hometrip.services.search.rules.cards import Told, hit_of, hundredths, told_of
+from hometrip.services.search.rules.charges import Charged
 
 Rows = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -143,7 +144,7 @@ class Board:
         self.revisions: list[int] = []
         self.values = {name: Values() for name in CODED}
         self.zones, self.amenities = Values(), Values()
-        self.peers = ranking.Peers()
+        self.peers, self.charged = ranking.Peers(), Charged()
         self.most_bedrooms = 0
         self.layout: Any = None  # how facets lay out its values, made when they are asked for
         self._grow(FEW)
@@ -160,6 +161,7 @@ class Board:
         self.spent: Numbers = self._longer("spent", (DAYS + 1, room), np.int64)
         self.least_on: Column = self._longer("least_on", (DAYS, room), np.int16)
         self.counted: Column = self._longer("counted", (len(COUNTED), room), np.int32)
+        self.charged.grow(room)
         # A row per amenity, a bit per home.
         amenities = len(self.amenity_bits) if hasattr(self, "amenity_bits") else FEW
         self.amenity_bits: NDArray[np.uint8] = self._longer("amenity_bits", (amenities, room // 8), np.uint8)
@@ -188,6 +190,8 @@ class Board:
         self.points[row] = ranking.point(card.shown_lat, card.shown_lng)
         self.zone[row] = self.zones.number(zone)
         self._put_rules(card.rules)
+        own_zone = self.zones.number(card.charges.time_zone) if card.charges else 0
+        self.charged.put(row, card, own_zone)
         self.most_bedrooms = max(self.most_bedrooms, card.bedrooms)
         self.counted[:, row] = (
             *(getattr(self, name)[row] for name in COUNTED[:3]), card.bedrooms, not card.instant_book

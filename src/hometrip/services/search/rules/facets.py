@@ -8,10 +8,11 @@ from functools import cache
 import numpy as np
 
 from hometrip.services.search.contract import Counted, Destination, Filters, Hit, Location, Range
-from hometrip.services.search.rules.asked import SORTS
+from hometrip.services.search.rules.asked import SORTS, Wanted
 from hometrip.services.search.rules.board import COUNTED, Board, Numbers, Rows
 from hometrip.services.search.rules.matching import Matches
 
+ANYTHING = Wanted()
 MOST_BANDS = 8
 MOST_CITIES = 50
 FACETS = ("structure", "type", "city", "amenities", "bedrooms", "instant_book", "price")
@@ -53,8 +54,9 @@ class Layout:
         self.columns = np.array([[self.starts[name]] for name in COUNTED], np.int32)
 
 
-def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
-    """Of all that was found, how many homes have each value; the most frequent first, numbers in order."""
+def facets(board: Board, found: Matches, wanted: Wanted = ANYTHING) -> dict[str, list[Counted]]:
+    """Of all that was found, how many homes have each value; the most frequent first, numbers in order. No
+    band of prices goes beyond the limits of what is wanted."""
     if not len(found.rows):
         return {name: [] for name in FACETS}
     layout: Layout = board.layout or Layout(board)
@@ -64,7 +66,7 @@ def facets(board: Board, found: Matches) -> dict[str, list[Counted]]:
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
     ends = layout.places[numbers].searchsorted(_ENDS).tolist()
-    labels = layout.labels + _bands(width)
+    labels = layout.labels + (_limited(width, wanted) if wanted.limited else _bands(width))
     listed, amounts, begin = numbers.tolist(), counts[numbers].tolist(), 0
     told = {}
     for name, end in zip(FACETS, ends, strict=True):
@@ -102,6 +104,15 @@ def _bands(width: int) -> list[str]:
     """ "from-to" in minor units, both included."""
     ends = [*(str((number + 1) * width - 1) for number in range(MOST_BANDS - 1)), ""]
     return [f"{number * width}-{end}" for number, end in enumerate(ends)]
+
+
+def _limited(width: int, wanted: Wanted) -> list[str]:
+    """The same, within the limits: what lies outside of them is nobody's."""
+    lowest, highest = wanted.min_price or 0, wanted.max_price
+    ends = [(number + 1) * width - 1 for number in range(MOST_BANDS - 1)]
+    lasts = [*(end if highest is None else min(end, highest) for end in ends), highest]
+    firsts = [max(number * width, lowest) for number in range(MOST_BANDS)]
+    return [f"{first}-{'' if last is None else last}" for first, last in zip(firsts, lasts, strict=True)]
 
 
 def band_width(dear: int) -> int:

@@ -183,17 +183,26 @@ def _staying(board: Board, rows: Rows, stay: Stay, flexible: int, now: datetime)
 
 def _look(board: Board, rows: Rows, stay: Stay, now: datetime) -> tuple[Mask, Numbers]:
     """Where the stay can be had, and what its nights cost."""
-    begin = min(max((stay.check_in - board.starts).days, 0), DAYS)
-    end = min(begin + stay.nights, DAYS)
+    begin, end = _places(board, stay)
     free = board.taken[end][rows] == board.taken[begin][rows]
     least = board.least_on[begin] if begin < DAYS else board.least_nights
     free &= least[rows] <= stay.nights
     for rule in _rules(board, rows, stay, now):
         free &= rule
-    price = board.spent[end][rows] - board.spent[begin][rows]
-    if unknown := stay.nights - (end - begin):
-        price += unknown * board.nightly[rows]
-    return free, price
+    return free, cost_of(board, rows, stay)
+
+
+def cost_of(board: Board, rows: Rows, stay: Stay) -> Numbers:
+    """What the nights of the stay cost; those that the board does not know at the usual price."""
+    begin, end = _places(board, stay)
+    price: Numbers = board.spent[end][rows] - board.spent[begin][rows]
+    unknown = stay.nights - (end - begin)
+    return price + unknown * board.nightly[rows] if unknown else price
+
+
+def _places(board: Board, stay: Stay) -> tuple[int, int]:
+    begin = min(max((stay.check_in - board.starts).days, 0), DAYS)
+    return begin, min(begin + stay.nights, DAYS)
 
 
 def _rules(board: Board, rows: Rows, stay: Stay, now: datetime) -> Iterator[Mask]:
@@ -206,12 +215,12 @@ def _rules(board: Board, rows: Rows, stay: Stay, now: datetime) -> Iterator[Mask
         yield (board.out_days[rows] & (1 << stay.check_out.weekday())) != 0
     # No zone is more than a day from UTC.
     if last_night - now.toordinal() + 1 > board.shortest_window:
-        yield (last_night - _todays(board, now))[board.zone[rows]] <= board.window_days[rows]
+        yield (last_night - todays(board, now))[board.zone[rows]] <= board.window_days[rows]
     if (check_in - now.date()).days * 24 <= board.longest_notice + 48:
         yield _hours_ahead(board, check_in, now)[board.zone[rows]] >= board.notice_hours[rows]
 
 
-def _todays(board: Board, now: datetime) -> Numbers:
+def todays(board: Board, now: datetime) -> Numbers:
     """What day it is in each of the board's time zones, as an ordinal."""
     return np.array([local_date(now, zone).toordinal() for zone in board.zones.shown], np.int64)
 
