@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -59,3 +61,22 @@ async def test_time_that_does_not_move_is_waited_for_once(clock: MovableClock, t
     assert pair.asked == 2
     assert await Timekeeper(pair, clock, tmp_path).advance(60) == START + timedelta(minutes=1)
     assert pair.asked == 6
+
+
+class Working(Pair):
+    """They are at work for that many seconds, and each look at them takes a while."""
+
+    def __init__(self, clock: MovableClock, seconds: float, look: float) -> None:
+        super().__init__(clock, 0)
+        self._until, self._look = time.perf_counter() + seconds, look
+
+    async def still(self) -> tuple[int, ...] | None:  # type: ignore[override]
+        self.asked += 1
+        await asyncio.sleep(self._look)
+        return (0, 0) if time.perf_counter() > self._until else None
+
+
+async def test_those_at_work_are_left_alone_for_half_of_the_time(clock: MovableClock, tmp_path: Path) -> None:
+    working = Working(clock, seconds=0.4, look=0.02)
+    await Timekeeper(working, clock, tmp_path).settle()
+    assert working.asked <= 0.4 / (2 * 0.02) + 3

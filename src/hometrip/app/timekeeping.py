@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -102,10 +103,16 @@ class Timekeeper:
         takes longer than `within` seconds.
         """
         async with asyncio.timeout(within):
-            before, now = None, await self._processes.still()
+            before, now, took = None, *await self._look()
             while now is None or now != before:
-                await asyncio.sleep(BUSY_SECONDS if now is None else 0)
-                before, now = now, await self._processes.still()
+                # Half of the time at most: to look at many processes is work for each of them, too.
+                await asyncio.sleep(max(BUSY_SECONDS, took) if now is None else 0)
+                before, (now, took) = now, await self._look()
+
+    async def _look(self) -> tuple[Hashable | None, float]:
+        """What is done where all is still, and how many seconds it took to find out."""
+        began = time.perf_counter()
+        return await self._processes.still(), time.perf_counter() - began
 
     async def advance(self, seconds: float) -> datetime:
         """Move time forward, doing everything that is due on the way at its own time."""
