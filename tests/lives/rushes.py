@@ -249,8 +249,8 @@ async def book_late(world: World) -> str | None:
     said = f"{guest} books {stay} at {world.homes.index(home)} late, meanwhile: {what}, {beside}"
     if answer.status_code == 201:
         world.expect(free and home.status == "published", f"{said}: it is {home.status}, free: {free}")
-        same = quote["total"] == home.money(price.total) and beside != 0
-        world.expect(same, f"{said}: {quote}, now {price}")
+        same = quote["total"] == home.money(price.total) and quote["cancellation_policy"] == home.policy
+        world.expect(same and beside != 0, f"{said}: {quote}, now {price}, {home.policy}")
         life = Life(home=home, guest=guest, price=price, **first_seen(answer.json(), Party(2)))
         await begin(world, life)
         world.expect(life.total == price.total, f"{said}: {life.view}")
@@ -259,13 +259,14 @@ async def book_late(world: World) -> str | None:
     moved = quote["total"] != home.money(price.total)
     fits = {
         "price_changed": moved,
+        "policy_changed": quote["cancellation_policy"] != home.policy,
         "quote_expired": beside == 0,
         "not_found": home.status != "published",
         "dates_taken": not free,
         "stay_refused": not free,
     }
     world.expect(fits.get(code), f"{said}: {answer.text}")
-    if code in ("price_changed", "quote_expired"):
+    if code in ("price_changed", "policy_changed", "quote_expired"):
         now = answer.json()["quote"]["total"]
         world.expect(now == home.money(price.total), f"{said}: {answer.text}, reckoned {price}")
     return f"{said}: {code}"

@@ -87,6 +87,22 @@ async def test_the_price_that_moved_comes_with_the_new_quote(
     assert booking["total"] == found["quote"]["total"]
 
 
+async def test_the_policy_that_moved_comes_with_the_new_quote(
+    house: TestHouse, host: Person, guest: Person
+) -> None:
+    home = await open_home(host)
+    when, path = stay(house) | {"guests": 2}, f"/api/listings/{home['id']}"
+    quote = ok(await guest.post(f"{path}/quote", when))
+    assert quote["cancellation_policy"] == home["cancellation_policy"] == "flexible"
+    version = ok(await host.get(path))["version"]
+    ok(await host.patch(path, {"cancellation_policy": "strict"}, headers={"If-Match": f'"{version}"'}))
+    wish = when | {"listing_id": home["id"], "quote_id": quote["id"]}
+    found = problem(await guest.post("/api/bookings", wish), 409, "policy_changed")
+    assert (found["quote"]["total"], found["quote"]["cancellation_policy"]) == (quote["total"], "strict")
+    booking = ok(await guest.post("/api/bookings", wish | {"quote_id": found["quote"]["id"]}), 201)
+    assert booking["cancellation_policy"] == "strict"
+
+
 async def test_what_was_agreed_on_stays_when_the_home_changes(
     house: TestHouse, host: Person, guest: Person
 ) -> None:

@@ -192,6 +192,19 @@ async def test_a_guest_may_pay_the_rest_with_another_card_after_a_decline(till: 
     assert (await plan_of(till, paid.booking_id)).status == "paid"
 
 
+async def test_the_rest_is_charged_to_the_card_that_took_the_place_of_the_one_that_paid(till: Till) -> None:
+    paid = await half_paid(till)
+    owner = str(GUEST.id)
+    [old] = await till.provider.methods(owner)
+    new = await till.provider.keep_method(owner, "pm_card_mastercard", key="new")
+    await till.provider.forget_method(owner, old.id)
+    await till.advance(DUE_AT - START)
+    assert [event.amount for event in till.told if event.name == "payment.succeeded"] == [HALF, REST]
+    async with till.deps.db.read() as db:
+        both = [one.card for one in await store.every_payment(db) if one.booking_id == paid.booking_id]
+    assert [card and card.last4 for card in both] == [old.last4, new.last4]
+
+
 async def test_the_rest_may_be_paid_before_its_day_and_is_not_charged_again(till: Till) -> None:
     paid = await half_paid(till)
     rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)

@@ -223,6 +223,12 @@ class PriceChanged(Conflict):
     code = "price_changed"
 
 
+class PolicyChanged(Conflict):
+    """The cancellation policy is not the one that was quoted; `quote` is the new one."""
+
+    code = "policy_changed"
+
+
 class WrongState(Conflict):
     """The booking is in a state from which this cannot be done; `state` names it."""
 

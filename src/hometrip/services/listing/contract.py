@@ -181,7 +181,8 @@ class ShownIn(Answer):
 
 
 class Quote(Answer):
-    """The price of a stay, line by line. `id` is signed and good until `expires_at`, and holds the rate."""
+    """The price of a stay, line by line, under the cancellation policy that it would be booked on. `id` is
+    signed and good until `expires_at`, and holds rate and policy."""
 
     id: str
     listing_id: UUID
@@ -194,14 +195,16 @@ class Quote(Answer):
     host_payout: Money
     expires_at: datetime
     shown: ShownIn | None = None
+    cancellation_policy: str | None = None
 
 
 class Terms(Answer):
     """All that a booking needs of a home, at one moment: who, what, when, how much, on which conditions.
 
-    `co_hosts` act for the home beside its host. `check_in_from` is a clock time, "15:00". `platform_rate` is
-    what one of the platform's currency is in the home's, as a decimal number: only where the two are not the
-    same and there is a rate."""
+    `quoted_total` and `quoted_policy` are those of the quote that was shown (of one of an earlier version no
+    policy is known), all else is as it is now. `co_hosts` act for the home beside its host. `check_in_from`
+    is a clock time, "15:00". `platform_rate` is what one of the platform's currency is in the home's, as a
+    decimal number: only where the two are not the same and there is a rate."""
 
     listing_id: UUID
     host_id: UUID
@@ -222,6 +225,7 @@ class Terms(Answer):
     platform_rate: str | None = None
     check_in_from: str | None = None
     co_hosts: list[UUID] = []
+    quoted_policy: str | None = None
 
 
 class HomeCard(Answer):

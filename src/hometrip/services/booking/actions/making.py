@@ -24,6 +24,7 @@ from hometrip.services.booking.contract import (
     BookingCreated,
     BookingRequested,
     DatesTaken,
+    PolicyChanged,
     PriceChanged,
 )
 from hometrip.services.booking.rules import (
@@ -51,8 +52,8 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     """A pending booking that holds its nights; one that costs nothing, of an instant home, is confirmed. A
     request that is wished beside others for the same nights holds them once it is accepted.
 
-    Raises `DatesTaken` with the nearest free stays, `PriceChanged` with the new quote, `OwnHome`,
-    `PlanRefused`, `PaymentUnderWay` for the guest's earlier hold, and what the listing service
+    Raises `DatesTaken` with the nearest free stays, `PriceChanged` and `PolicyChanged` with the new quote,
+    `OwnHome`, `PlanRefused`, `PaymentUnderWay` for the guest's earlier hold, and what the listing service
     says against the wish (`StayRefused`, `QuoteExpired`, `CouponRefused`, …).
     """
     price_agreed(wish)
@@ -95,7 +96,7 @@ async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside
 
 
 async def _terms(deps: Deps, guest: Caller, wish: BookingWish) -> Terms:
-    """The home's terms, if its price is the one that the guest has seen."""
+    """The home's terms, if its price and policy are those that the guest has seen."""
     quote_id = wish.quote_id
     if quote_id is None:
         quote = await deps.listing.quote(guest, wish.listing_id, wish.for_listing)
@@ -105,6 +106,8 @@ async def _terms(deps: Deps, guest: Caller, wish: BookingWish) -> Terms:
     terms = await deps.listing.terms(wish.listing_id, wish.for_listing, quote_id, guest.id)
     if terms.quote.total != terms.quoted_total:
         raise PriceChanged(quote=terms.quote)
+    if terms.quoted_policy not in (None, terms.cancellation_policy):
+        raise PolicyChanged(quote=terms.quote)
     return terms
 
 

@@ -142,9 +142,7 @@ def _shown(deps: Deps, home: Home, wish: Wish) -> Shown | None:
 
 
 async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) -> CouponTerms | None:
-    if not wish.coupon:
-        return None
-    return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing)
+    return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing) if wish.coupon else None
 
 
 async def _policy(deps: Deps, wish: Wish, guest: UUID | None) -> str | None:
@@ -180,9 +178,8 @@ async def _must_be_open(
 
 def _without_ended(openings: Openings, taken: list[Stay]) -> Openings:
     """Without what nobody has any more, or nobody else than the guest: `taken` is all that is taken."""
-    return openings.with_spans(
-        [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
-    )
+    left = [span for span in openings.spans if any(_shares_nights(span, other) for other in taken)]
+    return openings.with_spans(left)
 
 
 def _shares_nights(span: Span, other: Stay) -> bool:
@@ -194,8 +191,8 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
     if refused.rule in TAKEN:
         return DatesTaken(rule=refused.rule, free_instead=instead.free_instead(openings, stay, now))
     found = instead.nearest_instead(openings, stay, refused, now)
-    facts = {} if found is None else {"nearest": found}
-    return StayRefused(said(refused), rule=refused.rule, value=refused.value, **facts)
+    nearest = {"nearest": found} if found else {}
+    return StayRefused(said(refused), rule=refused.rule, value=refused.value, **nearest)
 
 
 def _quote(
@@ -227,6 +224,7 @@ def _quote(
         host_payout=Money(made.payout, made.currency),
         expires_at=until,
         shown=shown_in(lines, *asked.shown) if asked.shown else None,
+        cancellation_policy=asked.policy or home.cancellation_policy,
     )
     return quoted, made
 
@@ -248,6 +246,7 @@ def _promise(quote_id: UUID, home: Home, asked: Asked, made: Bill, until: dateti
         shown_in=shown.currency if shown else "",
         rate=shown.rate if shown else 0,
         rated_on=shown.on if shown else None,
+        policy=home.cancellation_policy,
     )
 
 
@@ -276,6 +275,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         cancellation_policy=home.cancellation_policy,
         quote=quoted,
         quoted_total=Money(promise.total, promise.currency),
+        quoted_policy=promise.policy or None,
         split=made.split,
         nightly=[Money(price, made.currency) for price in made.nightly],
         host_funds_coupon=asked.coupon is not None and asked.coupon.host_funded,

@@ -234,7 +234,7 @@ class _Reader:
     def listed(self, event: Event, name: str) -> Iterator[tuple[Moment, Property | None]]:
         """The times of a list, each with its end where it is a period."""
         for each in event.get(name, ()):
-            for value in each.value.split(","):
+            for value in filter(str.strip, each.value.split(",")):  # some write the property of an empty list
                 begin, slash, end = value.partition("/")
                 yield self.moment(Property(each.params, begin)), Property(each.params, end) if slash else None
 

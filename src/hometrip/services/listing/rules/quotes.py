@@ -19,7 +19,8 @@ _SIGNATURE_BYTES = 16
 class Promise(msgspec.Struct, frozen=True, array_like=True):
     """What a quote's id says. Times in whole seconds since 1970, so that nothing is lost on the way.
 
-    `rate` is what one unit of `currency` is in `shown_in`, frozen for as long as the quote is good.
+    `rate` is what one unit of `currency` is in `shown_in`, frozen for as long as the quote is good. `policy`
+    is that of the home then; earlier versions promised none.
     """
 
     id: UUID
@@ -36,6 +37,7 @@ class Promise(msgspec.Struct, frozen=True, array_like=True):
     shown_in: str = ""
     rate: int = 0
     rated_on: date | None = None
+    policy: str = ""
 
     @property
     def expires_at(self) -> datetime:

@@ -205,7 +205,12 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
 
 
 async def charge_absent(deps: Deps, payment: store.Payment, method: str | None, key: str) -> ProviderIntent:
-    """Charge the card that was kept, its owner absent; where that cannot be, how the payment is now."""
+    """Charge a card that is kept, its owner absent: `method`, or another of theirs where that is kept no
+    longer; where that cannot be, how the payment is now.
+    """
+    kept = [card.id for card in await deps.payments.methods(str(payment.guest_id))]
+    if kept and method not in kept:
+        method = kept[0]
     if method is not None:
         try:
             return await deps.payments.charge_again(payment.provider_id, method=method, key=key)
