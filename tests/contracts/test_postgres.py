@@ -24,6 +24,7 @@ from engines import url_of
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.postgres import PostgresPool, drop_database, make_database, server
+from hometrip.adapters.postgres import pool as pools
 from hometrip.adapters.postgres.framing import LETTERS, Frames
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.ids import ids
@@ -165,6 +166,36 @@ async def test_no_more_connections_are_made_than_the_pool_may_have_and_one_besid
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert await asked(place.url, count) <= 4
+
+
+async def test_a_pool_gets_along_with_fewer_connections_where_the_server_has_no_more(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pools, "FULL_SECONDS", 0.5)
+    storage = await place.open(pool=8)
+    full, connect, made = True, storage.pool.connect, 0
+
+    async def at_most_two(**how: Any) -> Any:
+        nonlocal made
+        if full and made >= 2:
+            raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+        made += 1
+        return await connect(**how)
+
+    monkeypatch.setattr(storage.pool, "connect", at_most_two)
+    await asyncio.gather(*(take(storage) for _ in range(40)))
+    assert made == 2
+    assert "the database has no more connections for us" in caplog.messages
+    full = False
+    await asyncio.sleep(0.6)
+    await asyncio.gather(*(take(storage) for _ in range(40)))
+    assert made == 8
+    # Where there is none at all, nobody waits for one.
+    full = True
+    for link in [await storage.pool.take() for _ in range(8)]:
+        storage.pool.drop(link)
+    with pytest.raises(Unavailable, match="no room left"):
+        await take(storage)
 
 
 async def test_an_exhausted_pool_refuses_in_time_and_recovers(place: Place) -> None:

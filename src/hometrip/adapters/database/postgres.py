@@ -21,6 +21,7 @@ from hometrip.adapters.database.postgres_dialect import Cores
 from hometrip.adapters.database.prepared import Translated, unlocked
 from hometrip.adapters.postgres import (
     MIGRATE,
+    POOL,
     TABLE_NAMES,
     EventWork,
     Link,
@@ -235,7 +236,7 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
         new_id: NewId,
         metadata: MetaData,
         scripts: Path | None = None,
-        pool: int = 10,
+        pool: int = POOL,
     ) -> None:
         schema.check(metadata, TABLE_NAMES)
         super().__init__(PostgresPool(url, size=pool, name=f"hometrip {service}"), service, clock, new_id)

@@ -18,6 +18,7 @@ from hometrip.adapters.documents.postgres_reader import PostgresReader, Shelves
 from hometrip.adapters.documents.postgres_shelf import LAYOUT, MADE, MADE_TABLE, Shelf
 from hometrip.adapters.postgres import (
     MIGRATE,
+    POOL,
     TABLE_NAMES,
     EventWork,
     Link,
@@ -213,7 +214,7 @@ class PostgresDocuments(PostgresReader, PostgresOutbox[PostgresDocumentTx], Post
         clock: Clock,
         new_id: NewId,
         collections: Iterable[Collection[Any]],
-        pool: int = 10,
+        pool: int = POOL,
     ) -> None:
         self.shelves = Shelves(collections)
         connections = PostgresPool(url, size=pool, name=f"hometrip {service}")

@@ -12,7 +12,7 @@ it imports neither.
 
 from hometrip.adapters.postgres.ledger import PostgresLedger
 from hometrip.adapters.postgres.outbox import PostgresOutbox
-from hometrip.adapters.postgres.pool import Link, PostgresPool
+from hometrip.adapters.postgres.pool import POOL, Link, PostgresPool
 from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, place_of, refusal_of
 from hometrip.adapters.postgres.server import (
     MIGRATE,
@@ -30,6 +30,7 @@ from hometrip.adapters.postgres.work import EventWork
 __all__ = [
     "ENGINE_ERRORS",
     "MIGRATE",
+    "POOL",
     "TABLE_NAMES",
     "EventWork",
     "Link",

@@ -7,6 +7,7 @@ the other; a block that is cancelled is rolled back, and one that is being commi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
@@ -19,16 +20,23 @@ from hometrip.adapters.postgres.refusals import ENGINE_ERRORS, refusal_of
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.errors import Unavailable
 
+# Connections of one storage of a process, where nobody says otherwise. With fewer the loop waits for the
+# server under load; more gain nothing.
+POOL = 20
 # How long a connection waits for the server, in seconds.
 PATIENCE = 2.0
 # How long a block waits for one of the connections (seconds): a crowd that wants the same is told its turn.
 SEAT_SECONDS = 5.0
+# Where the server has no more connections for us, it is asked for another one so many seconds later.
+FULL_SECONDS = 10.0
 # No statement takes longer (seconds): a server that went silent is given up then.
 STATEMENT_SECONDS = 10.0
 # No statement waits longer for what another transaction has locked (seconds).
 LOCK_SECONDS = 8.0
 # How long `close` waits for the blocks that run, before their connections are cut.
 ENDING_SECONDS = 30.0
+
+log = logging.getLogger("hometrip.postgres")
 
 Link = Any  # FramedConnection, which is asyncpg's; asyncpg has no types of its own
 
@@ -52,7 +60,7 @@ class PostgresPool:
     """At most `size` connections to one database, made when they are needed.
 
     - `Unavailable` after `SEAT_SECONDS` where all are in use, at once where the server refuses, and from
-      `close` on.
+      `close` on. Where it has no more connections for us, those that there are have to do for a while.
     - A connection that was lost, or whose state is not known for sure, is not used again.
     - `gone` is called with each connection that is used no more.
     """
@@ -93,18 +101,28 @@ class PostgresPool:
 
     async def take(self) -> Link:
         """A connection for a block; give it back with `give_back` or `drop`."""
+        while (link := await self._seated()) is None:
+            pass
+        self._busy.add(link)
+        link.ahead.begin()
+        return link
+
+    async def _seated(self) -> Link | None:
+        """None where there is to be a seat less for a while."""
         await self._take_seat()
         try:
             self.must_be_open()
-            link = self._pop_idle() or await self.connect()
+            return self._pop_idle() or await self.connect()
         except BaseException as reason:
+            if isinstance(reason, asyncpg.TooManyConnectionsError) and self._busy:
+                told = {"pool": self.name, "in_use": len(self._busy)}
+                log.warning("the database has no more connections for us", extra=told)
+                asyncio.get_running_loop().call_later(FULL_SECONDS, self._seats.release)
+                return None
             self._seats.release()
             if refused := refusal_of(reason):
                 raise refused from reason
             raise
-        self._busy.add(link)
-        link.ahead.begin()
-        return link
 
     def give_back(self, link: Link) -> None:
         """It is in no transaction, and the next block may use it."""
