@@ -131,7 +131,9 @@ async def _refuse_early(deps: Deps, guest_id: UUID, wish: BookingWish, stay: Sta
 async def _look(
     deps: Deps, listing_id: UUID, stay: Stay, guest_id: UUID, once_key: str
 ) -> store.glances.Glance:
-    """A glance, with others who want the same nights where they come faster than one look after the other."""
+    """A glance; where it has to be waited for, with others who want the same nights."""
+    if (seen := store.glances.at_hand(deps.db, listing_id, stay, guest_id, once_key)) is not None:
+        return seen
 
     async def find(asked: Sequence[tuple[UUID, str]]) -> list[store.glances.Glance]:
         async with deps.db.look() as db:
@@ -147,11 +149,11 @@ def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -
     just now. None where anything has to be waited for.
     """
     price_agreed(data)
-    instead = deps.crowd.proposed(data.listing_id, data.for_listing)
-    if instead is None or data.beside_requests:
-        return None
     stay = stay_of(data.check_in, data.check_out)
-    if deps.crowd.is_booked_now(data.listing_id, stay):
+    if data.beside_requests or deps.crowd.is_booked_now(data.listing_id, stay):
+        return None
+    instead = deps.crowd.proposed(data.listing_id, data.for_listing)
+    if instead is None:
         return None
     seen = store.glances.at_hand(deps.db, data.listing_id, stay, caller.id, once.key)
     if seen is None or seen.known or seen.gone is None:
