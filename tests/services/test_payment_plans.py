@@ -205,6 +205,28 @@ async def test_the_rest_is_charged_to_the_card_that_took_the_place_of_the_one_th
     assert [card and card.last4 for card in both] == [old.last4, new.last4]
 
 
+@pytest.mark.parametrize("after", [9 * MINUTE, None])
+async def test_a_guest_who_is_with_their_bank_for_the_rest_is_left_ten_minutes(
+    till: Till, after: timedelta | None
+) -> None:
+    paid = await half_paid(till)
+    await till.advance(DUE_AT - START - MINUTE)
+    rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)
+    asked = await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_threeDSecure2Required")
+    assert asked.status == "requires_action"
+    if after is not None:
+        await till.advance(after)
+        assert till.names().count("payment.succeeded") == 1
+        assert (await actions.confirm(till.deps, GUEST, rest.id)).status == "succeeded"
+        await till.advance(DAY)
+    else:  # nobody comes back from there: the card that is kept is charged
+        await till.advance(10 * MINUTE)
+        assert till.names().count("payment.succeeded") == 1
+        await till.advance(2 * MINUTE)
+    assert till.names().count("payment.succeeded") == 2
+    assert "payment.failed" not in till.names()
+
+
 async def test_the_rest_may_be_paid_before_its_day_and_is_not_charged_again(till: Till) -> None:
     paid = await half_paid(till)
     rest = await actions.open_intent(till.deps, GUEST, paid.booking_id)

@@ -193,7 +193,7 @@ def _event_of(before: store.Payment, intent: ProviderIntent) -> Event | None:
         return told(PaymentSucceeded, before)
     if intent.status == rules.AUTHORISED:
         return told(PaymentCreated, before)
-    if intent.status == "requires_action":
+    if intent.status == rules.WITH_BANK:
         return told(PaymentActionRequired, before)
     if intent.status == rules.CANCELED and before.wanted == "capture":
         return told(PaymentFailed, before, why="authorisation_expired")

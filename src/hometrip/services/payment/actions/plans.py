@@ -63,6 +63,8 @@ async def tell_of_balance(deps: Deps, due: BalanceReminder) -> None:
 async def charge_balance(deps: Deps, due: BalanceDue) -> None:
     """What the timer does: the card that paid the first half is charged, its owner absent.
 
+    A guest who is with their bank for it (3-D Secure) is left ten minutes for that.
+
     Declined three times over 72 hours, or by the check-in where that comes earlier, it is charged no more:
     booking hears of it, and cancels, which closes the payment. After a stay it does not, and the guest may
     still pay.
@@ -77,6 +79,9 @@ async def charge_balance(deps: Deps, due: BalanceDue) -> None:
     try:
         payment = await opened(deps, balance_of(first, plan))
         if payment.wanted == "cancel":  # of an old rest, or an old day: the provider has not closed it yet
+            await later(deps, due)
+            return
+        if payment.status == rules.WITH_BANK and not due.tries:  # the guest pays just now, and is given time
             await later(deps, due)
             return
         async with deps.db.transaction() as tx:

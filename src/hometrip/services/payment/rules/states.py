@@ -14,6 +14,7 @@ from hometrip.ports.payments import IntentError, ProviderIntent
 PATIENCE = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)
 
 OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action", "processing"})
+WITH_BANK = "requires_action"
 AUTHORISED = "requires_capture"
 SUCCEEDED = "succeeded"
 CANCELED = "canceled"
