@@ -37,6 +37,7 @@ from hometrip.services.listing.store import Feed
 EVERY = 15 * MINUTE
 # A guest at the checkout waits at most so long, and only for calendars that nobody asked for a minute before.
 CHECKOUT_SECONDS, CHECKOUT_AGE = 2.0, 1 * MINUTE
+# What has come by then and been read has so long to be written down.
 TO_WRITE_SECONDS = 0.4
 # So many failed fetches in a row are told to the host: with a timer of 15 minutes, an hour of them.
 TOLD_AFTER = 4
