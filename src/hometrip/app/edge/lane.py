@@ -92,6 +92,7 @@ class HandlerLane:
                 return False
             answer = self._straight.told(found.way, exchange.scope, record)
         except Exception as error:
+            # Nobody above would answer: one too many is told so, and whatever else it is as unforeseen.
             answer = exchange.refusal(error)
         line.answer(*exchange.whole(*answer))
         self._ring.close(exchange)

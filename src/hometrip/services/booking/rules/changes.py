@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.clock import HOUR, MINUTE
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
-from hometrip.kernel.money import zero
-from hometrip.kernel.split import Split
+from hometrip.kernel.split import Split, less
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
@@ -271,11 +270,4 @@ def split_of_difference(booking: Booking) -> Split:
     """Whose the difference of the change is: each share of the new split less that of the old."""
     change = booking.change
     assert change is not None  # only asked where a change awaits its payment
-    new, old = change.split, booking.split
-    none = zero(booking.total.currency)
-    areas = {**old.taxes, **new.taxes}
-    return Split(
-        payout=new.payout - old.payout,
-        platform=new.platform - old.platform,
-        taxes={area: new.taxes.get(area, none) - old.taxes.get(area, none) for area in areas},
-    )
+    return less(change.split, booking.split)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, exists, select
 
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Database, Given, Prepared, Reader
-from hometrip.services.booking.store.nights import TAKEN_BY
+from hometrip.services.booking.store.nights import TAKEN_BY, within_stay
 from hometrip.services.booking.store.tables import bookings, nights
 
 # So many of a crowd are looked for at once.
@@ -28,7 +28,6 @@ class Glance(NamedTuple):
     gone: str | None
 
 
-_between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
 _owner = bookings.alias("owner")
 _glance = Prepared(
     select(
@@ -39,7 +38,7 @@ _glance = Prepared(
         ),
         select(nights.c.kind)
         .outerjoin(_owner, and_(_owner.c.id == nights.c.owner_id, _owner.c.guest_id == bindparam("guest")))
-        .where(nights.c.listing_id == bindparam("listing"), _between, _owner.c.id.is_(None))
+        .where(nights.c.listing_id == bindparam("listing"), within_stay, _owner.c.id.is_(None))
         .order_by(nights.c.night)
         .limit(1)
         .scalar_subquery(),
@@ -52,7 +51,7 @@ _known = Prepared(
 _owners = Prepared(
     select(nights.c.kind, _owner.c.guest_id)
     .outerjoin(_owner, _owner.c.id == nights.c.owner_id)
-    .where(nights.c.listing_id == bindparam("listing"), _between)
+    .where(nights.c.listing_id == bindparam("listing"), within_stay)
     .order_by(nights.c.night)
 )
 

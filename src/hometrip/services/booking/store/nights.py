@@ -99,14 +99,14 @@ async def any_taken(db: Reader, listing_id: UUID, stay: Stay) -> bool:
     return await db.value(_first.with_values(**bound)) is not None
 
 
-_between = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
+within_stay = and_(nights.c.night >= bindparam("first"), nights.c.night < bindparam("end"))
 _of_home = select(nights.c.owner_id, nights.c.night).where(nights.c.listing_id == bindparam("listing"))
 _taken = _of_home.order_by(nights.c.night)
 _taken_besides = _taken.where(
     nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing"), bindparam("changing")))
 )
 _all, _all_besides = Prepared(_taken), Prepared(_taken_besides)
-_some, _some_besides = Prepared(_taken.where(_between)), Prepared(_taken_besides.where(_between))
+_some, _some_besides = Prepared(_taken.where(within_stay)), Prepared(_taken_besides.where(within_stay))
 _taken_but_for_requests = Prepared(
     _taken.where(
         nights.c.owner_id.not_in(could_have_of(bindparam("guest"), bindparam("listing"), None)),
@@ -116,7 +116,7 @@ _taken_but_for_requests = Prepared(
     )
 )
 _of_others = Prepared(_taken.where(nights.c.owner_id != bindparam("booking")))
-_first = Prepared(_of_home.with_only_columns(nights.c.night).where(_between).limit(1))
+_first = Prepared(_of_home.with_only_columns(nights.c.night).where(within_stay).limit(1))
 
 
 async def taken(
