@@ -151,6 +151,9 @@ async def test_a_claim_that_is_not_accepted_within_a_day_is_decided_by_staff(
 
 async def test_a_claim_before_check_in_or_too_late_is_told_its_time(till: Till) -> None:
     booking_id = await booked(till)
+    with pytest.raises(NotClaimable, match="from check-in on") as early:  # nothing is held yet
+        await actions.claim(till.deps, HOST, booking_id, eur(7_500), "a broken lamp")
+    assert early.value.facts["state"] == "planned"
     for until, at, words in (
         (CHECK_IN_AT - HOUR, CHECK_IN_AT - SECOND, r"^A deposit can be claimed from check-in on\.$"),
         (RELEASE_AT - HOUR, RELEASE_AT, r"^The time to claim this deposit is over\.$"),

@@ -207,10 +207,10 @@ async def claim(
             raise NotFound
         caller.must_be(held.host_id, held.guest_id)
         await tx.once(once)
+        rules.claimed_in_time(held.status, stay.facts.check_in_at, now, held.release_at)
         let_go = payment is None or payment.wanted == "cancel"
         if held.status not in ("held", "renewing") or payment is None or let_go:
             raise rules.NotClaimable(state=held.status, until=held.release_at)
-        rules.claimed_in_time(held.status, stay.facts.check_in_at, now, held.release_at)
         _within("amount", amount, 1, held.amount)
         made = store.Claim(
             id=deps.new_id(),
