@@ -37,8 +37,8 @@ from hometrip.services.listing.store import Feed
 EVERY = 15 * MINUTE
 # A guest at the checkout waits at most so long, and only for calendars that nobody asked for a minute before.
 CHECKOUT_SECONDS, CHECKOUT_AGE = 2.0, 1 * MINUTE
-# What has come by then and been read has so long to be written down.
-TO_WRITE_SECONDS = 0.4
+# The last of it is kept for writing down what has come and been read by then.
+TO_WRITE_SECONDS = 0.3
 # So many failed fetches in a row are told to the host: with a timer of 15 minutes, an hour of them.
 TOLD_AFTER = 4
 # After so long the whole calendar is read again, even if its server says that it has not changed: the nights
@@ -310,9 +310,9 @@ async def freshen(deps: Deps, days: Calendar) -> bool:
     now = deps.clock.now()
     feeds = await store.feeds_of(deps.docs, days)
     stale = [feed.id for feed in feeds if feed.asked_at is None or now - feed.asked_at >= CHECKOUT_AGE]
-    asked = [refresh(deps, feed_id, seconds=CHECKOUT_SECONDS) for feed_id in stale]
+    asked = [refresh(deps, feed_id, seconds=CHECKOUT_SECONDS - TO_WRITE_SECONDS) for feed_id in stale]
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CHECKOUT_SECONDS + TO_WRITE_SECONDS):
+        async with asyncio.timeout(CHECKOUT_SECONDS):
             for outcome in await asyncio.gather(*asked, return_exceptions=True):
                 if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
                     raise outcome
