@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -99,22 +99,24 @@ def kinds(outcomes: list[Any]) -> Counter[str]:
 # -- booking
 
 
-@dataclass
 class Spread(Scene):
-    """A scene whose bookings are kept in PostgreSQL, by four processes in turn."""
+    """A scene whose bookings are kept in PostgreSQL, by four processes in turn: each has its own connections,
+    and its own crowd."""
 
-    turns: Any = field(default=None)
+    def __init__(self, scene: Scene, databases: Sequence[PostgresDatabase]) -> None:
+        super().__init__(scene.house, scene.host, scene.home_id)
+        self.turns = cycle([replace(scene.deps, db=database) for database in databases])
 
     @property
     def deps(self) -> Deps:
-        return replace(super().deps, db=next(self.turns))
+        return next(self.turns)
 
 
 @pytest.fixture
 async def scene(house: TestHouse) -> AsyncIterator[Spread]:
     found = await scene_in(house)
     async with Four("booking", house.clock) as databases:
-        yield Spread(found.house, found.host, found.home_id, turns=cycle(databases))
+        yield Spread(found, databases)
 
 
 async def test_of_many_guests_for_one_night_one_gets_it(scene: Spread) -> None:
@@ -184,7 +186,7 @@ async def test_of_requests_for_the_same_nights_one_is_accepted_and_no_other_wait
     found = await scene_in(house, instant_book=False)
     host = Caller(account_id=found.host.id)
     async with Four("booking", house.clock) as databases:
-        scene = Spread(found.house, found.host, found.home_id, turns=cycle(databases))
+        scene = Spread(found, databases)
         guests = [somebody() for _ in range(24)]
         wishes = [await scene.wish(guest, 30 + n % 3, beside_requests=True) for n, guest in enumerate(guests)]
         asking = [

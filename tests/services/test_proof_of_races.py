@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from itertools import cycle, pairwise
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from random import Random
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from figures import Figure
 from harness import TestHouse
+from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
 from hometrip.kernel.once import NO_KEY, Once
@@ -30,48 +30,44 @@ from services.test_postgres_races import Four, Spread
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3_600)]
 
-# A pool refuses (503) whom it lets wait for too long: fewer at once than SQLite's one writer takes.
-CROWD = {"sqlite": 1_000, "postgres": 40}
-ROUNDS = 200
-# Its name, and for PostgreSQL its connections in turn.
-Storage = tuple[str, Any]
+CROWD, ROUNDS = 1_000, 200
+# Its name, and PostgreSQL as four processes have it open.
+Storage = tuple[str, Sequence[PostgresDatabase]]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def storage(request: pytest.FixtureRequest, house: TestHouse) -> AsyncIterator[Storage]:
     name = str(request.param)
     if name == "sqlite":
-        yield name, None
+        yield name, []
     else:
         async with Four("booking", house.clock) as databases:
-            yield name, cycle(databases)
+            yield name, databases
 
 
-async def scene_on(house: TestHouse, turns: Any, *, instant_book: bool = True) -> Scene:
+async def scene_on(house: TestHouse, storage: Storage, *, instant_book: bool = True) -> Scene:
     found = await scene_in(house, instant_book=instant_book)
-    if turns is None:
-        return found
-    return Spread(found.house, found.host, found.home_id, turns=turns)
+    return Spread(found, storage[1]) if storage[1] else found
 
 
 async def test_one_night(house: TestHouse, storage: Storage, figure: Figure) -> None:
-    scene, many = await scene_on(house, storage[1]), CROWD[storage[0]]
+    scene = await scene_on(house, storage)
     count, _ = size(ROUNDS)
     for number in range(count):
         wish = await scene.wish(somebody(), 20 + number % 30, nights=1)
-        guests = [somebody() for _ in range(many)]
+        guests = [somebody() for _ in range(CROWD)]
         outcomes = await asyncio.gather(
             *(outcome(actions.book(scene.deps, guest, wish, NO_KEY)) for guest in guests)
         )
-        assert kinds(outcomes) == {"BookingView": 1, "DatesTaken": many - 1}, number
+        assert kinds(outcomes) == {"BookingView": 1, "DatesTaken": CROWD - 1}, number
         (won,) = (found for found in outcomes if isinstance(found, BookingView))
         await actions.cancel(scene.deps, Caller(account_id=won.guest_id), won.id, "", NO_KEY)
     assert await actions.verify(scene.deps) == []
-    figure(f"T1: {count} rounds of {many} at once for one night on {storage[0]}, one winner each")
+    figure(f"T1: {count} rounds of {CROWD:,} at once for one night on {storage[0]}, one winner each")
 
 
 async def test_ranges_that_overlap(house: TestHouse, storage: Storage, figure: Figure) -> None:
-    scene = await scene_on(house, storage[1])
+    scene = await scene_on(house, storage)
     count, seed = size(ROUNDS)
     chance, sold = Random(seed), 0
     for number in range(count):
@@ -97,7 +93,7 @@ async def test_ranges_that_overlap(house: TestHouse, storage: Storage, figure: F
 async def test_a_block_and_an_import_against_a_booking(
     house: TestHouse, storage: Storage, figure: Figure
 ) -> None:
-    scene = await scene_on(house, storage[1])
+    scene = await scene_on(house, storage)
     count, _ = size(ROUNDS)
     for number in range(count):
         guest, block, feed = somebody(), uuid4(), uuid4()
@@ -122,7 +118,7 @@ async def test_a_block_and_an_import_against_a_booking(
 
 
 async def test_accept_against_cancel_and_decline(house: TestHouse, storage: Storage, figure: Figure) -> None:
-    scene = await scene_on(house, storage[1], instant_book=False)
+    scene = await scene_on(house, storage, instant_book=False)
     host = Caller(account_id=scene.host.id)
     count, _ = size(ROUNDS)
     for number in range(count):
@@ -144,7 +140,7 @@ async def test_accept_against_cancel_and_decline(house: TestHouse, storage: Stor
 
 
 async def test_one_key_a_hundred_times_at_once(house: TestHouse, storage: Storage, figure: Figure) -> None:
-    scene = await scene_on(house, storage[1])
+    scene = await scene_on(house, storage)
     count, _ = size(ROUNDS)
     for number in range(count):
         guest = somebody()
