@@ -238,7 +238,7 @@ class WrongState(Conflict):
 class CouponRefused(Conflict):
     """This coupon cannot be used here.
 
-    `reason` is unknown, not_yet, over, other_home, minimum, used_up or used_by_you."""
+    `reason` is unknown, not_yet, over, other_home, other_currency, minimum, used_up or used_by_you."""
 
     code = "coupon_refused"
 
