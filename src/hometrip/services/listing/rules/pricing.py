@@ -13,7 +13,8 @@ from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.possible import wrong_seasons
 
-HIGHEST = 10**12
+# A year's stay of 50 guests at these, with fees and taxes, is a number of 64 bits in any currency.
+HIGHEST, HIGHEST_EXTRA_GUEST = 10**11, 10**10
 MOST_SEASONS = 60
 # From the first single night to come with a price or a least stay of its own to the last, in days.
 LONGEST_RUN = 1_500
@@ -52,8 +53,9 @@ def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
             continue
         if price.currency != pricing.currency:
             yield FieldError(path, "other_currency", "must be in the currency of base")
-        if not (least := 0 if path in fees else 1) <= price.amount <= HIGHEST:
-            yield FieldError(path, "out_of_range", f"must be {least} to {HIGHEST} minor units")
+        least, most = int(path not in fees), HIGHEST_EXTRA_GUEST if path == "extra_guest" else HIGHEST
+        if not least <= price.amount <= most:
+            yield FieldError(path, "out_of_range", f"must be {least} to {most} minor units")
 
 
 def _wrong_shares(pricing: Pricing) -> Iterator[FieldError]:
