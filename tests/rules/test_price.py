@@ -20,7 +20,7 @@ from hometrip.services.listing.contract import QuoteMismatch
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Early, Home, Late, Pricing, Season
 from hometrip.services.listing.rules.price import Bill, Fees, Prices, bill, quote_lines
-from hometrip.services.listing.rules.pricing import checked, dated, with_dates
+from hometrip.services.listing.rules.pricing import LONGEST_RUN, checked, dated, must_be_near, with_dates
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 
 NOW = utc(2027, 4, 14, 9)
@@ -320,6 +320,27 @@ def test_new_single_nights_leave_the_least_stays_of_the_calendar_alone() -> None
     assert dated(Pricing(base=usd(100)), Calendar(id=HOME, starts=MONDAY, prices=[7])).starts is None
 
 
+def test_single_nights_that_are_over_make_room_for_those_to_come() -> None:
+    long_ago, soon, far = date(1, 1, 1), MONDAY + timedelta(days=1), MONDAY + timedelta(days=LONGEST_RUN)
+    calendar = Calendar(id=HOME, starts=long_ago, prices=[7], min_nights=[2])
+    pricing = Pricing(base=usd(100), dates={long_ago: usd(7), soon: usd(8), far: usd(9)})
+    must_be_near(pricing, calendar, MONDAY)
+    assert set(with_dates(pricing, dated(pricing, calendar)).dates) == {soon, far}
+    assert dated(pricing, calendar).min_nights == []
+
+
+@pytest.mark.parametrize("least", [[], [2]])
+def test_single_nights_to_come_lie_near_each_other_and_those_with_a_least_stay(least: list[int]) -> None:
+    far = MONDAY + timedelta(days=LONGEST_RUN)
+    dates = {far: usd(9)} if least else {MONDAY: usd(8), far: usd(9)}
+    pricing = Pricing(base=usd(100), dates=dates)
+    calendar = Calendar(id=HOME, starts=MONDAY, min_nights=least)
+    must_be_near(pricing, calendar, MONDAY + timedelta(days=1))
+    with pytest.raises(Invalid) as refused:
+        must_be_near(pricing, calendar, MONDAY)
+    assert [error["field"] for error in refused.value.facts["errors"]] == ["dates"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
@@ -334,7 +355,6 @@ def test_new_single_nights_leave_the_least_stays_of_the_calendar_alone() -> None
         ({"seasons": [Season(first=MONDAY, until=MONDAY, price=usd(1))]}, "seasons[0].to"),
         ({"included_guests": 0}, "included_guests"),
         ({"weekend_nights": (7,)}, "weekend_nights"),
-        ({"dates": {MONDAY: usd(1), date(2040, 1, 1): usd(1)}}, "dates"),
     ],
 )
 def test_a_price_list_that_cannot_be_is_refused_by_field(wrong: dict[str, Any], field: str) -> None:

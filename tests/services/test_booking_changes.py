@@ -36,7 +36,7 @@ from hometrip.services.booking.rules import (
     HomeClosed,
     change_moved,
 )
-from hometrip.services.listing.contract import Wish
+from hometrip.services.listing.contract import StayRefused, Wish
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
 from services.booking_scene import Scene, scene_in, somebody
@@ -437,6 +437,63 @@ async def test_a_home_that_was_closed_keeps_its_booking_as_it_is(scene: Scene) -
     assert answer.status_code == 200
     with pytest.raises(HomeClosed):
         await scene.change(before, end=35)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"min_nights": 9},
+        {"max_nights": 2},
+        {"notice_hours": 168, "window_days": 7},
+        {"check_in_days": [0], "check_out_days": [3]},
+        {"preparation_nights": 2},
+    ],
+)
+async def test_rules_that_came_after_a_booking_do_not_refuse_the_dates_that_it_has(
+    scene: Scene, rules: dict[str, Any]
+) -> None:
+    before = await confirmed(scene)
+    await confirmed(scene, ahead=33, nights=2)
+    path = f"/api/listings/{scene.home_id}"
+    ok(await scene.host.patch(path, {"stay_rules": rules, "guests": 3}))
+    asked = await scene.change(before, guests=1)
+    assert (change_of(asked).status, change_of(asked).guests) == ("awaiting_host", 1)
+    after = await actions.accept_change(scene.deps, host_of(scene), before.id)
+    assert (after.guests, after.check_in, after.check_out) == (1, before.check_in, before.check_out)
+    with pytest.raises(StayRefused) as refused:
+        await scene.change(after, guests=4)
+    assert refused.value.facts["rule"] == "guests"
+    with pytest.raises((StayRefused, DatesTaken)):
+        await scene.change(after, first=29)
+
+
+async def test_only_the_own_confirmed_booking_of_the_home_stands_by_its_dates(
+    house: TestHouse, scene: Scene
+) -> None:
+    before = await confirmed(scene)
+    guest = Caller(account_id=before.guest_id)
+    wish = Wish(check_in=before.check_in, check_out=before.check_out, guests=1, changing=before.id)
+    other = await scene_in(house, "other@example.com", stay_rules={"min_nights": 9})
+    ok(await scene.host.patch(f"/api/listings/{scene.home_id}", {"stay_rules": {"min_nights": 9}}))
+    assert (await scene.deps.listing.quote(guest, scene.home_id, wish)).guests == 1
+    for caller, home in ((guest, other.home_id), (somebody(), scene.home_id)):
+        with pytest.raises(StayRefused):
+            await scene.deps.listing.quote(caller, home, wish)
+    await actions.cancel(scene.deps, guest, before.id, "", NO_KEY)
+    with pytest.raises(StayRefused):
+        await scene.deps.listing.quote(guest, scene.home_id, wish)
+
+
+async def test_fewer_nights_come_nearer_to_nobody_but_are_a_stay_like_any_other(scene: Scene) -> None:
+    before = await confirmed(scene)
+    await confirmed(scene, ahead=33, nights=2)
+    path = f"/api/listings/{scene.home_id}"
+    ok(await scene.host.patch(path, {"stay_rules": {"preparation_nights": 2}}))
+    assert change_of(await scene.change(before, end=32)).check_out == scene.day(32)
+    ok(await scene.host.patch(path, {"stay_rules": {"min_nights": 3}}))
+    with pytest.raises(StayRefused) as refused:
+        await scene.change(before, end=32)
+    assert refused.value.facts["rule"] == "min_nights"
 
 
 @pytest.mark.parametrize(("agreed", "now"), [("non_refundable", "flexible"), ("flexible", "non_refundable")])

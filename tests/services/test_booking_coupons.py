@@ -49,11 +49,14 @@ async def test_a_coupon_is_refused_with_its_reason(house: TestHouse) -> None:
     ok(await admin.post("/api/coupons", once), 201)
     there = TEN_PERCENT | {"code": "THERE", "listing_ids": [other_home["id"]]}
     ok(await admin.post("/api/coupons", there), 201)
+    euros = {"code": "EUROS", "fixed": {"amount": 500, "currency": "EUR"}}
+    ok(await admin.post("/api/coupons", euros), 201)
     rich = TEN_PERCENT | {"code": "RICH", "minimum": {"amount": 100_000, "currency": "USD"}}
     ok(await admin.post("/api/coupons", rich), 201)
 
     assert await refused(house, guest, home, "NOSUCH") == "unknown"
     assert await refused(house, guest, home, "THERE") == "other_home"
+    assert await refused(house, guest, home, "EUROS") == "other_currency"
     assert await refused(house, guest, home, "RICH") == "minimum"
     assert await refused(house, guest, home, "MAYDAY") == "not_yet"
     ok(await book_with(guest, home, stay(house), "ONCE"), 201)

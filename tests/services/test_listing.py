@@ -451,10 +451,13 @@ async def test_a_price_list_in_two_currencies_is_refused(host: Person) -> None:
 
 async def test_an_amount_that_cannot_be_is_told_what_it_may_be(host: Person) -> None:
     path, less = f"/api/listings/{await draft(host)}/pricing", {"amount": -1, "currency": "USD"}
-    found = problem(await host.put(path, {"base": less, "pet_fee": less}), 422, "invalid")
+    more = {"amount": 10**10 + 1, "currency": "USD"}
+    prices = {"base": less, "pet_fee": less, "extra_guest": more}
+    found = problem(await host.put(path, prices), 422, "invalid")
     assert {error["field"]: error["detail"] for error in found["errors"]} == {
-        "base": "must be 1 to 1000000000000 minor units",
-        "pet_fee": "must be 0 to 1000000000000 minor units",
+        "base": "must be 1 to 100000000000 minor units",
+        "pet_fee": "must be 0 to 100000000000 minor units",
+        "extra_guest": "must be 0 to 10000000000 minor units",
     }
 
 

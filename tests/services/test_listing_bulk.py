@@ -320,3 +320,22 @@ async def test_what_is_no_edit_is_refused_by_field(
 ) -> None:
     found = problem(await street.edit(10, 12, **changes), 422, "invalid")
     assert [error["field"] for error in found["errors"]] == [field]
+
+
+async def test_nights_of_long_ago_are_no_hindrance(street: Street) -> None:
+    path = f"/api/listings/{street.homes[0]}/pricing"
+    ok(await street.host.put(path, PRICING | {"dates": {street.day(-1_000): usd(5), street.day(1): usd(6)}}))
+    ok(await street.edit(600, 601, price=usd(7)))
+    prices = ok(await street.host.get(path))
+    assert prices["dates"] == {street.day(1): usd(6), street.day(600): usd(7)}
+    prices["dates"][street.day(-1_000)] = usd(5)
+    assert ok(await street.host.put(path, prices))["dates"].keys() == {street.day(1), street.day(600)}
+    refused = problem(await street.edit(1_501, 1_502, price=usd(7)), 409, "edit_refused")
+    assert [one["code"] for one in refused["problems"]] == ["too_far_apart"]
+
+
+async def test_prices_far_from_least_stays_are_refused(street: Street) -> None:
+    ok(await street.edit(1, 2, min_nights=2))
+    path = f"/api/listings/{street.homes[0]}/pricing"
+    found = problem(await street.host.put(path, PRICING | {"dates": {"9999-12-31": usd(5)}}), 422, "invalid")
+    assert [(error["field"], error["code"]) for error in found["errors"]] == [("dates", "too_far_apart")]

@@ -98,6 +98,16 @@ async def test_a_tax_that_cannot_be_is_refused_and_guests_do_not_see_the_table(
     problem(await guest.post("/api/listings/taxes", LEVY), 403, "forbidden")
 
 
+@pytest.mark.parametrize("label", ["", " \u2028 ", "<b></b>", "\u0001"])
+async def test_a_tax_without_a_word_on_the_bill_is_refused_and_stays_stay_priced(
+    house: TestHouse, staff: Person, home: str, label: str
+) -> None:
+    found = problem(await staff.post("/api/listings/taxes", LEVY | {"label": label}), 422, "invalid")
+    assert [error["field"] for error in found["errors"]] == ["label"]
+    ok(await staff.get("/api/listings/taxes"))
+    await quote(house, home)
+
+
 async def test_a_tax_changed_between_quote_and_booking_is_a_changed_price(
     house: TestHouse, staff: Person, home: str
 ) -> None:

@@ -77,3 +77,15 @@ async def test_one_edit_of_many_nights_is_compared_with_what_these_nights_cost(
     edit = {"listing_ids": [home], "from": when["check_in"], "to": when["check_out"], "price": usd(7_000)}
     ok(await host.post("/api/listings/calendars", edit))
     assert await shown(house, host, home) == [usd(30_000), None, usd(10_000)]
+
+
+async def test_least_stays_of_other_nights_leave_it_as_it_is(house: TestHouse, host: Person) -> None:
+    home = (await open_home(host))["id"]
+    await house.advance(61 * DAY)
+    host, when = await house.sign_in("host@example.com"), stay(house)
+    edit = {"listing_ids": [home], "from": when["check_in"], "to": when["check_out"]}
+    ok(await host.post("/api/listings/calendars", edit | {"price": usd(7_000)}))
+    for other in (stay(house, days=20), stay(house, days=40)):
+        least = edit | {"from": other["check_in"], "to": other["check_out"], "min_nights": 2}
+        ok(await host.post("/api/listings/calendars", least))
+        assert await shown(house, host, home) == [usd(30_000), None, usd(10_000)]

@@ -20,11 +20,12 @@ from hometrip.kernel.money import Money
 from hometrip.ports.documents import EVERY
 from hometrip.services.listing import actions as listing
 from hometrip.services.listing.contract import Tariff, Wish
+from hometrip.services.listing.rules.pricing import HIGHEST, HIGHEST_EXTRA_GUEST
 from hometrip.services.search import actions, store
 from hometrip.services.search.actions import searches
 from hometrip.services.search.contract import Results
 from hometrip.services.search.rules.asked import Asked
-from journeys.steps import PRICING, ok, open_home
+from journeys.steps import PRICING, booking_of, ok, open_home, pay, stay
 from services.test_listing_bulk import usd
 from services.test_search import as_read, deps_of
 from services.test_search_copies import copy_of, index_behind_a_road
@@ -271,3 +272,25 @@ async def test_bands_find_what_they_count_whatever_index_knows_the_words(town: T
             )
             found = [await search(deps, **asked) for deps in (there, deps_of(town))]
             assert found[0].facets == found[1].facets
+
+
+async def test_the_highest_prices_that_there_can_be_are_found_and_booked_in_small_money(
+    house: TestHouse,
+) -> None:
+    host, guest = await house.sign_up("host@example.com", "Hanna Host"), await house.sign_up()
+    home = (await open_home(host, guests=50))["id"]
+    highest = {name: usd(HIGHEST) for name in ("base", "cleaning_fee", "deposit")}
+    prices = highest | {"included_guests": 1, "extra_guest": usd(HIGHEST_EXTRA_GUEST)}
+    ok(await host.put(f"/api/listings/{home}/pricing", prices))
+    await house.settle()
+    year = stay(house, nights=365) | {"guests": 50}
+    asked = year | {"currency": "IDR", "sort": "price"}
+    [hit] = ok(await guest.get("/api/search", params=asked))["items"]
+    quote = ok(await guest.post(f"/api/listings/{home}/quote", year | {"currency": "IDR"}))
+    assert hit["total"] == quote["shown"]["total"]
+    wish = year | {"listing_id": home, "quote_id": quote["id"]}
+    booked = ok(await guest.post("/api/bookings", wish), 201)
+    assert booked["shown"]["total"] == hit["total"]
+    await pay(guest, booked["id"])
+    await house.settle()
+    assert (await booking_of(guest, booked["id"]))["status"] == "confirmed"

@@ -238,7 +238,7 @@ class WrongState(Conflict):
 class CouponRefused(Conflict):
     """This coupon cannot be used here.
 
-    `reason` is unknown, not_yet, over, other_home, minimum, used_up or used_by_you."""
+    `reason` is unknown, not_yet, over, other_home, other_currency, minimum, used_up or used_by_you."""
 
     code = "coupon_refused"
 
@@ -289,6 +289,13 @@ class NightsTaken(Answer):
     nights: list[date]
 
 
+class Agreed(Answer):
+    """What a booking that is changed was made on: its policy, and a stay that later rules do not refuse."""
+
+    stay: Stay
+    policy: str
+
+
 class BookingQuestions(Protocol):
     async def payable(self, booking_id: UUID) -> Payable:
         """`NotFound` where there is none."""
@@ -299,8 +306,8 @@ class BookingQuestions(Protocol):
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
 
-    async def agreed_policy(self, booking_id: UUID, guest: UUID) -> str | None:
-        """Under which policy the guest's own booking was made; None where there is no such booking."""
+    async def agreed(self, booking_id: UUID, home: UUID, guest: UUID) -> Agreed | None:
+        """What the guest's own confirmed booking of the home was made on; None where there is no such one."""
 
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""

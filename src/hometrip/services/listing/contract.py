@@ -140,8 +140,8 @@ class QuoteMismatch(Conflict):
 class Wish(Request):
     """What a guest asks a price for. `exempt_guests` of the guests are too young for taxes that spare them;
     in `currency` the price is shown besides the home's own. It is the price of a change of the own confirmed
-    booking `changing`, whose nights and coupon the stay may have. Who asks `beside_requests` of other guests
-    may have the nights that those hold, if the host so chooses."""
+    booking `changing`, whose nights and coupon the stay may have; on its dates, only the party is looked at.
+    Who asks `beside_requests` of other guests may have the nights that those hold, if the host so chooses."""
 
     check_in: date
     check_out: date

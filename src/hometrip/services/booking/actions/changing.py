@@ -97,7 +97,8 @@ async def _ask(
             assert open_now.change is not None  # it was asked for
             await _make_room(deps, tx, open_now, open_now.change, let_go)
             await _take(tx, open_now)
-            await must_be_prepared(tx, live, open_now.change)
+            if nights_added(open_now):
+                await must_be_prepared(tx, live, open_now.change)
             after = await _go_on(tx, live, open_now, now)
     except (DatesTaken, StayRefused) as refusal:
         guest, home = booking.guest_id, booking.listing_id
@@ -253,7 +254,8 @@ async def _take(tx: Tx, booking: Booking) -> None:
 
 async def _taken_again(tx: Tx, booking: Booking) -> bool:
     """Has the booking the nights of a change that expired, if they can still be had?"""
-    wanted = nights_added(booking)
+    if not (wanted := nights_added(booking)):
+        return True
     change = booking.change
     assert change is not None  # its payment came
     owners = await store.nights.owners(tx, booking.listing_id, change.stay)

@@ -15,7 +15,14 @@ from hometrip.kernel.stay import ONE_NIGHT, Stay
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
-from hometrip.services.booking.contract import BlockEdit, CouponTerms, DatesTaken, NightsTaken, Payable
+from hometrip.services.booking.contract import (
+    Agreed,
+    BlockEdit,
+    CouponTerms,
+    DatesTaken,
+    NightsTaken,
+    Payable,
+)
 from hometrip.services.booking.rules import (
     HOST,
     CouponUses,
@@ -71,11 +78,12 @@ async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
         return await store.bookings.was_confirmed(db, listing_id, guest_id)
 
 
-async def agreed_policy(deps: Deps, booking_id: UUID, guest: UUID) -> str | None:
+async def agreed(deps: Deps, booking_id: UUID, home: UUID, guest: UUID) -> Agreed | None:
     with suppress(NotFound):
         async with deps.db.read() as db:
             booking = await store.bookings.get(db, booking_id)
-        return booking.cancellation_policy if booking.guest_id == guest else None
+        if (booking.guest_id, booking.listing_id, booking.status) == (guest, home, "confirmed"):
+            return Agreed(stay=booking.stay, policy=booking.cancellation_policy)
     return None
 
 

@@ -162,7 +162,8 @@ async def _homes_of(
                 listing_id=listing_id, code="not_found", detail="there is no such listing"
             )
         else:
-            problem = problem_at(home, days, asked, _nights(deps, home, asked))
+            today = local_date(deps.clock.now(), home.time_zone)
+            problem = problem_at(home, days, asked, nights_of(asked, today), today)
         problems += [problem] if problem else []
     if problems:
         raise EditRefused(problems=problems)
@@ -251,9 +252,10 @@ async def _made(deps: Deps, tx: DocumentTx, edit: Edit) -> EditMade:
         changed = edited_days(days, edit.asked, nights, plan)
         if changed != days:
             await store.keep_calendar(tx, home, changed)
-        if edit.asked.price is not msgspec.UNSET:
+        priced = edit.asked.price is not msgspec.UNSET
+        if priced or changed.prices != days.prices:
             await store.note_asked(tx, home.id, deps.clock.now())
-            if changed != days:
+            if priced and changed != days:
                 # They are a part of the price list: whoever would write the one of before is told so (412).
                 await tx.change(store.HOMES, home.id, Change(set={"updated_at": deps.clock.now()}))
         made.append(told(nights, days, changed))

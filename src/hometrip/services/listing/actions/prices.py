@@ -8,10 +8,17 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
+from hometrip.kernel.stay import local_date
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, must_be_version, own_home
 from hometrip.services.listing.rules.home import Pricing
-from hometrip.services.listing.rules.pricing import checked, dated, must_be_possible, with_dates
+from hometrip.services.listing.rules.pricing import (
+    checked,
+    dated,
+    must_be_near,
+    must_be_possible,
+    with_dates,
+)
 from hometrip.services.listing.rules.shown import PricingShown, pricing_shown
 
 
@@ -34,12 +41,13 @@ async def set_prices(
         home = await own_home(tx, caller, listing_id)
         must_be_version(home, if_match)
         must_be_possible(home, pricing)
-        days = await store.calendar(tx, listing_id)
+        days, now = await store.calendar(tx, listing_id), deps.clock.now()
+        must_be_near(pricing, days, local_date(now, home.time_zone))
         new_days = dated(pricing, days)
         if new_days != days:
             await tx.replace(store.CALENDARS, new_days)
         if new_days != days or bare != home.pricing:
-            changed = msgspec.structs.replace(home, pricing=bare, updated_at=deps.clock.now())
+            changed = msgspec.structs.replace(home, pricing=bare, updated_at=now)
             home = await store.keep_home(tx, changed)
-            await store.note_asked(tx, listing_id, deps.clock.now())
-    return pricing_shown(pricing, home.guests), home.version
+            await store.note_asked(tx, listing_id, now)
+    return pricing_shown(with_dates(bare, new_days), home.guests), home.version

@@ -14,7 +14,7 @@ from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid, Unavailable
 from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
-from hometrip.services.booking.contract import CouponTerms, DatesTaken
+from hometrip.services.booking.contract import Agreed, CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
@@ -39,6 +39,7 @@ from hometrip.services.listing.rules.calendar import (
     Openings,
     Refusal,
     Span,
+    is_kept,
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
@@ -55,8 +56,8 @@ REMEMBERED = timedelta(days=DAYS + 3)
 
 
 class Asked(NamedTuple):
-    """What a price depends on besides the home: `shown` is the currency it is shown in as well, `policy` that
-    of the booking that is changed."""
+    """What a price depends on besides the home: `shown` is the currency it is shown in as well, `agreed` what
+    the booking that is changed was made on."""
 
     wish: Wish
     stay: Stay
@@ -65,7 +66,7 @@ class Asked(NamedTuple):
     taxes: Taxes
     exempt: int
     shown: Shown | None = None
-    policy: str | None = None
+    agreed: Agreed | None = None
 
 
 class Shown(NamedTuple):
@@ -88,7 +89,7 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
         taxes=await taxes_now(deps),
         exempt=wish.exempt_guests,
         shown=_shown(deps, home, wish),
-        policy=await _policy(deps, wish, caller.account_id),
+        agreed=await _agreed(deps, listing_id, wish, caller.account_id),
     )
     await _must_be_open(deps, listing_id, ready(home, days).openings, asked, caller.account_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
@@ -145,15 +146,15 @@ async def _coupon(deps: Deps, listing_id: UUID, wish: Wish, guest: UUID | None) 
     return await deps.booking.coupon(wish.coupon, listing_id, guest, wish.changing) if wish.coupon else None
 
 
-async def _policy(deps: Deps, wish: Wish, guest: UUID | None) -> str | None:
-    return await deps.booking.agreed_policy(wish.changing, guest) if wish.changing and guest else None
+async def _agreed(deps: Deps, home: UUID, wish: Wish, guest: UUID | None) -> Agreed | None:
+    return await deps.booking.agreed(wish.changing, home, guest) if wish.changing and guest else None
 
 
 def _prices(home: Home, days: Calendar, asked: Asked) -> Prices:
     """A booking that is changed keeps its policy, and so the price of that."""
-    if asked.policy is None or asked.policy == home.cancellation_policy:
+    if asked.agreed is None or asked.agreed.policy == home.cancellation_policy:
         return ready(home, days).price_list
-    return Prices(msgspec.structs.replace(home, cancellation_policy=asked.policy), days)
+    return Prices(msgspec.structs.replace(home, cancellation_policy=asked.agreed.policy), days)
 
 
 async def _must_be_open(
@@ -172,7 +173,7 @@ async def _must_be_open(
             taken = await deps.booking.taken(listing_id, guest, wish.changing)
         openings = _without_ended(openings, taken)
         refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    if refused:
+    if refused and not (asked.agreed and is_kept(stay, asked.agreed.stay, refused)):
         raise _refusing(openings, stay, refused, now)
 
 
@@ -224,7 +225,7 @@ def _quote(
         host_payout=Money(made.payout, made.currency),
         expires_at=until,
         shown=shown_in(lines, *asked.shown) if asked.shown else None,
-        cancellation_policy=asked.policy or home.cancellation_policy,
+        cancellation_policy=asked.agreed.policy if asked.agreed else home.cancellation_policy,
     )
     return quoted, made
 
@@ -297,7 +298,7 @@ async def _promised(deps: Deps, listing_id: UUID, wish: Wish, promise: Promise, 
         taxes=await taxes_now(deps),
         exempt=promise.exempt,
         shown=Shown(promise.shown_in, promise.rate, promise.rated_on) if promise.rated_on else None,
-        policy=await _policy(deps, wish, guest_id),
+        agreed=await _agreed(deps, listing_id, wish, guest_id),
     )
 
 

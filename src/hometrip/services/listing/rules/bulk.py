@@ -20,7 +20,7 @@ from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, IMPORTED, Calendar, Openings, Span
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.possible import shut_nights
-from hometrip.services.listing.rules.pricing import HIGHEST, LONGEST_RUN, laid
+from hometrip.services.listing.rules.pricing import HIGHEST, TOO_FAR, laid, reaches_too_far
 from hometrip.services.listing.rules.spans import runs, with_blocks
 
 MOST_HOMES, LONGEST_RANGE = 50, 730
@@ -120,8 +120,10 @@ def nights_of(edit: DaysEdit, today: date) -> list[date]:
     return [night for night in nights if edit.weekdays is None or night.weekday() in edit.weekdays]
 
 
-def problem_at(home: Home, days: Calendar, edit: DaysEdit, nights: Sequence[date]) -> HomeProblem | None:
-    """What stands in the way at this home, as far as is known here."""
+def problem_at(
+    home: Home, days: Calendar, edit: DaysEdit, nights: Sequence[date], today: date
+) -> HomeProblem | None:
+    """What stands in the way at this home, where it is `today`, as far as is known here."""
     if not nights:
         return HomeProblem(listing_id=home.id, code="past", detail="none of these nights is still to come")
     if edit.price is not UNSET and home.pricing is None:
@@ -129,9 +131,9 @@ def problem_at(home: Home, days: Calendar, edit: DaysEdit, nights: Sequence[date
     if edit.price and home.pricing and edit.price.currency != home.pricing.currency:
         detail = f"this home is in {home.pricing.currency}"
         return HomeProblem(listing_id=home.id, code="other_currency", detail=detail)
-    if _reaches_too_far(days, edit, nights):
-        detail = f"the days with a price or a least stay of their own must lie within {LONGEST_RUN} days"
-        return HomeProblem(listing_id=home.id, code="too_far_apart", detail=detail)
+    lays = edit.price is not UNSET or edit.min_nights is not UNSET
+    if lays and reaches_too_far(days, nights, today):
+        return HomeProblem(listing_id=home.id, code="too_far_apart", detail=TOO_FAR)
     if edit.min_nights and (shut := shut_nights(home, days, nights, edit.min_nights)):
         most = Openings(home, days).max_nights(shut[0])
         detail = f"no stay could begin: {edit.min_nights} nights at least, and at most {most}"
@@ -141,13 +143,6 @@ def problem_at(home: Home, days: Calendar, edit: DaysEdit, nights: Sequence[date
             if taken := sorted(_nights_taken(days, kind).intersection(nights)):
                 return HomeProblem(listing_id=home.id, code=kind, detail=detail, nights=taken)
     return None
-
-
-def _reaches_too_far(days: Calendar, edit: DaysEdit, nights: Sequence[date]) -> bool:
-    if days.starts is None or (edit.price is UNSET and edit.min_nights is UNSET):
-        return False
-    last = days.starts + timedelta(days=max(len(days.prices), len(days.min_nights), 1) - 1)
-    return (max(last, nights[-1]) - min(days.starts, nights[0])).days >= LONGEST_RUN
 
 
 def _nights_taken(days: Calendar, kind: str) -> set[date]:

@@ -278,6 +278,15 @@ def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets:
     return None
 
 
+def is_kept(stay: Stay, agreed: Stay, refused: Refusal) -> bool:
+    """May the guest whose booking has the nights `agreed` have the stay all the same? On its own dates only
+    the party can be refused, and with none but its own nights it comes nearer to nobody."""
+    if stay == agreed:
+        return refused.rule not in ("guests", "pets")
+    within = agreed.check_in <= stay.check_in and stay.check_out <= agreed.check_out
+    return within and refused.rule == "preparation"
+
+
 def night_refusal(home: Openings, night: date, now: datetime) -> str | None:
     """Why a night cannot be had at all, whatever the stay around it; None where it can."""
     one = Stay(night, night + timedelta(days=1))

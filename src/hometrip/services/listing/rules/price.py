@@ -229,9 +229,8 @@ def _coupon(coupon: CouponTerms, subtotal: int, currency: str) -> int:
     """What it takes off: never more than there is."""
     for amount in (coupon.fixed, coupon.minimum):
         if amount is not None and amount.currency != currency:
-            raise CouponRefused(
-                "This coupon is in another currency.", reason="other_home", coupon=coupon.code
-            )
+            detail = f"This coupon is in {amount.currency}, and this home is in {currency}."
+            raise CouponRefused(detail, reason="other_currency", coupon=coupon.code)
     if coupon.minimum is not None and subtotal < coupon.minimum.amount:
         raise CouponRefused(
             f"This coupon needs a price of {coupon.minimum} before fees.",

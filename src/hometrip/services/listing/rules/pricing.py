@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 
 import msgspec
@@ -13,10 +13,12 @@ from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.possible import wrong_seasons
 
-HIGHEST = 10**12
+# A year's stay of 50 guests at these, with fees and taxes, is a number of 64 bits in any currency.
+HIGHEST, HIGHEST_EXTRA_GUEST = 10**11, 10**10
 MOST_SEASONS = 60
-# From the first single night with a price of its own to the last, in days.
+# From the first single night to come with a price or a least stay of its own to the last, in days.
 LONGEST_RUN = 1_500
+TOO_FAR = f"the days to come with a price or a least stay of their own must lie within {LONGEST_RUN} days"
 
 
 def checked(pricing: Pricing) -> Pricing:
@@ -27,8 +29,6 @@ def checked(pricing: Pricing) -> Pricing:
     days = pricing.weekend_nights
     if len(set(days)) != len(days) or not all(0 <= day <= 6 for day in days):
         wrong.append(FieldError("weekend_nights", "out_of_range", "must be different weekdays, 0 to 6"))
-    if pricing.dates and (max(pricing.dates) - min(pricing.dates)).days >= LONGEST_RUN:
-        wrong.append(FieldError("dates", "too_far_apart", f"must lie within {LONGEST_RUN} days"))
     if wrong:
         raise Invalid("The price list cannot be as it is written.", errors=wrong)
     return pricing
@@ -53,8 +53,9 @@ def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
             continue
         if price.currency != pricing.currency:
             yield FieldError(path, "other_currency", "must be in the currency of base")
-        if not (least := 0 if path in fees else 1) <= price.amount <= HIGHEST:
-            yield FieldError(path, "out_of_range", f"must be {least} to {HIGHEST} minor units")
+        least, most = int(path not in fees), HIGHEST_EXTRA_GUEST if path == "extra_guest" else HIGHEST
+        if not least <= price.amount <= most:
+            yield FieldError(path, "out_of_range", f"must be {least} to {most} minor units")
 
 
 def _wrong_shares(pricing: Pricing) -> Iterator[FieldError]:
@@ -93,6 +94,27 @@ def must_be_possible(home: Home, pricing: Pricing) -> None:
         raise Invalid("No stay could satisfy the price list.", errors=wrong)
 
 
+def must_be_near(pricing: Pricing, calendar: Calendar, today: date) -> None:
+    """`Invalid` where its single nights, with those that have a least stay of their own, reach too far."""
+    if reaches_too_far(msgspec.structs.replace(calendar, prices=[]), pricing.dates, today):
+        raise Invalid.field("dates", "too_far_apart", TOO_FAR)
+
+
+def reaches_too_far(calendar: Calendar, nights: Collection[date], today: date) -> bool:
+    """Are the calendar's single nights and these more than `LONGEST_RUN` days apart? Those that are over do
+    not count: the calendar lets go of them where there is no room."""
+    known = [*nights]
+    if calendar.starts is not None:
+        count = max(len(calendar.prices), len(calendar.min_nights), 1)
+        known += [calendar.starts, calendar.starts + timedelta(days=count - 1)]
+    if not known or (max(known) - min(known)).days < LONGEST_RUN:
+        return False
+    told = [_told(calendar, of) for of in (calendar.prices, calendar.min_nights)]
+    known = [*nights, *(night for each in told for night, value in each.items() if value)]
+    ahead = [night for night in known if night >= today]
+    return bool(ahead) and (max(ahead) - min(ahead)).days >= LONGEST_RUN
+
+
 def dated(pricing: Pricing, calendar: Calendar) -> Calendar:
     """The calendar with the price list's single nights in the place of those it had."""
     days = {night: price.amount for night, price in pricing.dates.items()}
@@ -112,13 +134,16 @@ def _with_days(calendar: Calendar, prices: dict[date, int], least: dict[date, in
     known = [night for told in (prices, least) for night, value in told.items() if value]
     if not known:
         return msgspec.structs.replace(calendar, starts=None, prices=[], min_nights=[])
-    first, count = min(known), (max(known) - min(known)).days + 1
+    last = max(known).toordinal()
+    begins = max(min(known).toordinal(), last - LONGEST_RUN + 1)
+    first, count = date.fromordinal(begins), last - begins + 1
     run = [first + timedelta(days=n) for n in range(count)]
+    costs, stays = [prices.get(night, 0) for night in run], [least.get(night, 0) for night in run]
     return msgspec.structs.replace(
         calendar,
         starts=first,
-        prices=[prices.get(night, 0) for night in run] if any(prices.values()) else [],
-        min_nights=[least.get(night, 0) for night in run] if any(least.values()) else [],
+        prices=costs if any(costs) else [],
+        min_nights=stays if any(stays) else [],
     )
 
 

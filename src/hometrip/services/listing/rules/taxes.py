@@ -66,7 +66,7 @@ class TaxTerms(Request):
     """
 
     area: Area
-    label: Annotated[str, Meta(min_length=1, max_length=100)]
+    label: Annotated[str, Meta(max_length=100)]
     kind: Literal["percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night"]
     bp: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     amount: Money | None = None
@@ -108,6 +108,8 @@ def checked(terms: TaxTerms) -> TaxTerms:
     """The same rule; `Invalid` names every part that cannot be as it is written."""
     wrong: list[FieldError] = []
     percent = terms.kind == PERCENT
+    if not terms.label:
+        wrong.append(FieldError("label", "required", "say what guests read on their bill, in plain words"))
     if (terms.bp is None) == percent:
         wrong.append(FieldError("bp", "percent_only", "belongs to the kind percent_bp and to no other"))
     if (terms.amount is None) != percent:

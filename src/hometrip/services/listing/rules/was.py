@@ -63,13 +63,31 @@ def asking_of(home: Home, days: Calendar) -> Asking | None:
             msgspec.structs.replace(season, min_nights=None, max_nights=None) for season in pricing.seasons
         ],
     )
-    # Least stays begin the calendar's run too: without prices of their own, its start says nothing.
-    return Asking(pricing=nights_only, starts=days.starts if days.prices else None, prices=days.prices)
+    return _bare(Asking(pricing=nights_only, starts=days.starts, prices=days.prices))
+
+
+def _bare(asking: Asking) -> Asking:
+    """From the first night with a price of its own to the last: the calendar's run goes on where there are
+    only least stays, which change nothing of what is asked."""
+    prices = asking.prices
+    first = next((at for at, price in enumerate(prices) if price), len(prices))
+    after = len(prices) - next((at for at, price in enumerate(reversed(prices)) if price), len(prices))
+    if asking.starts is None or first >= after:
+        return msgspec.structs.replace(asking, starts=None, prices=[])
+    if (first, after) == (0, len(prices)):
+        return asking
+    starts = asking.starts + timedelta(days=first)
+    return msgspec.structs.replace(asking, starts=starts, prices=prices[first:after])
+
+
+def _last(asked: Asked) -> Asking | None:
+    asking = asked.changes[-1].asking
+    return None if asking is None else _bare(asking)
 
 
 def noted(asked: Asked, asking: Asking | None, at: datetime) -> Asked | None:
     """With what is asked from now on; None where that is nothing new. What lies too far back is left out."""
-    if asked.changes and asked.changes[-1].asking == asking:
+    if asked.changes and _last(asked) == asking:
         return None
     changes = [*asked.changes, Since(at=at, asking=asking)]
     oldest = at - timedelta(days=DAYS + 3)  # whatever the zone
@@ -103,7 +121,7 @@ def _was(
     asked: Asked, home: Home, days: Calendar, cost: Callable[[Asking], int], now: datetime
 ) -> int | None:
     current = asking_of(home, days)
-    if current is None or not asked.changes or asked.changes[-1].asking != current:
+    if current is None or not asked.changes or _last(asked) != current:
         return None  # somebody else than the host has written prices: what was asked is not known
     bounds = _midnights(local_date(now, home.time_zone), home.time_zone)
     if asked.changes[0].at > bounds[0]:
