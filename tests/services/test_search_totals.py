@@ -20,6 +20,7 @@ from hometrip.kernel.money import Money
 from hometrip.ports.documents import EVERY
 from hometrip.services.listing import actions as listing
 from hometrip.services.listing.contract import Tariff, Wish
+from hometrip.services.listing.rules.pricing import FEES
 from hometrip.services.search import actions, store
 from hometrip.services.search.actions import searches
 from hometrip.services.search.contract import Results
@@ -84,9 +85,8 @@ def prices(chance: Random, today: date) -> dict[str, Any]:
         **sometimes(monthly_discount_bp=chance.choice(SHARES)),
         **sometimes(early_bird={"days": chance.choice((7, 30)), "discount_bp": chance.choice(SHARES)}),
         **sometimes(last_minute={"days": chance.choice((3, 14)), "discount_bp": chance.choice(SHARES)}),
-        **sometimes(cleaning_fee=amount(9_000)),
-        **sometimes(included_guests=1, extra_guest=amount(3_000)),
-        **sometimes(pet_fee=amount(5_000)),
+        **{name: amount(9_000) for name in FEES if chance.random() < 0.5},
+        **sometimes(included_guests=1),
     }
 
 

@@ -14,6 +14,8 @@ from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.possible import wrong_seasons
 
 HIGHEST = 10**12
+# What a host asks besides the nights, as it is named in the price list.
+FEES = ("cleaning_fee", "extra_guest", "pet_fee")
 MOST_SEASONS = 60
 # From the first single night with a price of its own to the last, in days.
 LONGEST_RUN = 1_500
@@ -36,7 +38,7 @@ def checked(pricing: Pricing) -> Pricing:
 
 def _amounts(pricing: Pricing) -> Iterator[tuple[str, Money | None]]:
     """Every amount with its path, the base first."""
-    for name in ("base", "weekend", "cleaning_fee", "extra_guest", "pet_fee", "deposit"):
+    for name in ("base", "weekend", *FEES, "deposit"):
         yield name, getattr(pricing, name)
     for at, season in enumerate(pricing.seasons):
         yield f"seasons[{at}].price", season.price
@@ -47,13 +49,12 @@ def _amounts(pricing: Pricing) -> Iterator[tuple[str, Money | None]]:
 def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
     if pricing.currency not in CURRENCIES:
         yield FieldError("base.currency", "unknown_currency", "is not an ISO 4217 currency")
-    fees = ("cleaning_fee", "extra_guest", "pet_fee", "deposit")
     for path, price in _amounts(pricing):
         if price is None:
             continue
         if price.currency != pricing.currency:
             yield FieldError(path, "other_currency", "must be in the currency of base")
-        if not (least := 0 if path in fees else 1) <= price.amount <= HIGHEST:
+        if not (least := 0 if path in (*FEES, "deposit") else 1) <= price.amount <= HIGHEST:
             yield FieldError(path, "out_of_range", f"must be {least} to {HIGHEST} minor units")
 
 

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
+from hometrip.kernel.lines import FOR_NIGHTS, WITH_FEES
 from hometrip.kernel.money import CURRENCIES, Money, converted, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
@@ -27,10 +28,8 @@ from hometrip.services.listing.rules.texts import folded
 
 PERCENT, PER_STAY, PER_GUEST = "percent_bp", "per_stay", "per_guest"
 PER_NIGHT, PER_GUEST_NIGHT = "per_night", "per_guest_night"
-# What the words "nights" and "fees" of a rule mean in lines of a bill.
-NIGHTS = ("nights", "length_discount", "early_bird", "last_minute", "non_refundable", "extra_guests")
-FEES = ("pets", "cleaning", "coupon", "service_fee")
-BASES = {"nights": NIGHTS, "nights_and_fees": (*NIGHTS, *FEES)}
+# Of which lines of a bill a percentage is.
+BASES = {"nights": FOR_NIGHTS, "nights_and_fees": WITH_FEES}
 
 Count = Annotated[int, Meta(ge=1, le=365)]
 
