@@ -36,7 +36,7 @@ BUDGETS = {
 LONGER = {
     ("listing", "contract"): 395,
     ("listing", "reactions"): 160,
-    ("booking", "contract"): 340,
+    ("booking", "contract"): 355,
     ("payment", "contract"): 280,
     ("payment", "service"): 45,
     ("auth", "contract"): 180,

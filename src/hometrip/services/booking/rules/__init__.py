@@ -79,11 +79,7 @@ from hometrip.services.booking.rules.parts import (
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
 from hometrip.services.booking.rules.refunds import RefundWish, charged_back, given_back, granted
 from hometrip.services.booking.rules.states import (
-    BOOKED_MEANWHILE,
     MOVES,
-    NO_ANSWER,
-    NOT_PAID,
-    OTHER_ACCEPTED,
     PaymentUnderWay,
     TooEarly,
     accepted,
@@ -106,10 +102,6 @@ __all__ = [
     "HOST",
     "LIVE",
     "MOVES",
-    "NO_ANSWER",
-    "BOOKED_MEANWHILE",
-    "NOT_PAID",
-    "OTHER_ACCEPTED",
     "PAYMENT",
     "POLICIES",
     "SYSTEM",

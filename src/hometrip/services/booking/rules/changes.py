@@ -14,7 +14,7 @@ from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.split import Split, less
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Request
-from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.contract import CHANGE_NOT_ANSWERED, NOT_PAID, WrongState
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import at_price, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
@@ -233,7 +233,7 @@ def change_timed_out(booking: Booking, at: datetime) -> Booking | None:
     change = booking.change
     if change is None or change.status not in OPEN_CHANGE or change.until is None or at < change.until:
         return None
-    why = "the host did not answer in time" if change.status == AWAITING_HOST else "not paid in time"
+    why = CHANGE_NOT_ANSWERED if change.status == AWAITING_HOST else NOT_PAID
     return change_moved(booking, "expire", SYSTEM, at, why)
 
 

@@ -14,9 +14,9 @@ from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import zone_of
 from hometrip.kernel.wire import Request
+from hometrip.services.booking.contract import CANCELLATION_POLICIES
 from hometrip.services.listing.rules import texts, vocabulary
 from hometrip.services.listing.rules.home import (
-    POLICIES,
     Home,
     HouseRules,
     InstantDemands,
@@ -204,8 +204,9 @@ def _amenities(_: list[str], keys: list[str]) -> list[str]:
 
 
 def _policy(_: str, key: str) -> str:
-    if key not in POLICIES:
-        raise Invalid.field("cancellation_policy", "unknown_policy", f"must be one of {', '.join(POLICIES)}")
+    if key not in CANCELLATION_POLICIES:
+        known = ", ".join(CANCELLATION_POLICIES)
+        raise Invalid.field("cancellation_policy", "unknown_policy", f"must be one of {known}")
     return key
 
 

@@ -13,17 +13,6 @@ from hometrip.kernel.wire import Request
 from hometrip.ports.documents import Record
 
 DRAFT, IN_REVIEW, PUBLISHED, PAUSED, SUSPENDED = "draft", "in_review", "published", "paused", "suspended"
-POLICIES = (
-    "flexible",
-    "moderate",
-    "limited",
-    "firm",
-    "strict",
-    "super_strict_30",
-    "super_strict_60",
-    "non_refundable",
-    "long_term",
-)
 
 
 class Place(Frozen):

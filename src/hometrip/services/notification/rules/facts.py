@@ -10,7 +10,13 @@ from msgspec.structs import replace
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay, zone_of
-from hometrip.services.booking.contract import BookingCancelled, BookingChangePending, BookingFacts
+from hometrip.services.booking.contract import (
+    CHANGE_NOT_ANSWERED,
+    NOT_PAID,
+    BookingCancelled,
+    BookingChangePending,
+    BookingFacts,
+)
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 
 
@@ -136,7 +142,7 @@ def _clock_time(at: datetime, zone: str | None) -> str:
 
 
 # Why a change has ended that nobody has ended.
-TIMED_OUT = ("the host did not answer in time", "not paid in time")
+TIMED_OUT = (CHANGE_NOT_ANSWERED, NOT_PAID)
 
 
 def asked_for(event: BookingChangePending) -> Facts:
