@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -21,6 +21,7 @@ from hometrip.ports.documents import EVERY
 from hometrip.services.listing import actions as listing
 from hometrip.services.listing.contract import Tariff, Wish
 from hometrip.services.listing.rules.pricing import FEES
+from hometrip.services.listing.rules.taxes import Kind
 from hometrip.services.search import actions, store
 from hometrip.services.search.actions import searches
 from hometrip.services.search.contract import Results
@@ -103,6 +104,7 @@ def taxes(chance: Random, today: date) -> list[dict[str, Any]]:
         {"area": troy, "kind": "per_guest", "amount": usd, "valid_to": later},
         {"area": troy, "kind": "per_stay", "amount": usd},
     ]
+    assert {rule["kind"] for rule in rules} == set(get_args(Kind))
     chance.shuffle(rules)
     return [rule | {"label": f"Levy {at}", "enabled": True} for at, rule in enumerate(rules)]
 

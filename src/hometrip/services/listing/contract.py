@@ -16,6 +16,9 @@ from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer, Request
 
+# From so many nights on the weekly discount holds, and the monthly one where there is one.
+WEEK, MONTH = 7, 28
+
 
 class ListingEvent(Event):
     about = ("listing", "listing_id")
@@ -126,7 +129,7 @@ class StayRefused(Conflict):
 
 
 class QuoteExpired(Conflict):
-    """This quote is older than 15 minutes; `quote` is a new one."""
+    """The time for which this quote was good (15 minutes by default) is over; `quote` is a new one."""
 
     code = "quote_expired"
 

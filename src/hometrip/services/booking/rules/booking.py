@@ -14,7 +14,7 @@ from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.money import Money, digits_of, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split, total_of
-from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
+from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, clock_at
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
@@ -243,11 +243,6 @@ def before_check_in(agreed: Booking | Terms, check_in: date, days: int) -> datet
     change of clocks skips it on the day itself."""
     clock_time = agreed.check_in_from or clock_at(agreed.check_in_at, agreed.time_zone)
     return at_local(check_in - timedelta(days=days), clock_time, agreed.time_zone)
-
-
-def clock_at(instant: datetime, zone: str) -> str:
-    """What a clock at the home shows then."""
-    return instant.astimezone(zone_of(zone)).strftime("%H:%M")
 
 
 def noted(note: PaymentNote, status: str, intent_id: UUID | None) -> PaymentNote:

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.split import Split, total_of
-from hometrip.kernel.stay import at_local
+from hometrip.kernel.stay import at_local, clock_at
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, clock_at
+from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step

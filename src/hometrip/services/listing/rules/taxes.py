@@ -26,6 +26,7 @@ from hometrip.ports.documents import Record
 from hometrip.services.listing.rules.rates import NO_RATES, Rates
 from hometrip.services.listing.rules.texts import folded
 
+Kind = Literal["percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night"]
 PERCENT, PER_STAY, PER_GUEST = "percent_bp", "per_stay", "per_guest"
 PER_NIGHT, PER_GUEST_NIGHT = "per_night", "per_guest_night"
 # Of which lines of a bill a percentage is.
@@ -66,7 +67,7 @@ class TaxTerms(Request):
 
     area: Area
     label: Annotated[str, Meta(min_length=1, max_length=100)]
-    kind: Literal["percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night"]
+    kind: Kind
     bp: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     amount: Money | None = None
     base: Literal["nights", "nights_and_fees"] = "nights"
