@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.services.booking.rules.agreeing import must_be_as_quoted, must_be_expected, must_name_a_price
 from hometrip.services.booking.rules.booking import (
     HOST,
     LIVE,
@@ -15,7 +16,6 @@ from hometrip.services.booking.rules.booking import (
     facts_of,
     noted,
     open_booking,
-    price_agreed,
     ranges,
 )
 from hometrip.services.booking.rules.cancellation import (
@@ -171,13 +171,15 @@ __all__ = [
     "lines_back",
     "may_change",
     "moved",
+    "must_be_as_quoted",
+    "must_be_expected",
+    "must_name_a_price",
     "needs_payment",
     "nights_added",
     "nights_left",
     "noted",
     "open_booking",
     "penalty",
-    "price_agreed",
     "ranges",
     "receipt",
     "resolved",

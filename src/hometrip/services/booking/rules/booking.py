@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from hometrip.kernel.clock import HOUR, MINUTE
-from hometrip.kernel.errors import Conflict, Forbidden, Invalid
+from hometrip.kernel.errors import Conflict, Forbidden
 from hometrip.kernel.money import Money, digits_of, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split, total_of
@@ -218,12 +218,6 @@ def open_booking(booking_id: UUID, guest_id: UUID, wish: BookingWish, terms: Ter
 def first_night_over(check_in: date, zone: str) -> datetime:
     """From when on nobody comes to a stay that is not confirmed: the end of its first day at the home."""
     return at_local(check_in + ONE_NIGHT, "00:00", zone)
-
-
-def price_agreed(wish: BookingWish) -> None:
-    """`Invalid` where the wish names no price, or two."""
-    if (wish.quote_id is None) == (wish.expected_total is None):
-        raise Invalid.field("quote_id", "one_of_two", "give either quote_id or expected_total")
 
 
 def _balance(terms: Terms, wish: BookingWish, at: datetime) -> tuple[Money | None, datetime | None]:

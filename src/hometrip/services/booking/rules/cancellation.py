@@ -28,7 +28,7 @@ from hometrip.services.listing.contract import QuoteLine
 GRACE = 24 * HOUR
 GRACE_NOTICE_DAYS = 7
 GRACE_NIGHTS_BELOW = 28
-FEE_REFUNDS = 3
+FEE_REFUNDS = 3  # how often a guest gets the service fee back in twelve months
 WHOLE_BP = 10_000
 
 # What a host is charged for a confirmed booking that the guest did not cancel, in whole units of the
@@ -147,7 +147,7 @@ def fees_count_from(at: datetime) -> datetime:
 
 
 def returns_fee(cancelled: Cancellation) -> bool:
-    """Does the guest get the service fee back? Three times in twelve months at most."""
+    """Did the guest get the service fee back by it? That is one of `FEE_REFUNDS` in twelve months."""
     return cancelled.by == "guest" and any(
         line.kind == "service_fee" and line.refunded for line in cancelled.lines
     )

@@ -24,7 +24,8 @@ from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, seaso
 from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 
 # What is off the nights of a home whose policy refunds nothing.
-NON_REFUNDABLE, NON_REFUNDABLE_BP = "non_refundable", 1_000
+NON_REFUNDABLE = "non_refundable"
+NON_REFUNDABLE_BP = 1_000
 # From so many nights on, writing layer upon layer is faster than asking for each night.
 _MANY = 40
 
