@@ -18,6 +18,8 @@ from hometrip.kernel.wire import Answer, Request
 
 # From so many nights on the weekly discount holds, and the monthly one where there is one.
 WEEK, MONTH = 7, 28
+LONGEST_STAY = 365  # nights
+MOST_PREPARATION = 2  # nights that a host may keep free on either side of a booking
 
 
 class ListingEvent(Event):

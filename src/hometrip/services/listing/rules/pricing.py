@@ -9,6 +9,7 @@ import msgspec
 
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.possible import wrong_seasons
@@ -81,8 +82,8 @@ def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
             yield FieldError(f"seasons[{at}].to", "not_after_from", "must be a later day than from")
         for name in ("min_nights", "max_nights"):
             nights = getattr(season, name)
-            if nights is not None and not 1 <= nights <= 365:
-                yield FieldError(f"seasons[{at}].{name}", "out_of_range", "must be 1 to 365")
+            if nights is not None and not 1 <= nights <= LONGEST_STAY:
+                yield FieldError(f"seasons[{at}].{name}", "out_of_range", f"must be 1 to {LONGEST_STAY}")
         if season.min_nights and season.max_nights and season.min_nights > season.max_nights:
             yield FieldError(f"seasons[{at}].max_nights", "less_than_min", "must not be less than min_nights")
 
