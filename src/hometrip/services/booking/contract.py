@@ -92,6 +92,8 @@ class BookingAccepted(BookingEvent):
 
 
 class BookingConfirmed(BookingEvent):
+    """It is paid, or costs its guest nothing. Also of a hold that had ended, with its nights still free."""
+
     name = "booking.confirmed"
 
 
@@ -104,6 +106,8 @@ class BookingDeclined(BookingEvent):
 
 
 class BookingExpired(BookingEvent):
+    """Not paid in time, or replaced by a newer hold of its guest. A late payment may still confirm it."""
+
     name = "booking.expired"
 
 
@@ -212,6 +216,8 @@ class BookingCheckedIn(BookingEvent):
 
 
 class BookingCompleted(BookingEvent):
+    """The stay is over: by itself at check-out, or because the host said so on that day."""
+
     name = "booking.completed"
 
 

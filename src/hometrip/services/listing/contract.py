@@ -41,10 +41,14 @@ class ListingUpdated(ListingEvent):
 
 
 class ListingPublished(ListingEvent):
+    """Guests can find and book the home, for the first time or again."""
+
     name = "listing.published"
 
 
 class ListingUnpublished(ListingEvent):
+    """Guests can book the home no more: its host has paused it, or staff have suspended it."""
+
     name = "listing.unpublished"
 
 
