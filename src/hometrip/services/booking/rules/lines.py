@@ -130,9 +130,11 @@ def spread(money: Money, over: list[Money]) -> list[Money]:
 
 
 def sums(done: Iterable[tuple[str, int, int]], kinds: Iterable[str]) -> tuple[int, int]:
+    """What was refunded and what was paid of lines of these kinds, together."""
     of_kind = [(refunded, paid) for kind, refunded, paid in done if kind in kinds]
     return sum(refunded for refunded, _ in of_kind), sum(paid for _, paid in of_kind)
 
 
 def portion(money: Money, part: int, of: int) -> Money:
+    """So many of so many parts of it, half-up once; of no parts nothing."""
     return Money(half_up(money.amount * part, of), money.currency) if of > 0 else money * 0
