@@ -31,6 +31,58 @@ from hometrip.services.booking.rules.cancellation import POLICIES, WHOLE_BP, Not
 from hometrip.services.booking.rules.changes import CHANGE_MOVES
 from hometrip.services.booking.rules.states import MOVES, Move
 
+# What each setting says, in the order of the page; one that is not here stops the build of it.
+SETTINGS_SAY = {
+    "data": "the folder where everything is kept that is on no other engine",
+    "host": "the address to listen on",
+    "port": "the port of the house, or of the gateway where services are processes of their own",
+    "processes": "so many processes on one data folder, 1 to 64",
+    "public_url": "where people reach the house, for links in mails and calendars; else host and port",
+    "demo": "fill an empty data folder with the demo's homes and accounts",
+    "sandbox": "play money, a clock that can be moved, a page with every mail; on by itself where everything "
+    "stays on this machine",
+    "limits": "limits of requests; can be off only in the sandbox",
+    "review_listings": "a home waits for staff before it is published",
+    "cors_origins": "origins whose pages may ask from a browser, with commas between",
+    "log_level": "debug, info, warning or error",
+    "log_format": "text or json",
+    "anonymous_limit": "requests in 15 minutes of an address that does not sign in",
+    "account_limit": "requests in 15 minutes of an account",
+    "request_seconds": "how long a request may take, with all that it asks of other services",
+    "max_body": "bytes of a body that is no file",
+    "database_url": "bookings, money and accounts",
+    "documents_url": "homes, profiles and notifications",
+    "bus_url": "how events reach their listeners",
+    "cache_url": "counters of limits, and what is known for a while",
+    "search_url": "the text index of homes",
+    "blobs_url": "pictures and other files",
+    "registry_url": "where services find each other; Consul keeps settings as well",
+    "payments_url": "who takes the money: [how](../how-to/take-real-payments.md)",
+    "stripe_secret_key": "the secret or restricted key",
+    "stripe_webhook_secret": "the signing secrets of the webhook endpoints, with commas between",
+    "stripe_live": "real money is meant: needed with a live key, refused with a test key",
+    "courier_url": "who carries mails",
+    "geocoder_url": "who knows places by their names",
+    "traces_url": "where traces go: [how](../how-to/trace-a-request.md)",
+    "auth_access_seconds": "how long an access token is good",
+    "auth_refresh_seconds": "how long a refresh token is good",
+    "auth_verify_seconds": "how long the link is good that confirms an address",
+    "auth_reset_seconds": "how long the link is good that sets a new password",
+    "auth_guesses_per_account": "wrong passwords within `guess_seconds` for one account",
+    "auth_guesses_per_address": "wrong passwords within `guess_seconds` from one address",
+    "auth_guess_seconds": "for how long a wrong password counts",
+    "auth_mails_per_address": "mails in an hour that strangers can cause to one address",
+    "listing_guest_fee_bp": "the guest's service fee, basis points of the price after its coupon",
+    "listing_host_fee_bp": "the host's fee, basis points of what the host is paid",
+    "listing_quote_minutes": "how long a quote is good",
+    "listing_places_limit": "how many places a search by name answers",
+    "listing_public_url": "as `HOMETRIP_PUBLIC_URL`, which it is where it is left out",
+    "listing_review_listings": "as `HOMETRIP_REVIEW_LISTINGS`, which it is where it is left out",
+    "listing_exchange_rates": "the path of a table of rates [in place of the bundled one](taxes.md)",
+    "listing_platform_currency": "the currency of what the marketplace sets, such as penalties of hosts",
+    "notification_public_url": "as `HOMETRIP_PUBLIC_URL`, which it is where it is left out",
+}
+
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 
 
@@ -48,12 +100,16 @@ def sentence(kind: type[Any]) -> str:
 
 def settings_page() -> str:
     house = [
-        (f"`HOMETRIP_{field.name.upper()}`", shown(field))
+        (f"`HOMETRIP_{field.name.upper()}`", shown(field), SETTINGS_SAY[field.name])
         for field in msgspec.structs.fields(Settings)
         if field.name != "own"
     ]
     own = [
-        (f"`HOMETRIP_{service.upper()}_{field.name.upper()}`", shown(field))
+        (
+            f"`HOMETRIP_{service.upper()}_{field.name.upper()}`",
+            shown(field),
+            SETTINGS_SAY[f"{service}_{field.name}"],
+        )
         for service in SERVICES
         if (kind := settings_kind(service))
         for field in msgspec.structs.fields(kind)
@@ -70,12 +126,12 @@ def settings_page() -> str:
             "the command line over all. "
             "Everything that is wrong is named at start, at once, with exit code 2. `hometrip config check` "
             "shows what is in force.\n",
-            table("Setting | Default", house),
+            table("Setting | Default | What it says", house),
             "## Engines\n",
             "A service's own value wins, as `HOMETRIP_BOOKING_DATABASE_URL`.\n",
             table("Setting | Engines", engines),
             "## Of single services\n",
-            table("Setting | Default", own),
+            table("Setting | Default | What it says", own),
         ]
     )
 

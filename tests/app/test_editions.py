@@ -28,7 +28,7 @@ EDITIONS = {
     "listing.imported_reviews": (1, "b56d78ec8b00"),
     "listing.reported": (1, "869b57ee2643"),
     "listing.reports": (1, "7ddce7a46d90"),
-    "listing.tax_rules": (1, "459a3605f9a1"),
+    "listing.tax_rules": (1, "8329be1948f4"),
     "listing.feeds": (1, "084db1da27ec"),
     "search.boards": (1, "d04d46cc10da"),
     "notification.notifications": (4, "541738eae6e0"),

@@ -36,7 +36,7 @@ from hometrip.services.booking.rules import (
     receipt,
     resolved,
 )
-from hometrip.services.booking.rules.disputes import less as less_refund
+from hometrip.services.booking.rules.disputes import left_after
 from hometrip.services.listing.contract import Quote, QuoteLine, Terms
 from hometrip.services.payment.contract import Taken
 from rules.test_cancellation import CHECK_IN, LONG_AGO, ZONE, H, stayed
@@ -438,7 +438,7 @@ def test_no_more_tax_is_left_than_money_whoever_bears_what_goes_back(
     if left.amount < total(taxes.values(), "USD").amount:
         return
     refund = left.share(part * 10)
-    after = less_refund(kept, refund, from_platform=from_platform)
+    after = left_after(kept, refund, from_platform=from_platform)
     assert total_of(after) == left - refund
     assert total(after.taxes.values(), "USD") <= left - refund
     assert all(Money(0, "USD") <= after.taxes[area] <= taxes[area] for area in taxes)

@@ -14,7 +14,7 @@ from hometrip.kernel.clock import DAY, HOUR, SECOND, utc
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.split import Split
 from hometrip.kernel.stay import at_local
-from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.contract import CANCELLATION_POLICIES, WrongState
 from hometrip.services.booking.rules import (
     POLICIES,
     Booking,
@@ -115,6 +115,10 @@ WORKED = {
     "12 h before": ["400+50", "200+50", "0+50", "0+50", "0+50", "0+50", "0+50"],
     "after 2 nights": ["200+0", "100+0", "0+0", "0+0", "0+0", "0+0", "0+0"],
 }
+
+
+def test_every_policy_that_a_host_can_choose_says_what_it_gives_back() -> None:
+    assert list(POLICIES) == list(CANCELLATION_POLICIES)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
+from hometrip.services.booking.contract import REASONS
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 from hometrip.services.notification.rules.content import content, headline
 from hometrip.services.notification.rules.facts import Around, Facts, Named, Reader, TakenOff, Visit
@@ -173,6 +174,11 @@ def test_every_language_has_every_kind_and_every_word(locale: str) -> None:
         assert set(placeholders) == set(
             re.findall(r"{{ *(\w+) *}}", msgspec.json.encode(english.kinds[name]).decode())
         ), name
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_why_a_booking_ended_by_itself_is_said_in_every_language(locale: str) -> None:
+    assert set(REASONS) <= set(language(locale).reasons)
 
 
 @pytest.mark.parametrize("locale", [locale for locale in LOCALES if locale != "en"])

@@ -107,7 +107,7 @@ class Machine:
         if most <= 0:
             return
         gives = eur(max(1, most * part // 1_000))
-        stay.kept = booking.disputes.less(stay.shares, gives, from_platform=False)
+        stay.kept = booking.disputes.left_after(stay.shares, gives, from_platform=False)
         facts = {"booking_id": stay.id, "booking": self.till.facts(stay.id), "why": "The pool was closed."}
         await self.till.hear(BookingRefunded(**facts, refund_id=uuid4(), refund=gives, kept=stay.kept))
 
@@ -176,7 +176,7 @@ class Machine:
         if stay.quarrel is None:
             return
         refund = eur(max(0, stay.left.amount) * (part - 1) // 999)
-        stay.kept = booking.disputes.less(stay.shares, refund, from_platform=part % 2 == 0)
+        stay.kept = booking.disputes.left_after(stay.shares, refund, from_platform=part % 2 == 0)
         facts = {"booking_id": stay.id, "booking": self.till.facts(stay.id)}
         told = DisputeResolved(**facts, dispute_id=stay.quarrel, refund=refund, kept=stay.kept)
         stay.quarrel = None

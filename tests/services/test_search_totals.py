@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -20,7 +20,8 @@ from hometrip.kernel.money import Money
 from hometrip.ports.documents import EVERY
 from hometrip.services.listing import actions as listing
 from hometrip.services.listing.contract import Tariff, Wish
-from hometrip.services.listing.rules.pricing import HIGHEST, HIGHEST_EXTRA_GUEST
+from hometrip.services.listing.rules.pricing import FEES, HIGHEST, HIGHEST_EXTRA_GUEST
+from hometrip.services.listing.rules.taxes import Kind
 from hometrip.services.search import actions, store
 from hometrip.services.search.actions import searches
 from hometrip.services.search.contract import Results
@@ -85,9 +86,8 @@ def prices(chance: Random, today: date) -> dict[str, Any]:
         **sometimes(monthly_discount_bp=chance.choice(SHARES)),
         **sometimes(early_bird={"days": chance.choice((7, 30)), "discount_bp": chance.choice(SHARES)}),
         **sometimes(last_minute={"days": chance.choice((3, 14)), "discount_bp": chance.choice(SHARES)}),
-        **sometimes(cleaning_fee=amount(9_000)),
-        **sometimes(included_guests=1, extra_guest=amount(3_000)),
-        **sometimes(pet_fee=amount(5_000)),
+        **{name: amount(9_000) for name in FEES if chance.random() < 0.5},
+        **sometimes(included_guests=1),
     }
 
 
@@ -104,6 +104,7 @@ def taxes(chance: Random, today: date) -> list[dict[str, Any]]:
         {"area": troy, "kind": "per_guest", "amount": usd, "valid_to": later},
         {"area": troy, "kind": "per_stay", "amount": usd},
     ]
+    assert {rule["kind"] for rule in rules} == set(get_args(Kind))
     chance.shuffle(rules)
     return [rule | {"label": f"Levy {at}", "enabled": True} for at, rule in enumerate(rules)]
 

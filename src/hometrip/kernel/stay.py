@@ -56,6 +56,11 @@ def local_date(at: datetime, zone: str) -> date:
     return at.astimezone(zone_of(zone)).date()
 
 
+def clock_at(at: datetime, zone: str) -> str:
+    """What a clock at the listing shows then, such as "15:00"."""
+    return at.astimezone(zone_of(zone)).strftime("%H:%M")
+
+
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
     if name not in _names():

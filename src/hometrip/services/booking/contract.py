@@ -17,6 +17,21 @@ from hometrip.kernel.wire import Answer
 from hometrip.ports.peer import command
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 
+# What a host can choose; what each gives back is in `rules/cancellation.py`.
+CANCELLATION_POLICIES = tuple(
+    "flexible moderate limited firm strict super_strict_30 super_strict_60 non_refundable long_term".split()
+)
+
+# Why a booking or its change has ended where nobody has said why: `why` in histories and events. Mails say
+# it in the reader's language.
+NO_ANSWER = "the host did not answer within 24 hours"
+CHANGE_NOT_ANSWERED = "the host did not answer in time"
+NOT_PAID = "not paid in time"
+OTHER_ACCEPTED = "the host has accepted another request for these nights"
+BOOKED_MEANWHILE = "these nights were booked by somebody else meanwhile"
+WHY_TAKEN_DOWN = "the home was taken down"
+REASONS = (NO_ANSWER, CHANGE_NOT_ANSWERED, NOT_PAID, OTHER_ACCEPTED, BOOKED_MEANWHILE, WHY_TAKEN_DOWN)
+
 
 class BookingFacts(Answer):
     """A booking as its events tell it. Instants are those of the home's own check-in and check-out times, in
@@ -77,6 +92,8 @@ class BookingAccepted(BookingEvent):
 
 
 class BookingConfirmed(BookingEvent):
+    """It is paid, or costs its guest nothing. Also of a hold that had ended, with its nights still free."""
+
     name = "booking.confirmed"
 
 
@@ -89,6 +106,8 @@ class BookingDeclined(BookingEvent):
 
 
 class BookingExpired(BookingEvent):
+    """Not paid in time, or replaced by a newer hold of its guest. A late payment may still confirm it."""
+
     name = "booking.expired"
 
 
@@ -150,7 +169,8 @@ class BookingChangePending(BookingEvent):
 
 
 class BookingChangeEnded(BookingEvent):
-    """The change is declined or expired (`status`): the booking stays as it was."""
+    """The change is declined, withdrawn or expired (`status`): the booking stays as it was. `why` is the
+    host's reason, `CHANGE_NOT_ANSWERED` or `NOT_PAID` where its time ran out, or what else ended it."""
 
     name = "booking.change_ended"
 
@@ -196,6 +216,8 @@ class BookingCheckedIn(BookingEvent):
 
 
 class BookingCompleted(BookingEvent):
+    """The stay is over: by itself at check-out, or because the host said so on that day."""
+
     name = "booking.completed"
 
 

@@ -16,6 +16,11 @@ from hometrip.kernel.split import Split
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer, Request
 
+# From so many nights on the weekly discount holds, and the monthly one where there is one.
+WEEK, MONTH = 7, 28
+LONGEST_STAY = 365  # nights
+MOST_PREPARATION = 2  # nights that a host may keep free on either side of a booking
+
 
 class ListingEvent(Event):
     about = ("listing", "listing_id")
@@ -36,10 +41,14 @@ class ListingUpdated(ListingEvent):
 
 
 class ListingPublished(ListingEvent):
+    """Guests can find and book the home, for the first time or again."""
+
     name = "listing.published"
 
 
 class ListingUnpublished(ListingEvent):
+    """Guests can book the home no more: its host has paused it, or staff have suspended it."""
+
     name = "listing.unpublished"
 
 
@@ -126,7 +135,7 @@ class StayRefused(Conflict):
 
 
 class QuoteExpired(Conflict):
-    """This quote is older than 15 minutes; `quote` is a new one."""
+    """The time for which this quote was good (15 minutes by default) is over; `quote` is a new one."""
 
     code = "quote_expired"
 

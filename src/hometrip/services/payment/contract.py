@@ -27,6 +27,8 @@ class PaymentEvent(Event):
 
 
 class PaymentIntentCreated(PaymentEvent):
+    """The guest has begun to pay the price, its first half, or the difference of a change."""
+
     name = "payment.intent.created"
 
 
@@ -163,6 +165,8 @@ class RefundInitiated(PaymentEvent):
 
 
 class RefundCompleted(PaymentEvent):
+    """The provider has sent it, or staff have recorded that they paid it in another way."""
+
     name = "refund.completed"
 
     refund_id: UUID
@@ -200,14 +204,20 @@ class PayoutEvent(Event):
 
 
 class PayoutInitiated(PayoutEvent):
+    """It is booked, and on its way to the provider."""
+
     name = "host.payout.initiated"
 
 
 class PayoutCompleted(PayoutEvent):
+    """The provider has sent it to the account of the host. It may still come back."""
+
     name = "host.payout.completed"
 
 
 class PayoutFailed(PayoutEvent):
+    """Refused, not covered for a week, or sent back (`why`): the host is owed it again."""
+
     name = "host.payout.failed"
 
     why: str

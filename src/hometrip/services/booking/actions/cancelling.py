@@ -17,7 +17,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.changing import end_change
 from hometrip.services.booking.actions.deps import Deps, HomeTakenDown, remind, tell
 from hometrip.services.booking.actions.parties import party
-from hometrip.services.booking.contract import BookingBalanceOwed, BookingCancelled
+from hometrip.services.booking.contract import WHY_TAKEN_DOWN, BookingBalanceOwed, BookingCancelled
 from hometrip.services.booking.rules import (
     SYSTEM,
     Actor,
@@ -34,7 +34,6 @@ from hometrip.services.booking.rules import (
 )
 
 TAKEN_DOWN = "suspended"  # what staff decide of a home that is taken down, and its state then
-WHY_TAKEN_DOWN = "the home was taken down"
 LOOKS_AGAIN = (MINUTE, DAY)
 
 

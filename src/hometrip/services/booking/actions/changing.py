@@ -25,6 +25,7 @@ from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.actions.rivals import decline_rivals
 from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
+    BOOKED_MEANWHILE,
     BookingChanged,
     BookingChangeEnded,
     BookingChangePending,
@@ -33,7 +34,6 @@ from hometrip.services.booking.contract import (
     DatesTaken,
 )
 from hometrip.services.booking.rules import (
-    BOOKED_MEANWHILE,
     SYSTEM,
     Booking,
     BookingView,

@@ -8,8 +8,8 @@ from hometrip.ports.database import Tx
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps, remind, tell
 from hometrip.services.booking.actions.rivals import decline_rivals
-from hometrip.services.booking.contract import BookingConfirmed
-from hometrip.services.booking.rules import BOOKED_MEANWHILE, PAYMENT, SYSTEM, Booking, confirmed, noted
+from hometrip.services.booking.contract import BOOKED_MEANWHILE, BookingConfirmed
+from hometrip.services.booking.rules import PAYMENT, SYSTEM, Booking, confirmed, noted
 
 
 async def confirm(deps: Deps, tx: Tx, before: Booking, paid: Booking) -> Booking:

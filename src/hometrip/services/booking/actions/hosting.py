@@ -16,13 +16,13 @@ from hometrip.services.booking.actions.parties import party
 from hometrip.services.booking.actions.rivals import decline_rivals, one_at_a_time, take_from_rivals
 from hometrip.services.booking.actions.settling import settle
 from hometrip.services.booking.contract import (
+    OTHER_ACCEPTED,
     BookingAccepted,
     BookingCheckedIn,
     BookingCompleted,
     DatesTaken,
 )
 from hometrip.services.booking.rules import (
-    OTHER_ACCEPTED,
     SYSTEM,
     Booking,
     BookingView,

@@ -25,8 +25,6 @@ from hometrip.services.booking.contract import (
     BookingCreated,
     BookingRequested,
     DatesTaken,
-    PolicyChanged,
-    PriceChanged,
 )
 from hometrip.services.booking.rules import (
     HOST,
@@ -35,8 +33,10 @@ from hometrip.services.booking.rules import (
     BookingWish,
     Change,
     admit,
+    must_be_as_quoted,
+    must_be_expected,
+    must_name_a_price,
     open_booking,
-    price_agreed,
     view_of,
 )
 from hometrip.services.listing.contract import StayRefused, Terms, Wish
@@ -57,7 +57,7 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     `OwnHome`, `PlanRefused`, `PaymentUnderWay` for the guest's earlier hold, and what the listing service
     says against the wish (`StayRefused`, `QuoteExpired`, `CouponRefused`, …).
     """
-    price_agreed(wish)
+    must_name_a_price(wish)
     stay = stay_of(wish.check_in, wish.check_out)
     await deps.crowd.wait_for_others(wish.listing_id, stay)
     await _refuse_early(deps, caller.id, wish, stay, once)
@@ -101,14 +101,10 @@ async def _terms(deps: Deps, guest: Caller, wish: BookingWish) -> Terms:
     quote_id = wish.quote_id
     if quote_id is None:
         quote = await deps.listing.quote(guest, wish.listing_id, wish.for_listing)
-        if quote.total != wish.expected_total:
-            raise PriceChanged(quote=quote)
+        must_be_expected(quote, wish.expected_total)
         quote_id = quote.id
     terms = await deps.listing.terms(wish.listing_id, wish.for_listing, quote_id, guest.id)
-    if terms.quote.total != terms.quoted_total:
-        raise PriceChanged(quote=terms.quote)
-    if terms.quoted_policy not in (None, terms.cancellation_policy):
-        raise PolicyChanged(quote=terms.quote)
+    must_be_as_quoted(terms)
     return terms
 
 
@@ -149,7 +145,7 @@ def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -
     """What `book` refuses most of a crowd with: whose nights are gone, and who is told what others are told
     just now, or `Soon`. None where anything else has to be waited for.
     """
-    price_agreed(data)
+    must_name_a_price(data)
     stay = stay_of(data.check_in, data.check_out)
     if data.beside_requests:
         return None

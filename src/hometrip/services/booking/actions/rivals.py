@@ -13,9 +13,7 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.ending import end
 from hometrip.services.booking.contract import DatesTaken, NightsTaken
 from hometrip.services.booking.rules import SYSTEM, Booking, moved
-
-# No host keeps more nights free beside a booking.
-MOST_PREPARATION = 2
+from hometrip.services.listing.contract import MOST_PREPARATION
 
 
 async def one_at_a_time(tx: Tx, listing_id: UUID) -> None:

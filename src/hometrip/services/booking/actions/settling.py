@@ -12,9 +12,8 @@ from hometrip.services.booking import store
 from hometrip.services.booking.actions.confirming import confirm
 from hometrip.services.booking.actions.deps import Deps, tell
 from hometrip.services.booking.actions.ending import end
-from hometrip.services.booking.contract import BookingUnpayable
+from hometrip.services.booking.contract import NOT_PAID, BookingUnpayable
 from hometrip.services.booking.rules import (
-    NOT_PAID,
     SYSTEM,
     Booking,
     Change,

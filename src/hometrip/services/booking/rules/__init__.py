@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.services.booking.rules.agreeing import must_be_as_quoted, must_be_expected, must_name_a_price
 from hometrip.services.booking.rules.booking import (
     HOST,
     LIVE,
@@ -15,7 +16,6 @@ from hometrip.services.booking.rules.booking import (
     facts_of,
     noted,
     open_booking,
-    price_agreed,
     ranges,
 )
 from hometrip.services.booking.rules.cancellation import (
@@ -79,11 +79,7 @@ from hometrip.services.booking.rules.parts import (
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
 from hometrip.services.booking.rules.refunds import RefundWish, charged_back, given_back, granted
 from hometrip.services.booking.rules.states import (
-    BOOKED_MEANWHILE,
     MOVES,
-    NO_ANSWER,
-    NOT_PAID,
-    OTHER_ACCEPTED,
     PaymentUnderWay,
     TooEarly,
     accepted,
@@ -106,10 +102,6 @@ __all__ = [
     "HOST",
     "LIVE",
     "MOVES",
-    "NO_ANSWER",
-    "BOOKED_MEANWHILE",
-    "NOT_PAID",
-    "OTHER_ACCEPTED",
     "PAYMENT",
     "POLICIES",
     "SYSTEM",
@@ -179,13 +171,15 @@ __all__ = [
     "lines_back",
     "may_change",
     "moved",
+    "must_be_as_quoted",
+    "must_be_expected",
+    "must_name_a_price",
     "needs_payment",
     "nights_added",
     "nights_left",
     "noted",
     "open_booking",
     "penalty",
-    "price_agreed",
     "ranges",
     "receipt",
     "resolved",

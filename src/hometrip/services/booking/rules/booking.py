@@ -10,11 +10,11 @@ from uuid import UUID
 from msgspec import Meta
 
 from hometrip.kernel.clock import HOUR, MINUTE
-from hometrip.kernel.errors import Conflict, Forbidden, Invalid
+from hometrip.kernel.errors import Conflict, Forbidden
 from hometrip.kernel.money import Money, digits_of, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split, total_of
-from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, zone_of
+from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, clock_at
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
@@ -220,12 +220,6 @@ def first_night_over(check_in: date, zone: str) -> datetime:
     return at_local(check_in + ONE_NIGHT, "00:00", zone)
 
 
-def price_agreed(wish: BookingWish) -> None:
-    """`Invalid` where the wish names no price, or two."""
-    if (wish.quote_id is None) == (wish.expected_total is None):
-        raise Invalid.field("quote_id", "one_of_two", "give either quote_id or expected_total")
-
-
 def _balance(terms: Terms, wish: BookingWish, at: datetime) -> tuple[Money | None, datetime | None]:
     """The second half and when it is due; the first is rounded half-up."""
     if wish.plan is None:
@@ -243,11 +237,6 @@ def before_check_in(agreed: Booking | Terms, check_in: date, days: int) -> datet
     change of clocks skips it on the day itself."""
     clock_time = agreed.check_in_from or clock_at(agreed.check_in_at, agreed.time_zone)
     return at_local(check_in - timedelta(days=days), clock_time, agreed.time_zone)
-
-
-def clock_at(instant: datetime, zone: str) -> str:
-    """What a clock at the home shows then."""
-    return instant.astimezone(zone_of(zone)).strftime("%H:%M")
 
 
 def noted(note: PaymentNote, status: str, intent_id: UUID | None) -> PaymentNote:

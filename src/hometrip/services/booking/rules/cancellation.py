@@ -9,11 +9,18 @@ from msgspec.structs import replace
 
 from hometrip.kernel.clock import HOUR, SECOND
 from hometrip.kernel.errors import Invalid
+from hometrip.kernel.lines import SUBTOTAL
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, at_local, local_date
 from hometrip.services.booking.rules.booking import Booking, before_check_in
-from hometrip.services.booking.rules.lines import SUBTOTAL, WITH_NIGHTS, of_what_is_left, portion, sums
+from hometrip.services.booking.rules.lines import (
+    UNTIL_CHECK_IN,
+    WITH_NIGHTS,
+    of_what_is_left,
+    portion,
+    sums,
+)
 from hometrip.services.booking.rules.parts import Cancellation, CancelledLine
 from hometrip.services.booking.rules.states import wrong_state
 from hometrip.services.listing.contract import QuoteLine
@@ -21,7 +28,7 @@ from hometrip.services.listing.contract import QuoteLine
 GRACE = 24 * HOUR
 GRACE_NOTICE_DAYS = 7
 GRACE_NIGHTS_BELOW = 28
-FEE_REFUNDS = 3
+FEE_REFUNDS = 3  # how often a guest gets the service fee back in twelve months
 WHOLE_BP = 10_000
 
 # What a host is charged for a confirmed booking that the guest did not cancel, in whole units of the
@@ -140,7 +147,7 @@ def fees_count_from(at: datetime) -> datetime:
 
 
 def returns_fee(cancelled: Cancellation) -> bool:
-    """Does the guest get the service fee back? Three times in twelve months at most."""
+    """Did the guest get the service fee back by it? That is one of `FEE_REFUNDS` in twelve months."""
     return cancelled.by == "guest" and any(
         line.kind == "service_fee" and line.refunded for line in cancelled.lines
     )
@@ -202,12 +209,12 @@ def _refunds(lines: list[QuoteLine], back: _Back) -> list[Money]:
     for line in lines:
         if line.kind in WITH_NIGHTS:
             money = portion(line.amount, back.nights, back.of)
-        elif line.kind == "cleaning":
+        elif line.kind in UNTIL_CHECK_IN:
             money = line.amount if back.cleaning else line.amount * 0
         elif line.kind == "service_fee":
             money = line.amount if back.fee else line.amount * 0
         else:
-            base = SUBTOTAL if line.kind == "coupon" else frozenset(line.on or ("nights",))
+            base = SUBTOTAL if line.kind == "coupon" else (line.on or ("nights",))
             part, of = sums(done, base)
             # What was computed on nothing (a tax per stay, of nights for nothing) goes with the nights.
             money = portion(line.amount, *((part, of) if of else (back.nights, back.of)))

@@ -9,22 +9,21 @@ from uuid import UUID
 from msgspec import Meta
 from msgspec.structs import replace
 
-from hometrip.kernel.clock import HOUR, MINUTE
+from hometrip.kernel.clock import HOUR
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid
 from hometrip.kernel.split import Split, less
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Request
-from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.contract import CHANGE_NOT_ANSWERED, NOT_PAID, WrongState
+from hometrip.services.booking.rules.booking import PAY_LONGER_BY, PAY_WITHIN, Booking
 from hometrip.services.booking.rules.lines import at_price, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import Terms, Wish
 
+# Without consent to wait for, a change that is to be paid is held as a booking is: `PAY_WITHIN`.
 CONSENT_WITHIN = 24 * HOUR
 PAY_CHANGE_WITHIN = 24 * HOUR
-PAY_CHANGE_AT_ONCE_WITHIN = 15 * MINUTE  # where no consent was needed: a hold like that of a booking
-PAY_CHANGE_LONGER_BY = 15 * MINUTE  # once, while the guest's bank asks for 3-D Secure
 
 AWAITING_HOST, AWAITING_PAYMENT, DONE, EXPIRED = "awaiting_host", "awaiting_payment", "done", "expired"
 OPEN_CHANGE = (AWAITING_HOST, AWAITING_PAYMENT)
@@ -114,7 +113,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
     """The booking with this change open.
 
     The host has 24 hours to consent, except where the home is booked instantly and the total is larger: then
-    the guest has 15 minutes to pay. None of it lasts beyond the check-in, the old or the new one.
+    the guest has as long to pay as for a booking. None of it lasts beyond the check-in, the old or the new.
     """
     may_change(booking, by, at)
     price = terms.quote.total
@@ -122,7 +121,7 @@ def asked(booking: Booking, change_id: UUID, wish: Wish, terms: Terms, by: Actor
         raise CurrencyChanged(agreed=booking.total.currency, now=price.currency)
     difference = price - booking.total
     instant = terms.instant_book and difference.amount > 0
-    within = PAY_CHANGE_AT_ONCE_WITHIN if instant else CONSENT_WITHIN
+    within = PAY_WITHIN if instant else CONSENT_WITHIN
     shown = shown_again(booking.shown, terms.quote.lines)
     change = Change(
         id=change_id,
@@ -233,7 +232,7 @@ def change_timed_out(booking: Booking, at: datetime) -> Booking | None:
     change = booking.change
     if change is None or change.status not in OPEN_CHANGE or change.until is None or at < change.until:
         return None
-    why = "the host did not answer in time" if change.status == AWAITING_HOST else "not paid in time"
+    why = CHANGE_NOT_ANSWERED if change.status == AWAITING_HOST else NOT_PAID
     return change_moved(booking, "expire", SYSTEM, at, why)
 
 
@@ -242,7 +241,7 @@ def change_held_longer(booking: Booking) -> Booking:
     change = booking.change
     if change is None or change.status != AWAITING_PAYMENT or change.extended or change.until is None:
         return booking
-    until = min(change.until + PAY_CHANGE_LONGER_BY, _begins(booking, change))
+    until = min(change.until + PAY_LONGER_BY, _begins(booking, change))
     return replace(booking, change=replace(change, until=until, extended=True))
 
 

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.split import Split, total_of
-from hometrip.kernel.stay import at_local
+from hometrip.kernel.stay import at_local, clock_at
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
-from hometrip.services.booking.rules.booking import Booking, clock_at
+from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.lines import shares_now
 from hometrip.services.booking.rules.parts import Actor, Dispute
 from hometrip.services.booking.rules.states import TooEarly, with_step
@@ -111,7 +111,7 @@ def resolved(booking: Booking, dispute_id: UUID, how: Resolution, by: Actor, at:
     return replace(
         told,
         disputes=[done if found.id == dispute_id else found for found in booking.disputes],
-        kept=less(shares_now(booking), how.refund, from_platform=how.from_platform),
+        kept=left_after(shares_now(booking), how.refund, from_platform=how.from_platform),
     )
 
 
@@ -122,7 +122,7 @@ def _refundable(booking: Booking, refund: Money) -> None:
         raise Invalid.field("refund", "more_than_kept", f"0 to {booking.left} can go back")
 
 
-def less(kept: Split, refund: Money, *, from_platform: bool) -> Split:
+def left_after(kept: Split, refund: Money, *, from_platform: bool) -> Split:
     """What is left of each share: the refund falls on the host's first, then on the platform's, and last on
     the taxes; `from_platform` changes the first two over. No more tax is left than money, where the platform
     bears some of it already."""

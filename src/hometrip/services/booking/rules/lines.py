@@ -7,17 +7,16 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from hometrip.kernel.lines import FOR_NIGHTS, SUBTOTAL
 from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
 from hometrip.kernel.split import Split, left_of, less, off_what_is_to_come, part_of, total_of
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 
-# Which lines follow the nights, which make the subtotal that a coupon comes off.
-WITH_NIGHTS = frozenset(
-    "nights length_discount early_bird last_minute non_refundable extra_guests pets".split()
-)
-SUBTOTAL = WITH_NIGHTS | {"cleaning"}
+# What comes back of the subtotal: with the nights, in their part; wholly, until check-in.
+WITH_NIGHTS = frozenset((*FOR_NIGHTS, "pets"))
+UNTIL_CHECK_IN = frozenset(("cleaning",))
 
 
 def shown_again(shown: ShownIn | None, lines: list[QuoteLine]) -> ShownIn | None:
@@ -36,7 +35,7 @@ def kept_split(booking: Booking, cancelled: Cancellation) -> Split:
     are those kept on each area, and the platform has the rest.
     """
     currency = booking.total.currency
-    on_host = SUBTOTAL | ({"coupon"} if booking.host_funds_coupon else frozenset())
+    on_host = (*SUBTOTAL, "coupon") if booking.host_funds_coupon else SUBTOTAL
     kept = [
         (line, paid.paid - paid.refunded) for line, paid in zip(booking.lines, cancelled.lines, strict=True)
     ]
@@ -131,9 +130,11 @@ def spread(money: Money, over: list[Money]) -> list[Money]:
 
 
 def sums(done: Iterable[tuple[str, int, int]], kinds: Iterable[str]) -> tuple[int, int]:
+    """What was refunded and what was paid of lines of these kinds, together."""
     of_kind = [(refunded, paid) for kind, refunded, paid in done if kind in kinds]
     return sum(refunded for refunded, _ in of_kind), sum(paid for _, paid in of_kind)
 
 
 def portion(money: Money, part: int, of: int) -> Money:
+    """So many of so many parts of it, half-up once; of no parts nothing."""
     return Money(half_up(money.amount * part, of), money.currency) if of > 0 else money * 0

@@ -85,9 +85,10 @@ class Cancellation(Answer):
 class Change(Frozen):
     """Other dates, or another party, for a confirmed booking, with all that they were offered on.
 
-    `status` is awaiting_host, awaiting_payment, done, declined or expired; `until` it waits. `difference` is
-    the new total less the old one. `shown` and `shown_difference` tell both in the guest's currency, at the
-    rate of the booking. `time_zone` is the home's as of its terms (changes of earlier versions have none).
+    `status` is awaiting_host, awaiting_payment, done, declined, withdrawn or expired; `until` it waits.
+    `difference` is the new total less the old one. `shown` and `shown_difference` tell both in the guest's
+    currency, at the rate of the booking. `time_zone` is the home's as of its terms (changes of earlier
+    versions have none).
     """
 
     id: UUID

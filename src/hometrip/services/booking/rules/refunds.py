@@ -14,7 +14,7 @@ from hometrip.kernel.split import Split
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
-from hometrip.services.booking.rules.disputes import less
+from hometrip.services.booking.rules.disputes import left_after
 from hometrip.services.booking.rules.lines import kept_without, shares_now
 from hometrip.services.booking.rules.parts import SYSTEM, Actor
 from hometrip.services.booking.rules.states import with_step
@@ -47,7 +47,7 @@ def given_back(booking: Booking, wish: RefundWish, by: Actor, at: datetime) -> B
     if amount > most:
         raise Invalid.field("amount", "more_than_kept", f"of this booking you can give back {most}")
     given = with_step(booking, "refunded", by, at, wish.reason)
-    return replace(given, kept=less(kept, amount, from_platform=False))
+    return replace(given, kept=left_after(kept, amount, from_platform=False))
 
 
 def granted(booking: Booking, kept: Split, at: datetime) -> Booking:

@@ -12,7 +12,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split, less, more, part_of, total_of
 from hometrip.kernel.stay import at_local
-from hometrip.services.booking.contract import WrongState
+from hometrip.services.booking.contract import NO_ANSWER, NOT_PAID, WrongState
 from hometrip.services.booking.rules.booking import (
     BALANCE_DUE_DAYS,
     HOST,
@@ -194,11 +194,6 @@ def timed_out(booking: Booking, at: datetime) -> Booking | None:
     if booking.awaiting == HOST:
         return moved(booking, "decline", SYSTEM, at, NO_ANSWER)
     return moved(booking, "expire", SYSTEM, at, NOT_PAID)
-
-
-NO_ANSWER, NOT_PAID = "the host did not answer within 24 hours", "not paid in time"
-OTHER_ACCEPTED = "the host has accepted another request for these nights"
-BOOKED_MEANWHILE = "these nights were booked by somebody else meanwhile"
 
 
 def is_past(booking: Booking, at: datetime) -> bool:

@@ -10,8 +10,9 @@ from itertools import accumulate
 
 from hometrip.kernel.money import half_up
 from hometrip.kernel.stay import Stay
+from hometrip.services.listing.contract import WEEK
 from hometrip.services.listing.rules.calendar import Openings, board, refusal
-from hometrip.services.listing.rules.price import WEEK, Fees, Prices, bill, extras, lead_bp, length_bp
+from hometrip.services.listing.rules.price import Fees, Prices, bill, extras, lead_bp, length_bp
 from hometrip.services.listing.rules.taxes import Taxes
 
 DAYS = 600

@@ -15,8 +15,9 @@ from hometrip.kernel.ids import uuid7
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.ports.geocoder import Place as KnownPlace
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules import texts
-from hometrip.services.listing.rules.calendar import IMPORTED, LONGEST_STAY, Calendar
+from hometrip.services.listing.rules.calendar import IMPORTED, Calendar
 from hometrip.services.listing.rules.home import Home, Place, Point, Pricing
 from hometrip.services.listing.rules.insideairbnb import SourceDays, SourceHome
 from hometrip.services.listing.rules.insideairbnb.cells import currency_of

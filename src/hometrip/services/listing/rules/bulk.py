@@ -16,6 +16,7 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Answer, Request
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.calendar import BLOCKED, BOOKED, IMPORTED, Calendar, Openings, Span
 from hometrip.services.listing.rules.home import Home
@@ -41,7 +42,7 @@ class DaysEdit(Request):
         None
     )
     price: Money | UnsetType | None = UNSET
-    min_nights: Annotated[int, Meta(ge=1, le=365)] | UnsetType | None = UNSET
+    min_nights: Annotated[int, Meta(ge=1, le=LONGEST_STAY)] | UnsetType | None = UNSET
     block: bool | UnsetType = UNSET
     reason: Annotated[str, Meta(max_length=500)] = ""
 

@@ -18,12 +18,12 @@ import msgspec
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, local_date
 from hometrip.ports.documents import Record
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules.home import Home, Season, StayLimits
 from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, season_of
 
 BOOKED, BLOCKED, IMPORTED = "booked", "blocked", "imported"
 TAKEN = frozenset({BOOKED, BLOCKED, IMPORTED})
-LONGEST_STAY = 365
 
 
 class Span(Frozen):

@@ -14,9 +14,10 @@ from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.stay import zone_of
 from hometrip.kernel.wire import Request
+from hometrip.services.booking.contract import CANCELLATION_POLICIES
+from hometrip.services.listing.contract import LONGEST_STAY, MOST_PREPARATION
 from hometrip.services.listing.rules import texts, vocabulary
 from hometrip.services.listing.rules.home import (
-    POLICIES,
     Home,
     HouseRules,
     InstantDemands,
@@ -29,7 +30,7 @@ from hometrip.services.listing.rules.possible import wrong_limits
 Line = Annotated[str, Meta(max_length=400)]
 ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Count = Annotated[int, Meta(ge=0, le=200)]
-Nights = Annotated[int, Meta(ge=1, le=365)]
+Nights = Annotated[int, Meta(ge=1, le=LONGEST_STAY)]
 ByDay = Annotated[list[Nights | None], Meta(min_length=7, max_length=7)]
 Weekdays = Annotated[list[Annotated[int, Meta(ge=0, le=6)]], Meta(min_length=1, max_length=7)]
 
@@ -59,7 +60,7 @@ class LimitsEdit(Request):
     min_nights: Nights | UnsetType = UNSET
     max_nights: Nights | UnsetType = UNSET
     notice_hours: Annotated[int, Meta(ge=0, le=168)] | UnsetType = UNSET
-    preparation_nights: Annotated[int, Meta(ge=0, le=2)] | UnsetType = UNSET
+    preparation_nights: Annotated[int, Meta(ge=0, le=MOST_PREPARATION)] | UnsetType = UNSET
     window_days: Annotated[int, Meta(ge=1, le=730)] | UnsetType = UNSET
     check_in_days: Weekdays | UnsetType | None = UNSET
     check_out_days: Weekdays | UnsetType | None = UNSET
@@ -204,8 +205,9 @@ def _amenities(_: list[str], keys: list[str]) -> list[str]:
 
 
 def _policy(_: str, key: str) -> str:
-    if key not in POLICIES:
-        raise Invalid.field("cancellation_policy", "unknown_policy", f"must be one of {', '.join(POLICIES)}")
+    if key not in CANCELLATION_POLICIES:
+        known = ", ".join(CANCELLATION_POLICIES)
+        raise Invalid.field("cancellation_policy", "unknown_policy", f"must be one of {known}")
     return key
 
 

@@ -11,19 +11,9 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.wire import Request
 from hometrip.ports.documents import Record
+from hometrip.services.listing.contract import LONGEST_STAY
 
 DRAFT, IN_REVIEW, PUBLISHED, PAUSED, SUSPENDED = "draft", "in_review", "published", "paused", "suspended"
-POLICIES = (
-    "flexible",
-    "moderate",
-    "limited",
-    "firm",
-    "strict",
-    "super_strict_30",
-    "super_strict_60",
-    "non_refundable",
-    "long_term",
-)
 
 
 class Place(Frozen):
@@ -60,7 +50,7 @@ class StayLimits(Frozen):
     """
 
     min_nights: int = 1
-    max_nights: int = 365
+    max_nights: int = LONGEST_STAY
     notice_hours: int = 0
     preparation_nights: int = 0
     window_days: int = 730

@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from hometrip.kernel.errors import FieldError
-from hometrip.services.listing.rules.calendar import LONGEST_STAY, Calendar, Openings
+from hometrip.services.listing.contract import LONGEST_STAY
+from hometrip.services.listing.rules.calendar import Calendar, Openings
 from hometrip.services.listing.rules.home import Home, Season, StayLimits
 from hometrip.services.listing.rules.seasons import season_of
 

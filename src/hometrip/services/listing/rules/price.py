@@ -16,16 +16,16 @@ from hometrip.kernel.money import Money, converted, half_up, total
 from hometrip.kernel.split import Split
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
-from hometrip.services.listing.contract import QuoteLine, ShownIn
+from hometrip.services.listing.contract import MONTH, WEEK, QuoteLine, ShownIn
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.rates import written
 from hometrip.services.listing.rules.seasons import lay_days, lay_seasons, season_of
 from hometrip.services.listing.rules.taxes import NO_TAXES, Party, Taxes, TaxTerms, spot, tax_lines
 
-MONTH, WEEK = 28, 7
 # What is off the nights of a home whose policy refunds nothing.
-NON_REFUNDABLE, NON_REFUNDABLE_BP = "non_refundable", 1_000
+NON_REFUNDABLE = "non_refundable"
+NON_REFUNDABLE_BP = 1_000
 # From so many nights on, writing layer upon layer is faster than asking for each night.
 _MANY = 40
 

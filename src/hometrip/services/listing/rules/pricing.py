@@ -9,12 +9,15 @@ import msgspec
 
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home, Pricing
 from hometrip.services.listing.rules.possible import wrong_seasons
 
 # A year's stay of 50 guests at these, with fees and taxes, is a number of 64 bits in any currency.
 HIGHEST, HIGHEST_EXTRA_GUEST = 10**11, 10**10
+# What a host asks besides the nights, as it is named in the price list.
+FEES = ("cleaning_fee", "extra_guest", "pet_fee")
 MOST_SEASONS = 60
 # From the first single night to come with a price or a least stay of its own to the last, in days.
 LONGEST_RUN = 1_500
@@ -36,7 +39,7 @@ def checked(pricing: Pricing) -> Pricing:
 
 def _amounts(pricing: Pricing) -> Iterator[tuple[str, Money | None]]:
     """Every amount with its path, the base first."""
-    for name in ("base", "weekend", "cleaning_fee", "extra_guest", "pet_fee", "deposit"):
+    for name in ("base", "weekend", *FEES, "deposit"):
         yield name, getattr(pricing, name)
     for at, season in enumerate(pricing.seasons):
         yield f"seasons[{at}].price", season.price
@@ -47,13 +50,15 @@ def _amounts(pricing: Pricing) -> Iterator[tuple[str, Money | None]]:
 def _wrong_amounts(pricing: Pricing) -> Iterator[FieldError]:
     if pricing.currency not in CURRENCIES:
         yield FieldError("base.currency", "unknown_currency", "is not an ISO 4217 currency")
-    fees = ("cleaning_fee", "extra_guest", "pet_fee", "deposit")
     for path, price in _amounts(pricing):
         if price is None:
             continue
         if price.currency != pricing.currency:
             yield FieldError(path, "other_currency", "must be in the currency of base")
-        least, most = int(path not in fees), HIGHEST_EXTRA_GUEST if path == "extra_guest" else HIGHEST
+        least, most = (
+            int(path not in (*FEES, "deposit")),
+            HIGHEST_EXTRA_GUEST if path == "extra_guest" else HIGHEST,
+        )
         if not least <= price.amount <= most:
             yield FieldError(path, "out_of_range", f"must be {least} to {most} minor units")
 
@@ -81,8 +86,8 @@ def _wrong_seasons(pricing: Pricing) -> Iterator[FieldError]:
             yield FieldError(f"seasons[{at}].to", "not_after_from", "must be a later day than from")
         for name in ("min_nights", "max_nights"):
             nights = getattr(season, name)
-            if nights is not None and not 1 <= nights <= 365:
-                yield FieldError(f"seasons[{at}].{name}", "out_of_range", "must be 1 to 365")
+            if nights is not None and not 1 <= nights <= LONGEST_STAY:
+                yield FieldError(f"seasons[{at}].{name}", "out_of_range", f"must be 1 to {LONGEST_STAY}")
         if season.min_nights and season.max_nights and season.min_nights > season.max_nights:
             yield FieldError(f"seasons[{at}].max_nights", "less_than_min", "must not be less than min_nights")
 

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from hometrip.kernel.countries import COUNTRIES, NO_COUNTRY
 from hometrip.kernel.errors import FieldError, Invalid
+from hometrip.kernel.lines import FOR_NIGHTS, WITH_FEES
 from hometrip.kernel.money import CURRENCIES, Money, converted, half_up
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import Stay
@@ -25,12 +26,11 @@ from hometrip.ports.documents import Record
 from hometrip.services.listing.rules.rates import NO_RATES, Rates
 from hometrip.services.listing.rules.texts import folded
 
+Kind = Literal["percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night"]
 PERCENT, PER_STAY, PER_GUEST = "percent_bp", "per_stay", "per_guest"
 PER_NIGHT, PER_GUEST_NIGHT = "per_night", "per_guest_night"
-# What the words "nights" and "fees" of a rule mean in lines of a bill.
-NIGHTS = ("nights", "length_discount", "early_bird", "last_minute", "non_refundable", "extra_guests")
-FEES = ("pets", "cleaning", "coupon", "service_fee")
-BASES = {"nights": NIGHTS, "nights_and_fees": (*NIGHTS, *FEES)}
+# Of which lines of a bill a percentage is.
+BASES = {"nights": FOR_NIGHTS, "nights_and_fees": WITH_FEES}
 
 Count = Annotated[int, Meta(ge=1, le=365)]
 
@@ -67,7 +67,7 @@ class TaxTerms(Request):
 
     area: Area
     label: Annotated[str, Meta(max_length=100)]
-    kind: Literal["percent_bp", "per_stay", "per_guest", "per_night", "per_guest_night"]
+    kind: Kind
     bp: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     amount: Money | None = None
     base: Literal["nights", "nights_and_fees"] = "nights"

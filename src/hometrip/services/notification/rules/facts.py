@@ -9,8 +9,14 @@ from msgspec.structs import replace
 
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.record import Frozen
-from hometrip.kernel.stay import Stay, zone_of
-from hometrip.services.booking.contract import BookingCancelled, BookingChangePending, BookingFacts
+from hometrip.kernel.stay import Stay, clock_at
+from hometrip.services.booking.contract import (
+    CHANGE_NOT_ANSWERED,
+    NOT_PAID,
+    BookingCancelled,
+    BookingChangePending,
+    BookingFacts,
+)
 from hometrip.services.listing.contract import HomeCard, QuoteLine
 
 
@@ -132,11 +138,11 @@ def visit_of(booking: BookingFacts) -> Visit:
 
 
 def _clock_time(at: datetime, zone: str | None) -> str:
-    return at.astimezone(zone_of(zone)).strftime("%H:%M") if zone else ""
+    return clock_at(at, zone) if zone else ""
 
 
 # Why a change has ended that nobody has ended.
-TIMED_OUT = ("the host did not answer in time", "not paid in time")
+TIMED_OUT = (CHANGE_NOT_ANSWERED, NOT_PAID)
 
 
 def asked_for(event: BookingChangePending) -> Facts:

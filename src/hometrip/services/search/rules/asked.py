@@ -18,12 +18,12 @@ from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
 from hometrip.kernel.wire import Request, strangers
 from hometrip.ports.search import Box, Circle, words_of
+from hometrip.services.listing.contract import LONGEST_STAY
 
 Sort = Literal["relevance", "price", "-price", "rating", "popular", "newest"]
 SORTS = Sort.__args__  # type: ignore[attr-defined]
 RADIUS_KM = 25.0
 FARTHEST_KM = 500.0
-LONGEST_STAY = 365
 FARTHEST_DAY = timedelta(days=1_100)
 # Before any place on Earth has it: it is still yesterday there when UTC has been in today for twelve hours.
 LATEST_ZONE = timedelta(hours=12)
@@ -146,11 +146,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     def limited(self) -> bool:
         """Does the price decide which homes are found?"""
         return self.min_price is not None or self.max_price is not None
-
-    @property
-    def by_price(self) -> bool:
-        """Does the price decide which homes are found, or in which order?"""
-        return self.limited or self.sort in ("price", "-price")
 
     def place(self, price: Money) -> tuple[bool, str, int]:
         """In an order by price; those without a rate come behind the others, currency by currency."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from hometrip.services.listing.contract import Charges, SearchCard
 
-WEEK, MONTH = 7, 28
 # Days, guests, or nights, of which no stay has so many.
 _NEVER = 1_000_000
 # No area of a tax has it.

@@ -13,10 +13,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.contract import Tariff, TaxCharge
+from hometrip.services.listing.contract import MONTH, WEEK, Tariff, TaxCharge
 from hometrip.services.search.rules.asked import Wanted
 from hometrip.services.search.rules.board import DAYS, Board, Mask, Numbers
-from hometrip.services.search.rules.charges import MONTH, WEEK
 from hometrip.services.search.rules.matching import Matches, all_converted, cost_of, exchanged, todays
 
 # Shares of more than this do not fit into the numbers of a column.

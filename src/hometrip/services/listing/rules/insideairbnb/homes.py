@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 
 from hometrip.kernel.countries import COUNTRIES
+from hometrip.services.listing.contract import LONGEST_STAY
 from hometrip.services.listing.rules import vocabulary
 from hometrip.services.listing.rules.insideairbnb import cells
 from hometrip.services.listing.rules.insideairbnb.rows import Row, RowRefused, Table
@@ -134,7 +135,7 @@ def _home(row: Row, currency: str | None) -> SourceHome:
         price_minor=price,
         currency=paid_in,
         minimum_nights=least or 1,
-        maximum_nights=max(least or 1, most or 365),
+        maximum_nights=max(least or 1, most or LONGEST_STAY),
         instant_bookable=bool(cells.yes(row.get("instant_bookable", ""))),
         rating=_rating(row.get("review_scores_rating", "")),
         review_count=cells.whole(row.get("number_of_reviews", "")) or 0,
