@@ -31,14 +31,14 @@ from hometrip.services.payment.contract import (
     PayoutSetOff,
 )
 
-DECIDED = ("initiated", "completed", "failed", "set_off")
+DECIDED, OPEN = ("initiated", "completed", "set_off"), ("due", "held", "void")
 
 
 async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     """What the host will be paid for a confirmed booking, and when, as the journal stands now.
 
     24 hours after check-in, or month by month; all at once where the stay is over early. What was decided
-    stays; where that was everything and more is owed, it is paid at once; nothing during a dispute.
+    stays, what failed is due again, and more that is owed is paid at once; nothing during a dispute.
     """
     await lock_books(tx, booking_id)
     stay = await store.stay_of(tx, booking_id)
@@ -47,7 +47,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     earned, owed = await _earned_and_owed(tx, stay)
     planned = await store.payouts_of(tx, booking_id)
     decided = [one for one in planned if one.status in DECIDED]
-    open_ones = [one for one in planned if one.status not in DECIDED]
+    open_ones = [one for one in planned if one.status in OPEN]
     status = "held" if await is_held(tx, booking_id) else "due"
     nights, out = stay.facts.nights, earned - owed
     for number, step in enumerate(_steps(stay)[len(decided) :] or [_at_once(deps, stay)]):

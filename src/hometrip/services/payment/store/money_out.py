@@ -123,6 +123,7 @@ def _is_owed() -> ColumnElement[bool]:
         later.c.booking_id == payouts.c.booking_id,
         later.c.number > payouts.c.number,
         later.c.status != "void",
+        ~and_(later.c.status == "due", later.c.until > payouts.c.until),  # that of another month
     )
     left = (
         select(func.sum(postings.c.amount))
