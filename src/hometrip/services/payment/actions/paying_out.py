@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -49,8 +50,8 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     decided = [one for one in planned if one.status in DECIDED]
     open_ones = [one for one in planned if one.status in OPEN]
     status = "held" if await is_held(tx, booking_id) else "due"
-    nights, out = stay.facts.nights, earned - owed
-    for number, step in enumerate(_steps(stay)[len(decided) :] or [_at_once(deps, stay)]):
+    nights, out, numbers = stay.facts.nights, earned - owed, count(planned[-1].number + 1 if planned else 0)
+    for step in _steps(stay)[len(decided) :] or [_at_once(deps, stay)]:
         part = min(rules.earned_until(earned, step.until, nights) - out, owed)
         amount = max(part, zero(part.currency))
         row = {
@@ -65,7 +66,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
             await store.change_payout(tx, payout_id, **row)
         elif amount:
             payout_id = deps.new_id()
-            made = {**row, "amount": amount, "number": len(planned) + number}
+            made = {**row, "amount": amount, "number": next(numbers)}
             await store.add_payout(tx, _payout(stay, payout_id, made))
         else:
             continue
@@ -289,10 +290,12 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
 
 async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
     """The provider will not, or held too little for a week: the host is owed it again. It goes out once their
-    account can be paid, or when an admin says so."""
+    account can be paid, or when an admin says so; during a dispute it is held as what is planned is."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
         await _owed_again(deps, tx, payout, why, was)
+        if await is_held(tx, payout.booking_id):
+            await replan(deps, tx, payout.booking_id)
 
 
 async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: str) -> None:
