@@ -6,10 +6,12 @@ from datetime import date
 from uuid import UUID, uuid4
 
 import msgspec
+import pytest
 from sqlalchemy import select
 
 from harness import TestHouse
 from hometrip.app.verify import verify_house
+from hometrip.kernel.clock import DAY
 from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import EVERY
 from hometrip.services.booking import store as booking_store
@@ -37,6 +39,15 @@ async def lived_in(house: TestHouse) -> str:
 
 async def test_nothing_is_found_where_all_is_well(house: TestHouse) -> None:
     await lived_in(house)
+    assert await found(house) == {}
+
+
+@pytest.mark.parametrize("days", [250, 600])
+async def test_nothing_is_found_of_a_home_that_nobody_has_touched_for_long(
+    house: TestHouse, days: int
+) -> None:
+    await lived_in(house)
+    await house.advance(days * DAY.total_seconds())
     assert await found(house) == {}
 
 

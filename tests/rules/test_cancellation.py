@@ -264,13 +264,19 @@ def test_the_service_fee_comes_back_with_a_full_refund_three_times_a_year() -> N
     ("at", "since"),
     [
         (utc(2027, 6, 15, 12), utc(2026, 6, 15, 12)),
-        (utc(2028, 2, 29, 12), utc(2027, 2, 28, 12)),
+        (utc(2028, 2, 29, 12), utc(2027, 3, 1)),
         (utc(2028, 3, 1), utc(2027, 3, 1)),
         (utc(2029, 2, 28), utc(2028, 2, 28)),
     ],
 )
 def test_twelve_months_are_a_year_of_the_calendar(at: datetime, since: datetime) -> None:
     assert fees_count_from(at) == since
+
+
+def test_a_fee_that_counts_no_more_never_counts_again() -> None:
+    hours = [utc(2028, 2, 27) + hour * timedelta(hours=1) for hour in range(5 * 24)]
+    since = [fees_count_from(at) for at in hours]
+    assert since == sorted(since)
 
 
 def test_discounts_coupon_and_taxes_follow_what_they_were_computed_on() -> None:

@@ -26,7 +26,7 @@ from hometrip.services.booking.rules import (
     Cancellation,
     at_fault,
     cancellation,
-    kept_split,
+    kept_after,
     lines_back,
     moved,
     view_of,
@@ -118,7 +118,7 @@ async def _cancelled(
     await tx.lock(f"fees/{live.guest_id}")  # they are counted, over all bookings of the guest
     fees = await store.bookings.fees_returned(tx, live.guest_id, now)
     told = cancellation(live, by, now, fees, fault)
-    kept = kept_split(live, told)
+    kept = kept_after(live, told, now, fees)
     # What was not paid by now is due no more.
     after = replace(
         moved_on, cancellation=told, kept=kept if live.confirmed_at else None, balance_due_at=None

@@ -77,7 +77,13 @@ from hometrip.services.booking.rules.parts import (
     Step,
 )
 from hometrip.services.booking.rules.receipt import Receipt, calendar, receipt
-from hometrip.services.booking.rules.refunds import RefundWish, charged_back, given_back, granted
+from hometrip.services.booking.rules.refunds import (
+    RefundWish,
+    charged_back,
+    given_back,
+    granted,
+    kept_after,
+)
 from hometrip.services.booking.rules.states import (
     MOVES,
     PaymentUnderWay,
@@ -166,6 +172,7 @@ __all__ = [
     "is_agreed",
     "is_left",
     "is_open",
+    "kept_after",
     "kept_split",
     "kept_without",
     "lines_back",

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from hometrip.kernel.clock import HOUR, SECOND
+from hometrip.kernel.clock import HOUR, SECOND, utc
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.lines import SUBTOTAL
 from hometrip.kernel.money import Money, digits_of, half_up, total, zero
@@ -141,9 +141,11 @@ def _of_platform(whole: int, booking: Booking) -> Money:
 
 
 def fees_count_from(at: datetime) -> datetime:
-    """Twelve months before: the same day of the year before, of a leap day the 28th of February."""
-    leap_day = (at.month, at.day) == (2, 29)
-    return at.replace(year=at.year - 1, day=28 if leap_day else at.day)
+    """Twelve months before: the same moment of the year before, of all of a leap day the first of March, so
+    that what counts no more on the 28th of February does not count again a day later."""
+    if (at.month, at.day) == (2, 29):
+        return utc(at.year - 1, 3, 1)
+    return at.replace(year=at.year - 1)
 
 
 def returns_fee(cancelled: Cancellation) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.lines import FOR_NIGHTS, SUBTOTAL
 from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
-from hometrip.kernel.split import Split, left_of, less, off_what_is_to_come, part_of, total_of
+from hometrip.kernel.split import Split, at_most, left_of, less, off_what_is_to_come, part_of, total_of
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn
@@ -95,11 +95,21 @@ def at_price(booking: Booking, price: Split) -> tuple[Split | None, Split | None
 
 def kept_without(booking: Booking, amount: Money, told: Split | None) -> Split:
     """Whose the rest is once so much went back: as it is `told`, or, where that was reckoned without what was
-    given back or changed at the same moment, each share's part of what is left."""
-    left = max(booking.left - amount, amount * 0)
-    if told is not None and (booking.status == "cancelled" or total_of(told) == left):
+    given back or changed at the same moment, each share's part of what is left. What the guest has twice is
+    the platform's loss, and no part of it."""
+    left, none = booking.left - amount, amount * 0
+    if told is not None and booking.status == "cancelled":
         return told
-    return part_of(shares_now(booking), left)
+    if told is not None and total_of(told) == left:
+        return replace(told, platform=told.platform - min(left, none))
+    return part_of(shares_now(booking), max(left, none))
+
+
+def short_of(due: Split, has: Split, kept: Money) -> Split | None:
+    """Of what is `due` to each share only so much is kept: the shares that have less than that bear what is
+    short, each its part. Nothing where all of it is kept."""
+    short = total_of(due) - kept
+    return less(due, part_of(less(due, at_most(due, has)), short)) if short.amount > 0 else None
 
 
 def of_what_is_left(left: Money, paid: list[Money], refunded: list[Money]) -> tuple[list[Money], list[Money]]:

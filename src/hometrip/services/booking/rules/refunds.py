@@ -14,9 +14,10 @@ from hometrip.kernel.split import Split
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
+from hometrip.services.booking.rules.cancellation import cancellation
 from hometrip.services.booking.rules.disputes import left_after
-from hometrip.services.booking.rules.lines import kept_without, shares_now
-from hometrip.services.booking.rules.parts import SYSTEM, Actor
+from hometrip.services.booking.rules.lines import kept_split, kept_without, shares_now, short_of
+from hometrip.services.booking.rules.parts import SYSTEM, Actor, Cancellation
 from hometrip.services.booking.rules.states import with_step
 
 
@@ -63,3 +64,14 @@ def charged_back(booking: Booking, lost: Money, kept: Split, at: datetime) -> Bo
         return booking
     told = with_step(booking, "charged_back", SYSTEM, at) if lost.amount > 0 else booking
     return replace(told, kept=left)
+
+
+def kept_after(booking: Booking, told: Cancellation, at: datetime, fees_returned: int) -> Split:
+    """Whose is what a cancellation keeps. Where more went back before than its policy gives back, the shares
+    that gave it have so much less than the policy leaves them: the host's for a gift, the marketplace's for
+    what the host was paid out already."""
+    if booking.kept is None:
+        return kept_split(booking, told)
+    whole = replace(booking, kept=None, balance=None, balance_split=None)
+    due = kept_split(whole, cancellation(whole, told.by, at, fees_returned))
+    return short_of(due, booking.kept, told.kept) or kept_split(booking, told)

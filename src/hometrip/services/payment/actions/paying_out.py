@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -31,14 +32,14 @@ from hometrip.services.payment.contract import (
     PayoutSetOff,
 )
 
-DECIDED = ("initiated", "completed", "failed", "set_off")
+DECIDED, OPEN = ("initiated", "completed", "set_off"), ("due", "held", "void")
 
 
 async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     """What the host will be paid for a confirmed booking, and when, as the journal stands now.
 
     24 hours after check-in, or month by month; all at once where the stay is over early. What was decided
-    stays; where that was everything and more is owed, it is paid at once; nothing during a dispute.
+    stays, what failed is due again, and more that is owed is paid at once; nothing during a dispute.
     """
     await lock_books(tx, booking_id)
     stay = await store.stay_of(tx, booking_id)
@@ -47,10 +48,10 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
     earned, owed = await _earned_and_owed(tx, stay)
     planned = await store.payouts_of(tx, booking_id)
     decided = [one for one in planned if one.status in DECIDED]
-    open_ones = [one for one in planned if one.status not in DECIDED]
+    open_ones = [one for one in planned if one.status in OPEN]
     status = "held" if await is_held(tx, booking_id) else "due"
-    nights, out = stay.facts.nights, earned - owed
-    for number, step in enumerate(_steps(stay)[len(decided) :] or [_at_once(deps, stay)]):
+    nights, out, numbers = stay.facts.nights, earned - owed, count(planned[-1].number + 1 if planned else 0)
+    for step in _steps(stay)[len(decided) :] or [_at_once(deps, stay)]:
         part = min(rules.earned_until(earned, step.until, nights) - out, owed)
         amount = max(part, zero(part.currency))
         row = {
@@ -65,7 +66,7 @@ async def replan(deps: Deps, tx: Tx, booking_id: UUID) -> None:
             await store.change_payout(tx, payout_id, **row)
         elif amount:
             payout_id = deps.new_id()
-            made = {**row, "amount": amount, "number": len(planned) + number}
+            made = {**row, "amount": amount, "number": next(numbers)}
             await store.add_payout(tx, _payout(stay, payout_id, made))
         else:
             continue
@@ -289,10 +290,12 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
 
 async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
     """The provider will not, or held too little for a week: the host is owed it again. It goes out once their
-    account can be paid, or when an admin says so."""
+    account can be paid, or when an admin says so; during a dispute it is held as what is planned is."""
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
         await _owed_again(deps, tx, payout, why, was)
+        if await is_held(tx, payout.booking_id):
+            await replan(deps, tx, payout.booking_id)
 
 
 async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: str) -> None:

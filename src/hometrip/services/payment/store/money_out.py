@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hometrip.kernel.errors import NotFound
@@ -14,6 +15,8 @@ from hometrip.ports.database import Reader, Tx
 from hometrip.services.payment.store.books import entries, postings
 from hometrip.services.payment.store.rows import Payout, all_of, one_of, row_of
 from hometrip.services.payment.store.tables import host_accounts, payouts
+
+PLANNED = ("due", "held")
 
 
 async def add_payout(tx: Tx, payout: Payout) -> None:
@@ -72,7 +75,7 @@ async def every_payout(db: Reader) -> list[Payout]:
 
 async def planned_payouts(db: Reader) -> list[Payout]:
     """Those that are still to be decided."""
-    return await _payouts_in(db, ("due", "held"))
+    return await _payouts_in(db, PLANNED)
 
 
 async def _payouts_in(db: Reader, statuses: tuple[str, ...]) -> list[Payout]:
@@ -109,8 +112,7 @@ async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | 
 
 
 async def owed_payouts(db: Reader, limit: int, before: UUID | None) -> list[Payout]:
-    """Those that failed and that no other has taken the place of, while the host is owed something for the
-    booking; the newest first."""
+    """Of each booking whose host is owed more than is planned, the last that failed; the newest first."""
     statement = select(payouts).where(_is_owed())
     if before is not None:
         statement = statement.where(payouts.c.id < before)
@@ -119,10 +121,21 @@ async def owed_payouts(db: Reader, limit: int, before: UUID | None) -> list[Payo
 
 def _is_owed() -> ColumnElement[bool]:
     later = payouts.alias()
-    replaced = exists().where(
+    again = exists().where(
         later.c.booking_id == payouts.c.booking_id,
         later.c.number > payouts.c.number,
-        later.c.status != "void",
+        later.c.status == "failed",
+    )
+    return and_(payouts.c.status == "failed", ~again, _unplanned() > 0)
+
+
+def _unplanned() -> ColumnElement[int]:
+    """What the host is owed for a pay-out's booking, less what is planned to be paid out."""
+    other = payouts.alias()
+    planned = (
+        select(func.coalesce(func.sum(other.c.amount), 0))
+        .where(other.c.booking_id == payouts.c.booking_id, other.c.status.in_(PLANNED))
+        .scalar_subquery()
     )
     left = (
         select(func.sum(postings.c.amount))
@@ -133,18 +146,19 @@ def _is_owed() -> ColumnElement[bool]:
         )
         .scalar_subquery()
     )
-    return and_(payouts.c.status == "failed", ~replaced, left < 0)
+    return -left - planned
 
 
 async def payout_sums(db: Reader, host_id: UUID) -> dict[str, list[Money]]:
     """By status, what it comes to in each currency; `owed` is what failed ones are yet to bring."""
     of, amount = payouts.c, func.sum(payouts.c.amount).label("amount")
     by_status = select(of.status, of.currency, amount).where(of.host_id == host_id)
-    owed = select(literal("owed").label("status"), of.currency, amount).where(
-        of.host_id == host_id, _is_owed()
-    )
+    rows = await db.rows(by_status.group_by(of.status, of.currency).order_by(of.currency))
     sums: dict[str, list[Money]] = {}
-    for statement in (by_status.group_by(of.status, of.currency), owed.group_by(of.currency)):
-        for row in await db.rows(statement.order_by(of.currency)):
-            sums.setdefault(row.status, []).append(Money(int(row.amount), row.currency))
-    return sums
+    for row in rows:
+        sums.setdefault(row.status, []).append(Money(int(row.amount), row.currency))
+    failed = select(of.currency, _unplanned().label("amount")).where(of.host_id == host_id, _is_owed())
+    owed: Counter[str] = Counter()
+    for row in await db.rows(failed):
+        owed[row.currency] += int(row.amount)
+    return sums | {"owed": [Money(amount, currency) for currency, amount in sorted(owed.items())]}

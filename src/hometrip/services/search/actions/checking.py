@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+from hometrip.kernel.stay import ONE_NIGHT
 from hometrip.services.listing.contract import SearchCard
 from hometrip.services.search import store
 from hometrip.services.search.actions.deps import Deps
 from hometrip.services.search.rules.cards import HOMES
 from hometrip.services.search.store import Shown
 
-PAGE = 200
+PAGE, COMPARED_DAYS = 200, 300
 
 
 async def verify(deps: Deps) -> list[str]:
@@ -47,7 +48,8 @@ def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
         return "is not shown and should be"
     # A board begins with the day that it is at the home, which may be tomorrow already.
     since = max(today, card.board_from, shown.board_from)
-    if _days(card, since) != _days(shown, since):
+    until = min(since + COMPARED_DAYS * ONE_NIGHT, _reaches(card), _reaches(shown))
+    if _days(card, since, until) != _days(shown, since, until):
         return "other nights or prices are shown than it has"
     same = all(getattr(card, name) == getattr(shown, name) for name in _COMPARED)
     return "" if same else "is stale"
@@ -56,11 +58,11 @@ def difference(card: SearchCard | None, home: Shown | None, today: date) -> str:
 _COMPARED = ("title", "guests", "nightly", "currency", "rating", "charges")
 
 
-def _days(card: SearchCard, since: date) -> tuple[bytes, list[int], list[int]]:
-    """From that day on, as far as both boards can reach after they were made on different days."""
-    begin, days = (since - card.board_from).days, 300
-    return (
-        card.taken[begin : begin + days],
-        card.prices[begin : begin + days],
-        card.min_nights[begin : begin + days],
-    )
+def _reaches(card: SearchCard) -> date:
+    return card.board_from + len(card.prices) * ONE_NIGHT
+
+
+def _days(card: SearchCard, since: date, until: date) -> tuple[bytes, list[int], list[int]]:
+    """From that day on, as far as both boards reach: that of a home which nobody touches ends some day."""
+    begin, end = (max((day - card.board_from).days, 0) for day in (since, until))
+    return card.taken[begin:end], card.prices[begin:end], card.min_nights[begin:end]
