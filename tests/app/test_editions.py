@@ -18,7 +18,7 @@ EDITIONS = {
     "user.profiles": (1, "d4cefa2994e1"),
     "user.settings": (1, "8d586f289f78"),
     "user.favorites": (1, "81d1fc3e8c37"),
-    "listing.homes": (2, "8ebe5e6f1009"),
+    "listing.homes": (3, "cbf45218b048"),
     "listing.co_hosts": (1, "fb3b940bdecf"),
     "listing.calendars": (1, "376e56335aa1"),
     "listing.asked_prices": (1, "642561a07776"),

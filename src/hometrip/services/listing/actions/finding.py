@@ -29,7 +29,8 @@ class Filters(NamedTuple):
     """What the homes must have; None means anything. Prices are a night's base price, in minor units of
     `currency`, else of the currency that most of the homes have.
 
-    `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it.
+    `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it. Both are of
+    the place that is shown: no box, however small, tells the real one.
     """
 
     city: str | None = None
@@ -107,7 +108,7 @@ def _where(filters: Filters) -> Where:
         where = where & has("amenities", key.strip())
     for box in (_box(filters.bbox), _around(filters.near, filters.radius_km)):
         if box:
-            where = where & within("location", *box)
+            where = where & within("seen", *box)
     return where
 
 

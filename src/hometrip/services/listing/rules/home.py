@@ -198,6 +198,7 @@ class Home(Record):
     source_mark: str | None = None
     judged: Judged | None = None
     co_hosts: list[UUID] = []
+    seen: Point | None = None
 
     @property
     def hosts(self) -> tuple[UUID, ...]:

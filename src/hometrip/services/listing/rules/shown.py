@@ -1,4 +1,4 @@
-"""What is shown of a home, and to whom: strangers see neither the street nor the exact place."""
+"""What is shown of a home, and to whom: strangers see neither street nor postcode nor the exact place."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ Url = Callable[[str], str]
 
 
 class AddressShown(Answer):
+    """The street and the postcode, which in some countries names it, only where `exact` is true."""
+
     city: str
     region: str
-    postcode: str
     country: str
     line1: str | None = None
+    postcode: str | None = None
 
 
 class PointShown(Answer):
@@ -163,7 +165,7 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
             line1=place.line1 if exact else None,
             city=place.city,
             region=place.region,
-            postcode=place.postcode,
+            postcode=place.postcode if exact else None,
             country=place.country,
         ),
         location=PointShown(lat=point.lat, lng=point.lng) if point else None,
@@ -206,6 +208,12 @@ def blurred(real: Point, home: UUID, key: bytes) -> Point:
     narrow = math.cos(math.radians(real.lat))
     lng = real.lng + (metres * math.sin(turn) / (_METRES_A_DEGREE * narrow) if narrow > 0.01 else 0.0)
     return Point(lat=round(max(-90.0, min(90.0, lat)), 6), lng=round((lng + 180.0) % 360.0 - 180.0, 6))
+
+
+def findable(home: Home, key: bytes) -> Home:
+    """The home with the point by which strangers find it: the one that they are shown."""
+    seen = None if home.location is None else blurred(home.location, home.id, key)
+    return home if seen == home.seen else msgspec.structs.replace(home, seen=seen)
 
 
 def photo_shown(photo: Photo, url: Url) -> PhotoShown:
