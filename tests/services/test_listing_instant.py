@@ -39,8 +39,10 @@ async def test_a_guest_who_has_what_is_demanded_books_at_once(house: TestHouse, 
     assert await awaited(house, guest, await home_with(host, verified=["email", "id_document"])) == "host"
 
 
-async def test_a_demand_that_nobody_can_vouch_for_makes_requests(house: TestHouse, host: Person) -> None:
-    assert await awaited(house, await house.sign_up(), await home_with(host, min_rating=4.5)) == "host"
+async def test_a_guest_whom_nobody_has_rated_has_no_rating_under_the_floor(
+    house: TestHouse, host: Person
+) -> None:
+    assert await awaited(house, await house.sign_up(), await home_with(host, min_rating=4.5)) == "payment"
 
 
 async def test_the_first_five_bookings_of_a_home_may_be_requests(house: TestHouse, host: Person) -> None:
@@ -84,7 +86,7 @@ def test_every_demand_must_be_met() -> None:
     assert decided(InstantDemands())
     assert not decided(InstantDemands(), instant_book=False)
     rated = InstantDemands(min_rating=4.5)
-    assert [decided(rated, rating=rating) for rating in (None, 4.4, 4.5, 5.0)] == [False, False, True, True]
+    assert [decided(rated, rating=rating) for rating in (None, 4.4, 4.5, 5.0)] == [True, False, True, True]
     both = InstantDemands(verified=["email", "phone"])
     assert [decided(both, badges=badges) for badges in (None, ["email"], ["phone", "email"])] == [
         False, False, True

@@ -310,8 +310,8 @@ async def _refreshed(deps: Deps, listing_id: UUID) -> tuple[Home, Calendar]:
 
 
 async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
-    """Of guests nobody can be asked about now, nothing is known. What hosts think of guests is not told by
-    anyone, so a demand for a rating makes every booking a request."""
+    """Of guests nobody can be asked about now, no badges are known. What hosts think of guests is not told by
+    anyone yet: no guest has a rating."""
     badges: list[str] = []
     if home.instant_book and home.instant_demands.verified:
         with suppress(Unavailable):
