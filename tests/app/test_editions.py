@@ -30,7 +30,7 @@ EDITIONS = {
     "listing.reports": (1, "7ddce7a46d90"),
     "listing.tax_rules": (1, "459a3605f9a1"),
     "listing.feeds": (1, "084db1da27ec"),
-    "search.boards": (1, "d04d46cc10da"),
+    "search.boards": (1, "258216174a68"),
     "notification.notifications": (4, "541738eae6e0"),
     "notification.deliveries": (1, "278f576fa739"),
     "notification.co_hosts": (1, "5a65f4ea303a"),

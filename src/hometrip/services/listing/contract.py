@@ -182,7 +182,8 @@ class ShownIn(Answer):
 
 class Quote(Answer):
     """The price of a stay, line by line, under the cancellation policy that it would be booked on. `id` is
-    signed and good until `expires_at`, and holds rate and policy."""
+    signed and good until `expires_at`, and holds rate and policy. `instant_book` tells whether whoever asks
+    for it books at once now, or asks the host."""
 
     id: str
     listing_id: UUID
@@ -196,6 +197,7 @@ class Quote(Answer):
     expires_at: datetime
     shown: ShownIn | None = None
     cancellation_policy: str | None = None
+    instant_book: bool | None = None
 
 
 class Terms(Answer):
@@ -303,7 +305,8 @@ class SearchCard(Answer):
 
     The board describes days from `board_from` on, one entry a day: `taken` (1 where the night cannot be had),
     `prices` in minor units of `currency`, `min_nights`. It narrows candidates; the answer is always
-    re-checked by `offers`. `cover` is a picture's url. Cards of before have no `charges`.
+    re-checked by `offers`. `cover` is a picture's url. `instant_book` tells whether the next booking is one
+    at once, of a guest who has all badges of `demands`. Cards of before have no `charges`, or no `demands`.
     """
 
     id: UUID
@@ -341,6 +344,7 @@ class SearchCard(Answer):
     rating: float | None = None
     cover: str | None = None
     charges: Charges | None = None
+    demands: list[str] | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ from hometrip.services.listing.actions.deps import (
 from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.feeds_reading import FeedRemoved, release
 from hometrip.services.listing.actions.files import drop_files, keys_of
+from hometrip.services.listing.actions.instant import with_first_bookings
 from hometrip.services.listing.actions.quoting import usual_night
 from hometrip.services.listing.contract import (
     ListingCreated,
@@ -224,7 +225,8 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
-    found, was = shown_again(deps, home, exact=exact), await usual_night(deps, home)
+    was = await usual_night(deps, home)
+    [found] = await with_first_bookings(deps, [home], [shown_again(deps, home, exact=exact)])
     if caller.one_of(*home.hosts):
         found = with_judgement(found, home)
     return found if was is None else msgspec.structs.replace(found, was=was)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -11,13 +10,14 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
-from hometrip.kernel.errors import Invalid, Unavailable
+from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
 from hometrip.services.booking.contract import CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
+from hometrip.services.listing.actions.instant import books_at_once
 from hometrip.services.listing.actions.ready import ready
 from hometrip.services.listing.actions.taxes import platform_rate, rates_now, taxes_now
 from hometrip.services.listing.contract import (
@@ -42,7 +42,6 @@ from hometrip.services.listing.rules.calendar import (
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
-from hometrip.services.listing.rules.instant import books_instantly
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.rates import Rates
@@ -92,7 +91,8 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
     )
     await _must_be_open(deps, listing_id, ready(home, days).openings, asked, caller.account_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))[0]
+    at_once = await books_at_once(deps, home, days, caller.account_id)
+    return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id), at_once)[0]
 
 
 async def _usual(
@@ -196,7 +196,7 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
 
 
 def _quote(
-    deps: Deps, home: Home, prices: Prices, asked: Asked, was: int | None = None
+    deps: Deps, home: Home, prices: Prices, asked: Asked, was: int | None, at_once: bool
 ) -> tuple[Quote, Bill]:
     wish, stay = asked.wish, asked.stay
     made = bill(
@@ -225,6 +225,7 @@ def _quote(
         expires_at=until,
         shown=shown_in(lines, *asked.shown) if asked.shown else None,
         cancellation_policy=asked.policy or home.cancellation_policy,
+        instant_book=at_once,
     )
     return quoted, made
 
@@ -260,7 +261,8 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
     asked = await _promised(deps, listing_id, wish, promise, guest_id)
     await _must_be_open(deps, listing_id, ready(home, days).openings, asked, guest_id)
     was = await _usual(deps, [(home, days)], stay, asked.now)
-    quoted, made = _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))
+    at_once = await books_at_once(deps, home, days, guest_id)
+    quoted, made = _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id), at_once)
     if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
@@ -271,7 +273,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         time_zone=home.time_zone,
         check_in_at=at_local(stay.check_in, home.check_in_from, home.time_zone),
         check_out_at=at_local(stay.check_out, home.check_out_by, home.time_zone),
-        instant_book=await _instant(deps, home, days, guest_id),
+        instant_book=at_once,
         cancellation_policy=home.cancellation_policy,
         quote=quoted,
         quoted_total=Money(promise.total, promise.currency),
@@ -307,16 +309,6 @@ async def _refreshed(deps: Deps, listing_id: UUID) -> tuple[Home, Calendar]:
     if await freshen(deps, days):
         return await store.published(deps.docs, listing_id)
     return home, days
-
-
-async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
-    """Of guests nobody can be asked about now, no badges are known. What hosts think of guests is not told by
-    anyone yet: no guest has a rating."""
-    badges: list[str] = []
-    if home.instant_book and home.instant_demands.verified:
-        with suppress(Unavailable):
-            badges = [badge for each in await deps.user.public_profiles([guest_id]) for badge in each.badges]
-    return books_instantly(home, days, badges)
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:

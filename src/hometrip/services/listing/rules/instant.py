@@ -20,11 +20,17 @@ def books_instantly(
     rating is under a floor: a guest without one (None) passes.
     """
     demands = home.instant_demands
-    if not home.instant_book or (demands.first_bookings_ask and confirmed(days) < FIRST_BOOKINGS):
+    if not takes_at_once(home, days):
         return False
     if not set(demands.verified) <= set(badges or ()):
         return False
     return demands.min_rating is None or rating is None or rating >= demands.min_rating
+
+
+def takes_at_once(home: Home, days: Calendar) -> bool:
+    """Does the home take its next booking at once, of a guest who meets the demands?"""
+    first = home.instant_demands.first_bookings_ask and confirmed(days) < FIRST_BOOKINGS
+    return home.instant_book and not first
 
 
 def confirmed(days: Calendar) -> int:

@@ -79,7 +79,9 @@ class JudgedShown(Answer):
 
 class Listing(Answer):
     """A home. `exact` tells whether address and location are the real ones or those shown to strangers; `was`
-    is what `nightly` usually was, only where it is clearly less now; `judged` is for its host and staff."""
+    is what `nightly` usually was, only where it is clearly less now; `judged` is for its host and staff.
+    `instant_book` is what the host wants, `books_at_once` whether a guest who meets the demands books at once
+    now: nobody does while a home's first bookings are requests."""
 
     id: UUID
     host_id: UUID
@@ -114,12 +116,14 @@ class Listing(Answer):
     nightly: Money | None = None
     was: Money | None = None
     judged: JudgedShown | None = None
+    books_at_once: bool | None = None
 
     @property
     def aspect(self) -> str:
         """What may be otherwise in the same version: who has booked sees where it is, its host what staff
-        decided, and `was` comes and goes with the days."""
+        decided, `was` comes and goes with the days, and a home's first bookings come to an end."""
         parts = ["near"] * (not self.exact) + ["judged"] * (self.judged is not None)
+        parts += ["asks"] * (not self.books_at_once)
         return "-".join([*parts, f"was-{self.was.amount}"] if self.was else parts)
 
 
@@ -176,6 +180,7 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
         stay_rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
         rating=None if home.rating is None else home.rating / 100,
         nightly=home.pricing.base if home.pricing else None,
+        books_at_once=home.instant_book and not home.instant_demands.first_bookings_ask,
     )
 
 
