@@ -236,9 +236,8 @@ class WrongState(Conflict):
 
 
 class CouponRefused(Conflict):
-    """This coupon cannot be used here.
-
-    `reason` is unknown, not_yet, over, other_home, minimum, used_up or used_by_you."""
+    """This coupon cannot be used here. `reason` is unknown, not_yet, over, other_home, minimum, used_up,
+    used_by_you or, for the change of a booking that was made without it, other_booking."""
 
     code = "coupon_refused"
 
@@ -294,13 +293,16 @@ class BookingQuestions(Protocol):
         """`NotFound` where there is none."""
 
     async def coupon(self, code: str, home: UUID, guest: UUID | None, changing: UUID | None) -> CouponTerms:
-        """`CouponRefused` where it cannot be used now; the guest's booking `changing` keeps what it used."""
+        """`CouponRefused` where it cannot be used now; the guest's booking `changing` keeps its own."""
 
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""
 
     async def agreed_policy(self, booking_id: UUID, guest: UUID) -> str | None:
         """Under which policy the guest's own booking was made; None where there is no such booking."""
+
+    async def agreed_coupon(self, booking_id: UUID, guest: UUID) -> str | None:
+        """With which coupon the guest's own booking was made; None as well where there is no such booking."""
 
     async def has_open(self, listing_id: UUID) -> bool:
         """Is there a live booking whose check-out lies ahead?"""

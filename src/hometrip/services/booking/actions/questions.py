@@ -12,14 +12,17 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.ports.database import Reader
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
 from hometrip.services.booking.contract import BlockEdit, CouponTerms, DatesTaken, NightsTaken, Payable
 from hometrip.services.booking.rules import (
     HOST,
+    Booking,
     CouponUses,
     admit,
+    kept_coupon,
     needs_payment,
     ranges,
     split_of_difference,
@@ -60,6 +63,9 @@ async def coupon(
 ) -> CouponTerms:
     async with deps.db.read() as db:
         found = await store.coupons.find(db, code)
+        changed = await _own(db, changing, guest) if changing and guest else None
+        if changed is not None and changed.status == "confirmed":
+            return kept_coupon(changed, code, found)
         uses = CouponUses(total=0, by_account=0)
         if found is not None:
             uses = await store.coupons.uses(db, code, guest, home, changing)
@@ -72,10 +78,21 @@ async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
 
 
 async def agreed_policy(deps: Deps, booking_id: UUID, guest: UUID) -> str | None:
+    async with deps.db.read() as db:
+        booking = await _own(db, booking_id, guest)
+    return booking.cancellation_policy if booking else None
+
+
+async def agreed_coupon(deps: Deps, booking_id: UUID, guest: UUID) -> str | None:
+    async with deps.db.read() as db:
+        booking = await _own(db, booking_id, guest)
+    return booking.coupon if booking else None
+
+
+async def _own(db: Reader, booking_id: UUID, guest: UUID) -> Booking | None:
     with suppress(NotFound):
-        async with deps.db.read() as db:
-            booking = await store.bookings.get(db, booking_id)
-        return booking.cancellation_policy if booking.guest_id == guest else None
+        booking = await store.bookings.get(db, booking_id)
+        return booking if booking.guest_id == guest else None
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -13,7 +14,7 @@ from hometrip.kernel.clock import MINUTE
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
-from hometrip.services.booking.contract import CouponTerms, DatesTaken
+from hometrip.services.booking.contract import CouponRefused, CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
@@ -76,12 +77,20 @@ class Shown(NamedTuple):
 
 
 async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quote:
-    """The itemised price of a stay that can be booked now; `StayRefused` or `DatesTaken` for any other."""
+    """The itemised price of a stay that can be booked now; `StayRefused` or `DatesTaken` for any other. A
+    change has the coupon of its booking, if its minimum is reached."""
+    if wish.changing and caller.account_id and not wish.coupon:
+        code = await deps.booking.agreed_coupon(wish.changing, caller.account_id)
+        with suppress(CouponRefused):
+            return await _quoted(deps, caller, listing_id, msgspec.structs.replace(wish, coupon=code))
+    return await _quoted(deps, caller, listing_id, wish)
+
+
+async def _quoted(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quote:
     home, days = await store.published(deps.docs, listing_id)
-    stay = _stay(wish)
     asked = Asked(
         wish=wish,
-        stay=stay,
+        stay=_stay(wish),
         now=deps.clock.now(),
         coupon=await _coupon(deps, listing_id, wish, caller.account_id),
         taxes=await taxes_now(deps),
@@ -90,7 +99,7 @@ async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quo
         policy=await _policy(deps, wish, caller.account_id),
     )
     await _must_be_open(deps, listing_id, ready(home, days).openings, asked, caller.account_id)
-    was = await _usual(deps, [(home, days)], stay, asked.now)
+    was = await _usual(deps, [(home, days)], asked.stay, asked.now)
     at_once = await books_at_once(deps, home, days, caller.account_id)
     return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id), at_once)[0]
 
