@@ -19,6 +19,7 @@ AS_IT_IS = {
     "Hindi with a joiner": "क्\u200dष",
     "Malayalam with a joiner at its end": "അവന്\u200d",
     "Hebrew with a mark of direction": "שלום\u200f!",
+    "letters that are newer than this Python": "\U00018d09 \U0001fae8",
     "a family": "\U0001f469\u200d\U0001f469\u200d\U0001f467",
     "a burning heart": "\u2764\ufe0f\u200d\U0001f525",
     "a technologist": "\U0001f469\U0001f3fd\u200d\U0001f4bb",
@@ -37,6 +38,7 @@ OTHERWISE = {
     "fillers": ("a\u3164\u115f\uffa0b", "ab"),
     "letters of flags without a flag": ("Hi\U000e0041\U000e0042", "Hi"),
     "a flag that does not end": (ENGLAND[:-1], "\U0001f3f4"),
+    "what is no character": ("a\ufdd0b\uffff\U0010fffec", "abc"),
     "controls": ("a\x00b\x07c\x1bd\x7fe\x9bf", "abcdef"),
     "line breaks of all kinds": ("a\r\nb\rc\x85d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
 }

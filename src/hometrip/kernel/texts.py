@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
+# Numbers that are no characters, and never will be: U+FDD0 to U+FDEF, and the last two of each plane.
+_NONE = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 # Controls but tabs and line breaks, halves of characters, letters without a shape, and marks of format: bidi
 # embeddings, overrides and isolates (U+202A to U+202E, U+2066 to U+2069), spaces without a width, and so on.
 _UNSEEN = re.compile(
@@ -13,7 +15,7 @@ _UNSEEN = re.compile(
     "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)"
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u202a-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0001\U000e0020-\U000e007f]"
+    f"\U000e0001\U000e0020-\U000e007f{_NONE}]"
 )
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _JOINERS = re.compile("[\u200c\u200d]+")
