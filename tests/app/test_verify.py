@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from harness import TestHouse
 from hometrip.app.verify import verify_house
@@ -16,7 +16,8 @@ from hometrip.kernel.stay import Stay
 from hometrip.ports.documents import EVERY
 from hometrip.services.booking import store as booking_store
 from hometrip.services.booking.contract import BookingQuestions
-from hometrip.services.booking.store.tables import co_hosts
+from hometrip.services.booking.store.tables import bookings, co_hosts, nights
+from hometrip.services.payment.store.tables import stays
 from hometrip.services.search import store as search_store
 from hometrip.services.user.contract import UserUpdated
 from journeys.steps import book, ok, open_home, pay, stay
@@ -102,3 +103,69 @@ async def test_an_address_in_an_event_is_found(house: TestHouse) -> None:
     [violation] = (await found(house))["no secret and nothing personal is in the events"]
     assert "user.updated" in violation
     assert "an e-mail address" in violation
+
+
+NIGHTS = "no night of a home has two live bookings"
+HEARD = "every committed event has reached every listener"
+ANOTHER_DAY = date(2029, 1, 1)
+DAMAGES = {
+    "a night that is missing": (
+        "booking",
+        delete(nights).where(nights.c.night == select(bookings.c.check_in).scalar_subquery()),
+        NIGHTS,
+        "is confirmed and has 2 nights, not 3",
+    ),
+    "a night that is another": (
+        "booking",
+        update(nights)
+        .where(nights.c.night == select(bookings.c.check_in).scalar_subquery())
+        .values(night=ANOTHER_DAY),
+        NIGHTS,
+        "is confirmed and has other nights than its own: 2029-01-01 at",
+    ),
+    "nights of a booking that is over": (
+        "booking",
+        update(bookings).values(status="cancelled"),
+        NIGHTS,
+        "is cancelled and has 3 nights, not 0",
+    ),
+    "nights of no booking": (
+        "booking",
+        update(nights).values(owner_id=uuid4()),
+        NIGHTS,
+        "which is not there",
+    ),
+    "a stay that payment does not know": (
+        "payment",
+        delete(stays),
+        HEARD,
+        "is confirmed, and payment knows of no stay",
+    ),
+    "a stay that payment thinks over": (
+        "payment",
+        update(stays).values(over=True),
+        HEARD,
+        "is confirmed, and payment has its stay as over",
+    ),
+    "a stay whose booking is over": (
+        "booking",
+        update(bookings).values(status="cancelled"),
+        HEARD,
+        "is cancelled, and payment has its stay as still to be",
+    ),
+    "a stay of another price": (
+        "booking",
+        update(bookings).values(total=bookings.c.total + 1),
+        HEARD,
+        "is confirmed, and payment knows another stay or price of it",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sorted(DAMAGES))
+async def test_nights_and_stays_that_are_not_as_they_were_are_found(house: TestHouse, what: str) -> None:
+    await lived_in(house)
+    service, damage, invariant, words = DAMAGES[what]
+    async with house.deps(service).db.transaction() as tx:
+        assert await tx.execute(damage)
+    assert words in "\n".join((await found(house))[invariant])

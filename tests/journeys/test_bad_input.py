@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from harness import Begun, Person, TestHouse, house_in
+from harness import PASSWORD, Begun, Person, TestHouse, house_in
 from hometrip.kernel.page import cursor_of
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
@@ -226,6 +226,37 @@ async def test_a_text_with_a_character_that_no_text_has_is_refused_by_name(scene
     await scene.nothing_is_booked()
     # A backslash before it makes it six letters.
     ok(await scene.host.post("/api/listings", {"title": "\\u0000"}), 201)
+
+
+async def test_of_what_people_write_only_what_can_be_seen_is_kept(scene: Scene) -> None:
+    """Whoever writes it and however JSON writes that: an override turns round what stands behind it."""
+    told = ok(
+        await scene.guest.post("/api/bookings", await scene.wish(message="Hi\u202e\u200b there\x07")), 201
+    )
+    assert told["message"] == "Hi there"
+    path = f"/api/listings/{scene.home['id']}"
+    for escaped in (True, False):
+        edit = json.dumps(
+            {"title": "Creek\u2066 cabin\ufeff", "description": "One.\r\nTwo."}, ensure_ascii=escaped
+        )
+        headers = {"content-type": "application/json"}
+        kept = ok(await scene.host.patch(path, content=edit.encode(), headers=headers))
+        assert (kept["title"], kept["description"]) == ("Creek cabin", "One.\nTwo.")
+    for word in ("family", "می\u200cخواهم", "\U0001f469\u200d\U0001f4bb"):
+        profile = {"display_name": f"\u2067{word}\u2069", "bio": word}
+        seen = ok(await scene.guest.put(f"/api/users/{scene.guest.id}", profile))
+        assert (seen["display_name"], seen["bio"]) == (word, word)
+    wrong = problem(await scene.host.patch(path, {"title": "\u202e\u200b"}), 422, "invalid")
+    assert [error["field"] for error in wrong["errors"]] == ["title"]
+
+
+async def test_a_password_stays_as_it_was_typed(scene: Scene) -> None:
+    typed = "twelve\u200b letters\u202e"
+    changed = {"old_password": PASSWORD, "new_password": typed}
+    ok(await scene.guest.post("/api/auth/change-password", changed))
+    for password, status in ((typed, 200), ("twelve letters", 401)):
+        tried = {"email": "guest@example.com", "password": password}
+        assert (await scene.house.client.post("/api/auth/login", json=tried)).status_code == status
 
 
 async def test_a_cursor_of_no_list_is_refused_by_name(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from hometrip.kernel.clock import utc
 from hometrip.kernel.errors import Invalid
+from hometrip.kernel.texts import visible
 from hometrip.services.auth.contract import RESET_PASSWORD, VERIFY_EMAIL, BadToken, WeakPassword
 from hometrip.services.auth.rules import devices, emails, mail_tokens, names, passwords, refresh_tokens
 from hometrip.services.auth.rules.mail_tokens import MailToken
@@ -107,8 +109,12 @@ def test_a_name_is_one_visible_line_or_refused(text: str) -> None:
     except Invalid:
         return
     assert 1 <= len(name) <= names.LONGEST
-    assert name.isprintable()
-    assert name == " ".join(name.split(" "))
+    assert not {unicodedata.category(letter) for letter in name} & {"Cc", "Cs", "Zl", "Zp"}
+    assert name == " ".join(name.split()) == visible(name)
+
+
+def test_a_name_keeps_what_its_script_needs() -> None:
+    assert names.display_name("\u202eعلی\u200cرضا\u202c\u200b  Reza") == "علی\u200cرضا Reza"
 
 
 @pytest.mark.parametrize(

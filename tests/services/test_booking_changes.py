@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from harness import TestHouse
+from harness import START, TestHouse
 from hometrip.adapters.payments.sandbox import SandboxPayments
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND, utc
@@ -25,6 +26,7 @@ from hometrip.services.booking.contract import (
     BookingChangeEnded,
     BookingChangePending,
     BookingUnpayable,
+    CouponRefused,
     DatesTaken,
     WrongState,
 )
@@ -36,6 +38,7 @@ from hometrip.services.booking.rules import (
     HomeClosed,
     change_moved,
 )
+from hometrip.services.listing import actions as listing_actions
 from hometrip.services.listing.contract import StayRefused, Wish
 from hometrip.services.payment.contract import PaymentActionRequired
 from journeys.steps import book, ok, pay, problem, stay
@@ -605,27 +608,75 @@ async def test_a_bank_that_asks_back_keeps_the_change_a_quarter_of_an_hour_longe
     assert change_of(await scene.look(before.id)).status == "awaiting_payment"
 
 
-async def test_a_coupon_stays_with_a_changed_booking_while_it_can_be_used(
-    scene: Scene, house: TestHouse
+ONCE: dict[str, Any] = {"percent_bp": 1000, "account_limit": 1, "total_limit": 1}
+ANOTHER_HOME = "00000000-0000-7000-8000-000000000000"
+BECOMES = {
+    "used up": {},
+    "over": {"ends_at": START.isoformat()},
+    "not to be used yet": {"starts_at": "2028-01-01T00:00:00Z"},
+    "for other homes": {"listing_ids": [ANOTHER_HOME]},
+    "of less": {"percent_bp": 100},
+    "gone": None,
+}
+
+
+@pytest.mark.parametrize("what", sorted(BECOMES))
+async def test_a_booking_keeps_its_coupon_when_it_is_changed_whatever_becomes_of_that(
+    scene: Scene, house: TestHouse, what: str
 ) -> None:
-    admin = await house.staff()
-    once = {"code": "ONCE", "percent_bp": 1000, "account_limit": 1, "total_limit": 1}
-    assert (await admin.post("/api/coupons", once)).status_code == 201
+    admin, becomes = await house.staff(), BECOMES[what]
+    assert (await admin.post("/api/coupons", {"code": "ONCE"} | ONCE | {"total_limit": 2})).status_code == 201
     before = await confirmed_with(scene, "ONCE")
-    asked = await scene.change(before, end=35)
-    assert any(line.kind == "coupon" for line in change_of(asked).lines)
-    await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
-    assert (await scene.look(before.id)).coupon == "ONCE"
-    over = once | {"ends_at": scene.house.clock.now().isoformat()}
-    assert (await admin.put("/api/coupons/ONCE", {k: v for k, v in over.items() if k != "code"})).is_success
-    dearer = await scene.change(await scene.look(before.id), end=36)
-    assert not any(line.kind == "coupon" for line in change_of(dearer).lines)
-    await reactions.confirm_when_paid(scene.deps, scene.change_paid(dearer))
-    assert (await scene.look(before.id)).coupon is None
+    await confirmed_with(scene, "ONCE", ahead=60)
+    if becomes is None:
+        assert (await admin.delete("/api/coupons/ONCE")).is_success
+    else:
+        assert (await admin.put("/api/coupons/ONCE", ONCE | becomes)).is_success
+    for end in (35, 36):
+        guest = Caller(account_id=before.guest_id)
+        dates = {"check_in": scene.day(30), "check_out": scene.day(end)}
+        wish = Wish(**dates, guests=before.guests, changing=before.id)
+        listing = house.deps("listing")
+        quotes = [
+            await listing_actions.quote(
+                listing, guest, scene.home_id, msgspec.structs.replace(wish, coupon=code)
+            )
+            for code in (None, "once")
+        ]
+        asked = await scene.change(await scene.look(before.id), end=end)
+        change = change_of(asked)
+        assert quotes[0].lines == quotes[1].lines == change.lines
+        sums = Counter[str]()
+        for line in change.lines:
+            sums[line.kind] += line.amount.amount
+        assert 10 * -sums["coupon"] == sums["nights"] + sums["cleaning"] + sums["length_discount"]
+        await reactions.confirm_when_paid(scene.deps, scene.change_paid(asked))
+        after = await scene.look(before.id)
+        assert (after.coupon, after.total, after.lines) == ("ONCE", change.total, change.lines)
 
 
-async def confirmed_with(scene: Scene, coupon: str) -> BookingView:
-    booking = await scene.book(somebody(), coupon=coupon)
+async def test_a_change_takes_no_other_coupon_and_needs_the_minimum(scene: Scene, house: TestHouse) -> None:
+    admin = await house.staff()
+    least = {"amount": 40_000, "currency": "USD"}
+    assert (await admin.post("/api/coupons", {"code": "RICH", "minimum": least} | ONCE)).status_code == 201
+    assert (await admin.post("/api/coupons", {"code": "OTHER", "percent_bp": 5_000})).status_code == 201
+    before = await confirmed_with(scene, "RICH", nights=5)
+    guest, listing = Caller(account_id=before.guest_id), house.deps("listing")
+    wish = Wish(check_in=scene.day(30), check_out=scene.day(32), guests=before.guests, changing=before.id)
+    for code, reason in (("OTHER", "other_booking"), ("RICH", "minimum")):
+        with pytest.raises(CouponRefused) as refused:
+            await listing_actions.quote(
+                listing, guest, scene.home_id, msgspec.structs.replace(wish, coupon=code)
+            )
+        assert refused.value.facts["reason"] == reason
+    quote = await listing_actions.quote(listing, guest, scene.home_id, wish)
+    change = change_of(await scene.change(before, end=32))
+    assert change.lines == quote.lines
+    assert not any(line.kind == "coupon" for line in change.lines)
+
+
+async def confirmed_with(scene: Scene, coupon: str, **dates: int) -> BookingView:
+    booking = await scene.book(somebody(), coupon=coupon, **dates)
     await reactions.confirm_when_paid(scene.deps, scene.succeeded(booking))
     return await scene.look(booking.id)
 

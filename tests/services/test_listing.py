@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from harness import Person, TestHouse
-from hometrip.services.listing import store
+from hometrip.ports.documents import Change
+from hometrip.services.listing import actions, store
 from hometrip.services.listing.actions.lifecycle import place_in_words
 from hometrip.services.listing.rules.edits import WholeHome
 from hometrip.services.listing.rules.home import Place
@@ -293,7 +294,9 @@ async def test_strangers_see_a_point_within_500_m_and_no_street(house: TestHouse
     path = f"/api/listings/{home['id']}"
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     seen = ok(await guest.get(path))
-    assert "line1" not in seen["address"]
+    assert seen["address"] == {"city": "Albany", "region": "New York", "country": "US"}
+    [listed] = ok(await guest.get("/api/listings"))["items"]
+    assert (listed["address"], listed["exact"]) == (seen["address"], False)
     assert seen["exact"] is False
     assert 100 <= metres(seen["location"], CABIN["location"]) <= 500
     assert ok(await house.client.get(path))["location"] == seen["location"]
@@ -303,8 +306,41 @@ async def test_strangers_see_a_point_within_500_m_and_no_street(house: TestHouse
     await pay(guest, booking["id"])
     await house.settle()
     told = ok(await guest.get(path))
-    assert (told["address"]["line1"], told["location"]) == ("1 Creek Road", CABIN["location"])
+    assert (told["address"], told["location"]) == (CABIN["address"], CABIN["location"])
     assert ok(await (await house.staff("support")).get(path))["exact"] is True
+
+
+async def test_no_box_tells_where_a_home_really_is(house: TestHouse, host: Person) -> None:
+    home = await open_home(host)
+
+    async def found(at: dict[str, float]) -> list[str]:
+        """The homes in a box of two metres, by either way to ask for it."""
+        lat, lng, low = at["lat"], at["lng"], 1e-5
+        box = ",".join(str(side) for side in (lat - low, lng - low, lat + low, lng + low))
+        ways = {"bbox": box}, {"near": f"{lat},{lng}", "radius_km": "0.001"}
+        pages = [ok(await house.client.get("/api/listings", params=way)) for way in ways]
+        assert [page.get("next_cursor") for page in pages] == [None, None]
+        both = [[item["id"] for item in page["items"]] for page in pages]
+        assert both[0] == both[1]
+        return both[0]
+
+    shown = ok(await house.client.get(f"/api/listings/{home['id']}"))["location"]
+    assert (await found(CABIN["location"]), await found(shown)) == ([], [home["id"]])
+    moved = {"lat": 45.76, "lng": 4.84}
+    ok(await host.patch(f"/api/listings/{home['id']}", {"location": moved}))
+    there = ok(await house.client.get(f"/api/listings/{home['id']}"))["location"]
+    assert (await found(moved), await found(shown), await found(there)) == ([], [], [home["id"]])
+
+
+async def test_a_home_of_before_is_found_where_it_is_shown(house: TestHouse, host: Person) -> None:
+    home, deps = await open_home(host), house.deps("listing")
+    async with deps.docs.transaction() as tx:
+        await tx.change(store.HOMES, UUID(home["id"]), Change(set={"seen": None}))
+    query = {"bbox": "40,-80,44,-70"}
+    assert ok(await house.client.get("/api/listings", params=query))["items"] == []
+    await actions.place_homes(deps)
+    [found] = ok(await house.client.get("/api/listings", params=query))["items"]
+    assert found["id"] == home["id"]
 
 
 async def test_moving_a_home_a_little_tells_nothing_more(house: TestHouse, host: Person) -> None:

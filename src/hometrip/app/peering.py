@@ -52,7 +52,7 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "ListingQuestions": frozenset({"booking", "notification", "search", "user"}),
     "PaymentQuestions": frozenset({"booking"}),
     "SearchQuestions": frozenset({"listing"}),
-    "UserQuestions": frozenset({"listing", "notification"}),
+    "UserQuestions": frozenset({"listing", "notification", "search"}),
 }
 # What the ring around every process asks, that of the gateway too, to know who is calling.
 EVERYBODY = frozenset({"AuthQuestions.public_keys", "AuthQuestions.revoked_sessions"})

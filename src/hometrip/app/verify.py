@@ -102,5 +102,7 @@ async def _events(house: House) -> list[str]:
         unsent = (await room.storage.unsent()).count if room.storage else 0
         if unsent:
             found.append(f"{name} has {unsent} unsent events")
-    # What booking knows of co-hosts is what it has heard of them.
-    return found + await listing.verify_co_hosts(house.rooms["listing"].deps)
+    # What booking knows of co-hosts is what it has heard of them, and so is what payment knows of stays.
+    found += await listing.verify_co_hosts(house.rooms["listing"].deps)
+    confirmed = await booking.ever_confirmed(house.rooms["booking"].deps)
+    return found + await payment.verify_stays(house.rooms["payment"].deps, confirmed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,17 +13,23 @@ from litestar.handlers import BaseRouteHandler
 
 from hometrip.app.edge.problems import field_error
 from hometrip.kernel.errors import HomeTripError, Invalid, Malformed
+from hometrip.kernel.texts import visible
 
 Read = Callable[[bytes], Any]
 
 # U+0000 as JSON writes it.
 _NUL = rb"\u0000"
+# How JSON writes what may be hidden in a text, if it is not beyond ASCII.
+_ESCAPES = re.compile(rb"\\[bfru]|\x7f")
+# What is typed without being seen stays as it was typed.
+SECRETS = frozenset({"password", "old_password", "new_password"})
 
 
 @cache
 def reader_of(handler: BaseRouteHandler) -> Read:
     """Litestar would take "2" for a number and 1700000000 for a time, as in an address, where all is text. A
-    body has kinds of its own: another one is a mistake of the client's, which it is told.
+    body has kinds of its own: another one is a mistake of the client's, which it is told. Of its texts
+    handlers get what can be seen.
     """
     field = handler.parsed_data_field
     assert field is not None
@@ -31,7 +38,11 @@ def reader_of(handler: BaseRouteHandler) -> Read:
     def read(body: bytes) -> Any:
         if _NUL in body:
             _must_be_text(msgspec.json.decode(body))
-        return decode(body)
+        if body.isascii() and _ESCAPES.search(body) is None:
+            return decode(body)
+        given = msgspec.json.decode(body)
+        seen = _visible(given)
+        return decode(body if seen == given else msgspec.json.encode(seen))
 
     return read
 
@@ -49,6 +60,8 @@ class Asked(Request[Any, Any, Any]):
 
 def _refusal(body: bytes, wrong: Exception) -> HomeTripError:
     """What is no JSON is told that, whatever else is wrong with its beginning."""
+    if isinstance(wrong, RecursionError):
+        return Malformed("the body is nested too deeply")
     try:
         msgspec.json.decode(body)
     except RecursionError:
@@ -57,6 +70,17 @@ def _refusal(body: bytes, wrong: Exception) -> HomeTripError:
         return Malformed("the body is not well-formed JSON")
     found = field_error(str(wrong))
     return Invalid(f"{found.field}: {found.detail}", errors=[found])
+
+
+def _visible(value: Any) -> Any:
+    """The body with its texts as they are seen, but for secrets."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_visible(each) for each in value]
+    if isinstance(value, dict):
+        return {name: each if name in SECRETS else _visible(each) for name, each in value.items()}
+    return value
 
 
 def _must_be_text(body: Any) -> None:

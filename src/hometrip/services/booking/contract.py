@@ -258,9 +258,8 @@ class WrongState(Conflict):
 
 
 class CouponRefused(Conflict):
-    """This coupon cannot be used here.
-
-    `reason` is unknown, not_yet, over, other_home, other_currency, minimum, used_up or used_by_you."""
+    """This coupon cannot be used here. `reason` is unknown, not_yet, over, other_home, other_currency,
+    minimum, used_up, used_by_you or, for the change of a booking that was made without it, other_booking."""
 
     code = "coupon_refused"
 
@@ -312,10 +311,12 @@ class NightsTaken(Answer):
 
 
 class Agreed(Answer):
-    """What a booking that is changed was made on: its policy, and a stay that later rules do not refuse."""
+    """What a booking that is changed was made on: its policy, its coupon, and a stay that later rules do not
+    refuse."""
 
     stay: Stay
     policy: str
+    coupon: str | None = None
 
 
 class BookingQuestions(Protocol):
@@ -323,7 +324,7 @@ class BookingQuestions(Protocol):
         """`NotFound` where there is none."""
 
     async def coupon(self, code: str, home: UUID, guest: UUID | None, changing: UUID | None) -> CouponTerms:
-        """`CouponRefused` where it cannot be used now; the guest's booking `changing` keeps what it used."""
+        """`CouponRefused` where it cannot be used now; the guest's booking `changing` keeps its own."""
 
     async def has_confirmed(self, listing_id: UUID, guest_id: UUID) -> bool:
         """Has (or had) the guest a confirmed booking there? Then the exact address is shown."""

@@ -191,7 +191,8 @@ class ShownIn(Answer):
 
 class Quote(Answer):
     """The price of a stay, line by line, under the cancellation policy that it would be booked on. `id` is
-    signed and good until `expires_at`, and holds rate and policy."""
+    signed and good until `expires_at`, and holds rate and policy. `instant_book` tells whether whoever asks
+    for it books at once now, or asks the host."""
 
     id: str
     listing_id: UUID
@@ -205,6 +206,7 @@ class Quote(Answer):
     expires_at: datetime
     shown: ShownIn | None = None
     cancellation_policy: str | None = None
+    instant_book: bool | None = None
 
 
 class Terms(Answer):
@@ -312,8 +314,8 @@ class SearchCard(Answer):
 
     The board describes days from `board_from` on, one entry a day: `taken` (1 where the night cannot be had),
     `prices` in minor units of `currency`, `min_nights`. It narrows candidates; the answer is always
-    re-checked by `offers`. `cover` is a picture's url. Cards of before have no `charges`.
-    """
+    re-checked by `offers`. `cover` is a picture's url. `instant_book` tells whether the next booking is one
+    at once, of a guest who has all badges of `demands`. Cards of before have no `charges` or `demands`."""
 
     id: UUID
     revision: int
@@ -350,6 +352,7 @@ class SearchCard(Answer):
     rating: float | None = None
     cover: str | None = None
     charges: Charges | None = None
+    demands: list[str] | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -370,8 +373,7 @@ class ListingQuestions(Protocol):
         """Everything for a booking, with a fresh quote, and the total that `quote_id` promised.
 
         Raises `NotFound` (no published home), `StayRefused`, booking's `DatesTaken` as far as known here,
-        `QuoteMismatch`, `QuoteExpired` (with the new quote), booking's `CouponRefused`.
-        """
+        `QuoteMismatch`, `QuoteExpired` (with the new quote), booking's `CouponRefused`."""
 
     async def free_instead(self, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
         """Up to three of the nearest stays of the same length that would do, or where there is none, one of

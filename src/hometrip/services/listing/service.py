@@ -14,5 +14,5 @@ SERVICE = Service(
     reactions=REACTIONS,
     answers={ListingQuestions: actions},
     storage=store.COLLECTIONS,
-    starts=[actions.write_examples],
+    starts=[actions.write_examples, actions.place_homes],
 )

@@ -42,7 +42,8 @@ class Explained(Answer):
 class Hit(Answer):
     """A home that was found. Of the stay, when dates were asked: its dates, its nights, and its total, which
     is the same that its quote has; `nightly` is then the mean of its nights, and `was` what that usually is,
-    only where it is clearly less now.
+    only where it is clearly less now. `instant_book` tells whether the next booking is made at once, by a
+    guest who meets the home's demands.
     """
 
     id: UUID

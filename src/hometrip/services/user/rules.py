@@ -14,6 +14,7 @@ from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import FieldError, Invalid
 from hometrip.kernel.money import CURRENCIES
 from hometrip.kernel.record import Frozen
+from hometrip.kernel.texts import one_line, visible
 from hometrip.kernel.wire import Request
 
 Language = Literal["en", "fr", "es", "de"]
@@ -112,7 +113,7 @@ def muted(wishes: Wishes) -> list[str]:
 
 def display_name(given: str) -> str:
     """The name on one line, without what cannot be seen; as at sign-up, no way past the marketplace."""
-    name = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    name = one_line(given)
     if not name or len(name) > LONGEST_NAME:
         raise Invalid.field("display_name", "bad_name", f"a name has 1 to {LONGEST_NAME} characters")
     if without_contacts(name) != name:
@@ -126,8 +127,8 @@ def first_name(display_name: str) -> str:
 
 
 def paragraphs(given: str) -> str:
-    """A text as it was written, without control characters and blank ends."""
-    return "".join(c for c in given if c.isprintable() or c == "\n").strip()
+    """A text as it was written, without what cannot be seen and blank ends."""
+    return visible(given).strip()
 
 
 def since(account_id: UUID) -> datetime:

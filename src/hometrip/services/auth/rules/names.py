@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from hometrip.kernel.contacts import without_contacts
 from hometrip.kernel.errors import Invalid
+from hometrip.kernel.texts import one_line
 
 LONGEST = 100
 LOCALES = ("en", "fr", "es", "de")
 
 
 def display_name(given: str) -> str:
-    """The name on one line: white space of any kind becomes single spaces, invisible characters go. Strangers
-    read it, and it goes into events: it is no way past the marketplace."""
-    seen = "".join(c if c.isprintable() else " " for c in given)
-    name = " ".join(seen.split())
+    """The name on one line, without what cannot be seen. Strangers read it, and it goes into events: it is no
+    way past the marketplace."""
+    name = one_line(given)
     if not name or len(name) > LONGEST:
         raise Invalid.field("name", "bad_name", f"a name has 1 to {LONGEST} characters")
     if without_contacts(name) != name:

@@ -177,7 +177,7 @@ async def change_paid(deps: Deps, tx: Tx, booking: Booking, change_id: UUID, pay
 
 
 async def _terms(deps: Deps, guest: Caller, booking: Booking, wish: Wish) -> tuple[Wish, Terms]:
-    """What the home asks for it now; a coupon that cannot be used any more is left out."""
+    """What the home asks for it now. The booking's coupon is left out where its minimum is not reached."""
     try:
         try:
             quote = await deps.listing.quote(guest, booking.listing_id, wish)

@@ -87,7 +87,7 @@ async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside
         else:
             await store.nights.take_stay(tx, booking)
             await must_be_prepared(tx, booking, booking)
-        await _spend_coupon(deps, tx, booking)
+        booking = await _with_coupon(deps, tx, booking)
         await store.bookings.add(tx, booking, once.key)
         await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
         await remind_of_hold(tx, booking)
@@ -207,10 +207,11 @@ async def with_proposal(
     return DatesTaken(**refusal.facts | {"rule": rule, "free_instead": instead})
 
 
-async def _spend_coupon(deps: Deps, tx: Tx, booking: Booking) -> None:
-    """The coupon's limits hold at this moment, in this transaction."""
+async def _with_coupon(deps: Deps, tx: Tx, booking: Booking) -> Booking:
+    """The coupon's limits hold at this moment, in this transaction. The booking keeps its terms."""
     if booking.coupon is None:
-        return
+        return booking
     coupon = await store.coupons.find(tx, booking.coupon)
     uses = await store.coupons.uses(tx, booking.coupon, booking.guest_id, booking.listing_id)
-    admit(coupon, booking.listing_id, uses, deps.clock.now())
+    terms = admit(coupon, booking.listing_id, uses, deps.clock.now())
+    return replace(booking, coupon_terms=terms)

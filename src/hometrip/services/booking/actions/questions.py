@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.stay import ONE_NIGHT, Stay
+from hometrip.ports.database import Reader
 from hometrip.ports.outbox import Contended
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.deps import Deps
@@ -25,8 +26,10 @@ from hometrip.services.booking.contract import (
 )
 from hometrip.services.booking.rules import (
     HOST,
+    Booking,
     CouponUses,
     admit,
+    kept_coupon,
     needs_payment,
     ranges,
     split_of_difference,
@@ -67,6 +70,9 @@ async def coupon(
 ) -> CouponTerms:
     async with deps.db.read() as db:
         found = await store.coupons.find(db, code)
+        changed = await _own_confirmed(db, changing, home, guest) if changing and guest else None
+        if changed is not None:
+            return kept_coupon(changed, code, found)
         uses = CouponUses(total=0, by_account=0)
         if found is not None:
             uses = await store.coupons.uses(db, code, guest, home, changing)
@@ -79,11 +85,18 @@ async def has_confirmed(deps: Deps, listing_id: UUID, guest_id: UUID) -> bool:
 
 
 async def agreed(deps: Deps, booking_id: UUID, home: UUID, guest: UUID) -> Agreed | None:
+    async with deps.db.read() as db:
+        booking = await _own_confirmed(db, booking_id, home, guest)
+    if booking is None:
+        return None
+    return Agreed(stay=booking.stay, policy=booking.cancellation_policy, coupon=booking.coupon)
+
+
+async def _own_confirmed(db: Reader, booking_id: UUID, home: UUID, guest: UUID) -> Booking | None:
     with suppress(NotFound):
-        async with deps.db.read() as db:
-            booking = await store.bookings.get(db, booking_id)
+        booking = await store.bookings.get(db, booking_id)
         if (booking.guest_id, booking.listing_id, booking.status) == (guest, home, "confirmed"):
-            return Agreed(stay=booking.stay, policy=booking.cancellation_policy)
+            return booking
     return None
 
 

@@ -16,7 +16,7 @@ from hometrip.ports.database import Reader
 from hometrip.services.booking import rules, store
 from hometrip.services.booking.actions.deps import Deps
 from hometrip.services.booking.actions.parties import party
-from hometrip.services.booking.contract import DatesTaken
+from hometrip.services.booking.contract import BookingFacts, DatesTaken
 from hometrip.services.booking.rules import Actor, Booking, BookingView, Receipt, view_of, views_of
 from hometrip.services.booking.store.lists import Hosted
 from hometrip.services.listing.contract import StayRefused, Wish
@@ -151,7 +151,13 @@ async def _refusal(deps: Deps, listing_id: UUID, wish: Wish) -> DatesTaken | Sta
 
 
 async def verify(deps: Deps) -> list[str]:
-    """What contradicts that no night has two live bookings, each live booking has its nights, and a
-    confirmed one has its payment; nothing where all is well."""
+    """What contradicts that no night has two live bookings, each live booking has its nights and only those,
+    and a confirmed one has its payment; nothing where all is well."""
     async with deps.db.read() as db:
         return await store.checks.contradictions(db, deps.clock.now())
+
+
+async def ever_confirmed(deps: Deps) -> list[BookingFacts]:
+    """What others must know of by now."""
+    async with deps.db.read() as db:
+        return await store.checks.ever_confirmed(db)

@@ -56,6 +56,7 @@ from hometrip.services.booking.rules.coupons import (
     checked,
     coupon_of,
     is_left,
+    kept_coupon,
 )
 from hometrip.services.booking.rules.disputes import (
     DisputeOpen,
@@ -173,6 +174,7 @@ __all__ = [
     "is_left",
     "is_open",
     "kept_after",
+    "kept_coupon",
     "kept_split",
     "kept_without",
     "lines_back",

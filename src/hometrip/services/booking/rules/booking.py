@@ -16,7 +16,7 @@ from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split, total_of
 from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, clock_at
 from hometrip.kernel.wire import Request
-from hometrip.services.booking.contract import BookingFacts
+from hometrip.services.booking.contract import BookingFacts, CouponTerms
 from hometrip.services.booking.rules.parts import Cancellation, Change, Dispute, PaymentNote, Step
 from hometrip.services.listing.contract import QuoteLine, ShownIn, Terms, Wish
 
@@ -138,6 +138,7 @@ class Booking(Frozen):
     balance: Money | None = None
     balance_due_at: datetime | None = None
     balance_split: Split | None = None
+    coupon_terms: CouponTerms | None = None
     kept: Split | None = None
     change: Change | None = None
     disputes: list[Dispute] = []

@@ -13,6 +13,7 @@ from hometrip.kernel.errors import Conflict, Invalid
 from hometrip.kernel.money import CURRENCIES, Money
 from hometrip.kernel.wire import Answer, Request
 from hometrip.services.booking.contract import CouponRefused, CouponTerms
+from hometrip.services.booking.rules.booking import Booking
 
 Code = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{2,39}$")]
 HIGHEST = 10**12
@@ -129,6 +130,17 @@ def admit(coupon: Coupon | None, listing_id: UUID, uses: CouponUses, at: datetim
         if refused:
             raise CouponRefused(REFUSALS[reason], reason=reason)
     return coupon.terms
+
+
+def kept_coupon(booking: Booking, code: str, coupon: Coupon | None) -> CouponTerms:
+    """What a booking's coupon takes off its change: on the terms that it was booked with, whatever has become
+    of the `coupon` and its limits. `CouponRefused` for any other. Bookings of before know no terms."""
+    if booking.coupon != code.upper():
+        raise CouponRefused("A change keeps the coupon of its booking.", reason="other_booking")
+    terms = booking.coupon_terms or (coupon.terms if coupon else None)
+    if terms is None:
+        raise CouponRefused("There is no such coupon.", reason="unknown")
+    return terms
 
 
 def checked(wish: CouponWish) -> None:

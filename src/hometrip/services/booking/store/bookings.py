@@ -15,6 +15,7 @@ from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split
 from hometrip.ports.database import Prepared, Reader, Tx
 from hometrip.ports.outbox import Contended
+from hometrip.services.booking.contract import CouponTerms
 from hometrip.services.booking.rules import (
     HOST,
     LIVE,
@@ -44,6 +45,7 @@ class _Agreed(Frozen):
     preparation_nights: int = 0
     check_in_from: str | None = None
     shown: ShownIn | None = None
+    coupon_terms: CouponTerms | None = None
 
 
 _agreed = msgspec.json.Decoder(_Agreed).decode

@@ -21,6 +21,7 @@ from hometrip.services.listing.actions.photos import (
     order_photos,
     remove_photo,
 )
+from hometrip.services.listing.actions.placing import place_homes
 from hometrip.services.listing.actions.prices import price_list, set_prices
 from hometrip.services.listing.actions.quoting import free_instead, offers, quote, rates, terms
 from hometrip.services.listing.actions.reporting import report, reports
@@ -73,6 +74,7 @@ __all__ = [
     "moderate",
     "offers",
     "order_photos",
+    "place_homes",
     "places",
     "price_list",
     "publish",

@@ -15,6 +15,7 @@ from hometrip.services.listing.actions.taxes import taxes_now
 from hometrip.services.listing.contract import Charges, HomeCard, SearchCard, StayRules, Tariff, TaxCharge
 from hometrip.services.listing.rules.calendar import Calendar, Openings, board
 from hometrip.services.listing.rules.home import PUBLISHED, Home, Point
+from hometrip.services.listing.rules.instant import takes_at_once
 from hometrip.services.listing.rules.price import Prices
 from hometrip.services.listing.rules.shown import blurred
 
@@ -87,6 +88,8 @@ def _search_card(deps: Deps, home: Home, days: Calendar, now: datetime, key: byt
         rating=None if home.rating is None else home.rating / 100,
         cover=_cover(deps, home),
         charges=_charges(prices, openings) if prices else None,
+        instant_book=takes_at_once(home, days),
+        demands=home.instant_demands.verified,
     )
 
 
@@ -125,8 +128,7 @@ def _widest(home: Home, openings: Openings) -> StayRules:
 
 
 _AS_KEPT = (
-    "id host_id title description neighbourhood amenities bedrooms beds bathrooms instant_book review_count "
-    "created_at"
+    "id host_id title description neighbourhood amenities bedrooms beds bathrooms review_count created_at"
 ).split()
 
 

@@ -25,6 +25,7 @@ from hometrip.services.listing.rules import texts
 from hometrip.services.listing.rules.calendar import BLOCKED, Span
 from hometrip.services.listing.rules.days import Day
 from hometrip.services.listing.rules.home import PUBLISHED
+from hometrip.services.listing.rules.instant import takes_at_once
 from hometrip.services.listing.rules.spans import nights_of, with_booking, with_span, without_span
 from hometrip.services.listing.store import LIFTING, PLACED, PLACING, Block
 
@@ -208,7 +209,8 @@ async def note_booking(tx: DocumentTx, event: BookingEvent, at: datetime) -> Non
     changed = with_booking(days, event)
     if changed is None:
         return
-    if nights_of(changed) == nights_of(days):
+    begun = takes_at_once(home, changed) != takes_at_once(home, days)
+    if nights_of(changed) == nights_of(days) and not begun:
         await tx.replace(store.CALENDARS, changed)
         return
     await store.keep_calendar(tx, home, changed)

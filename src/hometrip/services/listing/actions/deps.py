@@ -27,7 +27,7 @@ from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
-from hometrip.services.listing.rules.shown import Listing, shown, with_judgement
+from hometrip.services.listing.rules.shown import Listing, findable, shown, with_judgement
 from hometrip.services.search.contract import SearchQuestions
 from hometrip.services.user.contract import UserQuestions
 
@@ -125,6 +125,11 @@ async def seen_home(deps: Deps, caller: Caller, listing_id: UUID) -> tuple[Home,
     if home.status != PUBLISHED and not exact:
         caller.must_be_one_of(*home.hosts)
     return home, exact
+
+
+def placed(deps: Deps, home: Home) -> Home:
+    """A home that is about to be written, found on maps where it is shown."""
+    return findable(home, deps.secrets.secret("places"))
 
 
 def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:

@@ -15,6 +15,7 @@ from hometrip.ports.geocoder import Place
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.comparing import Prices, compared
 from hometrip.services.listing.actions.deps import Deps, shown_again
+from hometrip.services.listing.actions.instant import with_first_bookings
 from hometrip.services.listing.actions.quoting import offers
 from hometrip.services.listing.rules import texts, vocabulary
 from hometrip.services.listing.rules.shown import Listing
@@ -29,7 +30,8 @@ class Filters(NamedTuple):
     """What the homes must have; None means anything. Prices are a night's base price, in minor units of
     `currency`, else of the currency that most of the homes have.
 
-    `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it.
+    `bbox` is south, west, north, east; `near` latitude and longitude, with `radius_km` around it. Both are of
+    the place that is shown: no box, however small, tells the real one.
     """
 
     city: str | None = None
@@ -74,11 +76,9 @@ async def browse(
             free = {
                 offer.listing_id for offer in await offers(deps, [home.id for home in page.items], *dates)
             }
-        items += [
-            shown_again(deps, home, exact=caller.one_of(*home.hosts))
-            for home in page.items
-            if home.id in free
-        ]
+        homes = [home for home in page.items if home.id in free]
+        shown = [shown_again(deps, home, exact=caller.one_of(*home.hosts)) for home in homes]
+        items += await with_first_bookings(deps, homes, shown)
         cursor = page.next_cursor
         if cursor is None or len(items) >= limit:
             break
@@ -107,7 +107,7 @@ def _where(filters: Filters) -> Where:
         where = where & has("amenities", key.strip())
     for box in (_box(filters.bbox), _around(filters.near, filters.radius_km)):
         if box:
-            where = where & within("location", *box)
+            where = where & within("seen", *box)
     return where
 
 

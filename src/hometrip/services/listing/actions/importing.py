@@ -19,7 +19,7 @@ import msgspec
 from hometrip.kernel.stay import ONE_NIGHT
 from hometrip.ports.documents import DocumentTx
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.deps import Deps, placed
 from hometrip.services.listing.contract import ListingCreated, ListingPublished
 from hometrip.services.listing.rules.arrivals import (
     arrived,
@@ -154,7 +154,7 @@ async def _keep_homes(run: Run, fresh: dict[str, SourceHome]) -> None:
         if old is not None and old.source_mark == mark_of(home):
             run.count("homes_unchanged")
             continue
-        written.append(await _arrived(run, home, old, now))
+        written.append(placed(deps, await _arrived(run, home, old, now)))
     if not written:
         return
     async with deps.docs.transaction() as tx:

@@ -23,13 +23,15 @@ from hometrip.services.listing.actions.deps import (
     home_of_host,
     home_to_change,
     must_be_version,
+    placed,
     seen_home,
     shown_again,
 )
 from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.feeds_reading import FeedRemoved, release
 from hometrip.services.listing.actions.files import drop_files, keys_of
-from hometrip.services.listing.actions.quoting import usual_night
+from hometrip.services.listing.actions.instant import with_first_bookings
+from hometrip.services.listing.actions.usually import usual_night
 from hometrip.services.listing.contract import (
     ListingCreated,
     ListingDeleted,
@@ -72,7 +74,7 @@ async def create(deps: Deps, caller: Caller, wish: NewHome) -> Listing:
     draft = Home(id=deps.new_id(), host_id=caller.id, title=wish.title, created_at=now, updated_at=now)
     home = edited(draft, await _located(deps, wish), now)
     async with deps.docs.transaction() as tx:
-        home = await store.add_home(tx, home)
+        home = await store.add_home(tx, placed(deps, home))
         await tx.emit(ListingCreated(listing_id=home.id, host_id=home.host_id, revision=1))
     return as_own(deps, home)
 
@@ -86,7 +88,7 @@ async def change(
         home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
         write = rewritten if isinstance(edit, WholeHome) else edited
-        changed = write(home, edit, deps.clock.now())  # type: ignore[arg-type]
+        changed = placed(deps, write(home, edit, deps.clock.now()))  # type: ignore[arg-type]
         if changed.status == PUBLISHED:
             must_be_complete(changed)
         if changed != home:
@@ -125,7 +127,7 @@ async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
             raise ListingSuspended
         if found and home.location is None:
             point, zone = found
-            home = msgspec.structs.replace(home, location=point, time_zone=zone)
+            home = placed(deps, msgspec.structs.replace(home, location=point, time_zone=zone))
         must_be_complete(home)
         status = published(home, reviewed=deps.settings.review_listings)
         if home.status != status:
@@ -223,7 +225,8 @@ async def _delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | 
 
 async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
     home, exact = await seen_home(deps, caller, listing_id)
-    found, was = shown_again(deps, home, exact=exact), await usual_night(deps, home)
+    was = await usual_night(deps, home)
+    [found] = await with_first_bookings(deps, [home], [shown_again(deps, home, exact=exact)])
     if caller.one_of(*home.hosts):
         found = with_judgement(found, home)
     return found if was is None else msgspec.structs.replace(found, was=was)

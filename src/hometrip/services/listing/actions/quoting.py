@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,15 +11,17 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import MINUTE
-from hometrip.kernel.errors import Invalid, Unavailable
+from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, converted, half_up
 from hometrip.kernel.stay import Stay, at_local
-from hometrip.services.booking.contract import Agreed, CouponTerms, DatesTaken
+from hometrip.services.booking.contract import Agreed, CouponRefused, CouponTerms, DatesTaken
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps, stay_asked
 from hometrip.services.listing.actions.feeds_reading import freshen
+from hometrip.services.listing.actions.instant import books_at_once
 from hometrip.services.listing.actions.ready import ready
 from hometrip.services.listing.actions.taxes import platform_rate, rates_now, taxes_now
+from hometrip.services.listing.actions.usually import usual_stays
 from hometrip.services.listing.contract import (
     Offer,
     Quote,
@@ -43,16 +45,11 @@ from hometrip.services.listing.rules.calendar import (
     refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
-from hometrip.services.listing.rules.instant import books_instantly
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.rates import Rates
 from hometrip.services.listing.rules.saying import said
 from hometrip.services.listing.rules.taxes import Taxes
-from hometrip.services.listing.rules.was import DAYS, was_for_base, was_for_stay
-
-# After so long a price that has changed is the usual one.
-REMEMBERED = timedelta(days=DAYS + 3)
 
 
 class Asked(NamedTuple):
@@ -78,45 +75,32 @@ class Shown(NamedTuple):
 
 
 async def quote(deps: Deps, caller: Caller, listing_id: UUID, wish: Wish) -> Quote:
-    """The itemised price of a stay that can be booked now; `StayRefused` or `DatesTaken` for any other."""
-    home, days = await store.published(deps.docs, listing_id)
-    stay = _stay(wish)
+    """The itemised price of a stay that can be booked now; `StayRefused` or `DatesTaken` for any other. A
+    change has the coupon of its booking, if its minimum is reached."""
+    agreed = await _agreed(deps, listing_id, wish, caller.account_id)
+    if agreed and agreed.coupon and not wish.coupon:
+        with_coupon = msgspec.structs.replace(wish, coupon=agreed.coupon)
+        with suppress(CouponRefused):
+            return await _quoted(deps, caller, listing_id, with_coupon, agreed)
+    return await _quoted(deps, caller, listing_id, wish, agreed)
+
+
+async def _quoted(deps: Deps, caller: Caller, home_id: UUID, wish: Wish, agreed: Agreed | None) -> Quote:
+    home, days = await store.published(deps.docs, home_id)
     asked = Asked(
         wish=wish,
-        stay=stay,
+        stay=_stay(wish),
         now=deps.clock.now(),
-        coupon=await _coupon(deps, listing_id, wish, caller.account_id),
+        coupon=await _coupon(deps, home_id, wish, caller.account_id),
         taxes=await taxes_now(deps),
         exempt=wish.exempt_guests,
         shown=_shown(deps, home, wish),
-        agreed=await _agreed(deps, listing_id, wish, caller.account_id),
+        agreed=agreed,
     )
-    await _must_be_open(deps, listing_id, ready(home, days).openings, asked, caller.account_id)
-    was = await _usual(deps, [(home, days)], stay, asked.now)
-    return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))[0]
-
-
-async def _usual(
-    deps: Deps, homes: list[tuple[Home, Calendar]], stay: Stay, now: datetime
-) -> dict[UUID, int]:
-    """What the nights of the stay usually cost, at those of the homes where that may be said."""
-    lately = await store.asked_lately(deps.docs, [days for _, days in homes], now - REMEMBERED)
-    found = {
-        home.id: was_for_stay(lately[home.id], home, days, stay, now)
-        for home, days in homes
-        if home.id in lately
-    }
-    return {listing_id: was for listing_id, was in found.items() if was is not None}
-
-
-async def usual_night(deps: Deps, home: Home) -> Money | None:
-    """What a night without dates usually costs there, where that may be said."""
-    days, now = await store.calendar(deps.docs, home.id), deps.clock.now()
-    lately = await store.asked_lately(deps.docs, [days], now - REMEMBERED)
-    if home.pricing is None or home.id not in lately:
-        return None
-    was = was_for_base(lately[home.id], home, days, now)
-    return None if was is None else Money(was, home.pricing.currency)
+    await _must_be_open(deps, home_id, ready(home, days).openings, asked, caller.account_id)
+    was = await usual_stays(deps, [(home, days)], asked.stay, asked.now)
+    at_once = await books_at_once(deps, home, days, caller.account_id)
+    return _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id), at_once)[0]
 
 
 def _stay(wish: Wish) -> Stay:
@@ -197,7 +181,7 @@ def _refusing(openings: Openings, stay: Stay, refused: Refusal, now: datetime) -
 
 
 def _quote(
-    deps: Deps, home: Home, prices: Prices, asked: Asked, was: int | None = None
+    deps: Deps, home: Home, prices: Prices, asked: Asked, was: int | None, at_once: bool
 ) -> tuple[Quote, Bill]:
     wish, stay = asked.wish, asked.stay
     made = bill(
@@ -226,6 +210,7 @@ def _quote(
         expires_at=until,
         shown=shown_in(lines, *asked.shown) if asked.shown else None,
         cancellation_policy=asked.agreed.policy if asked.agreed else home.cancellation_policy,
+        instant_book=at_once,
     )
     return quoted, made
 
@@ -260,8 +245,9 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         raise QuoteMismatch
     asked = await _promised(deps, listing_id, wish, promise, guest_id)
     await _must_be_open(deps, listing_id, ready(home, days).openings, asked, guest_id)
-    was = await _usual(deps, [(home, days)], stay, asked.now)
-    quoted, made = _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id))
+    was = await usual_stays(deps, [(home, days)], stay, asked.now)
+    at_once = await books_at_once(deps, home, days, guest_id)
+    quoted, made = _quote(deps, home, _prices(home, days, asked), asked, was.get(home.id), at_once)
     if asked.now >= promise.expires_at:
         raise QuoteExpired(quote=quoted)
     return Terms(
@@ -272,7 +258,7 @@ async def terms(deps: Deps, listing_id: UUID, wish: Wish, quote_id: str, guest_i
         time_zone=home.time_zone,
         check_in_at=at_local(stay.check_in, home.check_in_from, home.time_zone),
         check_out_at=at_local(stay.check_out, home.check_out_by, home.time_zone),
-        instant_book=await _instant(deps, home, days, guest_id),
+        instant_book=at_once,
         cancellation_policy=home.cancellation_policy,
         quote=quoted,
         quoted_total=Money(promise.total, promise.currency),
@@ -308,16 +294,6 @@ async def _refreshed(deps: Deps, listing_id: UUID) -> tuple[Home, Calendar]:
     if await freshen(deps, days):
         return await store.published(deps.docs, listing_id)
     return home, days
-
-
-async def _instant(deps: Deps, home: Home, days: Calendar, guest_id: UUID) -> bool:
-    """Of guests nobody can be asked about now, nothing is known. What hosts think of guests is not told by
-    anyone, so a demand for a rating makes every booking a request."""
-    badges: list[str] = []
-    if home.instant_book and home.instant_demands.verified:
-        with suppress(Unavailable):
-            badges = [badge for each in await deps.user.public_profiles([guest_id]) for badge in each.badges]
-    return books_instantly(home, days, badges)
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish, taken: list[Stay]) -> list[Stay]:
@@ -361,7 +337,7 @@ async def offers(
     made: list[Offer] = []
     known = rates_now(deps) if currency else None
     found = await store.homes_and_days(deps.docs, ids)
-    usual, today = await _usual(deps, found, stay, now), now.date()
+    usual, today = await usual_stays(deps, found, stay, now), now.date()
     for home, days in found:
         if home.status != PUBLISHED or home.pricing is None:
             continue

@@ -118,6 +118,7 @@ class WholeHome(NewHome):
     nightly: Any = None
     was: Any = None
     judged: Any = None
+    books_at_once: Any = None
     version: Any = None
     created_at: Any = None
     updated_at: Any = None

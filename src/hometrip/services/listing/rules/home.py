@@ -62,7 +62,8 @@ class StayLimits(Frozen):
 
 class InstantDemands(Frozen):
     """What a guest must have to book at once; all others ask. `verified` are badges (email, phone,
-    id_document, selfie), `min_rating` is of 5; with `first_bookings_ask` a home's first five are requests."""
+    id_document, selfie), `min_rating` is of 5 (a guest whom nobody has rated passes); with
+    `first_bookings_ask` a home's first five are requests."""
 
     verified: list[str] = []
     min_rating: float | None = None
@@ -188,6 +189,7 @@ class Home(Record):
     source_mark: str | None = None
     judged: Judged | None = None
     co_hosts: list[UUID] = []
+    seen: Point | None = None
 
     @property
     def hosts(self) -> tuple[UUID, ...]:

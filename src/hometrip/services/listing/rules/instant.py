@@ -14,16 +14,23 @@ FIRST_BOOKINGS = 5
 def books_instantly(
     home: Home, days: Calendar, badges: Sequence[str] | None = None, rating: float | None = None
 ) -> bool:
-    """Does the guest meet all that the host demands? What is not known of a guest (None) is not met.
+    """Does the guest meet all that the host demands? Of whom no badges are known (None), none are met.
 
-    `badges` name what of the guest was verified, `rating` is what hosts gave, of 5.
+    `badges` name what of the guest was verified, `rating` is what hosts gave, of 5. The demand is that no
+    rating is under a floor: a guest without one (None) passes.
     """
     demands = home.instant_demands
-    if not home.instant_book or (demands.first_bookings_ask and confirmed(days) < FIRST_BOOKINGS):
+    if not takes_at_once(home, days):
         return False
     if not set(demands.verified) <= set(badges or ()):
         return False
-    return demands.min_rating is None or (rating is not None and rating >= demands.min_rating)
+    return demands.min_rating is None or rating is None or rating >= demands.min_rating
+
+
+def takes_at_once(home: Home, days: Calendar) -> bool:
+    """Does the home take its next booking at once, of a guest who meets the demands?"""
+    first = home.instant_demands.first_bookings_ask and confirmed(days) < FIRST_BOOKINGS
+    return home.instant_book and not first
 
 
 def confirmed(days: Calendar) -> int:

@@ -1,4 +1,4 @@
-"""What is shown of a home, and to whom: strangers see neither the street nor the exact place."""
+"""What is shown of a home, and to whom: strangers see neither street nor postcode nor the exact place."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ Url = Callable[[str], str]
 
 
 class AddressShown(Answer):
+    """The street and the postcode, which in some countries names it, only where `exact` is true."""
+
     city: str
     region: str
-    postcode: str
     country: str
     line1: str | None = None
+    postcode: str | None = None
 
 
 class PointShown(Answer):
@@ -77,7 +79,9 @@ class JudgedShown(Answer):
 
 class Listing(Answer):
     """A home. `exact` tells whether address and location are the real ones or those shown to strangers; `was`
-    is what `nightly` usually was, only where it is clearly less now; `judged` is for its host and staff."""
+    is what `nightly` usually was, only where it is clearly less now; `judged` is for its host and staff.
+    `instant_book` is what the host wants, `books_at_once` whether a guest who meets the demands books at once
+    now: nobody does while a home's first bookings are requests."""
 
     id: UUID
     host_id: UUID
@@ -112,12 +116,14 @@ class Listing(Answer):
     nightly: Money | None = None
     was: Money | None = None
     judged: JudgedShown | None = None
+    books_at_once: bool | None = None
 
     @property
     def aspect(self) -> str:
         """What may be otherwise in the same version: who has booked sees where it is, its host what staff
-        decided, and `was` comes and goes with the days."""
+        decided, `was` comes and goes with the days, and a home's first bookings come to an end."""
         parts = ["near"] * (not self.exact) + ["judged"] * (self.judged is not None)
+        parts += ["asks"] * (not self.books_at_once)
         return "-".join([*parts, f"was-{self.was.amount}"] if self.was else parts)
 
 
@@ -163,7 +169,7 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
             line1=place.line1 if exact else None,
             city=place.city,
             region=place.region,
-            postcode=place.postcode,
+            postcode=place.postcode if exact else None,
             country=place.country,
         ),
         location=PointShown(lat=point.lat, lng=point.lng) if point else None,
@@ -174,6 +180,7 @@ def shown(home: Home, *, exact: bool, key: bytes, url: Url) -> Listing:
         stay_rules=StayRules(**msgspec.structs.asdict(home.stay_rules)),
         rating=None if home.rating is None else home.rating / 100,
         nightly=home.pricing.base if home.pricing else None,
+        books_at_once=home.instant_book and not home.instant_demands.first_bookings_ask,
     )
 
 
@@ -206,6 +213,12 @@ def blurred(real: Point, home: UUID, key: bytes) -> Point:
     narrow = math.cos(math.radians(real.lat))
     lng = real.lng + (metres * math.sin(turn) / (_METRES_A_DEGREE * narrow) if narrow > 0.01 else 0.0)
     return Point(lat=round(max(-90.0, min(90.0, lat)), 6), lng=round((lng + 180.0) % 360.0 - 180.0, 6))
+
+
+def findable(home: Home, key: bytes) -> Home:
+    """The home with the point by which strangers find it: the one that they are shown."""
+    seen = None if home.location is None else blurred(home.location, home.id, key)
+    return home if seen == home.seen else msgspec.structs.replace(home, seen=seen)
 
 
 def photo_shown(photo: Photo, url: Url) -> PhotoShown:

@@ -1,19 +1,18 @@
-"""Texts that people write: what is kept of them is plain, without HTML and without control characters."""
+"""Texts that people write: what is kept of them is plain, without HTML and without what cannot be seen."""
 
 from __future__ import annotations
 
 import html
-import re
 import unicodedata
 
 import nh3
 
-_UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff]")
+from hometrip.kernel.texts import visible
 
 
 def plain(text: str) -> str:
     """The words without markup; "Tom & Jerry", "a < b" and line breaks stay as they are."""
-    text = _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = visible(text)
     # What unescaping brings to light may be markup again: cleaned until nothing changes.
     for _ in range(5):
         cleaned = text
@@ -21,7 +20,7 @@ def plain(text: str) -> str:
             cleaned = html.unescape(nh3.clean(text, tags=set(), clean_content_tags={"script", "style"}))
         if cleaned == text:
             break
-        text = cleaned
+        text = visible(cleaned)
     else:
         text = text.replace("<", "").replace(">", "")
     return text.strip()

@@ -95,11 +95,12 @@ class ImportedReview(Record):
     text: str
 
 
+SEEN_LAT = "seen.lat"
 PRICE, PRICED_IN = "pricing.base.amount", "pricing.base.currency"
 HOMES: Collection[Home] = Collection(
     "homes",
     Home,
-    edition=2,
+    edition=3,
     indexes=(
         Index("of_host", ("host_id", "created_at")),
         Index("of_source", ("source",), unique=True, where=ne("source", None)),
@@ -107,8 +108,9 @@ HOMES: Collection[Home] = Collection(
         Index("priced", ("status", PRICED_IN, PRICE)),
         Index("rated", ("status", "rating")),
         Index("in_city", ("status", "city_key", "created_at")),
+        Index("seen_at", (SEEN_LAT,)),
     ),
-    location=LocationIndex("location"),
+    location=LocationIndex("seen"),
 )
 CALENDARS: Collection[Calendar] = Collection("calendars", Calendar)
 BLOCKS: Collection[Block] = Collection(
@@ -211,6 +213,12 @@ async def asked_lately(
     """What was asked by those homes whose price has changed since then; all others ask what they asked."""
     ids = [days.id for days in calendars if days.repriced_at is not None and days.repriced_at > since]
     return {asked.id: asked for asked in await reader.get_many(ASKED, ids)} if ids else {}
+
+
+async def unplaced(reader: DocumentReader) -> list[Home]:
+    """Some of those that no map shows yet though it is known where they are."""
+    where = eq(SEEN_LAT, None) & ne("location", None)
+    return (await reader.find(HOMES, where, limit=500)).items
 
 
 async def of_host(reader: DocumentReader, account_id: UUID, limit: int, cursor: str | None) -> Page[Home]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -10,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from hometrip.kernel import texts
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.money import Money, digits_of
 from hometrip.kernel.stay import zone_of
@@ -17,8 +17,6 @@ from hometrip.services.notification.rules.kinds import LOCALES
 
 if TYPE_CHECKING:
     from babel import Locale
-
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 class Formats(NamedTuple):
@@ -87,5 +85,5 @@ def formats(locale: str, time_zone: str = "UTC") -> Formats:
 
 def one_line(text: str, most: int = 200) -> str:
     """Somebody else's words within ours: no line break, nothing that is not seen, not too long."""
-    plain = _BREAKS.sub(" ", text).strip()
+    plain = texts.one_line(text)
     return plain if len(plain) <= most else plain[: most - 1].rstrip() + "…"

@@ -102,7 +102,7 @@ from hometrip.services.payment.actions.reading import (
 from hometrip.services.payment.actions.refunding import refund
 from hometrip.services.payment.actions.sending import look_at_refund, send_back
 from hometrip.services.payment.actions.statements import statement, statement_pdf, tax_report
-from hometrip.services.payment.actions.verifying import verify
+from hometrip.services.payment.actions.verifying import verify, verify_stays
 
 __all__ = [
     "AccountLookDue",
@@ -200,5 +200,6 @@ __all__ = [
     "transfer",
     "unpayable",
     "verify",
+    "verify_stays",
     "want",
 ]

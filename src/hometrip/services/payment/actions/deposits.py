@@ -298,7 +298,7 @@ async def _grant(deps: Deps, tx: Tx, held: store.Deposit, made: store.Claim, amo
     payment = await store.live_payment(tx, made.booking_id, rules.DEPOSIT)
     if not amount:
         await let_hold_go(deps, tx, made.booking_id)
-    elif payment is not None and payment.status == rules.AUTHORISED:
+    elif covered and payment is not None and payment.status == rules.AUTHORISED:
         await want(deps, tx, payment.id, "capture")
 
 

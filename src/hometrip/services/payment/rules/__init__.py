@@ -12,6 +12,7 @@ from hometrip.kernel.split import (
     total_of,
     within,
 )
+from hometrip.services.payment.rules.dues import not_the_total, wrong_with_deposit, wrong_with_plan
 from hometrip.services.payment.rules.journal import (
     BESIDES_THE_STAY,
     CLEARING,
@@ -227,6 +228,7 @@ __all__ = [
     "not_as_planned",
     "not_as_promised",
     "not_as_recorded",
+    "not_the_total",
     "nothing_kept",
     "of_another_host",
     "owed",
@@ -254,4 +256,6 @@ __all__ = [
     "why_back",
     "within",
     "without_pictures",
+    "wrong_with_deposit",
+    "wrong_with_plan",
 ]

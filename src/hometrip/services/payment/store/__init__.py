@@ -34,6 +34,8 @@ from hometrip.services.payment.store.deposits import (
     claim_on,
     claims_page,
     deposit_of,
+    every_claim,
+    every_deposit,
     move_claim,
     move_deposit,
 )
@@ -132,6 +134,7 @@ from hometrip.services.payment.store.shares import shares, shares_of_banks
 from hometrip.services.payment.store.stays import (
     add_plan,
     close_dispute,
+    every_plan,
     every_stay,
     facts_of,
     is_disputed,
@@ -170,7 +173,10 @@ __all__ = [
     "refund_at_provider",
     "return_refund",
     "of_provider",
+    "every_claim",
+    "every_deposit",
     "every_payout",
+    "every_plan",
     "every_refund",
     "every_stay",
     "failed_bookings",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, update
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hometrip.kernel.errors import Conflict
 from hometrip.ports.database import Reader, Tx
-from hometrip.services.payment.store.rows import Claim, Deposit, newest_of, one_of, row_of
+from hometrip.services.payment.store.rows import Claim, Deposit, all_of, newest_of, one_of, row_of
 from hometrip.services.payment.store.tables import claims, deposits
 
 
@@ -26,6 +26,14 @@ async def add_deposit(tx: Tx, deposit: Deposit) -> None:
 
 async def deposit_of(db: Reader, booking_id: UUID) -> Deposit | None:
     return await one_of(db, Deposit, deposits, booking_id=booking_id)
+
+
+async def every_deposit(db: Reader) -> list[Deposit]:
+    return await all_of(db, Deposit, select(deposits).order_by(deposits.c.booking_id))
+
+
+async def every_claim(db: Reader) -> list[Claim]:
+    return await all_of(db, Claim, select(claims).order_by(claims.c.booking_id))
 
 
 async def move_deposit(tx: Tx, booking_id: UUID, was: str, **fields: Any) -> bool:

@@ -74,6 +74,10 @@ async def plan_of(db: Reader, booking_id: UUID) -> Plan | None:
     return await one_of(db, Plan, plans, booking_id=booking_id)
 
 
+async def every_plan(db: Reader) -> list[Plan]:
+    return await all_of(db, Plan, select(plans).order_by(plans.c.booking_id))
+
+
 async def move_plan(tx: Tx, plan: Plan, *, was: str = "waiting", **fields: Any) -> bool:
     """Change it if it still waits (or its status is still `was`), with no other try made meanwhile."""
     this = and_(plans.c.booking_id == plan.booking_id, plans.c.status == was, plans.c.tries == plan.tries)

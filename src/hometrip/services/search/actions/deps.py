@@ -19,6 +19,7 @@ from hometrip.services.listing.contract import ListingQuestions, Tariff
 from hometrip.services.search.contract import Filters, Results
 from hometrip.services.search.rules.board import Board
 from hometrip.services.search.rules.places import Places
+from hometrip.services.user.contract import UserQuestions
 
 NEVER = utc(1970, 1, 1)
 MOST_ANSWERS = 128
@@ -68,6 +69,7 @@ class Deps:
     clock: Clock
     new_id: NewId
     listing: ListingQuestions
+    user: UserQuestions
 
     @cached_property
     def memory(self) -> Memory:

@@ -38,7 +38,7 @@ LATE = timedelta(seconds=30)
 
 async def begin(deps: Deps) -> None:
     """Make the board and the index ready; the index gets what it lacks from the own copies. Copies of before,
-    of which nobody knows what stays cost, are taken in anew."""
+    of which nobody knows what stays cost or guests need, are taken in anew."""
     memory, now = deps.memory, deps.clock.now()
     if not memory.listening:
         memory.listening = True
@@ -47,11 +47,15 @@ async def begin(deps: Deps) -> None:
     lacking = False
     async for page in store.every(deps.documents):
         await _index_missing(deps, page)
-        lacking |= any(home.card is not None and home.card.charges is None for home in page)
+        lacking |= any(home.card is not None and _is_of_before(home.card) for home in page)
     memory.indexed_until = now
     await current(deps)
     if lacking:
         await reindex(deps)
+
+
+def _is_of_before(card: SearchCard) -> bool:
+    return card.charges is None or card.demands is None
 
 
 async def current(deps: Deps) -> Board:

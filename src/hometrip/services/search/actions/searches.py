@@ -70,6 +70,8 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     board = await current(deps)
     if wish.currency is not None:
         wish = await told_in(deps, board, wish, wish.currency)
+    if wish.instant and caller.account_id is not None:
+        wish = msgspec.structs.replace(wish, badges=await _badges(deps, caller.account_id))
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)
     # The rest follows from the board alone, and from how new homes are, which a minute does not change.
@@ -77,6 +79,13 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     if (answer := known.get(key)) is None:
         answer = known[key] = await _searched(deps, board, asked, wish, now)
     return answer
+
+
+async def _badges(deps: Deps, guest_id: UUID) -> tuple[str, ...]:
+    """What of the guest was verified; nothing where nobody can tell now."""
+    with suppress(Unavailable):
+        return tuple(badge for one in await deps.user.public_profiles([guest_id]) for badge in one.badges)
+    return ()
 
 
 async def _searched(deps: Deps, board: Board, asked: Asked, wish: Wanted, now: datetime) -> Results:

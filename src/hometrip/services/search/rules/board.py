@@ -17,7 +17,7 @@ from hometrip.services.listing.contract import SearchCard, StayRules
 from hometrip.services.search.contract import Hit
 from hometrip.services.search.rules import ranking
 from hometrip.services.search.rules.asked import folded
-from hometrip.services.search.rules.cards import Told, hit_of, hundredths, told_of
+from hometrip.services.search.rules.cards import Told, demanded, hit_of, hundredths, told_of
 from hometrip.services.search.rules.charges import Charged
 
 Rows = NDArray[np.intp]
@@ -45,7 +45,7 @@ COLUMNS: dict[str, tuple[Any, Callable[[SearchCard], Any]]] = {
     "rating": (np.int32, lambda card: -1 if card.rating is None else hundredths(card.rating)),
     "reviews": (np.int32, lambda card: card.review_count),
     "nightly": (np.int64, lambda card: card.nightly),
-    "instant": (np.bool_, lambda card: card.instant_book),
+    "demands": (np.uint8, demanded),
     "pets": (np.bool_, lambda card: card.pets),
     "lat": (np.float64, lambda card: card.shown_lat),
     "lng": (np.float64, lambda card: card.shown_lng),
@@ -109,7 +109,7 @@ class Board:
     rating: Column
     reviews: Column
     nightly: Column
-    instant: Column
+    demands: Column
     pets: Column
     lat: Column
     lng: Column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,23 @@ HOMES = Schema(
     numbers=("guests", "bedrooms", "beds", "bathrooms", "nightly", "rating", "instant_book", "pets"),
     place=("lat", "lng"),
 )
+
+
+# A bit for each demand on guests: the badges, one for all that nobody here knows of, and the last where
+# nobody books at once.
+_BADGES = {"email": 1, "phone": 2, "id_document": 4, "selfie": 8}
+_ANY_OTHER, _NOBODY = 64, 128
+
+
+def demanded(card: SearchCard) -> int:
+    """What a guest must meet to book at once."""
+    bits = {_BADGES.get(badge, _ANY_OTHER) for badge in card.demands or ()}
+    return sum(bits) if card.instant_book else _NOBODY
+
+
+def unmet(badges: Collection[str]) -> int:
+    """What a guest with these does not meet, of all that can be demanded."""
+    return sum(bit for badge, bit in _BADGES.items() if badge not in badges) + _ANY_OTHER + _NOBODY
 
 
 def record_of(card: SearchCard) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hometrip.ports.search import Box
 from hometrip.services.search.rules import ranking
 from hometrip.services.search.rules.asked import Wanted, earliest
 from hometrip.services.search.rules.board import DAYS, Board, Floats, Mask, Numbers, Rows
-from hometrip.services.search.rules.cards import least_hundredths
+from hometrip.services.search.rules.cards import least_hundredths, unmet
 
 # The board does not know from which hour on a home takes guests in: the latest refuses none too early.
 LATEST_CHECK_IN = "23:59"
@@ -111,18 +111,18 @@ def within(found: Matches, wanted: Wanted) -> Matches:
 
 def _parts(board: Board, wanted: Wanted) -> Iterator[Any]:
     """What each filter lets through, row by row."""
-    size = board.size
+    if wanted.instant:
+        yield (board.demands[: board.size] & unmet(wanted.badges)) == 0
     for name, number in (
         ("guests", wanted.guests),
         ("bedrooms", wanted.bedrooms),
         ("beds", wanted.beds),
         ("bathrooms", least_hundredths(wanted.bathrooms)),
         ("rating", least_hundredths(wanted.min_rating)),
-        ("instant", wanted.instant),
         ("pets", wanted.pets),
     ):
         if number:
-            yield getattr(board, name)[:size] >= number
+            yield getattr(board, name)[: board.size] >= number
     for name, values in (
         ("city", (wanted.city,)),
         ("country", (wanted.country,)),
