@@ -22,6 +22,7 @@ from xdist.scheduler import LoadScopeScheduling
 from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
 from harness import Begun, TestHouse, house_in
+from hometrip.adapters.geocoder import gazetteer
 from hometrip.services.auth.actions import passwords
 from split_house import SplitHouse, end_all, split_house
 
@@ -44,6 +45,9 @@ REAL, passwords._hasher = passwords._hasher, CHEAP
 
 # A client costs 23 ms, in which it reads whom all the world trusts; none of these speaks TLS.
 httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
+
+# A gazetteer takes 60 ms to read, and nobody writes into it.
+gazetteer.Gazetteer = cache(gazetteer.Gazetteer)  # type: ignore[misc]
 
 
 @pytest.fixture

@@ -8,18 +8,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import httpx2
 
+from commands import Running, ran, started
 from hometrip.app.opening import open_house
 from hometrip.app.seed import seed
 from hometrip.app.settings import load
-
-HOMETRIP = Path(sys.executable).parent / "hometrip"
 
 
 def free_port() -> int:
@@ -38,7 +36,7 @@ class Server:
         self.data, self.options, self.port = data, options, free_port()
         self.settings = {"HOMETRIP_LIMITS": "off", "HOMETRIP_LOG_LEVEL": "warning"} | settings
         self.log = data.parent / f"{data.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
 
     @property
     def url(self) -> str:
@@ -48,10 +46,9 @@ class Server:
         """Seconds until /ready answered 200: one or two, and many times that beside others."""
         began = time.perf_counter()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
-        command = [str(HOMETRIP), *self.verb, "--data", str(self.data), "--port", str(self.port)]
-        command += self.options
+        words = [*self.verb, "--data", str(self.data), "--port", str(self.port), *self.options]
         with self.log.open("ab") as log:
-            self.process = self._spawn(command, log, clean | self.settings)
+            self.process = started(words, clean | self.settings, log, log)
         async with httpx2.AsyncClient(base_url=self.url) as client:
             while time.perf_counter() - began < within:
                 assert self.process.poll() is None, self.log.read_text()[-4000:]
@@ -69,10 +66,6 @@ class Server:
             await seed(opened.house)
         await self.start()
 
-    @staticmethod
-    def _spawn(command: list[str], log: BinaryIO, env: dict[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=env)
-
     def kill(self) -> None:
         assert self.process
         self.process.kill()
@@ -88,13 +81,7 @@ class Server:
             self.kill()
 
     def verify(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(HOMETRIP), "verify", "--data", str(self.data)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return ran(["verify", "--data", str(self.data)], os.environ, within=120)
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         demo = json.loads((self.data / "demo.json").read_text())

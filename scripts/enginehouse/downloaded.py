@@ -35,7 +35,9 @@ class OpenSearch(Recipe):
     def command(self, place: Place) -> list[str]:
         told = [str(place.folder / "node"), str(place.port), str(place.ports["nodes"])]
         folder = self._folder()
-        return ["java", "-Xms512m", "-Xmx512m", "-cp", f"{folder}:{folder}/lib/*", "OneNode", *told]
+        # A start costs 5 s of a processor so, and 10 with the compiler for what lives longer than minutes.
+        java = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms512m", "-Xmx512m")
+        return [*java, "-cp", f"{folder}:{folder}/lib/*", "OneNode", *told]
 
     def prepare(self, place: Place) -> None:
         (place.folder / "node").mkdir(exist_ok=True)

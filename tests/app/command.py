@@ -6,20 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from server import HOMETRIP
+from commands import ran
 
 
 def hometrip(*words: str | Path | int, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, which has ended, as have those that it started."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
-    return subprocess.run(
-        [str(HOMETRIP), *map(str, words)],
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ran(list(map(str, words)), clean | environment, within=60)
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:

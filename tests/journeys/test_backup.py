@@ -24,6 +24,7 @@ from PIL import Image
 
 from app.command import hometrip
 from app.waiting import until
+from commands import HOMETRIP
 from harness import Person, TestHouse, house_in, settings_in
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -31,7 +32,7 @@ from hometrip.app.backup import LIST, PAUSE_SECONDS, UNFINISHED, back_up, restor
 from hometrip.app.settings import BadSettings
 from hometrip.app.verify import verify_house
 from journeys.steps import booking_of, ok, open_home, pay
-from server import HOMETRIP, Server
+from server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -306,14 +306,21 @@ def _upgrade(core: Connection, metadata: MetaData, scripts: Path | None, path: P
     them), and Alembic would take longer to load than everything else that a first start does.
     """
     if scripts is None:
-        schema.create_missing(core, metadata)
+        if _has_none_of(core, metadata):
+            schema.create_all(core, metadata)
+        else:
+            schema.create_missing(core, metadata)
         return []
     version, head = schema.version_of(core), schema.head_of(scripts)
     schema.must_be_known(version, scripts, str(path))
     if version == head:
         return []
-    if version is None and not set(metadata.tables) & set(inspect(core).get_table_names()):
+    if version is None and _has_none_of(core, metadata):
         schema.create_all(core, metadata)
         schema.stamp(core, head)
         return schema.revisions(scripts)
     return schema.upgrade(core, scripts)
+
+
+def _has_none_of(core: Connection, metadata: MetaData) -> bool:
+    return not set(metadata.tables) & set(inspect(core).get_table_names())
