@@ -697,6 +697,14 @@ async def test_the_door_of_changes(scene: Scene, house: TestHouse) -> None:
     assert asked["change"]["difference"]["amount"] < 0
     problem(await guest.post(f"{path}/change/accept"), 403, "forbidden")
     problem(await scene.host.post(f"{path}/change/decline", {"reason": " "}), 422, "invalid")
-    done = ok(await scene.host.post(f"{path}/change/accept"))
+    # The guest wishes for something else while the host looks at what was asked for before.
+    ok(await guest.put(path, {"check_out": scene.day(31).isoformat()}))
+    seen = {"If-Match": f'"{asked["version"]}"'}
+    for answer, said in (("accept", None), ("decline", {"reason": "too short"})):
+        late = await scene.host.post(f"{path}/change/{answer}", said, headers=seen)
+        problem(late, 412, "version_mismatch")
+    asked = ok(await guest.put(path, shorter))
+    seen = {"If-Match": f'"{asked["version"]}"'}
+    done = ok(await scene.host.post(f"{path}/change/accept", headers=seen))
     assert (done["change"]["status"], done["nights"], done["total"]) == ("done", 2, asked["change"]["total"])
     problem(await scene.host.post(f"{path}/change/accept"), 409, "wrong_state")

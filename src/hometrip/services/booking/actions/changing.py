@@ -83,8 +83,7 @@ async def _ask(
     async with deps.db.read() as db:
         booking = await store.bookings.get(db, booking_id)
         by, now = await party(db, caller, booking), deps.clock.now()
-    if if_match is not None and if_match != booking.version:
-        raise VersionMismatch
+    _must_be_version(booking, if_match)
     may_change(booking, by, now)
     whole, terms = await _terms(deps, caller, booking, wished(booking, wish))
     try:
@@ -106,19 +105,31 @@ async def _ask(
     return view_of(after)
 
 
-async def accept_change(deps: Deps, caller: Caller, booking_id: UUID) -> BookingView:
-    """The host's consent: the guest pays the difference, or has it back at once."""
+def _must_be_version(booking: Booking, if_match: int | None) -> None:
+    if if_match not in (None, booking.version):
+        raise VersionMismatch
+
+
+async def accept_change(
+    deps: Deps, caller: Caller, booking_id: UUID, if_match: int | None = None
+) -> BookingView:
+    """The host's consent: the guest pays the difference, or has it back at once. With `if_match`, to nothing
+    else than what the host has seen; the guest may wish for something else meanwhile."""
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
+        _must_be_version(booking, if_match)
         agreed = change_moved(booking, "accept", await party(tx, caller, booking), now)
         return view_of(await _go_on(tx, booking, agreed, now))
 
 
-async def decline_change(deps: Deps, caller: Caller, booking_id: UUID, why: str) -> BookingView:
+async def decline_change(
+    deps: Deps, caller: Caller, booking_id: UUID, why: str, if_match: int | None = None
+) -> BookingView:
     now, why = deps.clock.now(), reason_for_guest(why)
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
+        _must_be_version(booking, if_match)
         declined = change_moved(booking, "decline", await party(tx, caller, booking), now, why)
         return view_of(await _without(tx, booking, declined))
 

@@ -29,9 +29,12 @@ async def change(
     "/bookings/{booking_id:uuid}/change/accept", access=USER, status_code=200, summary="Consent to a change"
 )
 async def accept_change(
-    booking_id: FromPath[UUID], deps: NamedDependency[Deps], caller: NamedDependency[Caller]
+    booking_id: FromPath[UUID],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    if_match: NamedDependency[int | None],
 ) -> BookingView:
-    return await actions.accept_change(deps, caller, booking_id)
+    return await actions.accept_change(deps, caller, booking_id, if_match)
 
 
 @post(
@@ -42,8 +45,9 @@ async def decline_change(
     data: JSONBody[Refusal],
     deps: NamedDependency[Deps],
     caller: NamedDependency[Caller],
+    if_match: NamedDependency[int | None],
 ) -> BookingView:
-    return await actions.decline_change(deps, caller, booking_id, data.reason)
+    return await actions.decline_change(deps, caller, booking_id, data.reason, if_match)
 
 
 @post(
