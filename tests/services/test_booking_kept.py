@@ -14,6 +14,7 @@ from hometrip.kernel.clock import DAY, HOUR, utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.split import Split
 from hometrip.services.booking import store
+from hometrip.services.booking.contract import CouponTerms
 from hometrip.services.booking.rules import Booking, Cancellation, Change, Dispute, PaymentNote, Step
 from hometrip.services.listing.contract import QuoteLine, ShownIn
 
@@ -83,6 +84,7 @@ def whole(number: int) -> Booking:
         ],
         version=number,
         created_at=AT + number * HOUR,
+        coupon_terms=CouponTerms(code=f"CODE{number}", host_funded=number == 1, percent_bp=number),
         deposit=usd(number),
         balance=usd(number * 50),
         balance_due_at=AT + number * DAY,
