@@ -71,7 +71,7 @@ def ours(wanted: Sequence[Wanted], tokens: Sequence[str], turn: int) -> list[byt
             token=token,
             headers={"idempotency-key": f"crowd-{turn}-{number}-{guest}"},
         )
-        for number, guest, stay, token in _wishes(wanted, tokens)
+        for number, guest, stay, token in _wishes(wanted, tokens, turn)
     ]
 
 
@@ -84,13 +84,17 @@ def theirs(wanted: Sequence[Wanted], tokens: Sequence[str], turn: int) -> list[b
             token=token,
             headers={"idempotency-key": f"crowd-{turn}-{number}-{guest}"},
         )
-        for number, guest, stay, token in _wishes(wanted, tokens)
+        for number, guest, stay, token in _wishes(wanted, tokens, turn)
     ]
 
 
-def _wishes(wanted: Sequence[Wanted], tokens: Sequence[str]) -> Iterator[tuple[int, int, Wanted, str]]:
-    """Those who want the same stay come at once."""
+def _wishes(
+    wanted: Sequence[Wanted], tokens: Sequence[str], turn: int
+) -> Iterator[tuple[int, int, Wanted, str]]:
+    """Those who want the same stay come at once, in every turn others first: who wins has a hold of the home,
+    which a win of the next turn would end, and its mails would be sent beside the load."""
+    guests = range(turn * EVERY, turn * EVERY + len(tokens))
     for number, stay in enumerate(wanted):
-        for guest, token in enumerate(tokens):
+        for guest in guests:
             if len(wanted) == 1 or guest % EVERY == number % EVERY:
-                yield number, guest, stay, token
+                yield number, guest % len(tokens), stay, tokens[guest % len(tokens)]

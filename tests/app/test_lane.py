@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import date
 from typing import Any, cast
-from uuid import UUID
 
 import httpx2
 import msgspec
@@ -27,7 +25,6 @@ from hometrip.app.serving.front import Front
 from hometrip.kernel.again import something_happens
 from hometrip.kernel.deadline import seconds_left
 from hometrip.kernel.events import current_cause
-from hometrip.kernel.stay import Stay
 from hometrip.ports.outbox import Contended
 from journeys.steps import ok, open_home
 
@@ -279,34 +276,6 @@ async def test_most_of_a_crowd_is_refused_at_once_as_the_handler_refuses(house: 
         # Nights that are free again are had at once.
         ok(await guests[0].post(f"/api/bookings/{booked['id']}/cancel", {}))
         ok(await book(2, "free-again"), 201)
-
-
-async def test_who_comes_while_the_nights_are_being_booked_waits_without_a_task(house: TestHouse) -> None:
-    host = await house.sign_up("waited-for@example.com", "Wanda Waited")
-    listing = UUID((await open_home(host))["id"])
-    stay = {"check_in": "2027-06-01", "check_out": "2027-06-04", "guests": 2}
-    quote = ok(await host.post(f"/api/listings/{listing}/quote", stay))
-    guests = [await house.sign_up(f"waits-{number}@example.com", "Guest Waits") for number in range(6)]
-    crowd, nights = house.deps("booking").crowd, Stay(date(2027, 6, 1), date(2027, 6, 4))
-    wish = stay | {"listing_id": str(listing), "quote_id": quote["id"]}
-    async with door_of(house) as (door, client):
-        handled, under_way = counted_calls(door), house.house.meter.requests
-        with crowd.booking(listing, nights):
-            others = crowd.under_way(listing, nights)
-            asked = [
-                asyncio.create_task(client.post("/api/bookings", json=wish, headers=guest.headers))
-                for guest in guests
-            ]
-            await until(lambda: len(others._then) == len(guests))
-            assert handled == []
-            assert house.house.meter.requests == under_way + len(guests)
-        told = await asyncio.gather(*asked)
-        codes = [each.json().get("code", "booked") for each in told]
-        assert sorted(codes) == ["booked", *["dates_taken"] * 5]
-        # One books, one finds out what is free instead, and both of that the others hear.
-        assert len(handled) == 2
-        assert len({str(each.json().get("free_instead")) for each in told if each.status_code == 409}) == 1
-        assert house.house.meter.requests == under_way
 
 
 def broken(*_: Any) -> Any:

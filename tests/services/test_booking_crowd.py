@@ -41,29 +41,6 @@ async def test_nobody_waits_for_other_nights_or_other_homes() -> None:
         assert await crowd.wait_for_others(OTHER, WEEK) is False
 
 
-async def test_of_those_who_wait_without_a_task_the_first_has_begun_when_the_others_go_on() -> None:
-    crowd, told = Crowd(), []
-
-    async def begin() -> None:
-        told.append("begun")
-
-    def go_on(name: str) -> None:
-        told.append(name)
-        if name == "first":
-            begun.append(asyncio.create_task(begin()))
-
-    begun: list[asyncio.Task[None]] = []
-    with crowd.booking(HOME, WEEK):
-        others = crowd.under_way(HOME, LAST_NIGHT)
-        assert others is not None
-        loop = asyncio.get_running_loop()
-        for name in ("first", "second", "third"):
-            others.then(lambda name=name: loop.call_soon(go_on, name))  # type: ignore[misc]
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert told == ["first", "begun", "second", "third"]
-
-
 async def test_one_who_fails_lets_the_others_go_on() -> None:
     crowd = Crowd()
     with pytest.raises(ValueError, match="broken"), crowd.booking(HOME, WEEK):
@@ -89,19 +66,16 @@ async def test_it_is_known_at_once_whether_somebody_is_booking_and_what_was_prop
         return [DAY_AFTER]
 
     with crowd.booking(HOME, WEEK):
-        assert crowd.under_way(HOME, LAST_NIGHT)
-        assert not crowd.under_way(HOME, DAY_AFTER)
-    assert not crowd.under_way(HOME, LAST_NIGHT)
+        assert crowd.is_booked_now(HOME, LAST_NIGHT)
+        assert not crowd.is_booked_now(HOME, DAY_AFTER)
+    assert not crowd.is_booked_now(HOME, LAST_NIGHT)
     assert crowd.proposed(HOME, WEEK) is None
     finding = asyncio.create_task(crowd.proposal(HOME, WEEK, find))
     await asyncio.sleep(0)
-    known, told = crowd.proposed(HOME, WEEK), []
-    assert known is not None
-    known.then(lambda: told.append(known.found.result()))
-    assert told == []  # it is being looked for
+    assert crowd.proposed(HOME, WEEK) is None  # it is being looked for
     go_on.set()
     await finding
-    assert told == [[DAY_AFTER]]
+    assert crowd.proposed(HOME, WEEK) == [DAY_AFTER]
     assert crowd.proposed(HOME, LAST_NIGHT) is None
     with crowd.booking(HOME, WEEK):
         pass

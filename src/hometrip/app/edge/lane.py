@@ -9,8 +9,6 @@ import contextlib
 import contextvars
 import logging
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from hometrip.app.edge.again import WRITES
@@ -22,7 +20,6 @@ from hometrip.kernel.again import again
 from hometrip.kernel.deadline import current_deadline
 from hometrip.kernel.errors import DeadlineExceeded, HomeTripError
 from hometrip.kernel.events import current_cause
-from hometrip.kernel.soon import Soon
 from hometrip.ports.outbox import Contended
 
 log = logging.getLogger("hometrip.edge")
@@ -76,28 +73,20 @@ class HandlerLane:
             return False
         exchange = self._ring.open(scope, line.send)
         passing = Passing()
-        self._house.meter.requests += 1
-        self._go_on(passing, line, exchange, found, self._at_hand(passing, line, exchange, found))
-        return True
-
-    def _go_on(self, passing: Passing, line: Line, exchange: Exchange, found: Found, record: Any) -> None:
-        """With what is at hand; what will be soon is asked for again then. Where nothing is, nothing has
-        happened, and a task waits for what there is to wait for.
-        """
-        if isinstance(record, Soon):
-            again = partial(self._ask_again, passing, line, exchange, found)
-            record.then(lambda: self._loop.call_soon(again, context=self._context))
-        elif record is None or not self._answers(line, exchange, found, record):
+        if not self._answers_at_once(passing, line, exchange, found):
             work = self._run(passing, line, exchange, found)
             passing.task = self._loop.create_task(work, context=self._context.copy())
             self._under_way.add(passing)
+            self._house.meter.requests += 1
+        return True
 
-    def _ask_again(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> None:
-        record = self._record(lambda: self._straight.at_hand(found.way, passing.arguments))
-        self._go_on(passing, line, exchange, found, record)
-
-    def _answers(self, line: Line, exchange: Exchange, found: Found, record: Any) -> bool:
-        """With what is at hand; not where its sender has to be counted elsewhere first."""
+    def _answers_at_once(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> bool:
+        """Where all that is needed is at hand, nobody waits, and no task is made. Where it is not, nothing
+        has happened.
+        """
+        record = self._at_hand(passing, line, exchange, found)
+        if record is None:
+            return False
         try:
             if not self._ring.counted(exchange):
                 return False
@@ -106,26 +95,21 @@ class HandlerLane:
             # Nobody above would answer: one too many is told so, and whatever else it is as unforeseen.
             answer = exchange.refusal(error)
         line.answer(*exchange.whole(*answer))
-        self._close(line, exchange)
+        self._ring.close(exchange)
+        line.over()
         return True
 
     def _at_hand(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Any:
-        """The record, or the error that is told; `Soon`; None where somebody has to be waited for."""
+        """The record, or the error that is told; None where somebody has to be waited for."""
+        scope = exchange.scope
         # What another process of the house asks has its own deadline and cause, which only a task has.
         if found.way.at_hand is None or SENDER in exchange.headers:
             return None
-
-        def ask() -> Any:
-            self._ring.admit(exchange)
-            exchange.scope["house"] = self._house
-            passing.arguments = self._straight.arguments(found, exchange.scope, line.peek())
-            return self._straight.at_hand(found.way, passing.arguments)
-
-        return self._record(ask)
-
-    def _record(self, ask: Callable[[], Any]) -> Any:
         try:
-            return ask()
+            self._ring.admit(exchange)
+            scope["house"] = self._house
+            arguments = passing.arguments = self._straight.arguments(found, scope, line.peek())
+            return self._straight.at_hand(found.way, arguments) if arguments is not None else None
         except HomeTripError:
             return None  # the usual way comes upon it again, and has the words for it
         except Exception as error:
@@ -146,12 +130,9 @@ class HandlerLane:
             await exchange.fail(error)
         finally:
             self._under_way.discard(passing)
-            self._close(line, exchange)
-
-    def _close(self, line: Line, exchange: Exchange) -> None:
-        self._house.meter.requests -= 1
-        self._ring.close(exchange)
-        line.over()
+            self._house.meter.requests -= 1
+            self._ring.close(exchange)
+            line.over()
 
     async def _answer(self, passing: Passing, line: Line, exchange: Exchange, found: Found) -> Whole | None:
         """None where it has gone out already."""

@@ -81,7 +81,7 @@ class Way(NamedTuple):
     read: Read | None
     # What the signature is told of the connection; it asks for more only where something is wrong.
     connection: Any
-    # Answers as the handler would, or what it would raise, where that needs no waiting; or `Soon`.
+    # Answers as the handler would, or what it would raise, where that needs no waiting.
     at_hand: Callable[..., Any] | None = None
 
 
@@ -220,9 +220,9 @@ class Straight:
         await count(scope, way.handler)
         return _told_of(way, scope, await way.handler.fn(**arguments))
 
-    def at_hand(self, way: Way, arguments: dict[str, Any] | None) -> Any:
-        """What it answers or raises, where nobody has to be waited for, or `Soon`; else None."""
-        return way.at_hand(**arguments) if way.at_hand is not None and arguments is not None else None
+    def at_hand(self, way: Way, arguments: dict[str, Any]) -> Any:
+        """What it answers or raises, where nobody has to be waited for; else None."""
+        return way.at_hand(**arguments) if way.at_hand is not None else None
 
     def told(self, way: Way, scope: Scope, record: Any) -> Whole:
         """What is `at_hand`, as it is answered."""

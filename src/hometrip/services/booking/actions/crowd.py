@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from hometrip.kernel.soon import Soon
 from hometrip.kernel.stay import Stay
 from hometrip.services.booking.actions.looks import Looks
 from hometrip.services.booking.store.glances import TOGETHER, Glance
@@ -22,45 +21,8 @@ SAME_SECONDS, MOST = 0.5, 256
 # For one who takes longer, as where a calendar of another site is slow, nobody waits any more.
 LONG_SECONDS = 0.5
 
-_NOTHING: dict[Hashable, Proposal] = {}
-
-
-class UnderWay(Soon):
-    """Somebody is booking some nights. When that has `ended`, all who wait go on."""
-
-    def __init__(self, stay: Stay) -> None:
-        self.stay = stay
-        self.ended = asyncio.Event()
-        self._then: list[Callable[[], object]] = []
-
-    def then(self, again: Callable[[], object]) -> None:
-        self._then.append(again)
-
-    def end(self) -> None:
-        """The first goes on ahead of the others: what it begins to look for, they need not."""
-        self.ended.set()
-        if self._then:
-            first, *others = self._then
-            self._then = []
-            first()
-            soon = asyncio.get_running_loop().call_soon
-            # It is taken up in the next round of the loop, and has begun in the one after.
-            soon(lambda: soon(_call_each, others))
-
-
-class Proposal(Soon):
-    """What to propose instead of nights that are taken: being looked for, or found and good `until` then."""
-
-    def __init__(self, until: float, found: asyncio.Future[list[Stay]]) -> None:
-        self.until, self.found = until, found
-
-    def then(self, again: Callable[[], object]) -> None:
-        self.found.add_done_callback(lambda _: again())
-
-
-def _call_each(waiting: Iterable[Callable[[], object]]) -> None:
-    for go_on in waiting:
-        go_on()
+Proposal = asyncio.Future[list[Stay]]
+_NOTHING: dict[Hashable, tuple[float, Proposal]] = {}
 
 
 class Crowd:
@@ -70,60 +32,66 @@ class Crowd:
 
     def __init__(self) -> None:
         self.looks: Looks[tuple[UUID, str], Glance] = Looks(TOGETHER)
-        self._booking: dict[UUID, list[UnderWay]] = defaultdict(list)
-        self._proposed: dict[UUID, dict[Hashable, Proposal]] = {}
+        self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
+        self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
         """Is somebody here booking some of these nights? Then this returns when they have ended: look again.
 
         Where it is False, `booking` must follow at once.
         """
-        if (others := self.under_way(listing_id, stay)) is None:
+        if (ended := self._under_way(listing_id, stay)) is None:
             return False
-        await others.ended.wait()
+        await ended.wait()
         return True
 
-    def under_way(self, listing_id: UUID, stay: Stay) -> UnderWay | None:
-        """Somebody here who is booking some of these nights."""
-        for other in self._booking.get(listing_id, ()):
-            if other.stay.overlaps(stay) and not other.ended.is_set():
-                return other
+    def is_booked_now(self, listing_id: UUID, stay: Stay) -> bool:
+        """Is somebody here booking some of these nights?"""
+        return self._under_way(listing_id, stay) is not None
+
+    def _under_way(self, listing_id: UUID, stay: Stay) -> asyncio.Event | None:
+        for other, ended in self._booking.get(listing_id, ()):
+            if other.check_in < stay.check_out and stay.check_in < other.check_out and not ended.is_set():
+                return ended
         return None
 
     @contextmanager
     def booking(self, listing_id: UUID, stay: Stay) -> Iterator[None]:
         """Others here who want some of these nights wait, rather than have their price reckoned in vain and
         wait for their key in the database."""
-        mine = UnderWay(stay)
+        mine = (stay, asyncio.Event())
         self._booking[listing_id].append(mine)
-        long = asyncio.get_running_loop().call_later(LONG_SECONDS, mine.end)
+        long = asyncio.get_running_loop().call_later(LONG_SECONDS, mine[1].set)
         try:
             yield
         finally:
             long.cancel()
+            mine[1].set()
             self._proposed.pop(listing_id, None)
             self._booking[listing_id].remove(mine)
             if not self._booking[listing_id]:
                 del self._booking[listing_id]
-            mine.end()
 
     async def proposal(
         self, listing_id: UUID, asked: Hashable, find: Callable[[], Awaitable[list[Stay]]]
     ) -> list[Stay]:
         """What `find` finds, for all who ask the same of the home at the same time."""
-        known = self.proposed(listing_id, asked)
-        if known is None:
-            known = Proposal(asyncio.get_running_loop().time() + SAME_SECONDS, asyncio.ensure_future(find()))
-            self._of(listing_id)[asked] = known
-            known.found.add_done_callback(lambda done: self._forget_failed(listing_id, asked, done))
-        return known.found.result() if known.found.done() else await asyncio.shield(known.found)
+        now = asyncio.get_running_loop().time()
+        until, finding = self._of(listing_id).get(asked, (0.0, None))
+        if finding is None or until < now:
+            finding = asyncio.ensure_future(find())
+            self._of(listing_id)[asked] = (now + SAME_SECONDS, finding)
+            finding.add_done_callback(lambda done: self._forget_failed(listing_id, asked, done))
+        return finding.result() if finding.done() else await asyncio.shield(finding)
 
-    def proposed(self, listing_id: UUID, asked: Hashable) -> Proposal | None:
-        """What others who ask the same of the home are being told."""
-        known = self._proposed.get(listing_id, _NOTHING).get(asked)
-        return known if known and known.until >= asyncio.get_running_loop().time() else None
+    def proposed(self, listing_id: UUID, asked: Hashable) -> list[Stay] | None:
+        """What `proposal` would answer at once."""
+        until, found = self._proposed.get(listing_id, _NOTHING).get(asked, (0.0, None))
+        if found is None or not found.done() or until < asyncio.get_running_loop().time():
+            return None
+        return found.result()
 
-    def _of(self, listing_id: UUID) -> dict[Hashable, Proposal]:
+    def _of(self, listing_id: UUID) -> dict[Hashable, tuple[float, Proposal]]:
         of_home = self._proposed.get(listing_id)
         if of_home is None:
             if len(self._proposed) >= MOST:
@@ -131,9 +99,8 @@ class Crowd:
             of_home = self._proposed[listing_id] = {}
         return of_home
 
-    def _forget_failed(self, listing_id: UUID, asked: Hashable, done: asyncio.Future[list[Stay]]) -> None:
+    def _forget_failed(self, listing_id: UUID, asked: Hashable, done: Proposal) -> None:
         """Those who wait are told; who asks next finds out anew."""
         failed = done.cancelled() or done.exception() is not None
-        known = self._of(listing_id).get(asked)
-        if failed and known is not None and known.found is done:
+        if failed and self._of(listing_id).get(asked, (0.0, None))[1] is done:
             del self._of(listing_id)[asked]

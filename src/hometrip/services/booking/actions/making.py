@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import HomeTripError, NotFound
 from hometrip.kernel.once import Once
-from hometrip.kernel.soon import Soon
 from hometrip.kernel.stay import Stay, stay_of
 from hometrip.ports.database import Tx
 from hometrip.services.booking import store
@@ -141,25 +140,21 @@ async def _look(
     return await deps.crowd.looks.look((listing_id, stay), (guest_id, once_key), find)
 
 
-def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -> DatesTaken | Soon | None:
-    """What `book` refuses most of a crowd with: whose nights are gone, and who is told what others are told
-    just now, or `Soon`. None where anything else has to be waited for.
+def refusal_at_hand(deps: Deps, caller: Caller, data: BookingWish, once: Once) -> DatesTaken | None:
+    """What `book` refuses most of a crowd with: whose nights are gone, and who is told what others were told
+    just now. None where anything has to be waited for.
     """
     must_name_a_price(data)
     stay = stay_of(data.check_in, data.check_out)
-    if data.beside_requests:
+    if data.beside_requests or deps.crowd.is_booked_now(data.listing_id, stay):
         return None
-    if (others := deps.crowd.under_way(data.listing_id, stay)) is not None:
-        return others
     instead = deps.crowd.proposed(data.listing_id, data.for_listing)
     if instead is None:
         return None
     seen = store.glances.at_hand(deps.db, data.listing_id, stay, caller.id, once.key)
     if seen is None or seen.known or seen.gone is None:
         return None
-    return (
-        DatesTaken(rule=seen.gone, free_instead=instead.found.result()) if instead.found.done() else instead
-    )
+    return DatesTaken(rule=seen.gone, free_instead=instead)
 
 
 async def free_instead(deps: Deps, listing_id: UUID, wish: Wish) -> list[Stay]:
