@@ -683,6 +683,7 @@ async def confirmed_with(scene: Scene, coupon: str, **dates: int) -> BookingView
 
 async def test_the_door_of_changes(scene: Scene, house: TestHouse) -> None:
     guest = await house.sign_up("gus@example.com", "Gus Guest")
+    stranger = await house.sign_up("sam@example.com", "Sam Stranger")
     booking = ok(await book(guest, str(scene.home_id), stay(house)), 201)
     await pay(guest, booking["id"])
     await house.settle()
@@ -703,6 +704,8 @@ async def test_the_door_of_changes(scene: Scene, house: TestHouse) -> None:
     for answer, said in (("accept", None), ("decline", {"reason": "too short"})):
         late = await scene.host.post(f"{path}/change/{answer}", said, headers=seen)
         problem(late, 412, "version_mismatch")
+        # To others there is no such booking, whatever they say they have seen of it.
+        problem(await stranger.post(f"{path}/change/{answer}", said, headers=seen), 404, "not_found")
     asked = ok(await guest.put(path, shorter))
     seen = {"If-Match": f'"{asked["version"]}"'}
     done = ok(await scene.host.post(f"{path}/change/accept", headers=seen))

@@ -118,8 +118,9 @@ async def accept_change(
     now = deps.clock.now()
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
+        by = await party(tx, caller, booking)
         _must_be_version(booking, if_match)
-        agreed = change_moved(booking, "accept", await party(tx, caller, booking), now)
+        agreed = change_moved(booking, "accept", by, now)
         return view_of(await _go_on(tx, booking, agreed, now))
 
 
@@ -129,8 +130,9 @@ async def decline_change(
     now, why = deps.clock.now(), reason_for_guest(why)
     async with deps.db.transaction() as tx:
         booking = await store.bookings.get(tx, booking_id)
+        by = await party(tx, caller, booking)
         _must_be_version(booking, if_match)
-        declined = change_moved(booking, "decline", await party(tx, caller, booking), now, why)
+        declined = change_moved(booking, "decline", by, now, why)
         return view_of(await _without(tx, booking, declined))
 
 
