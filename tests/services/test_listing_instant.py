@@ -89,6 +89,15 @@ async def test_all_tell_the_same_of_a_home_whose_first_bookings_are_requests(
         ok(await host.post(f"/api/bookings/{last}/accept"))
         await house.settle()
     assert await truth(house, guest, home, 60) == [True] * 5
+    path = f"/api/listings/{home}"
+    [own] = ok(await host.get("/api/listings/my-listings"))["items"]
+    changed = ok(await host.patch(path, {"title": "Creek cabin"}))
+    published = ok(await host.post(f"{path}/publish"))
+    admin = await house.staff()
+    ok(await guest.post(f"{path}/reports", {"reason": "scam"}), 201)
+    [reported] = ok(await admin.get("/api/listings/moderation", params={"status": "reported"}))["items"]
+    judged = ok(await admin.post(f"{path}/moderate", {"action": "dismiss"}))
+    assert [one["books_at_once"] for one in (own, changed, published, reported, judged)] == [True] * 5
     known = (await guest.get(f"/api/listings/{home}")).headers["etag"]
     ok(await guest.post(f"/api/bookings/{last}/cancel", {"reason": "ill"}))
     await house.settle()

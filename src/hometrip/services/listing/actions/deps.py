@@ -27,7 +27,7 @@ from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.listing import store
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Fees
-from hometrip.services.listing.rules.shown import Listing, findable, shown, with_judgement
+from hometrip.services.listing.rules.shown import Listing, findable, shown
 from hometrip.services.search.contract import SearchQuestions
 from hometrip.services.user.contract import UserQuestions
 
@@ -134,11 +134,6 @@ def placed(deps: Deps, home: Home) -> Home:
 
 def as_shown(deps: Deps, home: Home, *, exact: bool = True) -> Listing:
     return shown(home, exact=exact, key=deps.secrets.secret("places"), url=deps.blobs.url)
-
-
-def as_own(deps: Deps, home: Home) -> Listing:
-    """As its hosts and staff see it."""
-    return with_judgement(as_shown(deps, home), home)
 
 
 def shown_again(deps: Deps, home: Home, *, exact: bool) -> Listing:

@@ -1,4 +1,5 @@
-"""Which bookings are made at once: of this guest, and of any who meets a home's demands."""
+"""Which bookings are made at once: of this guest, and of any who meets a home's demands; and homes with that,
+as their hosts and staff see them."""
 
 from __future__ import annotations
 
@@ -10,11 +11,11 @@ from msgspec.structs import replace
 
 from hometrip.kernel.errors import Unavailable
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps
+from hometrip.services.listing.actions.deps import Deps, as_shown
 from hometrip.services.listing.rules.calendar import Calendar
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.instant import books_instantly, takes_at_once
-from hometrip.services.listing.rules.shown import Listing
+from hometrip.services.listing.rules.shown import Listing, with_judgement
 
 
 async def books_at_once(deps: Deps, home: Home, days: Calendar, guest_id: UUID | None) -> bool:
@@ -25,6 +26,17 @@ async def books_at_once(deps: Deps, home: Home, days: Calendar, guest_id: UUID |
         with suppress(Unavailable):
             badges = [badge for each in await deps.user.public_profiles([guest_id]) for badge in each.badges]
     return books_instantly(home, days, badges)
+
+
+async def as_own(deps: Deps, home: Home) -> Listing:
+    """As its hosts and staff see it."""
+    [shown] = await all_as_own(deps, [home])
+    return shown
+
+
+async def all_as_own(deps: Deps, homes: Sequence[Home]) -> list[Listing]:
+    shown = [with_judgement(as_shown(deps, home), home) for home in homes]
+    return await with_first_bookings(deps, homes, shown)
 
 
 async def with_first_bookings(deps: Deps, homes: Sequence[Home], shown: list[Listing]) -> list[Listing]:

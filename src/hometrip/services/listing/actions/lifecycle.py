@@ -19,7 +19,6 @@ from hometrip.services.listing.actions.co_hosts import dismiss_all
 from hometrip.services.listing.actions.days import SETTLE_AFTER
 from hometrip.services.listing.actions.deps import (
     Deps,
-    as_own,
     home_of_host,
     home_to_change,
     must_be_version,
@@ -30,7 +29,7 @@ from hometrip.services.listing.actions.deps import (
 from hometrip.services.listing.actions.feeds import drop_feeds
 from hometrip.services.listing.actions.feeds_reading import FeedRemoved, release
 from hometrip.services.listing.actions.files import drop_files, keys_of
-from hometrip.services.listing.actions.instant import with_first_bookings
+from hometrip.services.listing.actions.instant import all_as_own, as_own, with_first_bookings
 from hometrip.services.listing.actions.usually import usual_night
 from hometrip.services.listing.contract import (
     ListingCreated,
@@ -76,7 +75,7 @@ async def create(deps: Deps, caller: Caller, wish: NewHome) -> Listing:
     async with deps.docs.transaction() as tx:
         home = await store.add_home(tx, placed(deps, home))
         await tx.emit(ListingCreated(listing_id=home.id, host_id=home.host_id, revision=1))
-    return as_own(deps, home)
+    return await as_own(deps, home)
 
 
 async def change(
@@ -93,7 +92,7 @@ async def change(
             must_be_complete(changed)
         if changed != home:
             changed = await store.keep_home(tx, changed)
-    return as_own(deps, changed)
+    return await as_own(deps, changed)
 
 
 async def _located(deps: Deps, edit: HomeEdit) -> HomeEdit:
@@ -134,7 +133,7 @@ async def publish(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
             home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
             home = await store.keep_home(tx, home, *([ListingPublished] if status == PUBLISHED else []))
             await store.note_asked(tx, listing_id, deps.clock.now())
-    return as_own(deps, home)
+    return await as_own(deps, home)
 
 
 async def _city_point(deps: Deps, home: Home) -> tuple[Point, str] | None:
@@ -169,7 +168,7 @@ async def toggle(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | N
         home = msgspec.structs.replace(home, status=status, updated_at=deps.clock.now())
         home = await store.keep_home(tx, home, says)
         await store.note_asked(tx, listing_id, deps.clock.now())
-    return as_own(deps, home)
+    return await as_own(deps, home)
 
 
 async def delete(deps: Deps, caller: Caller, listing_id: UUID, if_match: int | None) -> None:
@@ -234,7 +233,7 @@ async def show(deps: Deps, caller: Caller, listing_id: UUID) -> Listing:
 
 async def mine(deps: Deps, caller: Caller, limit: int, cursor: str | None) -> Page[Listing]:
     page = await store.of_host(deps.docs, caller.id, limit, cursor)
-    return Page([as_own(deps, home) for home in page.items], page.next_cursor)
+    return Page(await all_as_own(deps, page.items), page.next_cursor)
 
 
 def place_in_words(place: Place) -> str:

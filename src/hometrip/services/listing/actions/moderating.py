@@ -6,17 +6,18 @@ from uuid import UUID
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.page import Page
-from hometrip.ports.documents import EVERY
+from hometrip.ports.documents import EVERY, DocumentTx
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, as_own, must_be_version
-from hometrip.services.listing.actions.reporting import ListingToJudge, reported_homes, to_judge_one
+from hometrip.services.listing.actions.deps import Deps, must_be_version
+from hometrip.services.listing.actions.instant import as_own
+from hometrip.services.listing.actions.reporting import ListingToJudge, all_to_judge, reported_homes
 from hometrip.services.listing.contract import (
     ListingEvent,
     ListingModerated,
     ListingPublished,
     ListingUnpublished,
 )
-from hometrip.services.listing.rules.home import PUBLISHED
+from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.moderation import Verdict, judged
 from hometrip.services.listing.rules.publish import must_be_complete
 from hometrip.services.listing.rules.reported import NotReported
@@ -31,7 +32,7 @@ async def to_judge(deps: Deps, status: str, limit: int, cursor: str | None) -> P
         return await reported_homes(deps, limit, cursor)
     page = await store.found(deps.docs, EVERY, "created_at", limit, cursor, status)
     waiting = await store.reports.waiting_of(deps.docs, [home.id for home in page.items])
-    return Page([to_judge_one(deps, home, waiting) for home in page.items], page.next_cursor)
+    return Page(await all_to_judge(deps, page.items, waiting), page.next_cursor)
 
 
 async def moderate(
@@ -39,7 +40,6 @@ async def moderate(
 ) -> Listing:
     """Approve, reject or suspend it. The host is told; of a suspended home booking cancels what is booked.
     What was reported of it is decided by that, or dismissed."""
-    now = deps.clock.now()
     async with deps.docs.transaction() as tx:
         before = await store.home(tx, listing_id)
         must_be_version(before, if_match)
@@ -47,25 +47,32 @@ async def moderate(
         if verdict.action == "dismiss":
             if not waited:
                 raise NotReported
-            return as_own(deps, before)
-        after = judged(before, verdict, now)
-        if after.status == PUBLISHED:
-            must_be_complete(after)
-        home = await store.keep_home(tx, after, *_says(before.status, after.status))
-        await store.note_asked(tx, listing_id, now)
-        assert home.judged is not None  # it was judged just now
-        told = ListingModerated(
-            listing_id=home.id,
-            host_id=home.host_id,
-            revision=(await store.calendar(tx, listing_id)).revision,
-            title=home.title,
-            action=home.judged.action,
-            reason=home.judged.reason,
-            staff_id=caller.id,
-            at=home.judged.at,
-        )
-        await tx.emit(told)
-    return as_own(deps, home)
+            home = before
+        else:
+            home = await _judged(deps, tx, caller, before, verdict)
+    return await as_own(deps, home)
+
+
+async def _judged(deps: Deps, tx: DocumentTx, caller: Caller, before: Home, verdict: Verdict) -> Home:
+    now = deps.clock.now()
+    after = judged(before, verdict, now)
+    if after.status == PUBLISHED:
+        must_be_complete(after)
+    home = await store.keep_home(tx, after, *_says(before.status, after.status))
+    await store.note_asked(tx, home.id, now)
+    assert home.judged is not None  # it was judged just now
+    told = ListingModerated(
+        listing_id=home.id,
+        host_id=home.host_id,
+        revision=(await store.calendar(tx, home.id)).revision,
+        title=home.title,
+        action=home.judged.action,
+        reason=home.judged.reason,
+        staff_id=caller.id,
+        at=home.judged.at,
+    )
+    await tx.emit(told)
+    return home
 
 
 def _says(before: str, after: str) -> list[type[ListingEvent]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
 from hometrip.services.listing import store
-from hometrip.services.listing.actions.deps import Deps, as_own, seen_home
+from hometrip.services.listing.actions.deps import Deps, seen_home
+from hometrip.services.listing.actions.instant import all_as_own
 from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.reported import OwnHomeReported, ReportWish, worded
 from hometrip.services.listing.rules.shown import Listing
@@ -90,11 +91,16 @@ async def reported_homes(deps: Deps, limit: int, cursor: str | None) -> Page[Lis
     page = await store.reports.waiting(deps.docs, limit, cursor)
     waiting = {each.id: each for each in page.items}
     homes = await deps.docs.get_many(store.HOMES, list(waiting))
-    return Page([to_judge_one(deps, home, waiting) for home in homes], page.next_cursor)
+    return Page(await all_to_judge(deps, homes, waiting), page.next_cursor)
 
 
-def to_judge_one(deps: Deps, home: Home, waiting: Mapping[UUID, Reported]) -> ListingToJudge:
-    shown, of = as_own(deps, home), waiting.get(home.id)
+async def all_to_judge(
+    deps: Deps, homes: Sequence[Home], waiting: Mapping[UUID, Reported]
+) -> list[ListingToJudge]:
+    return [_to_judge(shown, waiting.get(shown.id)) for shown in await all_as_own(deps, homes)]
+
+
+def _to_judge(shown: Listing, of: Reported | None) -> ListingToJudge:
     told = None
     if of is not None and of.since is not None:
         told = Reports(count=of.count, reasons=of.reasons, since=of.since)
