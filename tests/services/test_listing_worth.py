@@ -7,10 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness import Person, TestHouse
 from hometrip.kernel.measure import Measure, measure_for
 from hometrip.kernel.money import RATE_PARTS, Money
+from hometrip.ports.documents import eq
+from hometrip.services.listing import store
+from hometrip.services.listing.rules.pricing import HIGHEST
 from journeys.steps import ok, open_home, problem
 
 
@@ -38,6 +42,7 @@ async def pages(house: TestHouse, **query: Any) -> list[str]:
     found, page = list[str](), await answer(house, **query)
     while True:
         found += [home["title"] for home in page["items"]]
+        assert len(found) < 100
         if page.get("next_cursor") is None:
             return found
         page = await answer(house, **query | {"cursor": page["next_cursor"]})
@@ -74,6 +79,22 @@ async def test_a_page_by_price_leads_on_in_the_measure_that_it_began_in(
     rest = await answer(house, sort="price", cursor=first["next_cursor"])
     seen = [home["title"] for home in first["items"] + rest["items"]]
     assert (rest["currency"], len(seen), len(set(seen))) == ("EUR", 9, 9)
+
+
+async def test_prices_that_no_host_can_ask_any_more_are_ordered_and_limited_as_well(
+    any_house: TestHouse,
+) -> None:
+    house, host = any_house, await any_house.sign_up("host@example.com", "Hanna Host")
+    for title, currency, amount in (("Rupiah", "IDR", 3 * HIGHEST), ("Won", "KRW", 2 * HIGHEST)):
+        await priced(host, title, 5_000, currency)
+        async with house.deps("listing").docs.transaction() as tx:
+            [home] = (await tx.find(store.HOMES, eq("title", title))).items
+            prices = replace(home.pricing, base=Money(amount, currency))  # as versions of before let them
+            await store.keep_home(tx, replace(home, pricing=prices))
+    await priced(host, "Euros", 5_000, "EUR")
+    for measure in ("IDR", "KRW", "EUR"):
+        assert await pages(house, sort="price", currency=measure, limit=1) == ["Euros", "Rupiah", "Won"]
+    assert await titles(house, max_price=4 * HIGHEST, currency="IDR") == ["Euros", "Rupiah"]
 
 
 async def test_homes_without_a_rate_come_behind_an_order_and_are_left_out_by_a_limit(

@@ -17,9 +17,9 @@ from hometrip.services.listing import store
 from hometrip.services.listing.actions.deps import Deps
 from hometrip.services.listing.actions.quoting import rates
 from hometrip.services.listing.rules.home import Home
-from hometrip.services.listing.rules.pricing import HIGHEST
 
-Amount = Annotated[int, Meta(ge=0, le=2**62)]
+MOST = 2**62
+Amount = Annotated[int, Meta(ge=0, le=MOST)]
 
 
 class Prices(NamedTuple):
@@ -162,5 +162,5 @@ async def compared(deps: Deps, where: Where, prices: Prices, cursor: str | None)
 
 
 def _bound(measure: Measure, own: str, worth: int) -> int:
-    """The least price that is worth so much, or more than any price can be."""
-    return min(measure.least(own, worth), HIGHEST + 1)
+    """The least price that is worth so much, or more than any price is: that of earlier versions too."""
+    return min(measure.least(own, worth), MOST)
