@@ -172,8 +172,8 @@ def _about_plans(
     to_come: Counter[UUID] = Counter()
     for one in planned:
         to_come[one.booking_id] += one.amount.amount
-    hosts = {one.booking_id: one.host_id for one in stays if one.booking_id not in failed}
-    return rules.not_as_planned(to_come, hosts, entries)
+    hosts = {one.booking_id: one.host_id for one in stays}
+    return rules.not_as_planned(to_come, hosts, entries, failed)
 
 
 def _taken(known: Iterable[store.Payment]) -> Iterator[rules.Movement]:
