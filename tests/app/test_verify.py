@@ -17,6 +17,7 @@ from hometrip.ports.documents import EVERY
 from hometrip.services.booking import store as booking_store
 from hometrip.services.booking.contract import BookingQuestions
 from hometrip.services.booking.store.tables import bookings, co_hosts, nights
+from hometrip.services.payment import store as payment_store
 from hometrip.services.payment.store.tables import stays
 from hometrip.services.search import store as search_store
 from hometrip.services.user.contract import UserUpdated
@@ -103,6 +104,18 @@ async def test_an_address_in_an_event_is_found(house: TestHouse) -> None:
     [violation] = (await found(house))["no secret and nothing personal is in the events"]
     assert "user.updated" in violation
     assert "an e-mail address" in violation
+
+
+async def test_a_request_for_nothing_that_an_earlier_version_kept_as_a_stay_is_no_damage(
+    house: TestHouse,
+) -> None:
+    await lived_in(house)
+    async with house.deps("payment").db.transaction() as tx:
+        [known] = await payment_store.every_stay(tx)
+        facts = msgspec.structs.replace(known.facts, booking_id=uuid4(), total=known.facts.total * 0)
+        never = {"booking_id": facts.booking_id, "facts": facts, "over": True}
+        await payment_store.keep_stay(tx, msgspec.structs.replace(known, **never))
+    assert await found(house) == {}
 
 
 NIGHTS = "no night of a home has two live bookings"

@@ -6,9 +6,12 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import and_, update
 
 from harness import TestHouse
 from hometrip.kernel.clock import utc
+from hometrip.services.payment import actions
+from hometrip.services.payment.store.tables import payouts as payouts_table
 from journeys.steps import PRICING, booking_of, ok
 from services.money_back import dollars
 from stories.teller import Teller, teller_in
@@ -175,3 +178,22 @@ async def test_a_claim_after_a_stay_that_was_made_longer_is_paid_out(house: Test
     await house.settle()
     assert (await payouts(teller))[-1] == ("completed", 5_000)
     await teller.end()
+
+
+async def test_no_more_is_planned_than_is_owed_where_a_month_failed_or_verify_says_so(
+    house: TestHouse,
+) -> None:
+    teller, booking = await long_stay(house)
+    ok(await teller.host.post("/api/stripe-connect/account"), 201)
+    await teller.wait(days=12)
+    deps = house.deps("payment")
+    assert await actions.verify(deps) == []
+    third = and_(payouts_table.c.status == "due", payouts_table.c.amount == THIRD)
+    async with deps.db.transaction() as tx:
+        await tx.execute(update(payouts_table).where(third).values(amount=THIRD + FIRST))
+    assert await actions.verify(deps) == []  # as where it brings what the first did not
+    async with deps.db.transaction() as tx:
+        await tx.execute(update(payouts_table).values(amount=payouts_table.c.amount + 7))
+    [*_, told] = [words for words in await actions.verify(deps) if "is to be paid out" in words]
+    whole = FIRST + SECOND + THIRD
+    assert told == f"booking {booking}: its host is owed {whole}, and {whole + 14} is to be paid out"

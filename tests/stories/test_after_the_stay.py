@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from harness import TestHouse
 from journeys.steps import PRICING, ok
 from stories.teller import Teller, balance, teller_in
@@ -198,6 +200,16 @@ async def test_a_coupon_gives_all_of_it_away(either_house: TestHouse) -> None:
 async def test_a_request_for_nothing_is_confirmed_by_the_hosts_yes(either_house: TestHouse) -> None:
     """Hanna gives her own money away, all 350.00: nobody owes anybody anything."""
     teller = await teller_in(either_house, instant_book=False)
+    booking = await _asked_for_nothing(teller)
+    accepted = ok(await teller.host.post(f"/api/bookings/{booking}/accept"))
+    assert accepted["status"] == "confirmed"
+    await teller.wait(days=35)
+    assert await teller.journal(booking) == []
+    assert (await teller.look(booking))["status"] == "completed"
+    await teller.end()
+
+
+async def _asked_for_nothing(teller: Teller) -> str:
     gift = {"code": "FRIENDS", "percent_bp": 10_000, "host_funded": True, "listing_ids": [teller.home]}
     ok(await teller.host.post("/api/coupons", gift), 201)
     when = {"check_in": "2027-05-14", "check_out": "2027-05-17", "guests": 2, "coupon": "FRIENDS"}
@@ -205,11 +217,17 @@ async def test_a_request_for_nothing_is_confirmed_by_the_hosts_yes(either_house:
     wish = when | {"listing_id": teller.home, "quote_id": quote["id"]}
     booking = ok(await teller.guest.post("/api/bookings", wish), 201)
     assert (booking["status"], booking["awaiting"]) == ("pending", "host")
-    accepted = ok(await teller.host.post(f"/api/bookings/{booking['id']}/accept"))
-    assert accepted["status"] == "confirmed"
-    await teller.wait(days=35)
-    assert await teller.journal(booking["id"]) == []
-    assert (await teller.look(booking["id"]))["status"] == "completed"
+    return str(booking["id"])
+
+
+@pytest.mark.parametrize("by", ["guest", "host", "admin"])
+async def test_a_request_for_nothing_is_cancelled(house: TestHouse, by: str) -> None:
+    """Nobody was to pay for it, and no stay is kept in mind."""
+    teller = await teller_in(house, instant_book=False)
+    booking = await _asked_for_nothing(teller)
+    gone = await teller.cancel(booking, getattr(teller, by))
+    assert (gone["refund"]["amount"], gone["kept"]["amount"]) == (0, 0)
+    assert await teller.journal(booking) == []
     await teller.end()
 
 

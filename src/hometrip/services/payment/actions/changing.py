@@ -114,9 +114,9 @@ async def cancelled(deps: Deps, tx: Tx, event: BookingCancelled) -> None:
     nothing = not any((event.refund, kept.payout, kept.platform, *kept.taxes.values()))
     # Of a stay that is known all may have gone back before: whose the rest is, is told anew all the same.
     unpaid = nothing and await store.stay_of(tx, booking_id) is None
-    if event.booking.total and (unpaid or not await taken_for(tx, booking_id)):
+    if unpaid or (event.booking.total and not await taken_for(tx, booking_id)):
         # Cancelled before it was known to be paid: booking hears of the payment yet, and answers it with
-        # BookingUnpayable, which gives all of it back.
+        # BookingUnpayable, which gives all of it back. Of a request for nothing there is no payment.
         return
     await _keep(tx, event.booking, over=True)
     why: dict[str, Any] = {"reason": event.why, "cause": f"cancelled:{booking_id}", "lines": event.lines}

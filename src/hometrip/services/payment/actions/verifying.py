@@ -85,7 +85,9 @@ async def verify_stays(deps: Deps, told: Iterable[BookingFacts]) -> list[str]:
             wrong.append(f"{what} has its stay as {'over' if stay.over else 'still to be'}")
         elif not is_over and _terms(stay.facts) != _terms(facts):
             wrong.append(f"{what} knows another stay or price of it")
-    return wrong + [f"payment knows a stay of booking {one}, which was never confirmed" for one in known]
+    # Earlier versions kept in mind requests for nothing that were cancelled.
+    never = [one.booking_id for one in known.values() if one.facts.total or not one.over]
+    return wrong + [f"payment knows a stay of booking {one}, which was never confirmed" for one in never]
 
 
 def _terms(facts: BookingFacts) -> tuple[object, ...]:
@@ -170,8 +172,8 @@ def _about_plans(
     to_come: Counter[UUID] = Counter()
     for one in planned:
         to_come[one.booking_id] += one.amount.amount
-    hosts = {one.booking_id: one.host_id for one in stays if one.booking_id not in failed}
-    return rules.not_as_planned(to_come, hosts, entries)
+    hosts = {one.booking_id: one.host_id for one in stays}
+    return rules.not_as_planned(to_come, hosts, entries, failed)
 
 
 def _taken(known: Iterable[store.Payment]) -> Iterator[rules.Movement]:

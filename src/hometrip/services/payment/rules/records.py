@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
@@ -82,10 +82,10 @@ def set_off_unevenly(told: Iterable[Entry]) -> list[str]:
 
 
 def not_as_planned(
-    planned: Mapping[UUID, int], hosts: Mapping[UUID, UUID], told: Iterable[Entry]
+    planned: Mapping[UUID, int], hosts: Mapping[UUID, UUID], told: Iterable[Entry], failed: Container[UUID]
 ) -> list[str]:
     """`planned`: what pay-outs are still to bring the host of each of these bookings; it is what the journal
-    owes them."""
+    owes them, or no more than that where one has `failed`."""
     owed: Counter[UUID] = Counter()
     for one in told:
         for line in one.postings:
@@ -94,7 +94,8 @@ def not_as_planned(
     return [
         f"booking {booking_id}: its host is owed {owed[booking_id]}, and {plan} is to be paid out"
         for booking_id in sorted(hosts)
-        if (plan := planned.get(booking_id, 0)) != max(owed[booking_id], 0)
+        if (plan := planned.get(booking_id, 0)) != (due := max(owed[booking_id], 0))
+        if plan > due or booking_id not in failed
     ]
 
 
