@@ -158,6 +158,7 @@ async def _moved(deps: Deps, tx: Tx, payment: store.Payment, chargeback_id: UUID
     if known.withdrawn and status == "won":
         await _give_back(deps, tx, known)
     elif known.withdrawn and status == "lost":
+        await _reckon_anew_if_changed(deps, tx, payment, known)
         await _write(deps, tx, known, "chargeback", rules.charged_back(known.amount))
         await give_up(deps, tx, payment, await _had(tx, known))
     if over:
@@ -201,6 +202,16 @@ async def _give_back(deps: Deps, tx: Tx, won: store.Chargeback) -> None:
         await _set_aside(deps, tx, payment, other, f"disputed_anew:{won.id}")
         if other.status == "lost":
             await give_up(deps, tx, payment, await _had(tx, other))
+
+
+async def _reckon_anew_if_changed(deps: Deps, tx: Tx, payment: store.Payment, lost: store.Chargeback) -> None:
+    """A dearer change of which the taxes are less may have been paid while the bank had all of them. Then the
+    bank has of each share as if it had asked after the change."""
+    shares = await _shares(tx, payment)
+    if any(amount > 0 for account, amount in shares.items() if account.startswith(rules.TAX)):
+        await _undo(deps, tx, lost, f"dispute_undone:{lost.id}")
+        payment = await store.payment(tx, payment.id)
+        await _set_aside(deps, tx, payment, lost, f"disputed_anew:{lost.id}")
 
 
 async def _undo(deps: Deps, tx: Tx, known: store.Chargeback, kind: str) -> None:
