@@ -34,6 +34,7 @@ from hometrip.ports.payments import ProviderDown
 from hometrip.services.auth.contract import Address, AuthQuestions
 from hometrip.services.booking.contract import (
     BookingCancelled,
+    BookingChanged,
     BookingConfirmed,
     BookingFacts,
     Payable,
@@ -264,6 +265,30 @@ async def half_paid_and_the_rest_unheard(till: Till) -> actions.Intent:
         await actions.confirm(till.deps, GUEST, rest.id, method="pm_card_visa")
     till.provider.weather = "fine"
     return paid
+
+
+async def change_asked(till: Till, booking_id: UUID, more: Money, split: Split) -> UUID:
+    """The guest wishes for a dearer stay: so much more, shared like this, is to be paid."""
+    change_id = uuid4()
+    asked = till.desk.bookings[booking_id]
+    till.desk.bookings[booking_id] = msgspec.structs.replace(
+        asked,
+        change_id=change_id,
+        due_now=more,
+        split=split,
+        total=TOTAL + more,
+        hold_until=till.clock.now() + DAY,
+    )
+    return change_id
+
+
+async def changed(till: Till, booking_id: UUID, change_id: UUID, total: Money, split: Split) -> None:
+    facts = till.facts(booking_id, total=total, split=split, due_now=None)
+    await till.hear(
+        BookingChanged(
+            booking_id=booking_id, booking=facts, change_id=change_id, before_total=TOTAL, before=SPLIT
+        )
+    )
 
 
 async def hear_all(till: Till) -> None:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
-import msgspec
 import pytest
 
 from hometrip.kernel.clock import DAY
 from hometrip.kernel.split import Split
-from hometrip.services.booking.contract import BookingChanged
 from hometrip.services.payment import actions
-from services.payment_scene import GUEST, SPLIT, SUPPORT, TOTAL, Till, eur, hear_all, till_heard_out
+from services.payment_scene import (
+    GUEST,
+    SUPPORT,
+    TOTAL,
+    Till,
+    change_asked,
+    changed,
+    eur,
+    hear_all,
+    till_heard_out,
+)
 
 MORE = eur(9_000)
 DEARER = Split(payout=eur(8_000), platform=eur(1_042), taxes={"berlin": eur(-42)})
@@ -30,23 +37,11 @@ async def disputed_and_changed(till: Till) -> actions.Intent:
     paid = await till.pay(method="pm_card_createDispute")
     await till.confirmed(paid.booking_id)
     await hear_all(till)
-    change_id, asked = uuid4(), till.desk.bookings[paid.booking_id]
-    till.desk.bookings[paid.booking_id] = msgspec.structs.replace(
-        asked,
-        change_id=change_id,
-        due_now=MORE,
-        split=DEARER,
-        total=TOTAL + MORE,
-        hold_until=till.clock.now() + DAY,
-    )
+    change_id = await change_asked(till, paid.booking_id, MORE, DEARER)
     more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     await actions.confirm(till.deps, GUEST, more.id, method="pm_card_visa")
     await till.settle()
-    facts = till.facts(paid.booking_id, total=TOTAL + MORE, split=CHANGED, due_now=None)
-    changed = BookingChanged(
-        booking_id=paid.booking_id, booking=facts, change_id=change_id, before_total=TOTAL, before=SPLIT
-    )
-    await till.hear(changed)
+    await changed(till, paid.booking_id, change_id, TOTAL + MORE, CHANGED)
     return paid
 
 

@@ -36,6 +36,8 @@ from services.payment_scene import (
     START,
     TOTAL,
     Till,
+    change_asked,
+    changed,
     eur,
     half_paid,
     half_paid_and_the_rest_unheard,
@@ -307,33 +309,10 @@ MORE = eur(9_000)
 NEW_SPLIT = Split(payout=eur(60_350), platform=eur(9_250), taxes={"berlin": eur(7_700), "munich": eur(200)})
 
 
-async def change_asked(till: Till, booking_id: UUID) -> UUID:
-    change_id = uuid4()
-    asked = till.desk.bookings[booking_id]
-    till.desk.bookings[booking_id] = msgspec.structs.replace(
-        asked,
-        change_id=change_id,
-        due_now=MORE,
-        split=DEARER,
-        total=TOTAL + MORE,
-        hold_until=till.clock.now() + DAY,
-    )
-    return change_id
-
-
-async def changed(till: Till, booking_id: UUID, change_id: UUID, total: Money, split: Split) -> None:
-    facts = till.facts(booking_id, total=total, split=split, due_now=None)
-    await till.hear(
-        BookingChanged(
-            booking_id=booking_id, booking=facts, change_id=change_id, before_total=TOTAL, before=SPLIT
-        )
-    )
-
-
 async def test_the_difference_of_a_dearer_change_is_a_payment_of_its_own(till: Till) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
-    change_id = await change_asked(till, paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id, MORE, DEARER)
     more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     assert (more.amount, more.id == paid.id) == (MORE, False)
     await actions.confirm(till.deps, GUEST, more.id, method="pm_card_visa")
@@ -358,7 +337,7 @@ async def test_a_difference_that_is_paid_too_late_goes_back_and_the_booking_stay
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
     before = await till.balances(paid.booking_id)
-    await change_asked(till, paid.booking_id)
+    await change_asked(till, paid.booking_id, MORE, DEARER)
     more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     await actions.confirm(till.deps, GUEST, more.id, method="pm_card_visa")
     facts = till.facts(paid.booking_id)
@@ -389,7 +368,7 @@ async def test_the_payment_of_a_change_that_ends_is_closed_at_the_provider(
 ) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
-    change_id = await change_asked(till, paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id, MORE, DEARER)
     more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     if method:
         await actions.confirm(till.deps, GUEST, more.id, method=method)
@@ -412,7 +391,7 @@ async def test_of_a_change_that_was_paid_before_it_ended_booking_decides(till: T
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
     before = await till.balances(paid.booking_id)
-    change_id = await change_asked(till, paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id, MORE, DEARER)
     more = await actions.open_intent(till.deps, GUEST, paid.booking_id)
     till.provider.weather = "answers_lost"
     with pytest.raises(ProviderDown):
@@ -433,7 +412,7 @@ async def test_of_a_change_that_was_paid_before_it_ended_booking_decides(till: T
 async def test_a_change_that_ends_while_its_payment_is_opened_leaves_none_open(till: Till) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
-    change_id = await change_asked(till, paid.booking_id)
+    change_id = await change_asked(till, paid.booking_id, MORE, DEARER)
     make = till.provider.create_intent
 
     async def slowly(*args: Any, **more: Any) -> Any:
@@ -452,7 +431,7 @@ async def test_a_change_that_ends_while_its_payment_is_opened_leaves_none_open(t
 async def test_a_change_whose_time_is_over_cannot_be_paid(till: Till) -> None:
     paid = await till.pay()
     await till.confirmed(paid.booking_id)
-    await change_asked(till, paid.booking_id)
+    await change_asked(till, paid.booking_id, MORE, DEARER)
     till.clock.move_to(till.clock.now() + DAY)
     with pytest.raises(NotPayable):
         await actions.open_intent(till.deps, GUEST, paid.booking_id)
