@@ -19,7 +19,7 @@ from uuid import UUID
 
 import msgspec
 
-from benchmarks import beside, crowd, processes, raw_postgres, report, rounds
+from benchmarks import beside, crowd, machine, processes, raw_postgres, report, rounds
 from benchmarks.beside import say
 from benchmarks.generator import Job
 from benchmarks.plain import PlainJob
@@ -161,6 +161,10 @@ class Bench:
             f"{rate[SQLITE] / rate['raw SQLite, a commit each']:.2f} of raw SQLite with a commit each. With "
             f"{SEVERAL} processes it is {rate[several_of(POSTGRES)] / rate['pgbench']:.2f} of pgbench and "
             f"{rate[several_of(POSTGRES)] / rate[TUNED]:.2f} of that Express.",
+            "What follows from a booking (mails, search) is done beside the load and after it. "
+            "After it, CPU s / 1,000 bookings: "
+            + ", ".join(f"{name} {rounds.middle(told[name], 'later_cpu_per_1000'):.1f}" for name in self.ours)
+            + ". Each load begins when that of the one before is done.",
             rounds.errors_told(told),
         ]
         return "\n\n".join(filter(None, lines))
@@ -168,7 +172,11 @@ class Bench:
     async def _our_bookings(self, side: Ours, turn: int) -> dict[str, Any]:
         few = msgspec.structs.replace(side.town, guests=side.town.guests[:BOOKERS])
         job = Job(side.served.port, few, self.given.seconds, lines=CLIENTS, seed=self.given.seed, turn=turn)
-        return await processes.load(side.served, job)
+        before = machine.cpu_seconds(side.served.pid)
+        found = await processes.load(side.served, job)
+        await machine.rest()
+        later = machine.cpu_seconds(side.served.pid) - before - found["server_cpu_seconds"]
+        return found | {"later_cpu_per_1000": round(later / found["answered"] * 1000, 3)}
 
     async def _their_bookings(self, side: Theirs, turn: int) -> dict[str, Any]:
         """A home for every client, ever later stays."""
@@ -216,6 +224,7 @@ class Bench:
             told: dict[str, list[dict[str, Any]]] = {}
             for turn in range(self.given.crowd_rounds):
                 for side in (*self.ours, *self.theirs):
+                    await machine.rest()
                     found = await self._crowd(side, turn * 2 + (stays == 1), stays)
                     told.setdefault(side, []).append(found)
                     say(f"crowd for {stays}: {side}: {found['outcomes']}, sold twice {found['sold_twice']}")

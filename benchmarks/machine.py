@@ -8,6 +8,7 @@ import os
 import platform
 import sqlite3
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+# At rest: for so many seconds so much of all cores is idle. How long that is waited for.
+LOOK, IDLE, PATIENCE = 0.5, 0.9, 60.0
 LIBRARIES = ("granian", "litestar", "msgspec", "sqlalchemy", "tantivy", "uvloop")
 
 
@@ -46,6 +49,22 @@ def resident_mb(pid: int) -> float:
         with contextlib.suppress(OSError):
             pages += int((PROC / str(each) / "statm").read_text().split()[1])
     return round(pages * _PAGE / 1e6, 1)
+
+
+def idle_seconds() -> float:
+    """Of all cores together, since the machine was started."""
+    fields = (PROC / "stat").read_text().split(maxsplit=6)
+    return (int(fields[4]) + int(fields[5])) / _TICKS
+
+
+async def rest() -> None:
+    """Waits until what a load has left for later is done: it would be counted to whoever is measured next."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        idle, began = idle_seconds(), time.monotonic()
+        await asyncio.sleep(LOOK)
+        if idle_seconds() - idle > IDLE * (os.cpu_count() or 1) * (time.monotonic() - began):
+            return
 
 
 class Peak:

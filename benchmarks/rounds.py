@@ -36,10 +36,11 @@ def options(description: str, seconds: float | None = 5.0) -> argparse.ArgumentP
 
 
 async def in_turns(what: str, sides: Mapping[str, Load], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """What each side's load told in each round."""
+    """What each side's load told in each round; each begins when the machine is at rest."""
     told: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for turn in range(rounds):
         for name, load in sides.items():
+            await machine.rest()
             found = await load(turn)
             told[name].append(found)
             said = (
