@@ -13,6 +13,7 @@ import pytest
 
 from app.waiting import until
 from harness import Person, TestHouse
+from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.gathering import BESIDE, MOST, Gathering
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
@@ -43,7 +44,7 @@ async def test_what_comes_in_a_moment_is_handled_together_and_not_too_much_of_it
     async def handle(envelopes: Sequence[Envelope]) -> None:
         seen.append(numbers(envelopes))
 
-    gathering = Gathering(handle, Pace())
+    gathering = Gathering(handle, Pace(), SystemClock())
     await asyncio.gather(*(gathering.join(letter(number)) for number in range(MOST + 2)))
     assert seen == [list(range(MOST)), [MOST, MOST + 1]]
 
@@ -58,7 +59,7 @@ async def test_what_comes_meanwhile_is_handled_beside_it() -> None:
         if envelopes[0].sequence:
             await go_on.wait()
 
-    gathering, handled = Gathering(handle, Pace()), []
+    gathering, handled = Gathering(handle, Pace(), SystemClock()), []
     for number in range(1, BESIDE + 1):
         handled.append(gathering.join(letter(number)))
         await until(lambda number=number: len(begun) == number)
@@ -78,7 +79,7 @@ async def test_where_one_fails_the_others_are_handled_all_the_same() -> None:
             raise ValueError("three")
         done.extend(numbers(envelopes))
 
-    gathering = Gathering(handle, Pace())
+    gathering = Gathering(handle, Pace(), SystemClock())
     answers = await asyncio.gather(
         *(gathering.join(letter(number)) for number in range(6)), return_exceptions=True
     )
@@ -94,7 +95,7 @@ async def test_what_is_not_done_at_the_stop_comes_again() -> None:
         begun.set()
         await asyncio.sleep(60)
 
-    gathering = Gathering(handle, Pace())
+    gathering = Gathering(handle, Pace(), SystemClock())
     handled = [gathering.join(letter(number)) for number in range(3)]
     await begun.wait()
     late = gathering.join(letter(4))

@@ -9,13 +9,8 @@ from time import thread_time
 
 import pytest
 
-from hometrip.kernel.pace import UNDISTURBED, Meter, Pace
-
-
-def work(seconds: float) -> None:
-    ends = thread_time() + seconds
-    while thread_time() < ends:
-        pass
+from app.waiting import work
+from hometrip.kernel.pace import LATER, UNDISTURBED, Haste, Meter, Pace
 
 
 async def event(seconds: float) -> float:
@@ -55,7 +50,7 @@ async def events_for(pace: Pace, seconds: float, each: float) -> float:
 @pytest.mark.parametrize("each", [0.0002, 0.008])
 async def test_events_take_their_share_of_what_busy_requests_do_however_long_each_is(each: float) -> None:
     meter = Meter()
-    pace = Pace(meter, 0.5)
+    pace = Pace(meter, Haste(0.5))
     async with requests(meter, 0.001) as used:
         spent = await events_for(pace, 0.3, each)
     assert 0.25 < spent / used[0] < 0.75 + each / used[0]
@@ -64,12 +59,31 @@ async def test_events_take_their_share_of_what_busy_requests_do_however_long_eac
 async def test_what_other_events_take_gives_no_time_to_these() -> None:
     """Many mails at once, and a booking that is to be confirmed: none has more for what the other took."""
     meter = Meter()
-    first, later = Pace(meter, 0.6), Pace(meter, 0.2)
+    first, later = Pace(meter, Haste(0.6)), Pace(meter, Haste(0.2))
     async with requests(meter, 0.001) as used:
         both = asyncio.gather(events_for(first, 0.3, 0.0005), events_for(later, 0.3, 0.004))
         spent, spent_later = await both
     assert 0.3 < spent / used[0] < 0.9
     assert spent_later / used[0] < 0.4
+
+
+async def test_events_that_may_wait_get_next_to_nothing_until_they_have() -> None:
+    """A burst of requests has the house to itself; what has waited long enough gets its share."""
+    meter, haste = Meter(), Haste(0.6, may_wait=10)
+    for waited, least, most in ((None, 0.0, 0.12), (9.9, 0.0, 0.12), (10.0, 0.3, 0.9)):
+        pace = Pace(meter, haste)
+        if waited is not None:
+            pace.has_waited(waited)
+        async with requests(meter, 0.001) as used:
+            spent = await events_for(pace, 0.3, 0.0005)
+        assert least < spent / used[0] < most, waited
+
+
+async def test_events_that_may_wait_do_not_where_nobody_else_wants_the_loop() -> None:
+    pace = Pace(haste=LATER)
+    began = thread_time()
+    spent = await events_for(pace, 0.1, 0.0005)
+    assert spent > 0.8 * (thread_time() - began)
 
 
 async def test_events_have_the_loop_where_nobody_else_wants_it() -> None:

@@ -141,14 +141,14 @@ def bus(
     settings: Settings,
     clock: Clock,
     *,
-    pace: Pace | None = None,
+    pace_of: Callable[[str], Pace] | None = None,
     patience: Patience = Patience(),
     times: int = 1,
 ) -> Bus:
     if adapter := outside(settings, "bus"):
         made: Bus = adapter(settings.bus_url, clock, patience=patience, heard=HEARD)
         return made
-    return MemoryBus(parking_of(settings), clock, patience=patience, pace=pace, times=times)
+    return MemoryBus(parking_of(settings), clock, patience=patience, pace_of=pace_of, times=times)
 
 
 def parking_of(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import Unavailable
 from hometrip.kernel.events import Envelope
 from hometrip.kernel.pace import Pace
@@ -23,8 +24,8 @@ class Gathering:
     again alone, so that only those fail that are the reason.
     """
 
-    def __init__(self, handle: Together, pace: Pace) -> None:
-        self._handle, self._pace = handle, pace
+    def __init__(self, handle: Together, pace: Pace, clock: Clock) -> None:
+        self._handle, self._pace, self._clock = handle, pace, clock
         self._waiting: deque[tuple[Envelope, asyncio.Future[None]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._called = False  # a task that has not begun yet
@@ -53,6 +54,7 @@ class Gathering:
         self._called = False
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            self._pace.has_waited(some[0][0].age(self._clock.now()))
             try:
                 await self._pace.metered(self._together(some))
                 await self._pace.turn()

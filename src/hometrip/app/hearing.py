@@ -9,6 +9,7 @@ from typing import Any, cast, get_args, get_type_hints
 
 from hometrip.app import metrics
 from hometrip.app.gathering import Gathering
+from hometrip.kernel.clock import Clock
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause
 from hometrip.kernel.pace import Pace
 from hometrip.kernel.service import Heard, Reaction, Service, is_gathered, is_unhurried
@@ -20,7 +21,7 @@ class Hearing:
     """The reactions of a service by the name of the event, so that it hears those of a subject in order."""
 
     def __init__(
-        self, service: Service, deps: Any, storage: Outbox | None, tracer: Tracer, pace: Pace
+        self, service: Service, deps: Any, storage: Outbox | None, tracer: Tracer, pace: Pace, clock: Clock
     ) -> None:
         self._service, self._deps, self._storage, self._tracer = service.name, deps, storage, tracer
         self._reactions: dict[str, list[tuple[type[Event], Reaction]]] = {}
@@ -32,7 +33,7 @@ class Hearing:
             name for name, some in self._reactions.items() if all(is_unhurried(each) for _, each in some)
         }
         self._gatherings = {
-            name: Gathering(self._together, pace)
+            name: Gathering(self._together, pace, clock)
             for name, some in self._reactions.items()
             if any(is_gathered(each) for _, each in some)
         }

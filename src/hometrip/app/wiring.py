@@ -31,7 +31,7 @@ from hometrip.kernel.clock import Clock
 from hometrip.kernel.errors import HomeTripError, Unavailable
 from hometrip.kernel.events import Envelope
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.pace import FIRST, LATER, Meter, Pace
+from hometrip.kernel.pace import FIRST, LATER, SOON, Meter, Pace
 from hometrip.kernel.service import Service
 from hometrip.kernel.service import Settings as ServiceSettings
 from hometrip.kernel.trace import Kind, Tracer
@@ -99,9 +99,9 @@ class House:
         self.clock: Clock = self.shared[Clock]
         self.new_id: NewId = self.shared[NewId]
         self.meter = Meter()
-        self.first, self.later = Pace(self.meter, FIRST), Pace(self.meter, LATER)
+        self._paces = {haste: Pace(self.meter, haste) for haste in (FIRST, SOON, LATER)}
         times, patience = 2 if runner.loopback else 1, runner.patience
-        self.bus = bus(settings, self.clock, pace=self.first, patience=patience, times=times)
+        self.bus = bus(settings, self.clock, pace_of=self._pace_of, patience=patience, times=times)
         sampling = sampling_of(settings.traces_url, sandbox=settings.sandbox)
         self.tracer = Tracer(
             self.shared[Traces].keep, share=sampling.share, slow=sampling.slow, service=_name_of(services)
@@ -131,8 +131,11 @@ class House:
         given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, own, self.bus, self.clock) if own else None
         deps = service.deps(**given)
-        hearing = Hearing(service, deps, own, self.tracer, self.later)
+        hearing = Hearing(service, deps, own, self.tracer, self._pace_of(service.name), self.clock)
         self.rooms[service.name] = Room(service, deps, own, relay, hearing)
+
+    def _pace_of(self, service: str) -> Pace:
+        return self._paces[service_of(service).haste]
 
     def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""

@@ -58,6 +58,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
+    def age(self, now: datetime) -> float:
+        """In seconds."""
+        return (now - self.occurred_at).total_seconds()
+
     def open(self, kind: type[E]) -> E:
         """The typed fact inside, with its id. Unknown fields are newer than this reader and are left out."""
         event = msgspec.json.decode(self.data, type=kind)

@@ -8,14 +8,26 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from time import thread_time
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-# While requests are under way, events may use the thread of the loop for a share of what others do: the first
-# for those that people wait for, the later for those that are handled together because nobody does. Where
-# nobody else wants it (who used next to nothing of it since the last time), for so many seconds at a time.
-FIRST, LATER, NOTHING, UNDISTURBED = 0.6, 0.25, 0.0001, 0.002
+
+class Haste(NamedTuple):
+    """While requests are under way, events may use the thread of the loop for a `share` of what others do.
+    Events that `may_wait` for so many seconds have next to nothing of it (`LEAST`) until they have.
+    """
+
+    share: float
+    may_wait: float = 0.0
+
+
+# What people wait for (that a payment confirms a booking), what they should soon see (a change of a home, in
+# searches), and what nobody misses for a while, so that a burst of requests has the house to itself.
+FIRST, SOON, LATER = Haste(0.6), Haste(0.25, may_wait=0.25), Haste(0.25, may_wait=10.0)
+LEAST = 0.05
+# Where nobody else wants it (who used next to nothing of it since the last time): so many seconds at a time.
+NOTHING, UNDISTURBED = 0.0001, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
 AGAIN_SECONDS = 0.001
@@ -30,11 +42,12 @@ class Meter:
 
 class Pace:
     """Of some events. Work on one is begun where it `may_begin`, and is `metered`: what it takes beyond what
-    it may is taken off later.
+    it may is taken off later. Of each it is told how long it `has_waited`.
     """
 
-    def __init__(self, meter: Meter | None = None, share: float = FIRST) -> None:
-        self._meter, self._share = meter or Meter(), share
+    def __init__(self, meter: Meter | None = None, haste: Haste = FIRST) -> None:
+        self._meter, self._haste = meter or Meter(), haste
+        self._share = LEAST if haste.may_wait else haste.share
         self._left = self._spent_before = 0.0
         self._used_before = thread_time()
         self._decided = False
@@ -50,6 +63,11 @@ class Pace:
             else:
                 loop.call_later(AGAIN_SECONDS, self._decide_anew)
         return self._left > 0
+
+    def has_waited(self, seconds: float) -> None:
+        """So long for its turn, the one that is begun: those that came after it, less."""
+        share, may_wait = self._haste
+        self._share = share if seconds >= may_wait else LEAST
 
     async def turn(self) -> None:
         """Wait until work may begin."""

@@ -10,6 +10,7 @@ from typing import Any, Generic
 import msgspec
 
 from hometrip.kernel.events import Cause, E, current_cause
+from hometrip.kernel.pace import LATER, Haste
 
 Reaction = Callable[[Any, Any], Awaitable[None]]
 _unhurried: set[Reaction] = set()
@@ -71,6 +72,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     - `routes`: its HTTP handlers, each with `access=`.
     - `reactions`: functions `(deps, event)`; the event's class is read from the annotation, and the effect is
       named `<service>.<function>`. Those that can be are `unhurried`, or `gathered`.
+    - `haste`: how soon they are to be done while requests want the house for themselves.
     - `answers`: for each `Protocol` in its contract, the module whose functions `(deps, …)` answer it.
     - `storage`: SQLAlchemy `MetaData` for a relational service, a sequence of `Collection` for the others.
     - `starts`: coroutines `(deps)` run once before the service takes requests; they may be run again.
@@ -81,6 +83,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     deps: type[Any]
     routes: Sequence[Any] = ()
     reactions: Sequence[Reaction] = ()
+    haste: Haste = LATER
     answers: Mapping[type[Any], ModuleType] = {}
     storage: Any = None
     starts: Sequence[Callable[[Any], Awaitable[None]]] = ()

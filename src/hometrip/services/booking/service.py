@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.pace import FIRST
 from hometrip.kernel.service import Service, unhurried
 from hometrip.services.booking import actions, api, reactions, store
 from hometrip.services.booking.contract import BookingQuestions
@@ -10,6 +11,7 @@ SERVICE = Service(
     name="booking",
     port=4004,
     deps=actions.Deps,
+    haste=FIRST,
     routes=api.ROUTES,
     reactions=[
         *unhurried(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hometrip.kernel.pace import FIRST
 from hometrip.kernel.service import Service, unhurried
 from hometrip.services.payment import actions, api, contract, reactions, store
 
@@ -9,6 +10,7 @@ SERVICE = Service(
     name="payment",
     port=4005,
     deps=actions.Deps,
+    haste=FIRST,
     routes=api.ROUTES,
     reactions=[
         *unhurried(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from copy import copy
 from itertools import count
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from hometrip.adapters.bus.memory.desk import Delivery, Desk, Lane, Sending
 from hometrip.adapters.bus.memory.parking import Parking
 from hometrip.adapters.bus.telling import handler_failed
 from hometrip.kernel.clock import Clock
@@ -27,54 +28,12 @@ log = logging.getLogger("hometrip.bus")
 STOP_SECONDS = 20.0
 
 
-class Sending:
-    """An event on its way to its listeners; `done` once each of them has handled or parked it."""
-
-    __slots__ = ("done", "left")
-
-    def __init__(self, listeners: int) -> None:
-        self.left = listeners
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not listeners:
-            self.done.set_result(None)
-
-    def arrived(self) -> None:
-        self.left -= 1
-        if not self.left and not self.done.done():
-            self.done.set_result(None)
-
-    def lost(self, why: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(Unavailable(why))
-            self.done.exception()
-
-
-class Delivery:
-    """One event on its way to one listener."""
-
-    __slots__ = ("envelope", "handler", "sending")
-
-    def __init__(self, envelope: Envelope, handler: Handler, sending: Sending) -> None:
-        self.envelope, self.handler, self.sending = envelope, handler, sending
-
-
-class Lane:
-    """What waits for one listener about one subject; the first of it is under way where it is `served`."""
-
-    __slots__ = ("served", "service", "subject", "waiting")
-
-    def __init__(self, service: str, subject: str) -> None:
-        self.service, self.subject, self.served = service, subject, False
-        self.waiting: deque[Delivery] = deque()
-
-
 class MemoryBus:
     """What `publish` answers ends when every listener has handled or parked the event, so its outbox row may
     go.
 
-    A lane per listener and subject keeps the order; lanes run beside each other. A worker goes from lane to
-    lane for as long as handlers need not wait for anything; where one has to, the next worker goes on with
-    the others. With `times=2` every event is delivered twice, for the loopback runner.
+    A lane per listener and subject keeps the order; lanes run beside each other, those of services of the
+    same pace at one desk. With `times=2` every event is delivered twice, for the loopback runner.
     """
 
     def __init__(
@@ -83,19 +42,19 @@ class MemoryBus:
         clock: Clock,
         *,
         patience: Patience = Patience(),
-        pace: Pace | None = None,
+        pace_of: Callable[[str], Pace] | None = None,
         times: int = 1,
         workers: int = 256,
     ) -> None:
-        self._patience, self._times, self._most = patience, times, workers
-        self._pace = pace or Pace()
+        self._patience, self._times, self._most, self._clock = patience, times, workers, clock
+        everybodys = Pace()
+        self._pace_of = pace_of or (lambda _: everybodys)
+        self._desks: dict[Pace, Desk] = {}
+        self._desk_of: dict[str, Desk] = {}
         self._listeners: dict[str, list[tuple[str, Handler]]] = defaultdict(list)
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
-        self._ready: deque[Lane] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._called = False  # a worker that has not begun yet
         self._unsafe: dict[asyncio.Future[None], list[Lane]] = {}
         self._open, self._none_open = 0, asyncio.Event()
         self._none_open.set()
@@ -105,6 +64,10 @@ class MemoryBus:
         self._parking = Parking(parking, clock)
 
     async def listen(self, service: str, names: Sequence[str], handler: Handler) -> None:
+        pace = self._pace_of(service)
+        if pace not in self._desks:
+            self._desks[pace] = Desk(self._serve, pace, self._clock, self._most)
+        self._desk_of[service] = self._desks[pace]
         for name in names:
             self._listeners[name].append((service, handler))
             self._handlers[service, name] = handler
@@ -116,14 +79,16 @@ class MemoryBus:
         self._stopping = True
         if self._poll:
             self._poll.cancel()
-        self._ready.clear()
+        for desk in self._desks.values():
+            desk.clear()
         for lane in list(self._lanes.values()):
             self._hand_back(lane, 1 if lane.served else 0)
         for free in self._free_again.values():
             free.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._none_open.wait(), STOP_SECONDS)
-        for task in (late := [*self._workers, *self._waiting]):
+        workers = [worker for desk in self._desks.values() for worker in desk.workers]
+        for task in (late := [*workers, *self._waiting]):
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         self._unsafe.clear()  # whatever becomes of it from now on, it is delivered again
@@ -135,7 +100,7 @@ class MemoryBus:
         listeners = self._listeners.get(envelope.name, ())
         sending = Sending(len(listeners) * self._times)
         if self._stopping:
-            sending.lost("the bus is stopping")
+            sending.lost(Unavailable("the bus is stopping"))
             return sending.done
         for service, handler in listeners:
             for _ in range(self._times):
@@ -152,43 +117,24 @@ class MemoryBus:
         if lane is None:
             lane = self._lanes[key] = Lane(*key)
             lane.waiting.append(delivery)
-            self._ready.append(lane)
-            self._call_worker()
+            self._desk_of[service].add(lane)
         else:
             lane.waiting.append(delivery)
 
     # serving lanes
 
-    def _call_worker(self) -> None:
-        """One more, unless one is about to begin or there are as many as there may be."""
-        if self._ready and not self._called and len(self._workers) < self._most:
-            self._called = True
-            task = asyncio.create_task(self._work(), name="bus worker")
-            self._workers.add(task)
-            task.add_done_callback(self._left)
-
-    def _left(self, task: asyncio.Task[None]) -> None:
-        self._workers.discard(task)
-        self._call_worker()
-
-    async def _work(self) -> None:
-        """Serve what is ready; who is served meanwhile, should a handler wait, is up to the next worker."""
-        await self._pace.turn()
-        self._called = False
-        while self._ready and self._pace.may_begin():
-            lane = self._ready.popleft()
-            self._call_worker()
-            lane.served = True
-            try:
-                await self._serve(lane)
-            except BaseException:
-                self._hand_back(lane, 0)
-                raise
-
     async def _serve(self, lane: Lane) -> None:
+        try:
+            await self._serve_first(lane)
+        except BaseException:
+            self._hand_back(lane, 0)
+            raise
+
+    async def _serve_first(self, lane: Lane) -> None:
         delivery = lane.waiting[0]
         try:
-            safe = await self._pace.metered(delivery.handler(delivery.envelope))
+            pace = self._desk_of[lane.service].pace
+            safe = await pace.metered(delivery.handler(delivery.envelope))
         except Exception as error:
             # Whatever a handler raises, its event must be tried again and then parked, never lost.
             await self._insist(lane, error)
@@ -220,8 +166,7 @@ class MemoryBus:
         if self._stopping or not lane.waiting:
             self._hand_back(lane, 0)
         else:
-            self._ready.append(lane)
-            self._call_worker()
+            self._desk_of[lane.service].add(lane)
 
     def _let_one_go(self, lane: Lane) -> Delivery:
         self._open -= 1
@@ -233,7 +178,7 @@ class MemoryBus:
         """They are not delivered here any more, but for the first `besides`."""
         kept = [lane.waiting.popleft() for _ in range(min(besides, len(lane.waiting)))]
         while lane.waiting:
-            self._let_one_go(lane).sending.lost("not delivered before the stop")
+            self._let_one_go(lane).sending.lost(Unavailable("not delivered before the stop"))
         lane.waiting.extend(kept)
         if not kept:
             self._lanes.pop((lane.service, lane.subject), None)
