@@ -131,11 +131,13 @@ class House:
         given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
         relay = Relay(service.name, own, self.bus, self.clock) if own else None
         deps = service.deps(**given)
-        hearing = Hearing(service, deps, own, self.tracer, self._pace_of(service.name), self.clock)
+        hearing = Hearing(service, deps, own, self.tracer, self._paces[service.haste], self.clock)
         self.rooms[service.name] = Room(service, deps, own, relay, hearing)
 
     def _pace_of(self, service: str) -> Pace:
-        return self._paces[service_of(service).haste]
+        """Whoever listens besides the services can wait."""
+        room = self.rooms.get(service)
+        return self._paces[room.service.haste if room else LATER]
 
     def _storage(self, service: Service) -> Any:
         """The service's own database: of the port that its `Deps` asks for."""
