@@ -30,10 +30,10 @@ BATCH = 1000
 CLAIMING, FIRING = 0x686F6D66, 0x686F6D67
 HURRIED_TURN = ("BEGIN", "SET LOCAL synchronous_commit = off")
 TURN = "SELECT pg_advisory_xact_lock({})"
-# Is something free, and does another relay hold something?
+# Is something free, and does another relay hold something, or one that holds it no more?
 LOOK = """
-SELECT EXISTS (SELECT 1 FROM unsent WHERE relay IS NULL OR until <= $2),
-    EXISTS (SELECT 1 FROM unsent WHERE relay <> $1)
+SELECT EXISTS (SELECT 1 FROM unsent WHERE relay IS NULL),
+    EXISTS (SELECT 1 FROM unsent WHERE relay <> $1 OR until <= $2)
 """
 # In the statement itself: a transaction around it would take three round trips more.
 HURRIED = "SELECT set_config('synchronous_commit', 'off', true) AS set"
@@ -44,23 +44,24 @@ SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = {RE
     AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 FREE_THE_DEAD = f"""
-UPDATE unsent SET relay = NULL, until = NULL WHERE relay <> $1 AND (until <= $2 OR relay NOT IN ({LIVING}))
+UPDATE unsent SET relay = NULL, until = NULL WHERE until <= $2 OR (relay <> $1 AND relay NOT IN ({LIVING}))
 """
 COLUMNS = (
     "id name version occurred_at producer subject sequence correlation_id causation_id traceparent data"
 ).split()
 EVENTS = ", ".join(f"outbox.{column}" for column in COLUMNS)
+# What a relay holds already can be thousands: none of it is read (`unsent_free`).
 CLAIM_SOME = f"""
 WITH free AS (
-    SELECT position FROM unsent WHERE (relay IS NULL OR until <= $2)
-        AND subject NOT IN (SELECT subject FROM unsent WHERE relay <> $1 AND until > $2)
-    ORDER BY position LIMIT $4 FOR UPDATE
+    SELECT position FROM unsent WHERE relay IS NULL {{}}ORDER BY position LIMIT $3 FOR UPDATE
 ), claimed AS (
-    UPDATE unsent SET relay = $1, until = $3 FROM free WHERE unsent.position = free.position
-    RETURNING unsent.position
+    UPDATE unsent SET relay = $1, until = $2 WHERE position = ANY(ARRAY(SELECT position FROM free))
+    RETURNING position
 )
 SELECT {EVENTS} FROM outbox JOIN claimed USING (position) ORDER BY position
 """
+CLAIM_BESIDE_NONE = CLAIM_SOME.format("")
+CLAIM_BESIDE_OTHERS = CLAIM_SOME.format("AND subject NOT IN (SELECT subject FROM unsent WHERE relay <> $1) ")
 BEHIND = """
 SELECT (SELECT count(*) FROM unsent), (
     SELECT occurred_at FROM outbox WHERE position = (SELECT min(position) FROM unsent)
@@ -108,7 +109,8 @@ class PostgresOutbox(ABC, Generic[T]):
                 link.ahead.put_off(statement)
             if others:
                 link.ahead.put_off(FREE_THE_DEAD, (me, now))
-            rows = await link.fetch(CLAIM_SOME, me, now, now + CLAIM, limit)
+            claim = CLAIM_BESIDE_OTHERS if others else CLAIM_BESIDE_NONE
+            rows = await link.fetch(claim, me, now + CLAIM, limit)
             link.ahead.put_off("COMMIT")
             await link.ahead.send()  # where it is lost, they are claimed again
         return [_envelope(row) for row in rows]

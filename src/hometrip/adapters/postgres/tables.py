@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS unsent (
     position bigint PRIMARY KEY, id uuid NOT NULL UNIQUE, subject text NOT NULL,
     relay integer, until timestamptz
 ) WITH (fillfactor = 50);
+CREATE INDEX IF NOT EXISTS unsent_free ON unsent (position) WHERE relay IS NULL;
 CREATE TABLE IF NOT EXISTS subjects (subject text PRIMARY KEY, last integer NOT NULL) WITH (fillfactor = 70);
 CREATE TABLE IF NOT EXISTS inbox (
     event_id uuid NOT NULL, effect text NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (event_id, effect)

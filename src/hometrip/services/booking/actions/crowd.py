@@ -9,6 +9,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
+from datetime import date
+from itertools import islice
 from uuid import UUID
 
 from hometrip.kernel.stay import Stay
@@ -20,6 +22,8 @@ from hometrip.services.booking.store.glances import TOGETHER, Glance
 SAME_SECONDS, MOST = 0.5, 256
 # For one who takes longer, as where a calendar of another site is slow, nobody waits any more.
 LONG_SECONDS = 0.5
+# So long after somebody wanted nights, there may be a crowd for them. Longer stays are always looked at.
+WANTED_SECONDS, NIGHTS = 15, 60
 
 Proposal = asyncio.Future[list[Stay]]
 _NOTHING: dict[Hashable, tuple[float, Proposal]] = {}
@@ -34,6 +38,25 @@ class Crowd:
         self.looks: Looks[tuple[UUID, str], Glance] = Looks(TOGETHER)
         self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
         self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
+        self._wanted: dict[tuple[UUID, date], float] = {}  # until when, the first that ends first
+
+    def wants(self, listing_id: UUID, stay: Stay) -> bool:
+        """Has somebody here wanted some of these nights just now? Then they are looked at before any work is
+        done for a stay; where nobody has, hardly ever would the look find anything."""
+        now, wanted = asyncio.get_running_loop().time(), self._wanted
+        return stay.nights > NIGHTS or any(
+            wanted.get((listing_id, night), 0.0) > now for night in stay.each_night()
+        )
+
+    def _note_wanted(self, listing_id: UUID, stay: Stay) -> None:
+        now, wanted = asyncio.get_running_loop().time(), self._wanted
+        for known, until in list(islice(wanted.items(), 2 * NIGHTS)):
+            if until > now:
+                break
+            del wanted[known]
+        for night in islice(stay.each_night(), NIGHTS):
+            wanted.pop((listing_id, night), None)
+            wanted[listing_id, night] = now + WANTED_SECONDS
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
         """Is somebody here booking some of these nights? Then this returns when they have ended: look again.
@@ -67,6 +90,7 @@ class Crowd:
         finally:
             long.cancel()
             mine[1].set()
+            self._note_wanted(listing_id, stay)
             self._proposed.pop(listing_id, None)
             self._booking[listing_id].remove(mine)
             if not self._booking[listing_id]:

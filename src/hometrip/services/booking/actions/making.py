@@ -58,12 +58,16 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     """
     must_name_a_price(wish)
     stay = stay_of(wish.check_in, wish.check_out)
-    await deps.crowd.wait_for_others(wish.listing_id, stay)
-    await _refuse_early(deps, caller.id, wish, stay, once)
-    while await deps.crowd.wait_for_others(wish.listing_id, stay):
+    looked = not deps.crowd.wants(wish.listing_id, stay)
+    while await deps.crowd.wait_for_others(wish.listing_id, stay) or not looked:
         await _refuse_early(deps, caller.id, wish, stay, once)
+        looked = True
     with deps.crowd.booking(wish.listing_id, stay):
-        terms = await _terms(deps, caller, wish)
+        try:
+            terms = await _terms(deps, caller, wish)
+        except HomeTripError:
+            await _refuse_early(deps, caller.id, wish, stay, once)
+            raise
         booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
         beside = wish.beside_requests and booking.awaiting == HOST
         try:
