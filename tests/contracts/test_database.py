@@ -40,8 +40,9 @@ from contracts.storages import cleared, file_at, opened, postgres_at
 from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.postgres import PostgresDatabase
 from hometrip.adapters.database.sqlite import SqliteDatabase
-from hometrip.kernel.errors import Unavailable
+from hometrip.kernel.errors import AlreadyAnswered, KeyReused, Unavailable
 from hometrip.kernel.ids import ids
+from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.database import Prepared
 
 # Each with where it keeps what it has in a test's folder. (adapters.database.schema is what they share; see
@@ -351,6 +352,30 @@ async def test_reads_of_one_block_are_of_one_moment(database: Any) -> None:
         assert await reader.rows(select(rooms)) == []
     async with database.read() as reader:
         assert len(await reader.rows(select(rooms))) == 1
+
+
+async def test_a_key_is_claimed_on_the_way_to_rows_as_it_is_alone(database: Any) -> None:
+    """By a hundred at once one goes on, the others get its answer; and so does who asks later."""
+    all_rooms = Prepared(select(rooms.c.name))
+    once = Once("key-1", "ann POST /rooms", "print-a", 201)
+
+    async def add_one(once: Once) -> list[Any]:
+        async with database.transaction() as tx:
+            found = await tx.once_reading(once, all_rooms.with_values())
+            await add_room(tx, name="attic")
+            await tx.answer(once, {"id": 7})
+        return [row.name for row in found]
+
+    results = await asyncio.gather(*(add_one(once) for _ in range(100)), return_exceptions=True)
+    answers = [result.answer for result in results if isinstance(result, AlreadyAnswered)]
+    assert (results.count([]), answers) == (1, [b'{"id":7}'] * 99)
+    with pytest.raises(AlreadyAnswered):
+        await add_one(once)
+    with pytest.raises(KeyReused):
+        await add_one(Once(once.key, once.scope, "print-b"))
+    async with database.transaction() as tx:
+        found = await tx.once_reading(NO_KEY, all_rooms.with_values())
+    assert [row.name for row in found] == ["attic"]
 
 
 async def test_many_may_read_at_once_while_one_writes(database: Any) -> None:

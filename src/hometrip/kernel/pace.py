@@ -25,12 +25,14 @@ class Haste(NamedTuple):
 # What people wait for (that a payment confirms a booking), what they should soon see (a change of a home, in
 # searches), and what nobody misses for a while, so that a burst of requests has the house to itself.
 FIRST, SOON, LATER = Haste(0.6), Haste(0.25, may_wait=0.25), Haste(0.25, may_wait=10.0)
-LEAST = 0.05
+LEAST = 0.02
 # Where nobody else wants it (who used next to nothing of it since the last time): so many seconds at a time.
 NOTHING, UNDISTURBED = 0.0001, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
-AGAIN_SECONDS = 0.001
+# So soon it is decided anew for events that may not; for those that may wait more seldom: a loop that is idle
+# for a moment, since a database works for requests, is not one that nobody wants.
+AGAIN_SECONDS, AGAIN_FOR_PATIENT = 0.001, 0.005
 
 
 class Meter:
@@ -48,6 +50,7 @@ class Pace:
     def __init__(self, meter: Meter | None = None, haste: Haste = FIRST) -> None:
         self._meter, self._haste = meter or Meter(), haste
         self._share = LEAST if haste.may_wait else haste.share
+        self._again = AGAIN_FOR_PATIENT if haste.may_wait else AGAIN_SECONDS
         self._left = self._spent_before = 0.0
         self._used_before = thread_time()
         self._decided = False
@@ -61,7 +64,7 @@ class Pace:
             if self._left > 0:
                 loop.call_soon(self._decide_anew)
             else:
-                loop.call_later(AGAIN_SECONDS, self._decide_anew)
+                loop.call_later(self._again, self._decide_anew)
         return self._left > 0
 
     def has_waited(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
+from hometrip.kernel.once import Once
 from hometrip.ports.outbox import EventTx, Outbox
 
 
@@ -63,6 +64,9 @@ class Tx(Reader, EventTx, Protocol):
 
         One that is refused (`IntegrityError`) has no effect, and the block may go on without it.
         """
+
+    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
+        """As `once`, and the rows of the statement, on one way to the database. It raises as `once` does."""
 
     async def lock(self, name: str) -> None:
         """Until the end of the block nobody else has this name: for what is decided on a sum, a count or the

@@ -39,6 +39,7 @@ from hometrip.adapters.postgres import (
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
+from hometrip.kernel.once import Once
 from hometrip.ports.database import Given, Prepared
 from hometrip.ports.engine import Finding
 
@@ -142,6 +143,12 @@ class PostgresTx(EventWork):
             found = await self.rows(statement)
             return found[0][0] if found else None
         return (await self._run(statement)).scalar()
+
+    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
+        claim = self.claim_soon(once)
+        rows = await self.rows(statement)
+        await claim()
+        return rows
 
     async def lock(self, name: str) -> None:
         self.put_off("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)

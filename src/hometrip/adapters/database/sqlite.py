@@ -31,6 +31,7 @@ from hometrip.adapters.sqlite import (
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
+from hometrip.kernel.once import Once
 from hometrip.ports.database import Given, Prepared
 
 # Of all files of the process: a statement is the same in each of them.
@@ -150,6 +151,10 @@ class SqliteTx(SqliteReader, EventWork):
     def end(self) -> None:
         SqliteReader.end(self)
         EventWork.end(self)
+
+    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
+        await self.once(once)
+        return await self.rows(statement)
 
     async def lock(self, name: str) -> None:
         """There is one writer at a time: whoever is in a block has every name."""

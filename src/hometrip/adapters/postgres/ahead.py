@@ -39,14 +39,18 @@ TEXTS: dict[type, Callable[[Any], str]] = {
 }
 
 Refused = Callable[[asyncpg.PostgresError], Exception]
+Told = Callable[[str], None]
 
 
 class Part(NamedTuple):
-    """A statement that was put off; `refused` makes what is raised where a constraint refuses it."""
+    """A statement that was put off; `refused` makes what is raised where a constraint refuses it, and `told`
+    hears what the server says of it else ("INSERT 0 1").
+    """
 
     statement: str
     bound: bytes
     refused: Refused | None
+    told: Told | None
 
 
 class Batch:
@@ -106,8 +110,14 @@ class Ahead:
     def is_awaited(self) -> bool:
         return bool(self._under_way)
 
-    def put_off(self, statement: str, values: Sequence[Any] = (), refused: Refused | None = None) -> None:
-        self._put_off.append(Part(statement, _bound(values), refused))
+    def put_off(
+        self,
+        statement: str,
+        values: Sequence[Any] = (),
+        refused: Refused | None = None,
+        told: Told | None = None,
+    ) -> None:
+        self._put_off.append(Part(statement, _bound(values), refused, told))
 
     def write(self, theirs: bytes) -> None:
         """What asyncpg says, which is waiting for nothing then."""
@@ -134,7 +144,7 @@ class Ahead:
     def _said(self) -> bytes:
         parts, self._put_off, self.sent = self._put_off, [], True
         names, said = dict[str, bytes](), list[bytes]()
-        for statement, bound, _ in parts:
+        for statement, bound, _, _ in parts:
             name = self._names.get(statement) or names.get(statement)
             if name is None:
                 self._named += 1
@@ -190,7 +200,10 @@ class Ahead:
     def _take_in(self, kind: bytes, body: bytes) -> None:
         batch = self._under_way[0]
         if kind == b"C":
-            batch.answered, batch.tag = batch.answered + 1, body[:-1].decode()
+            batch.tag = body[:-1].decode()
+            if (told := batch.parts[batch.answered].told) is not None:
+                told(batch.tag)
+            batch.answered += 1
         elif kind == b"1":
             statement, name = batch.named.popleft()
             self._names[statement] = name

@@ -7,12 +7,13 @@ for a short time only, and the sequence of a subject is the order of the commits
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from hometrip.adapters.postgres.ahead import Refused
+from hometrip.adapters.postgres.ahead import Refused, Told
 from hometrip.adapters.postgres.pool import Link
 from hometrip.kernel.clock import DAY, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
@@ -97,11 +98,13 @@ class EventWork:
             raise RuntimeError("this transaction has ended")
         return self._link
 
-    def put_off(self, statement: str, *values: Any, refused: Refused | None = None) -> None:
+    def put_off(
+        self, statement: str, *values: Any, refused: Refused | None = None, told: Told | None = None
+    ) -> None:
         """Run it before the next statement that is waited for, at the latest with the commit. Where it fails,
-        the block has failed, and is told so there.
+        the block has failed, and is told so there; `told` is what the server says where it does not.
         """
-        self.link.ahead.put_off(statement, values, refused)
+        self.link.ahead.put_off(statement, values, refused, told)
 
     def end(self) -> None:
         self._link = None
@@ -135,22 +138,32 @@ class EventWork:
 
     async def once(self, once: Once) -> None:
         """As the port says: whoever comes second waits here for the end of the first."""
+        if once:
+            claim = self._claim_of(once)
+            await self._hold(once, claim, await self.link.execute(CLAIM_KEY, *claim))
+
+    def claim_soon(self, once: Once) -> Callable[[], Awaitable[None]]:
+        """As `once`, with the next statement that is waited for; what this answers is awaited behind that."""
         if not once:
-            return
+            return _nothing
+        claim, said = self._claim_of(once), list[str]()
+        self.put_off(CLAIM_KEY, *claim, told=said.append)
+        return lambda: self._hold(once, claim, said[0])
+
+    def _claim_of(self, once: Once) -> tuple[Any, ...]:
         self._claimed.add((once.scope, once.key))
-        now = self.clock.now()
-        claim = (once.scope, once.key, once.fingerprint, once.status, now)
-        while await self.link.execute(CLAIM_KEY, *claim) != "INSERT 0 1":
+        return once.scope, once.key, once.fingerprint, once.status, self.clock.now()
+
+    async def _hold(self, once: Once, claim: tuple[Any, ...], said: str) -> None:
+        """Unless the key was claimed before, as the server said."""
+        while said != "INSERT 0 1":
             kept = await self.link.fetchrow(READ_KEY, once.scope, once.key)
-            if kept is None:
-                continue  # forgotten between the two statements
-            if kept["at"] > now - ANSWER:
-                if kept["fingerprint"] != once.fingerprint:
-                    raise KeyReused
-                if kept["body"] is not None:
-                    raise AlreadyAnswered(status=kept["status"], answer=kept["body"])
-            await self.link.execute(RENEW_KEY, *claim)
-            return
+            if kept is not None:
+                _must_be_open(kept, once, claim[-1])
+                await self.link.execute(RENEW_KEY, *claim)
+                return
+            # It was forgotten between the two statements.
+            said = await self.link.execute(CLAIM_KEY, *claim)
 
     async def answer(self, once: Once, record: Any) -> None:
         if not once:
@@ -193,6 +206,19 @@ class EventWork:
         for emitted in self._emitted:
             self.put_off(SAY, *_row(emitted, self.service))
         self._timers, self._emitted = {}, []
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _must_be_open(kept: Any, once: Once, now: datetime) -> None:
+    """A key that is kept: for this request, and not answered yet, or so long ago that it counts no more."""
+    if kept["at"] > now - ANSWER:
+        if kept["fingerprint"] != once.fingerprint:
+            raise KeyReused
+        if kept["body"] is not None:
+            raise AlreadyAnswered(status=kept["status"], answer=kept["body"])
 
 
 def _bare(event: Event) -> Event:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from hometrip.kernel.again import again
+from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.stay import Stay
 from hometrip.ports.database import Tx
 from hometrip.ports.outbox import Contended
@@ -56,11 +57,15 @@ async def replace_holds(
     listing_id: UUID,
     why: str,
     let_go: LetGo,
+    *,
     within: Stay | None = None,
+    once: Once = NO_KEY,
 ) -> None:
-    """Earlier holds that nobody paid make room; of those `within`, if that is given, only they."""
+    """Earlier holds that nobody paid make room; of those `within`, if that is given, only they. Nothing
+    happens where the request of `once` was answered before (`AlreadyAnswered`).
+    """
     await tx.lock(f"hold/{guest_id}/{listing_id}")
-    earlier = await store.bookings.unpaid_holds(tx, guest_id, listing_id)
+    earlier = await store.bookings.unpaid_holds(tx, guest_id, listing_id, once)
     in_the_way = [hold for hold in earlier if within is None or within.overlaps(hold.stay)]
     if unasked := frozenset(hold.id for hold in in_the_way) - let_go:
         raise _Payable(unasked)

@@ -80,11 +80,10 @@ async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside
     """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile; a
     request `beside` those of others without them."""
     async with deps.db.transaction() as tx:
-        await tx.once(once)
         if beside:
             await one_at_a_time(tx, booking.listing_id)
         why = "replaced by a newer booking of the guest"
-        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, let_go)
+        await replace_holds(deps, tx, booking.guest_id, booking.listing_id, why, let_go, once=once)
         if beside and await only_requested(tx, booking):
             booking = replace(booking, beside_requests=True)
         else:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
+from hometrip.kernel.once import Once
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.split import Split
 from hometrip.ports.database import Prepared, Reader, Tx
@@ -120,9 +121,10 @@ async def get(db: Reader, booking_id: UUID) -> Booking:
     return (await with_history(db, [row]))[0]
 
 
-async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID) -> list[Booking]:
-    """The guest's pending bookings of this home that no card backs."""
-    return await with_history(tx, await tx.rows(_unpaid.with_values(guest=guest_id, listing=listing_id)))
+async def unpaid_holds(tx: Tx, guest_id: UUID, listing_id: UUID, once: Once) -> list[Booking]:
+    """The guest's pending bookings of this home that no card backs; the key is claimed on the way."""
+    unpaid = _unpaid.with_values(guest=guest_id, listing=listing_id)
+    return await with_history(tx, await tx.once_reading(once, unpaid))
 
 
 async def was_confirmed(db: Reader, listing_id: UUID, guest_id: UUID) -> bool:
