@@ -56,6 +56,25 @@ async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await crowd.wait_for_others(HOME, WEEK) is False
 
 
+async def test_it_is_known_for_a_while_that_somebody_wanted_nights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a home's first so many; longer stays are always looked at."""
+    crowd = Crowd()
+    assert not crowd.wants(HOME, WEEK)
+    with pytest.raises(ValueError, match="refused"), crowd.booking(HOME, WEEK):
+        raise ValueError("refused")
+    assert crowd.wants(HOME, LAST_NIGHT)
+    assert not crowd.wants(HOME, DAY_AFTER)
+    assert not crowd.wants(OTHER, WEEK)
+    assert crowd.wants(OTHER, Stay(date(2027, 6, 1), date(9027, 6, 1)))
+    monkeypatch.setattr(crowds, "WANTED_SECONDS", -1)
+    with crowd.booking(HOME, WEEK):
+        pass
+    assert not crowd.wants(HOME, LAST_NIGHT)
+    with crowd.booking(OTHER, DAY_AFTER):
+        pass
+    assert len(crowd._wanted) == 1, "what is over is forgotten"
+
+
 async def test_it_is_known_at_once_whether_somebody_is_booking_and_what_was_proposed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

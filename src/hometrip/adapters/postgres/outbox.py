@@ -50,18 +50,19 @@ COLUMNS = (
     "id name version occurred_at producer subject sequence correlation_id causation_id traceparent data"
 ).split()
 EVENTS = ", ".join(f"outbox.{column}" for column in COLUMNS)
-# What a relay holds already can be thousands: none of it is read (`unsent_free`).
+# What is held already can be thousands: it is passed by (`unsent_free`), and looked at once for the subjects
+# that others hold.
 CLAIM_SOME = f"""
 WITH free AS (
-    SELECT position FROM unsent WHERE relay IS NULL {{}}ORDER BY position LIMIT $3 FOR UPDATE
+    SELECT position FROM unsent WHERE relay IS NULL
+        AND subject NOT IN (SELECT subject FROM unsent WHERE relay <> $1)
+    ORDER BY position LIMIT $3 FOR UPDATE
 ), claimed AS (
     UPDATE unsent SET relay = $1, until = $2 WHERE position = ANY(ARRAY(SELECT position FROM free))
     RETURNING position
 )
 SELECT {EVENTS} FROM outbox JOIN claimed USING (position) ORDER BY position
 """
-CLAIM_BESIDE_NONE = CLAIM_SOME.format("")
-CLAIM_BESIDE_OTHERS = CLAIM_SOME.format("AND subject NOT IN (SELECT subject FROM unsent WHERE relay <> $1) ")
 BEHIND = """
 SELECT (SELECT count(*) FROM unsent), (
     SELECT occurred_at FROM outbox WHERE position = (SELECT min(position) FROM unsent)
@@ -109,8 +110,7 @@ class PostgresOutbox(ABC, Generic[T]):
                 link.ahead.put_off(statement)
             if others:
                 link.ahead.put_off(FREE_THE_DEAD, (me, now))
-            claim = CLAIM_BESIDE_OTHERS if others else CLAIM_BESIDE_NONE
-            rows = await link.fetch(claim, me, now + CLAIM, limit)
+            rows = await link.fetch(CLAIM_SOME, me, now + CLAIM, limit)
             link.ahead.put_off("COMMIT")
             await link.ahead.send()  # where it is lost, they are claimed again
         return [_envelope(row) for row in rows]

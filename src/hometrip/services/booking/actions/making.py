@@ -65,10 +65,10 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
     with deps.crowd.booking(wish.listing_id, stay):
         try:
             terms = await _terms(deps, caller, wish)
+            booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
         except HomeTripError:
             await _refuse_early(deps, caller.id, wish, stay, once)
             raise
-        booking = open_booking(deps.new_id(), caller.id, wish, terms, deps.clock.now())
         beside = wish.beside_requests and booking.awaiting == HOST
         try:
             return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go, beside))
