@@ -79,8 +79,12 @@ async def test_events_that_may_wait_get_next_to_nothing_until_they_have() -> Non
         assert least < spent / used[0] < most, waited
 
 
-async def test_events_that_may_wait_do_not_where_nobody_else_wants_the_loop() -> None:
-    pace = Pace(haste=LATER)
+@pytest.mark.parametrize("hanging", [0, 5])
+async def test_events_that_may_wait_do_not_where_nobody_else_wants_the_loop(hanging: int) -> None:
+    """Neither do they beside requests that wait for something themselves."""
+    meter = Meter()
+    meter.requests = hanging
+    pace = Pace(meter, LATER)
     began = thread_time()
     spent = await events_for(pace, 0.1, 0.0005)
     assert spent > 0.8 * (thread_time() - began)

@@ -354,6 +354,18 @@ async def test_reads_of_one_block_are_of_one_moment(database: Any) -> None:
         assert len(await reader.rows(select(rooms))) == 1
 
 
+@pytest.mark.parametrize("opening", ["adapters.database.postgres"], indirect=True)
+async def test_a_database_of_before_gets_the_index_that_came_since(opening: Callable[..., Any]) -> None:
+    database = await opening()
+    async with database.pool.link() as link:
+        await link.execute("DROP INDEX unsent_free")
+    await database.close()
+    database = await opening()
+    async with database.pool.link() as link:
+        assert await link.fetchval("SELECT to_regclass('unsent_free') IS NOT NULL")
+    await database.close()
+
+
 async def test_a_key_is_claimed_on_the_way_to_rows_as_it_is_alone(database: Any) -> None:
     """By a hundred at once one goes on, the others get its answer; and so does who asks later."""
     all_rooms = Prepared(select(rooms.c.name))

@@ -26,8 +26,9 @@ class Haste(NamedTuple):
 # searches), and what nobody misses for a while, so that a burst of requests has the house to itself.
 FIRST, SOON, LATER = Haste(0.6), Haste(0.25, may_wait=0.25), Haste(0.25, may_wait=10.0)
 LEAST = 0.02
-# Where nobody else wants it (who used next to nothing of it since the last time): so many seconds at a time.
-NOTHING, UNDISTURBED = 0.0001, 0.002
+# Where nobody else wants it (others used less than a tenth of the time between two decisions), so many
+# seconds at a time.
+NOTHING, UNDISTURBED = 0.1, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
 # So soon it is decided anew for events that may not; for those that may wait more seldom: a loop that is idle
@@ -102,7 +103,7 @@ class Pace:
         used, spent = thread_time(), self._meter.spent
         others = used - self._used_before - (spent - self._spent_before)
         self._used_before, self._spent_before = used, spent
-        undisturbed = self._meter.requests <= FEW or others < NOTHING
+        undisturbed = self._meter.requests <= FEW or others < NOTHING * self._again
         granted = UNDISTURBED if undisturbed else self._share * others
         self._left = min(self._left, 0.0) + granted
 

@@ -20,6 +20,7 @@ from hometrip.adapters.database import schema
 from hometrip.adapters.database.postgres_dialect import Cores
 from hometrip.adapters.database.prepared import Translated, unlocked
 from hometrip.adapters.postgres import (
+    ADDED,
     MIGRATE,
     POOL,
     TABLE_NAMES,
@@ -277,7 +278,9 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
             must_be_fit([await may_create(link)])
             async with link.transaction():
                 await link.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-                if await missing_tables(link, TABLE_NAMES):  # else nobody need wait for those who write
+                if await missing_tables(
+                    link, TABLE_NAMES | ADDED
+                ):  # else nobody need wait for those who write
                     await create_tables(link)
                 core = await self._cores.over(link)
                 applied = await core.run_sync(self._upgrade)

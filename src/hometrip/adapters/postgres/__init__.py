@@ -24,10 +24,11 @@ from hometrip.adapters.postgres.server import (
     must_be_fit,
     quoted,
 )
-from hometrip.adapters.postgres.tables import TABLE_NAMES, create_tables
+from hometrip.adapters.postgres.tables import ADDED, TABLE_NAMES, create_tables
 from hometrip.adapters.postgres.work import EventWork
 
 __all__ = [
+    "ADDED",
     "ENGINE_ERRORS",
     "MIGRATE",
     "POOL",

@@ -6,7 +6,7 @@ What is kept here is of this process, and may vanish at any moment: the key of t
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -38,25 +38,24 @@ class Crowd:
         self.looks: Looks[tuple[UUID, str], Glance] = Looks(TOGETHER)
         self._booking: dict[UUID, list[tuple[Stay, asyncio.Event]]] = defaultdict(list)
         self._proposed: dict[UUID, dict[Hashable, tuple[float, Proposal]]] = {}
-        self._wanted: dict[tuple[UUID, date], float] = {}  # until when, the first that ends first
+        # Until when, by the home's id and the night; those that end first come first.
+        self._wanted: OrderedDict[tuple[int, date], float] = OrderedDict()
 
     def wants(self, listing_id: UUID, stay: Stay) -> bool:
         """Has somebody here wanted some of these nights just now? Then they are looked at before any work is
         done for a stay; where nobody has, hardly ever would the look find anything."""
-        now, wanted = asyncio.get_running_loop().time(), self._wanted
+        now, wanted, home = asyncio.get_running_loop().time(), self._wanted, listing_id.int
         return stay.nights > NIGHTS or any(
-            wanted.get((listing_id, night), 0.0) > now for night in stay.each_night()
+            wanted.get((home, night), 0.0) > now for night in stay.each_night()
         )
 
     def _note_wanted(self, listing_id: UUID, stay: Stay) -> None:
-        now, wanted = asyncio.get_running_loop().time(), self._wanted
-        for known, until in list(islice(wanted.items(), 2 * NIGHTS)):
-            if until > now:
-                break
-            del wanted[known]
+        now, wanted, home = asyncio.get_running_loop().time(), self._wanted, listing_id.int
+        while wanted and next(iter(wanted.values())) < now:
+            wanted.popitem(last=False)
         for night in islice(stay.each_night(), NIGHTS):
-            wanted.pop((listing_id, night), None)
-            wanted[listing_id, night] = now + WANTED_SECONDS
+            wanted[home, night] = now + WANTED_SECONDS
+            wanted.move_to_end((home, night))
 
     async def wait_for_others(self, listing_id: UUID, stay: Stay) -> bool:
         """Is somebody here booking some of these nights? Then this returns when they have ended: look again.
