@@ -193,9 +193,10 @@ def processes_of(server: Server) -> dict[int, str]:
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     found = {}
     for child in children:
-        words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-        if "serve" in words:
-            found[int(child)] = words[words.index("serve") + 1]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            if "serve" in words:
+                found[int(child)] = words[words.index("serve") + 1]
     return found
 
 
