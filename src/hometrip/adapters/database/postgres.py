@@ -278,9 +278,8 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
             must_be_fit([await may_create(link)])
             async with link.transaction():
                 await link.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-                if await missing_tables(
-                    link, TABLE_NAMES | ADDED
-                ):  # else nobody need wait for those who write
+                # Where all is there, nobody need wait for those who write.
+                if await missing_tables(link, TABLE_NAMES | ADDED):
                     await create_tables(link)
                 core = await self._cores.over(link)
                 applied = await core.run_sync(self._upgrade)
