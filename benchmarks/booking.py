@@ -176,7 +176,7 @@ class Bench:
         found = await processes.load(side.served, job)
         await machine.rest()
         later = machine.cpu_seconds(side.served.pid) - before - found["server_cpu_seconds"]
-        return found | {"later_cpu_per_1000": round(later / found["answered"] * 1000, 3)}
+        return found | {"later_cpu_per_1000": round(later / max(found["answered"], 1) * 1000, 3)}
 
     async def _their_bookings(self, side: Theirs, turn: int) -> dict[str, Any]:
         """A home for every client, ever later stays."""
