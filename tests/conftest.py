@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from figures import figure as figure
 from figures import pytest_terminal_summary as pytest_terminal_summary
-from harness import Begun, TestHouse, house_in
+from harness import Begun, Person, TestHouse, house_in
 from hometrip.adapters.geocoder import gazetteer
 from hometrip.services.auth.actions import passwords
 from split_house import SplitHouse, end_all, split_house
@@ -88,6 +88,16 @@ async def house(begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
     await begun.copy(nobody, tmp_path)
     async with house_in(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def host(house: TestHouse) -> Person:
+    return await house.sign_up("host@example.com", "Hanna Host")
+
+
+@pytest.fixture
+async def guest(house: TestHouse) -> Person:
+    return await house.sign_up("guest@example.com", "Gus Guest")
 
 
 # The first test of such a house waits for its engines and all its processes to start.

@@ -16,16 +16,6 @@ PRICED = "nights cleaning service_fee".split()
 
 
 @pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
-@pytest.fixture
-async def guest(house: TestHouse) -> Person:
-    return await house.sign_up("guest@example.com", "Gus Guest")
-
-
-@pytest.fixture
 async def other(house: TestHouse) -> Person:
     return await house.sign_up("other@example.com", "Olga Other")
 

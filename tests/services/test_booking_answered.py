@@ -20,16 +20,6 @@ def nobody_wanted_the_nights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowds, "WANTED_SECONDS", -1)
 
 
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
-@pytest.fixture
-async def guest(house: TestHouse) -> Person:
-    return await house.sign_up("guest@example.com", "Gus Guest")
-
-
 async def wish_for(guest: Person, home: dict[str, Any], when: dict[str, Any], **more: Any) -> dict[str, Any]:
     when = when | {"guests": 2}
     quote = ok(await guest.post(f"/api/listings/{home['id']}/quote", when))

@@ -21,11 +21,6 @@ async def home(house: TestHouse) -> dict[str, Any]:
     return await open_home(await house.sign_up("host@example.com", "Hanna Host"))
 
 
-@pytest.fixture
-async def guest(house: TestHouse) -> Person:
-    return await house.sign_up("guest@example.com", "Gus Guest")
-
-
 def steps_of(booking: dict[str, Any]) -> list[str]:
     return [step["status"] for step in booking["history"]]
 

@@ -19,16 +19,6 @@ VERIFY = {"booking": verify_booking, "listing": verify_listing, "payment": verif
 
 
 @pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
-@pytest.fixture
-async def guest(house: TestHouse) -> Person:
-    return await house.sign_up("guest@example.com", "Gus Guest")
-
-
-@pytest.fixture
 async def admin(house: TestHouse) -> Person:
     return await house.staff()
 

@@ -20,11 +20,6 @@ from hometrip.services.listing.rules.texts import folded, plain
 from journeys.steps import CABIN, PRICING, book, ok, open_home, pay, problem, stay
 
 
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
 async def draft(host: Person, **more: Any) -> str:
     return str(ok(await host.post("/api/listings", {"title": "Creek cabin"} | more), 201)["id"])
 

@@ -30,11 +30,6 @@ CO_HOST = "cora@example.com"
 
 
 @pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
-@pytest.fixture
 async def cora(house: TestHouse) -> Person:
     return await house.sign_up(CO_HOST, "Cora Cohost")
 

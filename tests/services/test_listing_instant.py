@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from harness import Person, TestHouse
 from hometrip.app.verify import verify_house
 from hometrip.kernel.clock import utc
@@ -16,11 +14,6 @@ from hometrip.services.listing.rules.instant import books_instantly
 from journeys.steps import book, ok, open_home, pay, problem, stay
 
 NOW = utc(2027, 4, 14, 9)
-
-
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
 
 
 async def home_with(host: Person, **demands: Any) -> str:

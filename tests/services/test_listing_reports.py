@@ -15,16 +15,6 @@ from journeys.steps import ok, open_home, problem
 SCAM = {"reason": "scam", "text": "The pictures are of another house."}
 
 
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
-
-
-@pytest.fixture
-async def guest(house: TestHouse) -> Person:
-    return await house.sign_up("guest@example.com", "Gus Guest")
-
-
 async def queue(staff: Person, status: str = "reported", **params: Any) -> list[dict[str, Any]]:
     found = ok(await staff.get("/api/listings/moderation", params={"status": status} | params))
     items: list[dict[str, Any]] = found["items"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from harness import Person, TestHouse
 from journeys.steps import PRICING, book, ok, open_home, stay
 
@@ -14,11 +12,6 @@ DAY = 86_400
 
 def usd(amount: int) -> dict[str, Any]:
     return {"amount": amount, "currency": "USD"}
-
-
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
 
 
 async def shown(house: TestHouse, guest: Person, home: str) -> list[Any]:

@@ -6,7 +6,6 @@ import random
 from fractions import Fraction
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from harness import Person, TestHouse
@@ -16,11 +15,6 @@ from hometrip.ports.documents import eq
 from hometrip.services.listing import store
 from hometrip.services.listing.rules.pricing import HIGHEST
 from journeys.steps import ok, open_home, problem
-
-
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
 
 
 async def priced(host: Person, title: str, amount: int, currency: str) -> None:

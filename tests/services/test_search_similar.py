@@ -6,19 +6,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from harness import Person, TestHouse
 from hometrip.services.search.actions.similar import _free
 from hometrip.services.search.rules.asked import Asked, wanted
 from journeys.steps import PRICING, book, ok, open_home, problem, stay
 
 NEAR = {"lat": 42.6526, "lng": -73.7562}
-
-
-@pytest.fixture
-async def host(house: TestHouse) -> Person:
-    return await house.sign_up("host@example.com", "Hanna Host")
 
 
 async def like(house: TestHouse, home: str, **asked: Any) -> list[dict[str, Any]]:
