@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from time import thread_time
+from contextlib import asynccontextmanager, suppress
+from time import monotonic, thread_time
 
 import pytest
 
@@ -88,6 +88,28 @@ async def test_events_that_may_wait_do_not_where_nobody_else_wants_the_loop(hang
     began = thread_time()
     spent = await events_for(pace, 0.1, 0.0005)
     assert spent > 0.8 * (thread_time() - began)
+
+
+async def test_requests_that_wait_for_a_database_for_a_moment_want_the_loop() -> None:
+    """While it works the loop is idle: whoever may wait would take the core that it works on."""
+    meter = Meter()
+    meter.requests = 2
+
+    async def ask() -> None:
+        while True:
+            work(0.002)
+            await asyncio.sleep(0.01)
+
+    asking = asyncio.create_task(ask())
+    pace = Pace(meter, LATER)
+    until, spent = monotonic() + 0.5, 0.0
+    with suppress(TimeoutError):
+        while monotonic() < until:
+            async with asyncio.timeout(until - monotonic()):
+                await pace.turn()
+            spent += await pace.metered(event(0.0005))
+    asking.cancel()
+    assert spent < 0.02
 
 
 async def test_events_have_the_loop_where_nobody_else_wants_it() -> None:

@@ -185,6 +185,25 @@ async def test_a_claim_whose_answer_is_lost_delays_nothing(scene: Scene) -> None
     assert [number for number in heard if number >= 100] == list(range(100, 110))
 
 
+@pytest.mark.parametrize(("awaited", "least", "most"), [(["trial.chimed"], 10, 20), ([], 1, 8)])
+async def test_beside_a_batch_under_way_only_what_somebody_waits_for_is_claimed_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, awaited: list[str], least: int, most: int
+) -> None:
+    monkeypatch.setattr("hometrip.app.relay.BATCH", 2)
+    monkeypatch.setattr("hometrip.app.relay.SELDOM_SECONDS", 0.1)
+    await scene.relay.stop()
+    scene.bus.held["publish"] = asyncio.Event()
+    made: Any = Relay
+    scene.relay = made("trial", scene.storage, scene.bus, MovableClock(SystemClock()), awaited)
+    scene.relay.start()
+    for number in range(20):
+        await scene.say(UUID(int=number), number)
+        await asyncio.sleep(0.005)
+    assert least <= scene.relay._in_flight <= most
+    scene.bus.held["publish"].set()
+    assert sorted(await scene.all_sent()) == list(range(20))
+
+
 async def test_what_a_stop_leaves_is_sent_by_the_next_start(scene: Scene) -> None:
     await scene.relay.stop()
     await scene.say(A, 1, 2, 3)

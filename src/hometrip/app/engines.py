@@ -140,8 +140,8 @@ def _look_at(port: str, file: Path, service: Service) -> None:
 def bus(
     settings: Settings,
     clock: Clock,
-    *,
     pace_of: Callable[[str], Pace] | None = None,
+    *,
     patience: Patience = Patience(),
     times: int = 1,
 ) -> Bus:

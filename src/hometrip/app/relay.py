@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from functools import partial
 from uuid import UUID
 
@@ -20,15 +20,22 @@ log = logging.getLogger("hometrip.relay")
 BATCH = 256
 IN_FLIGHT = 2_000
 GATHER_SECONDS = 0.005
+# With a batch's worth under way, what nobody waits for is claimed so seldom: many at once cost less.
+SELDOM_SECONDS = 0.05
 AGAIN_SECONDS = 0.2
 STOP_SECONDS = 10.0
 
 
 class Relay:
-    """Rows are claimed, published with confirmation, then marked; a crash in between publishes them again."""
+    """Rows are claimed, published with confirmation, then marked; a crash in between publishes them again.
+    Events that are `awaited`, by their names, are sent without delay.
+    """
 
-    def __init__(self, service: str, storage: Outbox, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self, service: str, storage: Outbox, bus: Bus, clock: Clock, awaited: Collection[str] = ()
+    ) -> None:
         self._service, self._storage, self._bus, self._clock = service, storage, bus, clock
+        self._awaited = awaited
         self._lanes: dict[str, deque[Envelope]] = {}
         self._publishing: set[asyncio.Future[None]] = set()
         self._published: list[UUID] = []
@@ -77,6 +84,8 @@ class Relay:
             self._enqueue(envelope)
         if not batch:
             await self._storage.wait_for_unsent(1.0)
+        elif self._in_flight >= BATCH and not any(envelope.name in self._awaited for envelope in batch):
+            await asyncio.sleep(SELDOM_SECONDS)
 
     async def _claim(self) -> list[Envelope]:
         if self._unsure:

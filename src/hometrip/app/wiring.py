@@ -63,6 +63,10 @@ class Runner(msgspec.Struct, frozen=True):
     loopback: bool = False
     patience: Patience = Patience()
 
+    @property
+    def times(self) -> int:
+        return 2 if self.loopback else 1
+
 
 class Room(NamedTuple):
     """A service in its place: what it needs, what it hears, and its storage with the relay of it."""
@@ -100,8 +104,7 @@ class House:
         self.new_id: NewId = self.shared[NewId]
         self.meter = Meter()
         self._paces = {haste: Pace(self.meter, haste) for haste in (FIRST, SOON, LATER)}
-        times, patience = 2 if runner.loopback else 1, runner.patience
-        self.bus = bus(settings, self.clock, pace_of=self._pace_of, patience=patience, times=times)
+        self.bus = bus(settings, self.clock, self._pace_of, patience=runner.patience, times=runner.times)
         sampling = sampling_of(settings.traces_url, sandbox=settings.sandbox)
         self.tracer = Tracer(
             self.shared[Traces].keep, share=sampling.share, slow=sampling.slow, service=_name_of(services)
@@ -110,6 +113,7 @@ class House:
         self.services, self.afar, self.elsewhere = frozenset(services), afar, elsewhere
         self.rooms: dict[str, Room] = {}
         self._answers: dict[type[Any], tuple[str, ModuleType]] = {}
+        self._awaited: set[str] = set()  # events, by name, that somebody here waits for
         for name in services:
             self._add(service_of(name))
         self.here = Here(self._relays(), self._storages().values(), self.bus, self.clock, self._taken_up)
@@ -129,10 +133,12 @@ class House:
             self._answers[protocol] = (service.name, module)
         own = self._storage(service)
         given = {name: self._part(service, kind, own) for name, kind in deps_fields(service).items()}
-        relay = Relay(service.name, own, self.bus, self.clock) if own else None
+        relay = Relay(service.name, own, self.bus, self.clock, self._awaited) if own else None
         deps = service.deps(**given)
         hearing = Hearing(service, deps, own, self.tracer, self._paces[service.haste], self.clock)
         self.rooms[service.name] = Room(service, deps, own, relay, hearing)
+        if service.haste == FIRST:
+            self._awaited.update(hearing.names)
 
     def _pace_of(self, service: str) -> Pace:
         """Whoever listens besides the services can wait."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from time import thread_time
+from time import monotonic, thread_time
 from types import coroutine
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,15 +25,16 @@ class Haste(NamedTuple):
 # What people wait for (that a payment confirms a booking), what they should soon see (a change of a home, in
 # searches), and what nobody misses for a while, so that a burst of requests has the house to itself.
 FIRST, SOON, LATER = Haste(0.6), Haste(0.25, may_wait=0.25), Haste(0.25, may_wait=10.0)
-LEAST = 0.02
-# Where nobody else wants it (others used less than a tenth of the time between two decisions), so many
-# seconds at a time.
+LEAST = 0.005
+# Where nobody else wants it (others have used less than a tenth of the time), so many seconds at a time.
 NOTHING, UNDISTURBED = 0.1, 0.002
 # One request that waits for something is nobody to make way for.
 FEW = 1
-# So soon it is decided anew for events that may not; for those that may wait more seldom: a loop that is idle
-# for a moment, since a database works for requests, is not one that nobody wants.
+# So soon it is decided anew; whether somebody wants the loop is seen over so long a time, longer for events
+# that may wait: a loop that is idle for a moment, since a database works for requests, is not one that nobody
+# wants.
 AGAIN_SECONDS, AGAIN_FOR_PATIENT = 0.001, 0.005
+SEEN_SECONDS, SEEN_FOR_PATIENT = 0.001, 0.05
 
 
 class Meter:
@@ -52,8 +53,10 @@ class Pace:
         self._meter, self._haste = meter or Meter(), haste
         self._share = LEAST if haste.may_wait else haste.share
         self._again = AGAIN_FOR_PATIENT if haste.may_wait else AGAIN_SECONDS
+        self._see = SEEN_FOR_PATIENT if haste.may_wait else SEEN_SECONDS
         self._left = self._spent_before = 0.0
         self._used_before = thread_time()
+        self._seen_at, self._seen, self._wanted = monotonic(), 0.0, True
         self._decided = False
         self._decided_anew = asyncio.Event()
 
@@ -103,9 +106,15 @@ class Pace:
         used, spent = thread_time(), self._meter.spent
         others = used - self._used_before - (spent - self._spent_before)
         self._used_before, self._spent_before = used, spent
-        undisturbed = self._meter.requests <= FEW or others < NOTHING * self._again
-        granted = UNDISTURBED if undisturbed else self._share * others
+        self._see_others(others)
+        granted = self._share * others if self._wanted and self._meter.requests > FEW else UNDISTURBED
         self._left = min(self._left, 0.0) + granted
+
+    def _see_others(self, used: float) -> None:
+        self._seen += used
+        if (over := monotonic() - self._seen_at) >= self._see:
+            self._wanted = self._seen >= NOTHING * over
+            self._seen_at, self._seen = self._seen_at + over, 0.0
 
     def _decide_anew(self) -> None:
         self._decided = False
