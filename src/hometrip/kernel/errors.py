@@ -95,6 +95,11 @@ class Invalid(HomeTripError):
     code = "invalid"
 
     @classmethod
+    def fields(cls, wrong: list[FieldError]) -> Invalid:
+        """Several at once."""
+        return cls("; ".join(f"{each.field}: {each.detail}" for each in wrong), errors=wrong)
+
+    @classmethod
     def field(cls, name: str, code: str, detail: str) -> Invalid:
         return cls(detail, errors=[FieldError(name, code, detail)])
 

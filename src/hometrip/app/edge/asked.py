@@ -12,6 +12,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 
 from hometrip.app.edge.problems import field_error
+from hometrip.app.edge.wrong import wrong_fields
 from hometrip.kernel.errors import HomeTripError, Invalid, Malformed
 from hometrip.kernel.texts import visible
 
@@ -55,21 +56,22 @@ class Asked(Request[Any, Any, Any]):
         try:
             return reader_of(self.route_handler)(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            raise _refusal(body, wrong) from wrong
+            raise _refusal(self.route_handler, body, wrong) from wrong
 
 
-def _refusal(body: bytes, wrong: Exception) -> HomeTripError:
+def _refusal(handler: BaseRouteHandler, body: bytes, wrong: Exception) -> HomeTripError:
     """What is no JSON is told that, whatever else is wrong with its beginning."""
     if isinstance(wrong, RecursionError):
         return Malformed("the body is nested too deeply")
     try:
-        msgspec.json.decode(body)
+        given = _visible(msgspec.json.decode(body))
     except RecursionError:
         return Malformed("the body is nested too deeply")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Malformed("the body is not well-formed JSON")
-    found = field_error(str(wrong))
-    return Invalid(f"{found.field}: {found.detail}", errors=[found])
+    field = handler.parsed_data_field
+    assert field is not None
+    return Invalid.fields(wrong_fields(field.annotation, given) or [field_error(str(wrong))])
 
 
 def _visible(value: Any) -> Any:

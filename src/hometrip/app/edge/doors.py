@@ -105,7 +105,7 @@ def cache_headers(seconds: int) -> tuple[tuple[bytes, bytes], ...]:
 def _must_know(given: Iterable[str], handler: BaseRouteHandler) -> None:
     known = handler.opt.get("parameters")
     if known is not None and (unknown := strangers(given, known)):
-        raise Invalid("; ".join(f"{error.field}: {error.detail}" for error in unknown), errors=unknown)
+        raise Invalid.fields(unknown)
 
 
 def _must_fit(sent: str, handler: BaseRouteHandler) -> None:

@@ -124,18 +124,18 @@ _MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 
 def _validation(error: ValidationException, names: Mapping[str, str]) -> Problem:
     cause = error.__cause__ or error.__context__
+    extra = error.extra if isinstance(error.extra, list) else []
     if isinstance(cause, msgspec.ValidationError):
-        found = [field_error(str(cause))]
+        # Of several, Litestar has each by its name, and the first as its cause.
+        found = [_from_extra(part) for part in extra] if len(extra) > 1 else [field_error(str(cause))]
     elif isinstance(cause, (msgspec.DecodeError, SerializationException)):
         return Problem(400, "malformed", "the body is not well-formed JSON", {})
     elif missing := _MISSING.match(error.detail):
         found = [errors.FieldError(missing[1], "required", "this parameter is needed")]
     else:
-        extra = error.extra if isinstance(error.extra, list) else []
         found = [_from_extra(part) for part in extra] or [field_error(error.detail)]
     found = [msgspec.structs.replace(part, field=names.get(part.field, part.field)) for part in found]
-    detail = "; ".join(f"{part.field}: {part.detail}" for part in found)
-    return Problem(422, "invalid", detail, {"errors": msgspec.to_builtins(found)})
+    return problem_of(errors.Invalid.fields(found))
 
 
 def _from_extra(part: Any) -> errors.FieldError:
@@ -144,12 +144,12 @@ def _from_extra(part: Any) -> errors.FieldError:
     return errors.FieldError(name.removeprefix("data.") or "body", told.code, told.detail)
 
 
-def field_error(message: str) -> errors.FieldError:
-    """A msgspec message as a field, a code and a sentence."""
+def field_error(message: str, at: str = "") -> errors.FieldError:
+    """A msgspec message, about what is `at` this path of the whole, as a field, a code and a sentence."""
     match = _AT.match(message)
     assert match is not None
     # The body is the handler's parameter `data`; whoever sent it knows nothing of that.
-    path = (match["path"] or "").removeprefix("$").lstrip(".")
+    path = (at + (match["path"] or "").removeprefix("$")).lstrip(".")
     what, path = match["what"], "" if path == "data" else path.removeprefix("data.")
     if found := re.match(r"Object contains unknown field `(.+)`", what):
         name = f"{path}.{found[1]}" if path else found[1]

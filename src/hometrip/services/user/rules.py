@@ -81,7 +81,7 @@ def wishes_of(edit: SettingsEdit) -> Wishes:
     if edit.time_zone not in time_zones():
         wrong.append(FieldError("time_zone", "unknown_time_zone", "not a time zone of the IANA database"))
     if wrong:
-        raise Invalid("; ".join(f"{one.field}: {one.detail}" for one in wrong), errors=wrong)
+        raise Invalid.fields(wrong)
     quiet = edit.quiet_hours
     return Wishes(
         language=edit.language,

@@ -78,10 +78,9 @@ def asked_in(query: bytes) -> Asked:
     one that is given twice, the last counts.
     """
     given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    if "limit" in given:
-        given.setdefault("per_page", given["limit"])
+    alike = {"per_page": given["limit"]} if "limit" in given else {}
     try:
-        return msgspec.convert(given, Asked, strict=False)
+        return msgspec.convert(alike | given, Asked, strict=False)
     except msgspec.ValidationError:
         wrong = [error for name, value in given.items() if (error := _unreadable(name, value))]
         wrong += strangers(given, _KINDS)
