@@ -15,9 +15,10 @@ from figures import Figure
 from hometrip.kernel.clock import utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.rules.calendar import Calendar, Openings, Span, refusal
+from hometrip.services.listing.rules.calendar import Calendar, Openings, Span
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
 from hometrip.services.listing.rules.instead import nearest_instead
+from hometrip.services.listing.rules.refusal import refusal
 from rules.oracle_calendar import DAY, ORDER, Asked, LeastStay, Taken, instead, refused
 from rules.oracle_hunt import ALWAYS, hunt, whole_proof
 from rules.oracle_instants import ZONES, instant, shown, some_day

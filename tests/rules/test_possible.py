@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hometrip.kernel.clock import HOUR, utc
 from hometrip.kernel.money import Money
 from hometrip.kernel.stay import Stay
-from hometrip.services.listing.rules.calendar import Calendar, Openings, refusal
+from hometrip.services.listing.rules.calendar import Calendar, Openings
 from hometrip.services.listing.rules.home import Home, Pricing, Season, StayLimits
 from hometrip.services.listing.rules.possible import closed, wrong_limits
+from hometrip.services.listing.rules.refusal import refusal
 
 MIDNIGHT = utc(2027, 4, 14, 4)  # 0:00 at the home
 TODAY = date(2027, 4, 14)

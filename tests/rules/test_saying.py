@@ -11,7 +11,8 @@ import pytest
 import hometrip.app.edge.routes  # noqa: F401 - with it, all errors of the house are known
 from hometrip.kernel.errors import HomeTripError
 from hometrip.services.listing.contract import StayRefused
-from hometrip.services.listing.rules.calendar import Refusal, refusal
+from hometrip.services.listing.rules import refusal as refusal_rules
+from hometrip.services.listing.rules.refusal import Refusal
 from hometrip.services.listing.rules.saying import said
 
 SENTENCES = [
@@ -35,7 +36,7 @@ def test_a_refusal_is_a_sentence(rule: str, value: Any, sentence: str) -> None:
 
 
 def test_every_rule_that_refuses_a_stay_has_its_sentence_and_is_told_to_callers() -> None:
-    rules = set(re.findall(r'Refusal\("(\w+)"', inspect.getsource(refusal)))
+    rules = set(re.findall(r'Refusal\("(\w+)"', inspect.getsource(refusal_rules)))
     assert rules == {rule for rule, _, _ in SENTENCES}
     assert rules <= set(re.findall(r"\w+", inspect.getdoc(StayRefused) or ""))
 

@@ -31,16 +31,15 @@ from hometrip.services.listing.rules.calendar import (
     IMPORTED,
     Calendar,
     Openings,
-    Refusal,
     Span,
     board,
     least_stays,
     night_refusal,
     night_refusals,
-    refusal,
 )
 from hometrip.services.listing.rules.home import Home, HouseRules, Pricing, Season, StayLimits
 from hometrip.services.listing.rules.instead import REACH, free_instead, nearest, nearest_instead
+from hometrip.services.listing.rules.refusal import Refusal, refusal
 from hometrip.services.listing.rules.spans import runs, with_booking, with_imported, with_span
 
 NOW = utc(2027, 4, 14, 9)  # a Wednesday, 05:00 at the home
@@ -141,6 +140,16 @@ def test_nights_of_preparation_stay_empty_on_either_side_of_a_booking_only() -> 
     assert refusal(booked, asked(13, 2), NOW) is None
     assert refusal(booked, asked(7, 2), NOW) is None
     assert refusal(home(span(10, 12, BLOCKED), preparation_nights=1), asked(12, 2), NOW) is None
+
+
+def test_the_nights_of_a_booking_are_its_own_whatever_else_has_them() -> None:
+    told = home(span(9, 12, IMPORTED), span(13, 15, BLOCKED))
+    agreed = asked(8, 4)
+    assert refusal(told, asked(8, 3), NOW) == Refusal(IMPORTED, False)
+    assert refusal(told, asked(8, 3), NOW, agreed=agreed) is None
+    assert refusal(told, agreed, NOW, agreed=agreed) is None
+    assert refusal(told, asked(8, 6), NOW, agreed=agreed) == Refusal(IMPORTED, False)
+    assert refusal(told, asked(8, 3), NOW, guests=5, agreed=agreed) == Refusal("guests", 4)
 
 
 def test_the_most_specific_least_stay_wins() -> None:

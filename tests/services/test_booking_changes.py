@@ -499,6 +499,45 @@ async def test_fewer_nights_come_nearer_to_nobody_but_are_a_stay_like_any_other(
     assert refused.value.facts["rule"] == "min_nights"
 
 
+@pytest.mark.parametrize(
+    ("rules", "first", "end", "refused"),
+    [
+        # the arrival is as agreed, whatever notice and days of arrival are asked for since
+        ({"notice_hours": 168}, 30, 34, None),
+        ({"notice_hours": 168}, 30, 32, None),
+        ({"notice_hours": 168}, 31, 33, None),
+        ({"notice_hours": 168}, 29, 33, "notice"),
+        ({"check_in_days": [0]}, 30, 35, None),
+        ({"check_in_days": [0]}, 29, 33, "check_in_day"),
+        # so is the departure
+        ({"check_out_days": [3]}, 28, 33, None),
+        ({"check_out_days": [3]}, 30, 35, "check_out_day"),
+        # longer than a booking that is short by now comes nearer to what the host wishes for
+        ({"min_nights": 9}, 30, 34, None),
+        ({"min_nights": 9}, 30, 32, "min_nights"),
+        ({"min_nights": 9}, 40, 43, "min_nights"),
+        ({"max_nights": 1}, 30, 32, None),
+        ({"max_nights": 1}, 30, 34, "max_nights"),
+        ({"window_days": 5}, 30, 32, None),
+        ({"window_days": 5}, 30, 34, "window"),
+    ],
+)
+async def test_rules_that_came_after_a_booking_refuse_what_a_change_adds_to_it(
+    scene: Scene, rules: dict[str, Any], first: int, end: int, refused: str | None
+) -> None:
+    before = await confirmed(scene)
+    ok(await scene.host.patch(f"/api/listings/{scene.home_id}", {"stay_rules": rules}))
+    days = {"first": first - 25, "end": end - 25}
+    await scene.house.advance((25 * DAY).total_seconds())
+    if refused is None:
+        asked = change_of(await scene.change(before, **days))
+        assert (asked.check_in, asked.check_out) == (scene.day(first - 25), scene.day(end - 25))
+        return
+    with pytest.raises(StayRefused) as told:
+        await scene.change(before, **days)
+    assert told.value.facts["rule"] == refused
+
+
 @pytest.mark.parametrize(("agreed", "now"), [("non_refundable", "flexible"), ("flexible", "non_refundable")])
 async def test_a_change_costs_what_the_policy_of_the_booking_makes_of_it(
     house: TestHouse, agreed: str, now: str

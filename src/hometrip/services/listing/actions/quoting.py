@@ -39,15 +39,13 @@ from hometrip.services.listing.rules.calendar import (
     TAKEN,
     Calendar,
     Openings,
-    Refusal,
     Span,
-    is_kept,
-    refusal,
 )
 from hometrip.services.listing.rules.home import PUBLISHED, Home
 from hometrip.services.listing.rules.price import Bill, Prices, bill, quote_lines, shown_in
 from hometrip.services.listing.rules.quotes import Promise, opened, sealed
 from hometrip.services.listing.rules.rates import Rates
+from hometrip.services.listing.rules.refusal import Refusal, refusal
 from hometrip.services.listing.rules.saying import said
 from hometrip.services.listing.rules.taxes import Taxes
 
@@ -148,7 +146,8 @@ async def _must_be_open(
     on its way here, and a guest's own unpaid hold makes room for a new one. What other sites have is known
     here first: nobody needs to be asked, unless a booking is changed, whose own nights are no hindrance."""
     wish, stay, now = asked.wish, asked.stay, asked.now
-    refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
+    settled = asked.agreed.stay if asked.agreed else None
+    refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets, agreed=settled)
     elsewhere = wish.changing is None and any(span.kind == IMPORTED for span in openings.overlapping(stay))
     if refused and refused.rule in (*TAKEN, "preparation") and not elsewhere:
         if wish.beside_requests:
@@ -156,8 +155,8 @@ async def _must_be_open(
         else:
             taken = await deps.booking.taken(listing_id, guest, wish.changing)
         openings = _without_ended(openings, taken)
-        refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets)
-    if refused and not (asked.agreed and is_kept(stay, asked.agreed.stay, refused)):
+        refused = refusal(openings, stay, now, guests=wish.guests, pets=wish.pets, agreed=settled)
+    if refused:
         raise _refusing(openings, stay, refused, now)
 
 

@@ -11,8 +11,9 @@ from itertools import accumulate
 from hometrip.kernel.money import half_up
 from hometrip.kernel.stay import Stay
 from hometrip.services.listing.contract import WEEK
-from hometrip.services.listing.rules.calendar import Openings, board, refusal
+from hometrip.services.listing.rules.calendar import Openings, board
 from hometrip.services.listing.rules.price import Fees, Prices, bill, extras, lead_bp, length_bp
+from hometrip.services.listing.rules.refusal import refusal
 from hometrip.services.listing.rules.taxes import Taxes
 
 DAYS = 600

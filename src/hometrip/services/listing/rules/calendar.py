@@ -13,8 +13,6 @@ from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from hometrip.kernel.record import Frozen
 from hometrip.kernel.stay import ONE_NIGHT, Stay, at_local, local_date
 from hometrip.ports.documents import Record
@@ -65,13 +63,6 @@ class Calendar(Record):
     feeds: list[UUID] = []
     repriced_at: datetime | None = None
     link: int = 0
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Which rule does not allow the stay, and the value that it holds the stay to."""
-
-    rule: str
-    value: int | list[int] | bool
 
 
 class Openings:
@@ -248,43 +239,6 @@ def least_stays(home: Openings, first: date, count: int) -> list[int]:
 def _running_ends(spans: Sequence[Span]) -> list[date]:
     """The latest end so far, so that a search by date skips all that ended before."""
     return [*accumulate((span.check_out for span in spans), max)]
-
-
-def refusal(home: Openings, stay: Stay, now: datetime, *, guests: int = 1, pets: int = 0) -> Refusal | None:
-    """The first rule that does not allow the stay, or None: it can be booked."""
-    limits = home.limits
-    if guests > home.guests:
-        return Refusal("guests", home.guests)
-    if pets and not home.pets:
-        return Refusal("pets", False)
-    nights, longest = stay.nights, home.max_nights(stay.check_in)
-    if nights > longest:
-        return Refusal("max_nights", longest)
-    if nights < (least := home.min_nights(stay.check_in)):
-        return Refusal("min_nights", least)
-    if limits.check_in_days is not None and stay.check_in.weekday() not in limits.check_in_days:
-        return Refusal("check_in_day", limits.check_in_days)
-    if limits.check_out_days is not None and stay.check_out.weekday() not in limits.check_out_days:
-        return Refusal("check_out_day", limits.check_out_days)
-    if home.too_soon(stay.check_in, now):
-        return Refusal("notice", limits.notice_hours)
-    if home.beyond_window(stay, now):
-        return Refusal("window", limits.window_days)
-    taken = next(home.overlapping(stay), None)
-    if taken is not None:
-        return Refusal(taken.kind, False)
-    if home.booked_beside(stay):
-        return Refusal("preparation", limits.preparation_nights)
-    return None
-
-
-def is_kept(stay: Stay, agreed: Stay, refused: Refusal) -> bool:
-    """May the guest whose booking has the nights `agreed` have the stay all the same? On its own dates only
-    the party can be refused, and with none but its own nights it comes nearer to nobody."""
-    if stay == agreed:
-        return refused.rule not in ("guests", "pets")
-    within = agreed.check_in <= stay.check_in and stay.check_out <= agreed.check_out
-    return within and refused.rule == "preparation"
 
 
 def night_refusal(home: Openings, night: date, now: datetime) -> str | None:

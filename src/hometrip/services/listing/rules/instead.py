@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from hometrip.kernel.stay import ONE_NIGHT, Stay, local_date
-from hometrip.services.listing.rules.calendar import Openings, Refusal, refusal, taken_nights
+from hometrip.services.listing.rules.calendar import Openings, taken_nights
+from hometrip.services.listing.rules.refusal import Refusal, refusal
 
 # How far from the stay asked for another one is looked for, in days.
 REACH = 90

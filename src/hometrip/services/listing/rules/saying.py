@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hometrip.services.listing.contract import StayRefused
-from hometrip.services.listing.rules.calendar import Refusal
+from hometrip.services.listing.rules.refusal import Refusal
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
