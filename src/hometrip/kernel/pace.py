@@ -56,7 +56,7 @@ class Pace:
         self._see = SEEN_FOR_PATIENT if haste.may_wait else SEEN_SECONDS
         self._left = self._spent_before = 0.0
         self._used_before = thread_time()
-        self._seen_at, self._seen, self._wanted = monotonic(), 0.0, True
+        self._seen_at, self._seen, self._seen_spent, self._wanted = monotonic(), 0.0, 0.0, True
         self._decided = False
         self._decided_anew = asyncio.Event()
 
@@ -111,10 +111,15 @@ class Pace:
         self._left = min(self._left, 0.0) + granted
 
     def _see_others(self, used: float) -> None:
+        """By what they used, however long it took: on a busy machine nobody gets much of a longer time. Where
+        events had the loop, others want it who got a part of what they took.
+        """
         self._seen += used
-        if (over := monotonic() - self._seen_at) >= self._see:
-            self._wanted = self._seen >= NOTHING * over
-            self._seen_at, self._seen = self._seen_at + over, 0.0
+        if (now := monotonic()) < self._seen_at + self._see:
+            return
+        enough, spent = self._see, self._meter.spent - self._seen_spent
+        self._wanted = self._seen >= NOTHING * (enough if self._wanted else min(enough, spent))
+        self._seen_at, self._seen, self._seen_spent = now, 0.0, self._meter.spent
 
     def _decide_anew(self) -> None:
         self._decided = False
