@@ -230,6 +230,16 @@ def test_the_bundled_table_is_of_one_day_and_knows_both_ways() -> None:
     assert rates.rate("USD", "KWD") is None
 
 
+def test_a_currency_that_is_held_to_another_has_its_rate_by_that_unless_the_table_says_it() -> None:
+    assert RATES.rate("USD", "SAR") == 37_500_000_000
+    assert RATES.rate("EUR", "BHD") == 4_700_000_000
+    assert RATES.rate("EUR", "XOF") == 6_559_570_000_000
+    assert RATES.rate("BHD", "SAR") == 99_734_042_553
+    without_dollars = read_rates("Date, JPY, XOF\n2 January 2025, 160, 650\n")
+    assert without_dollars.rate("EUR", "SAR") is None
+    assert without_dollars.rate("EUR", "XOF") == 6_500_000_000_000
+
+
 def test_amounts_keep_their_currencys_digits() -> None:
     assert converted(Money(1_000, "EUR"), 1_600_000_000_000, "JPY") == Money(1_600, "JPY")
     assert converted(Money(1_000, "JPY"), 62_500_000, "EUR") == Money(625, "EUR")

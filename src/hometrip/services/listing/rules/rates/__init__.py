@@ -12,7 +12,29 @@ from fractions import Fraction
 
 from hometrip.kernel.money import CURRENCIES, RATE_PARTS, half_up
 
-EURO = "EUR"
+EURO, DOLLAR = "EUR", "USD"
+# Currencies that the bank leaves out, as they are held to one that it publishes: what one of that is in them.
+# By agreement the francs of the Communauté financière africaine, of the Comoros and of the Pacific (1,000 for
+# 8.38 euros), the escudo of Cape Verde and the mark of Bosnia; by decision of their central banks the Gulf's
+# and Jordan's (the middle of what those buy and sell dollars for).
+HELD: dict[str, dict[str, Fraction]] = {
+    EURO: {
+        "XAF": Fraction("655.957"),
+        "XOF": Fraction("655.957"),
+        "KMF": Fraction("491.96775"),
+        "XPF": Fraction(100_000, 838),
+        "CVE": Fraction("110.265"),
+        "BAM": Fraction("1.95583"),
+    },
+    DOLLAR: {
+        "AED": Fraction("3.6725"),
+        "BHD": Fraction("0.376"),
+        "JOD": Fraction("0.709"),
+        "OMR": Fraction("0.3845"),
+        "QAR": Fraction("3.64"),
+        "SAR": Fraction("3.75"),
+    },
+}
 
 
 class Rates:
@@ -66,7 +88,18 @@ def read_rates(text: str) -> Rates:
             rates[name] = Fraction(value)
             if rates[name] <= 0:
                 raise ValueError(f"the rate of {name} must be more than nothing")
-    return Rates(on, rates)
+    return Rates(on, _with_held(rates))
+
+
+def _with_held(rates: dict[str, Fraction]) -> dict[str, Fraction]:
+    """What the table says itself stands."""
+    known = {**rates, EURO: Fraction(1)}
+    return {
+        name: known[anchor] * of_one
+        for anchor, held in HELD.items()
+        if anchor in known
+        for name, of_one in held.items()
+    } | rates
 
 
 def _day(text: str) -> date:
