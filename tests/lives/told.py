@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from hometrip.services.booking.contract import NOT_PAID
 from lives.journal import all_of
 from lives.world import World
 
@@ -26,12 +27,14 @@ async def check_notices(world: World) -> None:
     for guest in ("gus", "gerda", "greg"):
         told = Counter(one["kind"] for one in await all_of(world, guest, "/api/notifications"))
         lives = [life for life in world.lives if life.guest == guest]
-        steps = Counter(step["status"] for life in lives for step in life.view["history"])
+        history = [step for life in lives for step in life.view["history"]]
+        steps = Counter(step["status"] for step in history)
+        unpaid = sum(step["status"] == "expired" and step["why"] == NOT_PAID for step in history)
         wanted = {
             "booking_confirmed": sum(life.was_paid for life in lives),
             "booking_cancelled": steps["cancelled"],
             "booking_declined": steps["declined"],
-            "booking_expired": steps["expired"],
+            "booking_expired": unpaid,
             "booking_changed": steps["changed"],
         }
         found = {kind: told[kind] for kind in wanted}

@@ -119,6 +119,8 @@ async def test_a_hold_that_makes_room_cannot_be_paid_any_more(
     await house.settle()
     assert steps_of(await booking_of(guest, first["id"])) == ["pending", "expired"]
     assert (await pay(guest, second["id"]))["status"] == "succeeded"
+    told = ok(await guest.get("/api/notifications"))["items"]
+    assert "booking_expired" not in {one["kind"] for one in told}
 
 
 async def test_a_hold_that_was_to_make_room_for_what_is_refused_can_still_be_paid(

@@ -168,7 +168,7 @@ async def test_each_turn_of_a_booking_is_told_once_to_whom_it_concerns(town: Tow
     turns: list[tuple[Any, Any]] = [
         (reactions.tell_both_when_requested, booking.BookingRequested(**about)),
         (reactions.tell_guest_when_declined, booking.BookingDeclined(**about, why="We repaint")),
-        (reactions.tell_guest_when_expired, booking.BookingExpired(**about)),
+        (reactions.tell_guest_when_expired, booking.BookingExpired(**about, why=booking.NOT_PAID)),
         (
             reactions.tell_both_when_cancelled,
             booking.BookingCancelled(
@@ -530,6 +530,14 @@ async def test_what_could_not_be_sent_is_sent_once_when_the_courier_is_back(town
     assert delivery["answer"].startswith("folder:")
     assert "why" not in delivery
     assert "next_try_at" not in delivery
+
+
+async def test_who_has_wished_for_other_nights_is_not_told_that_the_first_were_not_paid(town: Town) -> None:
+    facts = town.booked()
+    why = "replaced by a newer booking of the guest"
+    event = booking.BookingExpired(booking_id=facts.booking_id, booking=facts, why=why)
+    await town.hear(reactions.tell_guest_when_expired, event)
+    assert await town.kinds(town.guest) == []
 
 
 async def test_after_five_failed_tries_a_delivery_is_given_up_and_said_so(town: Town, road: Road) -> None:

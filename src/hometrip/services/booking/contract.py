@@ -106,9 +106,11 @@ class BookingDeclined(BookingEvent):
 
 
 class BookingExpired(BookingEvent):
-    """Not paid in time, or replaced by a newer hold of its guest. A late payment may still confirm it."""
+    """`why` is `NOT_PAID`, "" by earlier versions, or what has replaced it. A late payment may confirm it."""
 
     name = "booking.expired"
+
+    why: str = ""
 
 
 class BookingCancelled(BookingEvent):

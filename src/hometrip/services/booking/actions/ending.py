@@ -15,8 +15,6 @@ async def end(tx: Tx, pending: Booking, ended: Booking) -> Booking:
     ended = await store.bookings.change(tx, pending, ended)
     await store.nights.release(tx, ended.id)
     await remind(tx, ended)
-    if ended.status == "declined":
-        await tell(tx, BookingDeclined, ended, why=ended.history[-1].why or "")
-    else:
-        await tell(tx, BookingExpired, ended)
+    event = BookingDeclined if ended.status == "declined" else BookingExpired
+    await tell(tx, event, ended, why=ended.history[-1].why or "")
     return ended

@@ -35,6 +35,9 @@ async def tell_guest_when_declined(deps: Deps, event: booking.BookingDeclined) -
 
 
 async def tell_guest_when_expired(deps: Deps, event: booking.BookingExpired) -> None:
+    """Not who has just wished for something else instead."""
+    if event.why not in ("", booking.NOT_PAID):
+        return
     facts = Facts(visit=visit_of(event.booking))
     await tell(deps, event, "booking_expired", event.booking.guest_id, facts)
 
