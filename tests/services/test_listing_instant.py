@@ -111,7 +111,11 @@ async def test_a_search_finds_what_this_guest_books_at_once(house: TestHouse, ho
     await house.settle()
 
     async def found(client: Any) -> set[str]:
-        return {one["id"] for one in ok(await client.get("/api/search", params={"instant": "true"}))["items"]}
+        facet = ok(await client.get("/api/search"))["facets"]["instant_book"]
+        found = ok(await client.get("/api/search", params={"instant": "true"}))
+        count = found["total"]
+        assert {each["value"]: each["count"] for each in facet} == {"true": count, "false": 5 - count}
+        return {one["id"] for one in found["items"]}
 
     assert await found(guest) == {free, mailed, unrated}
     assert await found(house.client) == {free, unrated}

@@ -26,7 +26,7 @@ from hometrip.services.search import actions, store
 from hometrip.services.search.actions import Deps
 from hometrip.services.search.contract import Results
 from hometrip.services.search.rules.asked import Asked
-from journeys.steps import PRICING, book, ok, open_home, pay, problem, stay
+from journeys.steps import HOUR, PRICING, book, ok, open_home, pay, problem, stay
 
 HOMES = 45
 NOBODY = Caller()
@@ -460,6 +460,19 @@ async def test_a_booking_window_moves_on_with_the_days(house: TestHouse) -> None
     assert (await at_door(house, **stay(house, 92, 3)))["total"] == 0
     await house.advance(30 * 86_400)
     assert (await at_door(house, **stay(house, 87, 3)))["total"] == 1
+
+
+async def test_the_day_of_a_home_is_that_of_its_own_zone_wherever_it_stands(
+    house: TestHouse, host: Person
+) -> None:
+    """It is tomorrow there already, and not where the map shows it."""
+    home = await open_home(host, time_zone="Pacific/Kiritimati", stay_rules={"window_days": 30})
+    await house.advance(HOUR)
+    await house.settle()
+    last = stay(house, 31, 1)
+    quote = ok(await house.client.post(f"/api/listings/{home['id']}/quote", json=last | {"guests": 2}))
+    [hit] = ok(await house.client.get("/api/search", params=last))["items"]
+    assert hit["total"] == quote["total"]
 
 
 async def test_notice_is_counted_from_the_moment_of_the_search(

@@ -369,8 +369,8 @@ def test_a_later_card_replaces_a_home_and_an_older_one_does_not() -> None:
 def test_facets_count_what_was_found(count: int) -> None:
     cards = cards_of(7, count)
     board = board_of(cards)
-    wanted = Wanted(guests=3)
-    counted = facets.facets(board, matching.matches(board, wanted, NOW))
+    wanted = Wanted(guests=3, badges=("email",))
+    counted = facets.facets(board, matching.matches(board, wanted, NOW), wanted)
     found = [card for card in cards if card.guests >= 3]
     values = {name: {each.value: each.count for each in counts} for name, counts in counted.items()}
     assert values["structure"] == Counter(card.structure for card in found)
@@ -378,7 +378,8 @@ def test_facets_count_what_was_found(count: int) -> None:
     assert values["city"] == Counter(card.city for card in found)
     assert values["amenities"] == Counter(amenity for card in found for amenity in card.amenities)
     assert values["bedrooms"] == Counter(str(card.bedrooms) for card in found)
-    assert values["instant_book"] == Counter(str(card.instant_book).lower() for card in found)
+    at_once = (card.instant_book and {*(card.demands or ())} <= {"email"} for card in found)
+    assert values["instant_book"] == Counter(str(each).lower() for each in at_once)
     for band, number in values["price"].items():
         low, high = band.split("-")
         assert number == sum(int(low) <= card.nightly <= int(high or 10**12) for card in found)

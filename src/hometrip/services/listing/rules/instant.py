@@ -34,5 +34,5 @@ def takes_at_once(home: Home, days: Calendar) -> bool:
 
 
 def confirmed(days: Calendar) -> int:
-    """Bookings of the home that were confirmed and not cancelled by their guest."""
+    """Bookings of the home that were confirmed and that nobody has cancelled since."""
     return sum(1 for span in days.spans if span.kind == BOOKED and span.confirmed)

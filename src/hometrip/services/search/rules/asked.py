@@ -103,8 +103,9 @@ _KINDS = {field.name: field.type for field in msgspec.structs.fields(Asked)}
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked for. City and country are folded; `stay` may be moved by up to `flexible` days. What is
-    booked at once (`instant`) is so by a guest with these `badges`. Prices are told in `currency`, or each in
-    its own. They are compared, and limited, in `measure`; without one, all are of one currency.
+    booked at once, found with `instant` and counted without it, is so by a guest with these `badges`. Prices
+    are told in `currency`, or each in its own. They are compared, and limited, in `measure`; without one, all
+    are of one currency.
     """
 
     words: str = ""

@@ -72,7 +72,7 @@ CODED: dict[str, Callable[[SearchCard], str]] = {
 
 
 # Columns that facets count, together: the number of each home's value.
-COUNTED = ("structure", "type", "city", "bedrooms", "instant_book")
+COUNTED = ("structure", "type", "city", "bedrooms")
 
 
 class Values:
@@ -138,6 +138,7 @@ class Board:
         self.longest_notice = 0  # in hours
         self.shortest_window = self.shortest_most = ALWAYS
         self.weekdays = False
+        self.badges = False  # does any demand some of its guests?
         self.rows: dict[str, int] = {}
         self.hits: list[Hit] = []
         self._told: dict[int, Told] = {}
@@ -177,7 +178,8 @@ class Board:
         return len(self.live)
 
     def put(self, card: SearchCard, zone: str) -> None:
-        """Show the home as the card says, unless a newer one was seen."""
+        """Show the home as the card says, unless a newer one was seen. `zone` is that of the place that is
+        shown: cards of before do not tell the home's own."""
         row = self._row(str(card.id), card.revision)
         if row is None:
             return
@@ -188,14 +190,12 @@ class Board:
             shown = getattr(card, name)
             getattr(self, name)[row] = self.values[name].number(read(card), shown)
         self.points[row] = ranking.point(card.shown_lat, card.shown_lng)
-        self.zone[row] = self.zones.number(zone)
+        self.zone[row] = self.zones.number(card.charges.time_zone if card.charges else zone)
         self._put_rules(card.rules)
-        own_zone = self.zones.number(card.charges.time_zone) if card.charges else 0
-        self.charged.put(row, card, own_zone)
+        self.badges |= bool(card.demands)
+        self.charged.put(row, card, self.zone[row])
         self.most_bedrooms = max(self.most_bedrooms, card.bedrooms)
-        self.counted[:, row] = (
-            *(getattr(self, name)[row] for name in COUNTED[:3]), card.bedrooms, not card.instant_book
-        )  # fmt: skip
+        self.counted[:, row] = *(getattr(self, name)[row] for name in COUNTED[:3]), card.bedrooms
         self._put_amenities(row, card.amenities)
         self._put_days(row, card)
         if self.values_seen() != seen:

@@ -10,6 +10,7 @@ import numpy as np
 from hometrip.services.search.contract import Counted, Destination, Filters, Hit, Location, Range
 from hometrip.services.search.rules.asked import SORTS, Wanted
 from hometrip.services.search.rules.board import COUNTED, Board, Numbers, Rows
+from hometrip.services.search.rules.cards import unmet
 from hometrip.services.search.rules.matching import Matches
 
 ANYTHING = Wanted()
@@ -63,6 +64,7 @@ def facets(board: Board, found: Matches, wanted: Wanted = ANYTHING) -> dict[str,
     prices = found.compared if found.rated is None else found.compared[found.rated]
     board.layout, width = layout, _width(prices)
     counts = _counts(board, layout, found.rows, prices, width)
+    _count_instant(board, layout, found.rows, wanted, counts)
     numbers = counts.nonzero()[0]
     numbers = numbers[(layout.places[numbers] - layout.weights[numbers] * counts[numbers]).argsort()]
     ends = layout.places[numbers].searchsorted(_ENDS).tolist()
@@ -90,6 +92,13 @@ def _counts(board: Board, layout: Layout, rows: Rows, prices: Numbers, width: in
     together = board.amenity_bits[:shown].view(np.uint64) & bits.view(np.uint64)
     counts[begin : begin + shown] = np.add.reduce(np.bitwise_count(together), axis=1, dtype=np.int64)
     return counts
+
+
+def _count_instant(board: Board, layout: Layout, rows: Rows, wanted: Wanted, counts: Numbers) -> None:
+    """Those that whoever is asking books at once, which the filter finds, and the others."""
+    ask = np.count_nonzero(board.demands[rows] & unmet(wanted.badges))
+    begin = layout.starts["instant_book"]
+    counts[begin : begin + 2] = len(rows) - ask, ask
 
 
 def _width(prices: Numbers) -> int:
