@@ -61,7 +61,7 @@ async def test_a_payout_goes_out_where_the_account_can_be_paid_again_before_the_
     assert len(asked) == 2
 
 
-async def test_what_is_refused_once_more_waits_until_the_account_is_heard_of(till: Till) -> None:
+async def test_what_is_refused_once_more_at_once_waits_until_the_account_is_heard_of(till: Till) -> None:
     asked = refuse(till, times=2)
     await till.confirmed((await till.pay()).booking_id)
     await till.advance(AFTER + 30 * DAY)
@@ -71,3 +71,14 @@ async def test_what_is_refused_once_more_waits_until_the_account_is_heard_of(til
     await till.settle()
     assert await sent(till) == [SPLIT.payout.amount]
     assert (await actions.owed_payouts(till.deps, 20, None)).items == []
+
+
+async def test_it_goes_out_where_nobody_tells_that_the_account_can_be_paid(till: Till) -> None:
+    """The provider refuses for a while, and what it tells then does not arrive."""
+    refuse(till, times=2)
+    await till.confirmed((await till.pay()).booking_id)
+    await actions.begin_to_hear(till.deps)
+    await till.advance(AFTER)
+    assert await sent(till) == []
+    await till.advance(DAY)
+    assert await sent(till) == [SPLIT.payout.amount]
