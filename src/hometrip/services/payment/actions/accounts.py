@@ -11,7 +11,7 @@ from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.ports.payments import ProviderAccount, ProviderDown, SavedMethod
-from hometrip.services.payment import store
+from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import (
     AccountLink,
     HostAccount,
@@ -78,19 +78,27 @@ async def look_at_account(deps: Deps, due: AccountLookDue) -> None:
 
 
 async def _note(deps: Deps, host_id: UUID, found: ProviderAccount) -> None:
-    """Others are told what is new; what could not be paid out before goes out now."""
-    async with deps.db.read() as db:
-        waiting = await store.failed_bookings(db, host_id) if found.can_be_paid else []
+    """Others are told what is new; what could not be paid out before goes out now. So does what was refused
+    in between, where the account could not be paid for so short a time that nobody has heard of it."""
+    failed, refused = await _waiting(deps, host_id) if found.can_be_paid else ([], [])
     async with deps.db.transaction() as tx:
-        for booking_id in waiting:
+        for booking_id in failed:
             await lock_books(tx, booking_id)
-        if not await store.note_account(tx, host_id, can_be_paid=found.can_be_paid):
-            return
-        await tx.emit(
-            HostAccountUpdated(host_id=host_id, can_be_paid=found.can_be_paid, missing=found.missing)
-        )
-        for booking_id in waiting:
+        is_new = await store.note_account(tx, host_id, can_be_paid=found.can_be_paid)
+        if is_new:
+            await tx.emit(
+                HostAccountUpdated(host_id=host_id, can_be_paid=found.can_be_paid, missing=found.missing)
+            )
+        for booking_id in failed if is_new else refused:
             await replan(deps, tx, booking_id)
+
+
+async def _waiting(deps: Deps, host_id: UUID) -> tuple[list[UUID], list[UUID]]:
+    """Bookings for which a pay-out failed, and of these the ones that are owed because the account could not
+    be paid."""
+    async with deps.db.read() as db:
+        failed = await store.failed_bookings(db, host_id)
+        return failed, await store.owed_bookings(db, host_id, rules.CANNOT_BE_PAID) if failed else []
 
 
 async def account_link(deps: Deps, caller: Caller, back_to: str) -> AccountLink:

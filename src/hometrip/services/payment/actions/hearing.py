@@ -44,7 +44,8 @@ async def begin_to_hear(deps: Deps) -> None:
 
 async def hear_what_was_missed(deps: Deps, due: HearingDue) -> None:
     """What the timer does: all that was told since the last look is heard. With a provider that is down it is
-    set again, to hear from there on."""
+    set again, to hear from there on. No list tells of accounts: those to which a pay-out was refused are
+    looked at."""
     now = deps.clock.now()
     async with deps.db.read() as db:
         until = await store.heard_until(db)
@@ -60,7 +61,11 @@ async def hear_what_was_missed(deps: Deps, due: HearingDue) -> None:
         await _take(deps, event)
     for dispute in disputes:
         await _compare(deps, dispute)
+    async with deps.db.read() as db:
+        refused = await store.hosts_owed(db, rules.CANNOT_BE_PAID)
     async with deps.db.transaction() as tx:
+        for host_id in refused:
+            await tx.emit_later(AccountLookDue(host_id=host_id), now)
         await store.note_heard(tx, now)
         await tx.emit_later(HearingDue(), now + rules.HEAR_EVERY)
 

@@ -18,6 +18,7 @@ from hometrip.ports.payments import ProviderDown, ProviderRefused, ProviderTrans
 from hometrip.services.payment import rules, store
 from hometrip.services.payment.actions.answers import PayoutRecord, payout_of
 from hometrip.services.payment.actions.deps import (
+    AccountLookDue,
     Deps,
     PayoutDue,
     TransferDue,
@@ -290,12 +291,24 @@ async def _completed(deps: Deps, payout: store.Payout, provider_id: str) -> None
 
 async def _failed(deps: Deps, payout: store.Payout, why: str, was: str = "initiated") -> None:
     """The provider will not, or held too little for a week: the host is owed it again. It goes out once their
-    account can be paid, or when an admin says so; during a dispute it is held as what is planned is."""
+    account can be paid, or when an admin says so; during a dispute it is held as what is planned is.
+
+    Perhaps the account can be paid by now, and that was heard of before this is written: it is looked at once
+    more, but not where the same was refused just before.
+    """
     async with deps.db.transaction() as tx:
         await lock_books(tx, payout.booking_id)
         await _owed_again(deps, tx, payout, why, was)
+        if why == rules.CANNOT_BE_PAID and await _why_before(tx, payout) != why:
+            await tx.emit_later(AccountLookDue(host_id=payout.host_id), deps.clock.now())
         if await is_held(tx, payout.booking_id):
             await replan(deps, tx, payout.booking_id)
+
+
+async def _why_before(tx: Tx, payout: store.Payout) -> str | None:
+    """For what reason the pay-out of the booking that was decided before it had failed."""
+    decided = [one for one in await store.payouts_of(tx, payout.booking_id) if one.status not in OPEN]
+    return next((one.why for one in reversed(decided) if one.number < payout.number), None)
 
 
 async def _owed_again(deps: Deps, tx: Tx, payout: store.Payout, why: str, was: str) -> None:

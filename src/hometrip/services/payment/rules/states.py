@@ -28,6 +28,9 @@ LOST_TO_BANK = "dispute_lost"
 NOT_COVERED = "balance_insufficient"
 COVERED_WITHIN = 7 * DAY
 
+# In Stripe's words: the host's account cannot be paid for now.
+CANNOT_BE_PAID = "insufficient_capabilities_for_transfer"
+
 # What a payment is for. A change's payment is `CHANGE` and the change's id.
 FIRST, BALANCE, CHANGE, DEPOSIT = "first", "balance", "change:", "deposit"
 

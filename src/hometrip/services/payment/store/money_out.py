@@ -103,6 +103,20 @@ async def failed_bookings(db: Reader, host_id: UUID) -> list[UUID]:
     return [row.booking_id for row in rows]
 
 
+async def owed_bookings(db: Reader, host_id: UUID, why: str) -> list[UUID]:
+    """For which a pay-out to the host was refused last, and for that reason, and is not planned anew."""
+    refused = and_(payouts.c.host_id == host_id, payouts.c.why == why, _is_owed())
+    rows = await db.rows(select(payouts.c.booking_id).where(refused).order_by(payouts.c.booking_id))
+    return [row.booking_id for row in rows]
+
+
+async def hosts_owed(db: Reader, why: str) -> list[UUID]:
+    """To whom a pay-out was refused last for that reason, and is not planned anew."""
+    refused = and_(payouts.c.why == why, _is_owed())
+    rows = await db.rows(select(payouts.c.host_id).where(refused).distinct().order_by(payouts.c.host_id))
+    return [row.host_id for row in rows]
+
+
 async def payouts_of_host(db: Reader, host_id: UUID, limit: int, before: UUID | None) -> list[Payout]:
     """The newest first; those that came to nothing are left out."""
     statement = select(payouts).where(payouts.c.host_id == host_id, payouts.c.status != "void")
