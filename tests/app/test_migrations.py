@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table, insert, select, text
 
 from engines import url_of
 from hometrip.adapters.clock.system import SystemClock
@@ -29,7 +29,11 @@ from hometrip.app.migrations import scripts_of
 from hometrip.app.rooms import service_of
 from hometrip.app.settings import load
 from hometrip.kernel.ids import ids
+from hometrip.kernel.money import Money
 from hometrip.ports.engine import Unfit
+from hometrip.services.booking.contract import CouponTerms
+from hometrip.services.booking.rules import kept_coupon
+from hometrip.services.booking.store import bookings
 
 SERVICES = ("auth", "booking", "payment")
 SOURCE = Path(__file__).parents[2] / "src"
@@ -397,6 +401,62 @@ async def test_a_server_is_opened_only_at_the_newest_version(postgres: Postgres,
     assert [finding.fine for finding in await behind.examine()] == [True] * 4
 
 
+# -- what an earlier version has kept
+
+
+# A confirmed booking at a tenth off, and its coupon, as schema 0001 has them.
+KEPT_COUPON = """
+INSERT INTO coupons (code, percent_bp, minimum, currency, host_funded, version, created_at)
+VALUES ('SPRING', 1000, 20000, 'USD', false, 1, '2026-12-01 09:00:00.000000')
+"""
+KEPT_BOOKING = """
+INSERT INTO bookings (id, listing_id, guest_id, host_id, title, time_zone, check_in, check_out, check_in_at,
+  check_out_at, guests, pets, status, hold_extended, total, currency, agreed, host_funds_coupon,
+  cancellation_policy, coupon, payment_status, intent_id, confirmed_at, version, created_at)
+VALUES ('{id}', '01a2676f9d2a745cbaa00be2a119bc7e', '01a252683e3d72c6bc7e725a8d014759',
+  '01a252683b2078198fa4496b9aaa6427', 'Creek cabin', 'America/New_York', '2027-01-10', '2027-01-13',
+  '2027-01-10 20:00:00.000000', '2027-01-13 16:00:00.000000', 2, 0, 'confirmed', false, 35280,
+  'USD', '{agreed}', false, 'moderate', 'SPRING', 'succeeded', '01a2676f9d587e7e9b58aaa6bb542ed0',
+  '2026-12-11 23:28:17.783035', 3, '2026-12-11 23:28:17.738404')
+"""
+KEPT_AGREED = (
+    '{"lines":[{"kind":"nights","label":"3 nights","amount":{"amount":30000,"currency":"USD"},"quantity":3,'
+    '"unit":{"amount":10000,"currency":"USD"}},{"kind":"cleaning","label":"Cleaning","amount":'
+    '{"amount":5000,"currency":"USD"},"quantity":1,"unit":{"amount":5000,"currency":"USD"}},{"kind":"coupon",'
+    '"label":"Coupon (10 %)","amount":{"amount":-3500,"currency":"USD"}},{"kind":"service_fee",'
+    '"label":"Service fee (12 %)","amount":{"amount":3780,"currency":"USD"}}],"split":{"payout":'
+    '{"amount":33950,"currency":"USD"},"platform":{"amount":1330,"currency":"USD"},"taxes":{}},"nightly":'
+    '[{"amount":10000,"currency":"USD"},{"amount":10000,"currency":"USD"},{"amount":10000,"currency":"USD"}],'
+    '"exempt_guests":0}'
+)
+
+
+async def test_a_booking_of_before_keeps_the_terms_that_its_coupon_has_when_the_new_version_comes(
+    engine: Engine, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    for script in (scripts_of("booking") or Path()).glob("r0001*.py"):
+        shutil.copy(script, first)
+    before = await engine.open("booking", MetaData(), None)
+    await engine.within(before, lambda core: schema.upgrade(core, first))
+    made = UUID("01a2676f9d4a7da3a937ee818dc43a6e")
+    booking = KEPT_BOOKING.format(id=made.hex, agreed=KEPT_AGREED)
+    async with before.transaction() as tx:
+        for kept in (KEPT_COUPON, booking):
+            await tx.execute(text(kept.replace(":", r"\:")))
+    await before.close()
+
+    database = await engine.open("booking", tables_of("booking"), scripts_of("booking"))
+    async with database.read() as reader:
+        found = await bookings.get(reader, made)
+    assert found.total == Money(35_280, "USD")
+    gone = None
+    assert kept_coupon(found, "spring", gone) == CouponTerms(
+        code="SPRING", host_funded=False, percent_bp=1000, minimum=Money(20_000, "USD")
+    )
+
+
 # -- the first second of a process
 
 
@@ -407,6 +467,7 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.app.migrations import scripts_of
 from hometrip.kernel.ids import ids
+from hometrip.kernel.money import Money
 from hometrip.services.auth.store.tables import tables
 
 clock = SystemClock()
