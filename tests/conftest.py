@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -180,13 +181,28 @@ async def either_house(
 @pytest.fixture(params=RUNNERS)
 async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path) -> AsyncIterator[TestHouse]:
     """The same test under every runner, many processes too: what it does, it does through the door."""
-    kind, _, documents = request.param.partition(" on ")
+    async with running(request.param, begun, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["local", "loopback", pytest.param(WHOLE[0], marks=[*MANY, pytest.mark.full])])
+async def told_house(
+    request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
+) -> AsyncIterator[TestHouse]:
+    """For stories of many days: in many processes where proofs are made."""
+    async with running(request.param, begun, tmp_path) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def running(runner: str, begun: Begun, folder: Path) -> AsyncIterator[TestHouse]:
+    kind, _, documents = runner.partition(" on ")
     if kind == "split":
         async with split_house(documents) as many:
             yield many
     else:
-        await begun.copy(nobody, tmp_path)
-        async with house_in(tmp_path, loopback=kind == "loopback") as opened:
+        await begun.copy(nobody, folder)
+        async with house_in(folder, loopback=kind == "loopback") as opened:
             yield opened
 
 

@@ -20,6 +20,7 @@ from hometrip.adapters.clock.system import SystemClock
 from hometrip.app.opening import Open, open_house
 from hometrip.app.serving.front import Front
 from hometrip.app.settings import Settings, load
+from hometrip.app.verify import Finding, verify_house
 from hometrip.app.wiring import House, Runner
 from hometrip.kernel.clock import utc
 
@@ -88,6 +89,13 @@ class TestHouse:
 
     async def advance(self, seconds: float) -> None:
         await self.house.advance(seconds)
+
+    async def bring_webhooks(self) -> None:
+        """Those of the provider that wait are brought."""
+        await self.house.bring_webhooks()
+
+    async def verify(self) -> list[Finding]:
+        return await verify_house(self.house)
 
     async def mails(self, to: str) -> list[dict[str, Any]]:
         answer = await self.client.get("/api/sandbox/mailbox", params={"to": to})

@@ -29,8 +29,10 @@ from harness import Person, TestHouse
 from hometrip.app.opening import Open
 from hometrip.app.settings import Settings, load
 from hometrip.app.timekeeping import clock_of
+from hometrip.app.verify import Finding, verify
 from hometrip.app.wiring import House
 from hometrip.kernel.clock import Clock
+from hometrip.ports.payments import Payments
 from server import Server
 
 MANAGEMENT = "HOMETRIP_TEST_RABBITMQ_MANAGEMENT_URL"
@@ -174,6 +176,14 @@ class SplitHouse(TestHouse):
             "/api/sandbox/clock/advance", json={"seconds": int(seconds)}, timeout=120
         )
         assert answer.status_code == 200, answer.text
+
+    async def bring_webhooks(self) -> None:
+        """The process of payment brings them."""
+        while await self.house.shared[Payments].undelivered():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+
+    async def verify(self) -> list[Finding]:
+        return await verify(self._settings)
 
     async def mails(self, to: str) -> list[dict[str, Any]]:
         return await super().mails(self.marked(to))

@@ -11,7 +11,7 @@ import pytest
 
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
-from hometrip.app.timekeeping import Timekeeper
+from hometrip.app.timekeeping import CLOCK_FILE, Timekeeper, clock_of_many
 from hometrip.kernel.clock import utc
 
 START = utc(2027, 4, 14, 9)
@@ -80,3 +80,15 @@ async def test_those_at_work_are_left_alone_for_half_of_the_time(clock: MovableC
     working = Working(clock, seconds=0.4, look=0.02)
     await Timekeeper(working, clock, tmp_path).settle()
     assert working.asked <= 0.4 / (2 * 0.02) + 3
+
+
+async def test_one_gateway_goes_on_from_where_another_has_moved_the_time(tmp_path: Path) -> None:
+    """Nobody tells a gateway of what is asked of another one, nor a process that is not there yet."""
+    clocks = [clock_of_many(tmp_path, sandbox=True) for _ in range(3)]
+    began = clocks[0].now()
+    for clock, days in zip(clocks[:2], (30, 1), strict=True):
+        assert isinstance(clock, MovableClock)
+        await Timekeeper(Pair(clock, 0), clock, tmp_path).advance(timedelta(days=days).total_seconds())
+        told = timedelta(seconds=float((tmp_path / CLOCK_FILE).read_text()))
+        assert {(each.now() - began - told) // timedelta(seconds=5) for each in clocks} == {0}
+    assert round(told / timedelta(days=1)) == 31

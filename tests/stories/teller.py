@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from harness import Person, TestHouse
-from hometrip.app.verify import verify_house
 from journeys.steps import book, booking_of, ok, open_home, pay, stay
 
 Entry = tuple[str, dict[str, int]]
+ALBANY = ZoneInfo("America/New_York")
 
 
 class Teller:
-    """A host with a home, a guest, an admin, and the sandbox clock at 9:00 UTC on the 14th of April 2027.
+    """A host with a home, a guest, an admin, and the sandbox clock at 5:00 in Albany on the first day of the
+    story; that is the 14th of April 2027, 9:00 UTC, in a house whose time stands still.
 
-    Unless a story says otherwise, three nights from the 14th of May cost, in dollars: nights 300.00, cleaning
+    Unless a story says otherwise, three nights 30 days later cost, in dollars: nights 300.00, cleaning
     50.00, service fee (12 % of 350.00) 42.00, together 392.00. The host receives 350.00 less 3 %, which is
-    339.50; the marketplace has the rest, 52.50. Check-in is at 15:00 in Albany, which is 19:00 UTC.
+    339.50; the marketplace has the rest, 52.50. Check-in is at 15:00 in Albany.
     """
 
     def __init__(self, house: TestHouse, host: Person, guest: Person, admin: Person, home: str) -> None:
         self.house, self.host, self.guest, self.admin, self.home = house, host, guest, admin, home
+        self._first = house.clock.now().date()
+
+    def day(self, number: int) -> str:
+        """That many days after the first of the story."""
+        return (self._first + timedelta(days=number)).isoformat()
 
     async def book(self, by: Person | None = None, days: int = 30, nights: int = 3, **more: Any) -> str:
         when = stay(self.house, days, nights)
@@ -46,7 +54,7 @@ class Teller:
 
     async def webhooks(self) -> None:
         """Those of the provider that are on their way arrive."""
-        await self.house.house.bring_webhooks()
+        await self.house.bring_webhooks()
         await self.house.settle()
 
     async def history(self, booking_id: str) -> list[str]:
@@ -70,11 +78,11 @@ class Teller:
     async def end(self) -> None:
         """Everything is done, and `hometrip verify` finds nothing."""
         await self.house.settle()
-        found = [finding.line() for finding in await verify_house(self.house.house) if finding.violations]
-        assert found == []
+        assert [finding.line() for finding in await self.house.verify() if finding.violations] == []
 
 
 async def teller_in(house: TestHouse, pricing: dict[str, Any] | None = None, **home: Any) -> Teller:
+    await house.advance(_till_five(house.clock.now()))
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")
     opened = await open_home(host, **home)
@@ -82,6 +90,15 @@ async def teller_in(house: TestHouse, pricing: dict[str, Any] | None = None, **h
         ok(await host.put(f"/api/listings/{opened['id']}/pricing", pricing))
     await house.settle()
     return Teller(house, host, guest, await house.staff(), opened["id"])
+
+
+def _till_five(now: datetime) -> float:
+    """Seconds until it is 5:00 in Albany the next time."""
+    there = now.astimezone(ALBANY)
+    five = there.replace(hour=5, minute=0, second=0, microsecond=0)
+    if five < there:
+        five += timedelta(days=1)
+    return five.timestamp() - now.timestamp()
 
 
 def balance(journal: list[Entry]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from hometrip.app.opening import Open
 from hometrip.app.peering import Peering
 from hometrip.app.settings import Settings
 from hometrip.app.split import GATEWAY
+from hometrip.app.timekeeping import clock_of_many
 from hometrip.app.wiring import House
 from hometrip.kernel.clock import Clock
 from hometrip.ports.cache import Cache
@@ -29,7 +30,7 @@ from hometrip.ports.registry import Instance, Registry
 async def open_service(settings: Settings, name: str) -> AsyncIterator[Open]:
     """One service of a house of many processes; it asks the others over HTTP. It begins with `join`."""
     keys = ServiceKeys(settings.data / "secrets", name)
-    shared = SharedPorts(settings)
+    shared = SharedPorts(settings, clock=clock_of_many(settings.data, sandbox=settings.sandbox))
     afar = HttpPeers(shared[Registry], keys.token_for)
     house = House(settings, services=[name], afar=afar, shared=shared)
     afar.tracer = house.tracer
@@ -56,7 +57,7 @@ async def open_gateway(settings: Settings, sock: socket.socket | None = None) ->
     where one is given.
     """
     keys = ServiceKeys(settings.data / "secrets", GATEWAY)
-    shared = SharedPorts(settings)
+    shared = SharedPorts(settings, clock=clock_of_many(settings.data, sandbox=settings.sandbox))
     registry = shared[Registry]
     afar, elsewhere = HttpPeers(registry, keys.token_for), Afar(registry, keys.token_for, shared[Clock])
     house = House(settings, services=(), afar=afar, elsewhere=elsewhere, shared=shared)
