@@ -18,7 +18,8 @@ from hometrip.services.auth import actions
 from hometrip.services.auth.actions import Tokens, passwords
 from hometrip.services.auth.contract import AccountLocked, BadCredentials
 
-pytestmark = pytest.mark.usefixtures("real_hashes")
+# For guesses that meet while others are being checked, and for what that costs; to be counted needs no time.
+SLOWLY = pytest.mark.usefixtures("real_hashes")
 
 ANN, NOBODY = "ann@example.com", "nobody@example.com"
 HOME = Caller(address="10.1.1.1", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
@@ -43,6 +44,7 @@ async def attempt(house: TestHouse, caller: Caller, email: str, password: str) -
     return "in"
 
 
+@SLOWLY
 @pytest.mark.parametrize("email", [ANN, NOBODY])
 async def test_ten_wrong_guesses_an_hour_from_anywhere_whether_or_not_there_is_an_account(
     house: TestHouse, email: str
@@ -92,6 +94,7 @@ async def test_a_password_that_is_right_at_last_clears_the_count(house: TestHous
         assert await attempt(house, CAFE, ANN, PASSWORD) == "in"
 
 
+@SLOWLY
 async def test_many_that_are_right_at_once_all_come_in(house: TestHouse) -> None:
     await account(house)
     seen = await asyncio.gather(*(attempt(house, thief(n), ANN, PASSWORD) for n in range(40)))
@@ -139,6 +142,7 @@ async def test_a_locked_account_says_when_to_come_back(house: TestHouse) -> None
     assert int(answer.headers["retry-after"]) > 3000
 
 
+@SLOWLY
 async def test_a_line_that_is_too_long_is_refused_at_its_end(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +154,7 @@ async def test_a_line_that_is_too_long_is_refused_at_its_end(
     assert await attempt(house, thief(1), ANN, PASSWORD) == "in"
 
 
+@SLOWLY
 async def test_who_gives_up_waiting_leaves_the_line(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +175,7 @@ async def cost(work: Callable[[], Awaitable[Any]]) -> float:
     return time.process_time() - began
 
 
+@SLOWLY
 async def test_work_does_not_tell_who_has_an_account(tmp_path: Path) -> None:
     """A login costs one hash, known or not: compared by the processor's time, so load does not matter."""
     own = {"auth": {"guesses_per_account": "1000", "guesses_per_address": "1000"}}

@@ -56,8 +56,16 @@ async def shown(teller: Teller, booking: str, by: str = "guest") -> tuple[int, i
     return told["refund"]["amount"], told["kept"]["amount"]
 
 
-@pytest.mark.parametrize("by", ["guest", "host"])
-@pytest.mark.parametrize("late", [False, True])
+# A host gives all of it back at any time: early, that is what a guest gets as well.
+@pytest.mark.parametrize(
+    ("by", "late"),
+    [
+        ("guest", False),
+        ("guest", True),
+        pytest.param("host", False, marks=pytest.mark.full),
+        ("host", True),
+    ],
+)
 @pytest.mark.parametrize(
     ("plan", "payment", "taken"),
     [(None, 1, 39_200), (None, 1, 10_000), ("half", 2, None), ("half", 1, None), ("half", 1, 5_000)],
