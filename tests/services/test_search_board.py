@@ -347,6 +347,17 @@ def test_days_beyond_the_cards_or_the_board_may_be_had_at_the_usual_price() -> N
         assert list(found_on(board, Wanted(stay=stay)).values()) == [21_000]
 
 
+def test_a_home_of_just_the_price_that_limits_name_is_found() -> None:
+    cards = cards_of(3, 20)
+    board = board_of(cards)
+    for card in cards:
+        wanted = Wanted(min_price=card.nightly, max_price=card.nightly).measured(
+            Measure.of(card.currency, {})
+        )
+        found = matching.within(matching.matches(board, wanted, NOW), wanted)
+        assert card.id in {board.hits[row].id for row in found.rows}
+
+
 def test_a_later_card_replaces_a_home_and_an_older_one_does_not() -> None:
     chance = random.Random(2)
     board = board_of([card_of(chance, number) for number in range(3)])
