@@ -87,7 +87,7 @@ def instead(asked: Asked) -> tuple[date, int] | None:
 
     Reading: the nearest is that whose check-in is fewest days away, the earlier one of two. It is looked for
     within 90 days of what was asked for, or of where bookings are taken. Where there is none of that length,
-    the next length counts, up to 14 nights more or less, the longer one of two.
+    the next length counts, up to 14 nights more or any fewer, the longer one of two.
     """
     told = refused(asked)
     if told is None or told[0] in ("guests", "pets"):
@@ -96,7 +96,7 @@ def instead(asked: Asked) -> tuple[date, int] | None:
     if told[0] in ("min_nights", "max_nights"):
         assert isinstance(told[1], int)
         nights = told[1]
-    for length in sorted(range(max(1, nights - 14), nights + 15), key=lambda n: (abs(n - nights), -n)):
+    for length in sorted(range(1, nights + 15), key=lambda n: (abs(n - nights), -n)):
         if length == nights or length <= 365:
             found = _closest(asked, length)
             if found is not None:

@@ -218,6 +218,16 @@ def test_where_the_length_is_refused_the_nearest_has_the_length_that_is_demanded
     assert nearest_instead(told, asked(10, 2), refused, NOW) == asked(9, 5)
 
 
+def test_where_far_fewer_nights_are_free_than_were_asked_for_as_many_as_there_are_are_offered() -> None:
+    told = home(span(0, 20), span(26, 60), span(63, 800))
+    refused = refusal(told, asked(10, 30), NOW)
+    assert refused == Refusal(BOOKED, False)
+    assert nearest_instead(told, asked(10, 30), refused, NOW) == asked(20, 6)
+    assert free_instead(told, asked(10, 30), NOW) == [asked(20, 6)]
+    longer = home(span(0, 20), span(26, 60), span(63, 800), min_nights=7)
+    assert nearest_instead(longer, asked(10, 30), refused, NOW) is None
+
+
 def test_far_outside_the_window_the_nearest_lies_at_its_end() -> None:
     told = home(window_days=90)
     refused = refusal(told, asked(600, 2), NOW)

@@ -80,6 +80,8 @@ class Openings:
         most = {*self.most_by_day, *(season.max_nights for season in self.seasons if season.max_nights)}
         self.longest, self.surely = min(max(most), LONGEST_STAY), min(most)
         self.one_longest = len(most) == 1
+        seasonal = [season.min_nights for season in self.seasons if season.min_nights]
+        self.shortest = min([*self.least_by_day, *seasonal, *filter(None, calendar.min_nights)])
         self.starts = calendar.starts
         self.least = calendar.min_nights
         self._set(calendar.spans)

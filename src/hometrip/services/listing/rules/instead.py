@@ -11,7 +11,8 @@ from hometrip.services.listing.rules.refusal import Refusal, refusal
 
 # How far from the stay asked for another one is looked for, in days.
 REACH = 90
-# By how many nights the length may differ of what is offered where no stay of the length asked for would do.
+# By how many nights what is offered may be longer, where no stay of the length asked for would do. It may be
+# as much shorter as it has to be.
 STRETCH = 14
 
 
@@ -69,8 +70,11 @@ def _of_any_length(home: Openings, stay: Stay, now: datetime) -> Stay | None:
 def _lengths(home: Openings, nights: int) -> Iterator[int]:
     """The length itself, then those around it, the longer one of two."""
     yield nights
-    for more in range(1, STRETCH + 1):
-        yield from (other for other in (nights + more, nights - more) if 1 <= other <= home.longest)
+    for more in range(1, max(STRETCH + 1, nights)):
+        if more <= STRETCH and nights + more <= home.longest:
+            yield nights + more
+        if home.shortest <= nights - more <= home.longest:
+            yield nights - more
 
 
 def _in_reach(home: Openings, stay: Stay, now: datetime) -> Stay:
