@@ -33,10 +33,15 @@ pytestmark = [pytest.mark.split, pytest.mark.full, pytest.mark.timeout(900)]
 
 PATIENCE = 120.0
 # For how long all is well in between.
-BETWEEN = 4.0, 8.0
+BETWEEN = 2.0, 6.0
 # Whose journals have one order: of two refunds at once, one that is tried again may come later.
 STORIES: tuple[Callable[[TestHouse], Awaitable[None]], ...] = (
     before.test_a_request_is_declined,
+    before.test_the_host_cancels_twenty_hours_before_check_in,
+    before.test_the_second_instalment_fails_three_times,
+    after.test_a_host_claims_part_of_the_deposit,
+    after.test_a_bank_takes_the_money_back,
+    after.test_a_coupon_and_a_tax,
     after.test_a_stay_in_yen_which_have_no_cents,
     after.test_a_stay_in_dinars_which_have_a_thousand_parts,
 )
@@ -141,9 +146,11 @@ async def test_stories_are_the_same_while_everything_falls(
     print(f"replay with HOMETRIP_TEST_SEED={seed}")
     async with house_of(processes) as house, Patient(base_url=processes.server.url, timeout=30) as client:
         falling = Falling(house, client, processes, own)
-        for number, story in enumerate(STORIES):
-            falling._mark = f"-{number}"
-            print(story.__name__)
-            async with falling.falls(seed + number):
+        async with falling.falls(seed):
+            for number, story in enumerate(cycle(STORIES)):
+                if number >= len(STORIES) and {*SERVICES, *ENGINES} <= {*falling.fallen}:
+                    break
+                falling._mark = f"-{number}"
+                print(story.__name__)
                 await story(falling)
-    figure(f"{len(STORIES)} stories told while {len(falling.fallen)} times something fell", seed)
+    figure(f"{number} stories told while {len(falling.fallen)} times something fell", seed)
