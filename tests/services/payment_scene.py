@@ -159,6 +159,11 @@ class Till:
         await self.settle()
         return paid
 
+    async def payouts(self) -> list[tuple[str, str | None]]:
+        """Status and reason of each of the host's, the newest first."""
+        found = await actions.payouts(self.deps, HOST, 20, None)
+        return [(one.status, one.why) for one in found.items]
+
     async def row(self, payment_id: UUID) -> store.Payment:
         async with self.deps.db.read() as db:
             return await store.payment(db, payment_id)

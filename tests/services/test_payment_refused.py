@@ -42,10 +42,6 @@ def refuse(till: Till, times: int) -> list[str]:
     return asked
 
 
-async def statuses(till: Till) -> list[tuple[str, str | None]]:
-    return [(one.status, one.why) for one in (await actions.payouts(till.deps, HOST, 20, None)).items]
-
-
 async def sent(till: Till) -> list[int]:
     return [one.amount.amount for one in await till.provider.transfers_since(START)]
 
@@ -56,7 +52,7 @@ async def test_a_payout_goes_out_where_the_account_can_be_paid_again_before_the_
     asked = refuse(till, times=1)
     await till.confirmed((await till.pay()).booking_id)
     await till.advance(AFTER)
-    assert await statuses(till) == [("completed", None), ("failed", rules.CANNOT_BE_PAID)]
+    assert await till.payouts() == [("completed", None), ("failed", rules.CANNOT_BE_PAID)]
     assert await sent(till) == [SPLIT.payout.amount]
     assert len(asked) == 2
 
@@ -65,7 +61,7 @@ async def test_what_is_refused_once_more_at_once_waits_until_the_account_is_hear
     asked = refuse(till, times=2)
     await till.confirmed((await till.pay()).booking_id)
     await till.advance(AFTER + 30 * DAY)
-    assert await statuses(till) == [("failed", rules.CANNOT_BE_PAID)] * 2
+    assert await till.payouts() == [("failed", rules.CANNOT_BE_PAID)] * 2
     assert len(asked) == 2
     assert (await actions.account(till.deps, HOST)).can_be_paid
     await till.settle()

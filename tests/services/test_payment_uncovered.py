@@ -51,10 +51,6 @@ def asked_at(till: Till) -> list[datetime]:
     return moments
 
 
-async def statuses(till: Till) -> list[tuple[str, str | None]]:
-    return [(one.status, one.why) for one in (await actions.payouts(till.deps, HOST, 20, None)).items]
-
-
 async def sent_to_host(till: Till) -> list[int]:
     sent = await till.provider.transfers_since(START)
     return [one.amount.amount for one in sent if "payout_id" in one.metadata]
@@ -63,12 +59,12 @@ async def sent_to_host(till: Till) -> list[int]:
 async def test_it_is_sent_once_money_has_come_in(till: Till) -> None:
     booking_id = await too_little_held(till)
     await till.advance(2 * DAY)
-    assert await statuses(till) == [("initiated", None)]
+    assert await till.payouts() == [("initiated", None)]
     assert (await actions.host_balance(till.deps, HOST)).in_transit == [SPLIT.payout]
     assert "host.payout.failed" not in till.names()
     await till.pay(hold_until=None)
     await till.advance(6 * HOUR)
-    assert await statuses(till) == [("completed", None)]
+    assert await till.payouts() == [("completed", None)]
     assert await sent_to_host(till) == [SPLIT.payout.amount]
     assert till.names().count("host.payout.completed") == 1
     assert "host_payable:host" not in await till.balances(booking_id)
@@ -78,13 +74,13 @@ async def test_it_is_asked_for_less_often_with_each_time_and_no_longer_than_a_we
     moments = asked_at(till)
     booking_id = await too_little_held(till)
     await till.advance(7 * DAY - HOUR)
-    assert await statuses(till) == [("initiated", None)]
+    assert await till.payouts() == [("initiated", None)]
     await till.advance(DAY)
     waits = [later - earlier for earlier, later in pairwise(moments)]
     assert waits[:4] == [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR]
     assert set(waits[4:]) == {6 * HOUR}
     assert DUE + 7 * DAY <= moments[-1] < DUE + 7 * DAY + 6 * HOUR
-    assert await statuses(till) == [("failed", rules.NOT_COVERED)]
+    assert await till.payouts() == [("failed", rules.NOT_COVERED)]
     told = [event for event in till.told if event.name == "host.payout.failed"]
     assert [(event.amount, event.why) for event in told] == [(SPLIT.payout, rules.NOT_COVERED)]
     assert (await till.balances(booking_id))["host_payable:host"] == -SPLIT.payout.amount
@@ -102,7 +98,7 @@ async def test_an_admin_has_it_sent_after_the_week(till: Till) -> None:
     assert (await actions.owed_payouts(till.deps, 20, None)).items == []
     await till.settle()
     assert (await actions.owed_payouts(till.deps, 20, None)).items == []
-    assert await statuses(till) == [("completed", None), ("failed", rules.NOT_COVERED)]
+    assert await till.payouts() == [("completed", None), ("failed", rules.NOT_COVERED)]
     assert await sent_to_host(till) == [SPLIT.payout.amount]
 
 
@@ -113,7 +109,7 @@ async def test_it_is_sent_once_where_the_answer_to_a_later_try_is_lost(till: Til
     await till.advance(HOUR)
     till.provider.weather = "fine"
     await till.advance(DAY)
-    assert await statuses(till) == [("completed", None)]
+    assert await till.payouts() == [("completed", None)]
     assert await sent_to_host(till) == [SPLIT.payout.amount]
 
 
@@ -123,7 +119,7 @@ async def test_during_a_dispute_it_is_taken_back(till: Till) -> None:
     await till.hear(DisputeOpened(**dispute, by="guest", why="mould"))
     await till.pay(hold_until=None)
     await till.advance(DAY)
-    assert await statuses(till) == [("held", None), ("failed", "disputed")]
+    assert await till.payouts() == [("held", None), ("failed", "disputed")]
     assert await sent_to_host(till) == []
     await till.hear(DisputeResolved(**dispute, refund=eur(0), kept=SPLIT))
     await till.advance(DAY)
@@ -151,4 +147,4 @@ async def test_what_is_missing_for_another_reason_waits_for_nothing(till: Till) 
     await actions.open_account(till.deps, HOST)
     await too_little_held(till)
     await till.advance(MINUTE)
-    assert [status for status, _ in await statuses(till)] == ["failed"]
+    assert [status for status, _ in await till.payouts()] == ["failed"]

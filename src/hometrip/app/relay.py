@@ -28,7 +28,8 @@ STOP_SECONDS = 10.0
 
 class Relay:
     """Rows are claimed, published with confirmation, then marked; a crash in between publishes them again.
-    Events that are `awaited`, by their names, are sent without delay.
+    Where many are under way, it pauses between claims, but not after one with events that are `awaited`, by
+    their names.
     """
 
     def __init__(
