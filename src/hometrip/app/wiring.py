@@ -65,6 +65,7 @@ class Runner(msgspec.Struct, frozen=True):
 
     @property
     def times(self) -> int:
+        """So often each event is delivered."""
         return 2 if self.loopback else 1
 
 

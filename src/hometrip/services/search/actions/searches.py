@@ -70,7 +70,7 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     board = await current(deps)
     if wish.currency is not None:
         wish = await told_in(deps, board, wish, wish.currency)
-    if board.badges and caller.account_id is not None:
+    if board.demanding and caller.account_id is not None:
         wish = msgspec.structs.replace(wish, badges=await _badges(deps, caller.account_id))
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)

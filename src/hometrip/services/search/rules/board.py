@@ -138,7 +138,7 @@ class Board:
         self.longest_notice = 0  # in hours
         self.shortest_window = self.shortest_most = ALWAYS
         self.weekdays = False
-        self.badges = False  # does any demand some of its guests?
+        self.demanding = False  # does any home demand something of guests who book at once?
         self.rows: dict[str, int] = {}
         self.hits: list[Hit] = []
         self._told: dict[int, Told] = {}
@@ -192,7 +192,7 @@ class Board:
         self.points[row] = ranking.point(card.shown_lat, card.shown_lng)
         self.zone[row] = self.zones.number(card.charges.time_zone if card.charges else zone)
         self._put_rules(card.rules)
-        self.badges |= bool(card.demands)
+        self.demanding |= bool(card.demands)
         self.charged.put(row, card, self.zone[row])
         self.most_bedrooms = max(self.most_bedrooms, card.bedrooms)
         self.counted[:, row] = *(getattr(self, name)[row] for name in COUNTED[:3]), card.bedrooms
