@@ -43,7 +43,7 @@ from hometrip.adapters.database.sqlite import SqliteDatabase
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused, Unavailable
 from hometrip.kernel.ids import ids
 from hometrip.kernel.once import NO_KEY, Once
-from hometrip.ports.database import Prepared
+from hometrip.ports.database import Prepared, Unexpected
 
 # Each with where it keeps what it has in a test's folder. (adapters.database.schema is what they share; see
 # tests/app/test_migrations.py.)
@@ -152,7 +152,7 @@ async def test_rows_row_and_value_answer_what_is_there(database: Any) -> None:
         assert await tx.row(select(rooms)) is None
         assert await tx.value(select(rooms.c.name)) is None
         for name in "abc":
-            await add_room(tx, name=name)
+            await add_room(tx, name=name, cents=7)
         assert [row.name for row in await tx.rows(select(rooms).order_by(rooms.c.name))] == ["a", "b", "c"]
         assert (await tx.row(select(rooms).order_by(rooms.c.name.desc()))).name == "c"
         assert await tx.value(select(func.count()).select_from(rooms)) == 3
@@ -366,28 +366,48 @@ async def test_a_database_of_before_gets_the_index_that_came_since(opening: Call
     await database.close()
 
 
-async def test_a_key_is_claimed_on_the_way_to_rows_as_it_is_alone(database: Any) -> None:
-    """By a hundred at once one goes on, the others get its answer; and so does who asks later."""
-    all_rooms = Prepared(select(rooms.c.name))
+async def test_a_block_that_expects_nothing_is_undone_where_there_is_something(database: Any) -> None:
+    async def add_first(name: str) -> None:
+        async with database.transaction() as tx:
+            await tx.expect_nothing(FIND.with_values(wanted=name))
+            await add_room(tx, name=name, cents=7)
+
+    await add_first("a")
+    await add_first("b")
+    with pytest.raises(Unexpected):
+        await add_first("a")
+    with pytest.raises(Unexpected):
+        async with database.transaction() as tx:
+            await tx.expect_nothing(FIND.with_values(wanted="b"))
+            await tx.row(FIND.with_values(wanted="b"))
+    async with database.read() as reader:
+        assert [row.name for row in await reader.rows(select(rooms).order_by(rooms.c.name))] == ["a", "b"]
+
+
+async def test_of_a_hundred_first_answers_of_a_key_one_is_kept(database: Any) -> None:
     once = Once("key-1", "ann POST /rooms", "print-a", 201)
 
-    async def add_one(once: Once) -> list[Any]:
+    async def add_one(number: int) -> None:
         async with database.transaction() as tx:
-            found = await tx.once_reading(once, all_rooms.with_values())
-            await add_room(tx, name="attic")
-            await tx.answer(once, {"id": 7})
-        return [row.name for row in found]
+            await add_room(tx, name=f"{number}")
+            await tx.answer_first(once, {"room": number})
 
-    results = await asyncio.gather(*(add_one(once) for _ in range(100)), return_exceptions=True)
-    answers = [result.answer for result in results if isinstance(result, AlreadyAnswered)]
-    assert (results.count([]), answers) == (1, [b'{"id":7}'] * 99)
-    with pytest.raises(AlreadyAnswered):
-        await add_one(once)
+    results = await asyncio.gather(*map(add_one, range(100)), return_exceptions=True)
+    assert sum(isinstance(result, Unexpected) for result in results) == 99
+    async with database.read() as reader:
+        [kept] = await reader.rows(select(rooms))
+    with pytest.raises(AlreadyAnswered) as known:
+        async with database.transaction() as tx:
+            await tx.once(once)
+    assert (known.value.status, known.value.answer) == (201, b'{"room":%b}' % kept.name.encode())
     with pytest.raises(KeyReused):
-        await add_one(Once(once.key, once.scope, "print-b"))
-    async with database.transaction() as tx:
-        found = await tx.once_reading(NO_KEY, all_rooms.with_values())
-    assert [row.name for row in found] == ["attic"]
+        async with database.transaction() as tx:
+            await tx.once(Once(once.key, once.scope, "print-b"))
+    with pytest.raises(Unexpected):
+        await add_one(100)
+    for _ in range(2):
+        async with database.transaction() as tx:
+            await tx.answer_first(NO_KEY, {})
 
 
 async def test_many_may_read_at_once_while_one_writes(database: Any) -> None:

@@ -43,6 +43,12 @@ class Given(NamedTuple):
     values: Mapping[str, Any]
 
 
+class Unexpected(Exception):
+    """What a block took for granted is not so, and nothing of it has happened: it is for another block, which
+    looks before it writes.
+    """
+
+
 class Reader(Protocol):
     """Reads of one moment: what another transaction commits meanwhile is not seen."""
 
@@ -65,8 +71,15 @@ class Tx(Reader, EventTx, Protocol):
         One that is refused (`IntegrityError`) has no effect, and the block may go on without it.
         """
 
-    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
-        """As `once`, and the rows of the statement, on one way to the database. It raises as `once` does."""
+    async def expect_nothing(self, statement: Given) -> None:
+        """`Unexpected` where the statement finds a row, at the latest at the end of the block; until then the
+        block goes on. That spares PostgreSQL the way there and back, as `Prepared.final` does.
+        """
+
+    async def answer_first(self, once: Once, record: Any) -> None:
+        """`once` and `answer` in one, for a request that hardly ever came before: `Unexpected` where its key
+        is known, at the latest at the end of the block. Nothing happens without a key.
+        """
 
     async def lock(self, name: str) -> None:
         """Until the end of the block nobody else has this name: for what is decided on a sum, a count or the

@@ -5,8 +5,11 @@ transactions.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +40,21 @@ from hometrip.adapters.postgres import (
     must_be_fit,
     place_of,
     refusal_of,
+    unexpected,
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.once import Once
 from hometrip.ports.database import Given, Prepared
 from hometrip.ports.engine import Finding
 
 # Who migrates a database holds this lock.
 MIGRATING = 0x686F6D68
+# So many rows at most go in one statement that is put off: each number of rows is a statement of its own,
+# which every connection has prepared.
+LOT = 8
+# Refused, as a division by nought, where there is something.
+NOTHING = "SELECT 1 / CASE WHEN EXISTS ({}) THEN 0 ELSE 1 END"
+MARK = re.compile(r"\$(\d+)")
 
 
 class PostgresReader:
@@ -145,11 +154,9 @@ class PostgresTx(EventWork):
             return found[0][0] if found else None
         return (await self._run(statement)).scalar()
 
-    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
-        claim = self.claim_soon(once)
-        rows = await self.rows(statement)
-        await claim()
-        return rows
+    async def expect_nothing(self, statement: Given) -> None:
+        translated = self._reader.translated(statement.prepared, ())
+        self.put_off(NOTHING.format(translated.sql), *translated.values(statement.values), refused=unexpected)
 
     async def lock(self, name: str) -> None:
         self.put_off("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
@@ -180,8 +187,9 @@ class PostgresTx(EventWork):
 
         each_is_written = _writes_each(prepared.statement)
         if prepared.final and each_is_written:
-            for each in values:
-                self.put_off(translated.sql, *each, refused=refused)
+            for at in range(0, len(values), LOT):
+                lot = values[at : at + LOT]
+                self.put_off(_for_rows(translated.sql, len(lot)), *chain(*lot), refused=refused)
             return len(rows)
         if not prepared.final:
             self._save()
@@ -335,6 +343,20 @@ class PostgresDatabase(PostgresOutbox[PostgresTx], PostgresLedger):
         if missing:
             return Finding("schema", False, f"{place} lacks {', '.join(missing)}", MIGRATE)
         return Finding("schema", True, f"at {version}" if version else "every table is there")
+
+
+@cache
+def _for_rows(sql: str, count: int) -> str:
+    """An INSERT of one row, for so many: the marks of its values again, `$1` and so on, counted on."""
+    if count == 1:
+        return sql
+    into, word, row = sql.rpartition(" VALUES ")
+    marks = len(MARK.findall(row))
+
+    def counted_on(by: int) -> str:
+        return MARK.sub(lambda mark: f"${int(mark[1]) + by}", row)
+
+    return into + word + ", ".join(counted_on(at * marks) for at in range(count))
 
 
 def _count(told: str) -> int:

@@ -31,8 +31,7 @@ from hometrip.adapters.sqlite import (
 )
 from hometrip.kernel.clock import Clock
 from hometrip.kernel.ids import NewId
-from hometrip.kernel.once import Once
-from hometrip.ports.database import Given, Prepared
+from hometrip.ports.database import Given, Prepared, Unexpected
 
 # Of all files of the process: a statement is the same in each of them.
 _TRANSLATIONS: dict[type[Dialect], Translations] = {}
@@ -152,9 +151,9 @@ class SqliteTx(SqliteReader, EventWork):
         SqliteReader.end(self)
         EventWork.end(self)
 
-    async def once_reading(self, once: Once, statement: Given) -> list[Any]:
-        await self.once(once)
-        return await self.rows(statement)
+    async def expect_nothing(self, statement: Given) -> None:
+        if await self.row(statement) is not None:
+            raise Unexpected
 
     async def lock(self, name: str) -> None:
         """There is one writer at a time: whoever is in a block has every name."""

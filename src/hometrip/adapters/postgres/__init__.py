@@ -25,7 +25,7 @@ from hometrip.adapters.postgres.server import (
     quoted,
 )
 from hometrip.adapters.postgres.tables import ADDED, TABLE_NAMES, create_tables
-from hometrip.adapters.postgres.work import EventWork
+from hometrip.adapters.postgres.work import EventWork, unexpected
 
 __all__ = [
     "ADDED",
@@ -48,4 +48,5 @@ __all__ = [
     "place_of",
     "quoted",
     "refusal_of",
+    "unexpected",
 ]

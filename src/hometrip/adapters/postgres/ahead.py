@@ -5,7 +5,8 @@ statements do. The server need not be waited for: it runs what it is sent in the
 (pipelining, in the words of the protocol's version 3). What is put off here goes out with what asyncpg writes
 next, before it, or with the COMMIT; what the server says to it is taken out of what asyncpg is given to read.
 
-Values go as text, which the server reads by the types that it finds for them; bytes go as they are.
+Values whose type can only be one of the server's go in its own form, the others as text, which it reads by
+the types that it finds for them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from struct import Struct
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,35 +24,43 @@ import asyncpg
 
 # A message is a letter, the length of the rest (four bytes, themselves included), and the rest.
 HEAD = 5
+length_at = Struct("!I").unpack_from
+BOUND, ROW = b"2D"
 EXECUTE, SYNC = b"E\0\0\0\x09\0\0\0\0\0", b"S\0\0\0\x04"
 NULL = b"\xff\xff\xff\xff"
 TEXT, BINARY = b"\0\0", b"\0\1"
+REFUSALS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DivisionByZeroError)
 LOST = "the connection was closed before the answer came"
 # What comes of itself, between the answers: asyncpg's.
 OF_ITSELF = frozenset(b"ANS")
-TEXTS: dict[type, Callable[[Any], str]] = {
-    bool: lambda value: "t" if value else "f",
-    int: str,
-    float: repr,
-    Decimal: str,
-    UUID: str,
-    datetime: datetime.isoformat,
-    date: date.isoformat,
+# Moments are said in microseconds and dates in days since the year 2000.
+_YEAR_2000, _MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_DAY_2000 = _YEAR_2000.toordinal()
+BINARIES: dict[type, Callable[[Any], bytes]] = {
+    bytes: bytes,
+    bool: lambda value: b"\1" if value else b"\0",
+    UUID: lambda value: value.int.to_bytes(16),
+    datetime: lambda value: ((value - _YEAR_2000) // _MICROSECOND).to_bytes(8, signed=True),
+    date: lambda value: (value.toordinal() - _DAY_2000).to_bytes(4, signed=True),
+}
+TEXTS: dict[type, Callable[[Any], bytes]] = {
+    str: str.encode,
+    int: lambda value: b"%d" % value,
+    float: lambda value: repr(float(value)).encode(),
+    Decimal: lambda value: str(value).encode(),
 }
 
 Refused = Callable[[asyncpg.PostgresError], Exception]
-Told = Callable[[str], None]
 
 
 class Part(NamedTuple):
-    """A statement that was put off; `refused` makes what is raised where a constraint refuses it, and `told`
-    hears what the server says of it else ("INSERT 0 1").
+    """A statement that was put off; `refused` makes what is raised where a constraint refuses it, or a
+    division by nought.
     """
 
     statement: str
     bound: bytes
     refused: Refused | None
-    told: Told | None
 
 
 class Batch:
@@ -66,7 +76,7 @@ class Batch:
     def fail(self, reason: Any) -> None:
         part = self.parts[self.answered] if self.answered < len(self.parts) else None
         refused = part and part.refused
-        if refused is not None and isinstance(reason, asyncpg.IntegrityConstraintViolationError):
+        if refused is not None and isinstance(reason, REFUSALS):
             self.error = refused(reason)
             self.error.__cause__ = reason
         else:
@@ -115,9 +125,8 @@ class Ahead:
         statement: str,
         values: Sequence[Any] = (),
         refused: Refused | None = None,
-        told: Told | None = None,
     ) -> None:
-        self._put_off.append(Part(statement, _bound(values), refused, told))
+        self._put_off.append(Part(statement, _bound(values), refused))
 
     def write(self, theirs: bytes) -> None:
         """What asyncpg says, which is waiting for nothing then."""
@@ -144,7 +153,7 @@ class Ahead:
     def _said(self) -> bytes:
         parts, self._put_off, self.sent = self._put_off, [], True
         names, said = dict[str, bytes](), list[bytes]()
-        for statement, bound, _, _ in parts:
+        for statement, bound, _ in parts:
             name = self._names.get(statement) or names.get(statement)
             if name is None:
                 self._named += 1
@@ -176,12 +185,13 @@ class Ahead:
         """Take out of what the server says the answers to what was sent; the rest is asyncpg's."""
         said, at, theirs = self._cut + data, 0, list[bytes]()
         while self._under_way and at + HEAD <= len(said):
-            behind = at + 1 + int.from_bytes(said[at + 1 : at + HEAD])
+            behind = at + 1 + length_at(said, at + 1)[0]
             if behind > len(said):
                 break
-            if said[at] in OF_ITSELF:
+            kind = said[at]
+            if kind in OF_ITSELF:
                 theirs.append(said[at:behind])
-            else:
+            elif kind not in (BOUND, ROW):
                 self._take_in(said[at : at + 1], said[at + HEAD : behind])
             at = behind
         if self._under_way:
@@ -201,8 +211,6 @@ class Ahead:
         batch = self._under_way[0]
         if kind == b"C":
             batch.tag = body[:-1].decode()
-            if (told := batch.parts[batch.answered].told) is not None:
-                told(batch.tag)
             batch.answered += 1
         elif kind == b"1":
             statement, name = batch.named.popleft()
@@ -231,22 +239,30 @@ def _bound(values: Sequence[Any]) -> bytes:
     count = len(values).to_bytes(2)
     formats, said = [count], [count]
     for value in values:
-        formats.append(BINARY if isinstance(value, bytes) else TEXT)
         if value is None:
+            formats.append(TEXT)
             said.append(NULL)
+            continue
+        kind = type(value)
+        if kind not in BINARIES and kind not in TEXTS:
+            kind = _known(kind)
+        if (say := BINARIES.get(kind)) is not None:
+            formats.append(BINARY)
         else:
-            raw = value if isinstance(value, bytes) else _text(value).encode()
-            said += (len(raw).to_bytes(4), raw)
+            formats.append(TEXT)
+            say = TEXTS[kind]
+        raw = say(value)
+        said.append(len(raw).to_bytes(4))
+        said.append(raw)
     return b"".join((*formats, *said, b"\0\0"))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    say = TEXTS.get(type(value)) or next((TEXTS[kind] for kind in TEXTS if isinstance(value, kind)), None)
-    if say is None:
-        raise TypeError(f"a {type(value).__name__} cannot be sent as text")
-    return say(value)
+def _known(kind: type) -> type:
+    """What it is one of, that has a word for the server."""
+    for base in kind.__mro__:
+        if base in BINARIES or base in TEXTS:
+            return base
+    raise TypeError(f"a {kind.__name__} cannot be sent to the server")
 
 
 def _error_in(body: bytes) -> Any:

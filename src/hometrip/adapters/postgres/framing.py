@@ -11,14 +11,13 @@ from typing import Any
 import asyncpg
 from asyncpg import protocol
 
-from hometrip.adapters.postgres.ahead import Ahead
+from hometrip.adapters.postgres.ahead import HEAD, Ahead, length_at
 
 log = logging.getLogger("hometrip.postgres")
 
 # The messages of a server begin with one of these letters and the length of the rest, four bytes, itself
 # included (the protocol's version 3).
 LETTERS = frozenset(b"123ACDEGHIKNRSTVWZcdnstv")
-HEAD = 5
 LONGEST = 1 << 30
 
 
@@ -34,7 +33,7 @@ class Frames:
             data = self._begun + data
         at, end = self._left, len(data)
         while at + HEAD <= end:
-            length = int.from_bytes(data[at + 1 : at + HEAD], "big")
+            (length,) = length_at(data, at + 1)
             if data[at] not in LETTERS or not 4 <= length <= LONGEST:
                 return False
             at += 1 + length

@@ -7,19 +7,20 @@ for a short time only, and the sequence of a subject is the order of the commits
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
-from hometrip.adapters.postgres.ahead import Refused, Told
+from hometrip.adapters.postgres.ahead import Refused
 from hometrip.adapters.postgres.pool import Link
 from hometrip.kernel.clock import DAY, Clock
 from hometrip.kernel.errors import AlreadyAnswered, KeyReused
 from hometrip.kernel.events import Cause, Event, current_cause
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.once import Once, answer_of
+from hometrip.ports.database import Unexpected
 
 ANSWER = DAY
 
@@ -57,6 +58,10 @@ READ_KEY = "SELECT fingerprint, status, body, at FROM answers WHERE scope = $1 A
 KEEP_ANSWER = "UPDATE answers SET status = $3, body = $4 WHERE scope = $1 AND key = $2"
 RENEW_KEY = """
 UPDATE answers SET fingerprint = $3, status = $4, at = $5, body = NULL WHERE scope = $1 AND key = $2
+"""
+
+FIRST_ANSWER = """
+INSERT INTO answers (scope, key, fingerprint, status, at, body) VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 _encode = msgspec.json.Encoder().encode
@@ -98,13 +103,11 @@ class EventWork:
             raise RuntimeError("this transaction has ended")
         return self._link
 
-    def put_off(
-        self, statement: str, *values: Any, refused: Refused | None = None, told: Told | None = None
-    ) -> None:
+    def put_off(self, statement: str, *values: Any, refused: Refused | None = None) -> None:
         """Run it before the next statement that is waited for, at the latest with the commit. Where it fails,
-        the block has failed, and is told so there; `told` is what the server says where it does not.
+        the block has failed, and is told so there.
         """
-        self.link.ahead.put_off(statement, values, refused, told)
+        self.link.ahead.put_off(statement, values, refused)
 
     def end(self) -> None:
         self._link = None
@@ -138,32 +141,17 @@ class EventWork:
 
     async def once(self, once: Once) -> None:
         """As the port says: whoever comes second waits here for the end of the first."""
-        if once:
-            claim = self._claim_of(once)
-            await self._hold(once, claim, await self.link.execute(CLAIM_KEY, *claim))
-
-    def claim_soon(self, once: Once) -> Callable[[], Awaitable[None]]:
-        """As `once`, with the next statement that is waited for; what this answers is awaited behind that."""
         if not once:
-            return _nothing
-        claim, said = self._claim_of(once), list[str]()
-        self.put_off(CLAIM_KEY, *claim, told=said.append)
-        return lambda: self._hold(once, claim, said[0])
-
-    def _claim_of(self, once: Once) -> tuple[Any, ...]:
+            return
         self._claimed.add((once.scope, once.key))
-        return once.scope, once.key, once.fingerprint, once.status, self.clock.now()
-
-    async def _hold(self, once: Once, claim: tuple[Any, ...], said: str) -> None:
-        """Unless the key was claimed before, as the server said."""
-        while said != "INSERT 0 1":
+        claim = (once.scope, once.key, once.fingerprint, once.status, self.clock.now())
+        while await self.link.execute(CLAIM_KEY, *claim) != "INSERT 0 1":
             kept = await self.link.fetchrow(READ_KEY, once.scope, once.key)
             if kept is not None:
                 _must_be_open(kept, once, claim[-1])
                 await self.link.execute(RENEW_KEY, *claim)
                 return
             # It was forgotten between the two statements.
-            said = await self.link.execute(CLAIM_KEY, *claim)
 
     async def answer(self, once: Once, record: Any) -> None:
         if not once:
@@ -171,6 +159,11 @@ class EventWork:
         if (once.scope, once.key) not in self._claimed:
             raise LookupError("this key was not claimed with once()")
         self.put_off(KEEP_ANSWER, once.scope, once.key, once.status, answer_of(record))
+
+    async def answer_first(self, once: Once, record: Any) -> None:
+        if once:
+            claim = (once.scope, once.key, once.fingerprint, once.status, self.clock.now())
+            self.put_off(FIRST_ANSWER, *claim, answer_of(record), refused=unexpected)
 
     async def fire_due(self, now: datetime, limit: int) -> int:
         """Up to `limit` due timers become events that occurred `now`, the earliest first.
@@ -208,8 +201,9 @@ class EventWork:
         self._timers, self._emitted = {}, []
 
 
-async def _nothing() -> None:
-    pass
+def unexpected(reason: asyncpg.PostgresError) -> Exception:
+    """For what is put off in a block that takes something for granted."""
+    return Unexpected()
 
 
 def _must_be_open(kept: Any, once: Once, now: datetime) -> None:

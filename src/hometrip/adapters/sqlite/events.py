@@ -19,6 +19,7 @@ from hometrip.kernel.errors import AlreadyAnswered, KeyReused
 from hometrip.kernel.events import Cause, Envelope, Event, current_cause, sealed
 from hometrip.kernel.ids import NewId
 from hometrip.kernel.once import Once, answer_of
+from hometrip.ports.database import Unexpected
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -145,6 +146,18 @@ class EventWork(Work):
         )
         if kept.rowcount != 1:
             raise LookupError("this key was not claimed with once()")
+
+    async def answer_first(self, once: Once, record: Any) -> None:
+        if not once:
+            return
+        claim = (once.scope, once.key, once.fingerprint, once.status, micros_of(self.clock.now()))
+        try:
+            self.link.run(
+                "INSERT INTO answers (scope, key, fingerprint, status, at, body) VALUES (?, ?, ?, ?, ?, ?)",
+                (*claim, answer_of(record)),
+            )
+        except sqlite3.IntegrityError:
+            raise Unexpected from None
 
     def _next_of(self, subject: str) -> int:
         counted = self.link.run(

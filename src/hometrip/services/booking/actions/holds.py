@@ -50,6 +50,12 @@ async def with_room(deps: Deps, attempt: Callable[[LetGo], Awaitable[T]]) -> T:
             let_go |= met.holds
 
 
+async def expect_none(tx: Tx, guest_id: UUID, listing_id: UUID) -> None:
+    """`Unexpected`, at the latest at the end of the block, where there is an earlier hold to replace."""
+    await _one_at_a_time(tx, guest_id, listing_id)
+    await store.bookings.expect_no_hold(tx, guest_id, listing_id)
+
+
 async def replace_holds(
     deps: Deps,
     tx: Tx,
@@ -64,13 +70,18 @@ async def replace_holds(
     """Earlier holds that nobody paid make room; of those `within`, if that is given, only they. Nothing
     happens where the request of `once` was answered before (`AlreadyAnswered`).
     """
-    await tx.lock(f"hold/{guest_id}/{listing_id}")
-    earlier = await store.bookings.unpaid_holds(tx, guest_id, listing_id, once)
+    await _one_at_a_time(tx, guest_id, listing_id)
+    await tx.once(once)
+    earlier = await store.bookings.unpaid_holds(tx, guest_id, listing_id)
     in_the_way = [hold for hold in earlier if within is None or within.overlaps(hold.stay)]
     if unasked := frozenset(hold.id for hold in in_the_way) - let_go:
         raise _Payable(unasked)
     for hold in in_the_way:
         await end(tx, hold, moved(hold, "expire", SYSTEM, deps.clock.now(), why))
+
+
+async def _one_at_a_time(tx: Tx, guest_id: UUID, listing_id: UUID) -> None:
+    await tx.lock(f"hold/{guest_id}/{listing_id}")
 
 
 async def _let_go(deps: Deps, booking_id: UUID) -> None:

@@ -13,11 +13,11 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import HomeTripError, NotFound
 from hometrip.kernel.once import Once
 from hometrip.kernel.stay import Stay, stay_of
-from hometrip.ports.database import Tx
+from hometrip.ports.database import Tx, Unexpected
 from hometrip.services.booking import store
 from hometrip.services.booking.actions.confirming import confirm_if_free
 from hometrip.services.booking.actions.deps import Deps, remind_of_hold, tell
-from hometrip.services.booking.actions.holds import LetGo, replace_holds, with_room
+from hometrip.services.booking.actions.holds import LetGo, expect_none, replace_holds, with_room
 from hometrip.services.booking.actions.rivals import one_at_a_time, only_requested
 from hometrip.services.booking.actions.settling import is_prepared
 from hometrip.services.booking.contract import (
@@ -71,14 +71,36 @@ async def book(deps: Deps, caller: Caller, wish: BookingWish, once: Once) -> Boo
             raise
         beside = wish.beside_requests and booking.awaiting == HOST
         try:
-            return await with_room(deps, lambda let_go: _write(deps, booking, once, let_go, beside))
+            return await _write(deps, booking, once, beside)
         except (DatesTaken, StayRefused) as refusal:
             raise await with_proposal(deps, caller.id, wish.listing_id, wish.for_listing, refusal) from None
 
 
-async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside: bool) -> BookingView:
+async def _write(deps: Deps, booking: Booking, once: Once, beside: bool) -> BookingView:
     """The booking and its nights, unless one of them, or of those of preparation, was taken meanwhile; a
     request `beside` those of others without them."""
+    if booking.coupon is None and not beside:
+        with suppress(Unexpected, DatesTaken, StayRefused):
+            return await _write_at_once(deps, booking, once)
+    return await with_room(deps, lambda let_go: _write_with_room(deps, booking, once, let_go, beside))
+
+
+async def _write_at_once(deps: Deps, booking: Booking, once: Once) -> BookingView:
+    """For a first request of a guest who holds nothing here, as nearly all are: nothing is looked for before
+    all is written. Where it is refused, for whatever reason, `_write_with_room` finds out what is to be said.
+    """
+    async with deps.db.transaction() as tx:
+        await expect_none(tx, booking.guest_id, booking.listing_id)
+        await store.nights.take_stay(tx, booking)
+        await must_be_prepared(tx, booking, booking)
+        view = await _add(deps, tx, booking, once)
+        await tx.answer_first(once, view)
+    return view
+
+
+async def _write_with_room(
+    deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside: bool
+) -> BookingView:
     async with deps.db.transaction() as tx:
         if beside:
             await one_at_a_time(tx, booking.listing_id)
@@ -89,13 +111,16 @@ async def _write(deps: Deps, booking: Booking, once: Once, let_go: LetGo, beside
         else:
             await store.nights.take_stay(tx, booking)
             await must_be_prepared(tx, booking, booking)
-        booking = await _with_coupon(deps, tx, booking)
-        await store.bookings.add(tx, booking, once.key)
-        await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
-        await remind_of_hold(tx, booking)
-        view = view_of(await confirm_if_free(deps, tx, booking))
+        view = await _add(deps, tx, await _with_coupon(deps, tx, booking), once)
         await tx.answer(once, view)
     return view
+
+
+async def _add(deps: Deps, tx: Tx, booking: Booking, once: Once) -> BookingView:
+    await store.bookings.add(tx, booking, once.key)
+    await tell(tx, BookingRequested if booking.awaiting == HOST else BookingCreated, booking)
+    await remind_of_hold(tx, booking)
+    return view_of(await confirm_if_free(deps, tx, booking))
 
 
 async def _terms(deps: Deps, guest: Caller, wish: BookingWish) -> Terms:
