@@ -129,7 +129,7 @@ async def test_the_same_key_answers_the_same_and_another_body_is_refused(house: 
     again = await guest.post("/api/payments/intent", body, headers=key)
     assert (first.status_code, first.json()) == (again.status_code, again.json())
     other = await guest.post("/api/payments/intent", {"booking_id": str(uuid4())}, headers=key)
-    assert other.status_code in (404, 409)
+    problem(other, 409, "idempotency_key_reused")
     confirm, key = f"/api/payments/{first.json()['id']}/confirm", {"Idempotency-Key": "paying-1"}
     declined = {"payment_method": "pm_card_visa_chargeDeclined"}
     answers = [await guest.post(confirm, declined, headers=key) for _ in range(3)]
@@ -142,6 +142,35 @@ async def test_the_same_key_answers_the_same_and_another_body_is_refused(house: 
     await house.settle()
     names = await house.events(f"books/{booking['id']}")
     assert names.count("payment.failed") == 1
+
+
+async def test_a_key_is_asked_for_before_anything_is_opened_or_kept_for_it(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home, other = await open_home(host), await open_home(host, "Hill cabin")
+    booking, unpaid = [ok(await book(guest, one["id"], stay(house)), 201) for one in (home, other)]
+    path, key, body = "/api/payments/intent", {"Idempotency-Key": "1"}, {"booking_id": booking["id"]}
+    first = ok(await guest.post(path, body, headers=key), 201)
+    reused = await guest.post(path, {"booking_id": unpaid["id"]}, headers=key)
+    problem(reused, 409, "idempotency_key_reused")
+    assert [one["id"] for one in ok(await guest.get("/api/payments/history"))["items"]] == [first["id"]]
+    await house.advance(2 * HOUR.total_seconds())
+    problem(await guest.post(path, body), 409, "not_payable")
+    assert ok(await guest.post(path, body, headers=key), 201) == first
+    path, key = "/api/payments/methods", {"Idempotency-Key": "2"}
+    card = ok(await guest.post(path, {"payment_method": "pm_card_visa"}, headers=key), 201)
+    reused = await guest.post(path, {"payment_method": "pm_card_mastercard"}, headers=key)
+    problem(reused, 409, "idempotency_key_reused")
+    assert ok(await guest.get(path))["items"] == [card]
+
+
+async def test_a_card_that_was_forgotten_can_be_saved_again(house: TestHouse) -> None:
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    path, token = "/api/payments/methods", {"payment_method": "pm_card_visa"}
+    card = ok(await guest.post(path, token), 201)
+    assert (await guest.delete(f"{path}/{card['id']}")).status_code == 204
+    again = ok(await guest.post(path, token), 201)
+    assert ok(await guest.get(path))["items"] == [again]
 
 
 async def test_a_webhook_is_taken_at_the_door_and_a_forged_one_is_not(house: TestHouse) -> None:

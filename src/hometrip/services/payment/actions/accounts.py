@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 import msgspec
@@ -32,8 +33,13 @@ async def methods(deps: Deps, caller: Caller) -> Methods:
 
 
 async def keep_method(deps: Deps, caller: Caller, token: str, once: Once = NO_KEY) -> Method:
-    """A card is kept by the token that the provider's own form gave for it; its number is never seen here."""
-    kept = await deps.payments.keep_method(str(caller.id), token, key=f"method:{caller.id}:{token}")
+    """A card is kept by the token that the provider's own form gave for it; its number is never seen here.
+    One that was forgotten meanwhile is kept again, unless this is the request of before."""
+    if once:
+        async with deps.db.transaction() as tx:
+            await tx.once(once)
+    asked = hashlib.sha256(f"{once.key or deps.new_id()} {token}".encode()).hexdigest()[:32]
+    kept = await deps.payments.keep_method(str(caller.id), token, key=f"method:{caller.id}:{asked}")
     answer = _method(kept)
     if once:
         async with deps.db.transaction() as tx:

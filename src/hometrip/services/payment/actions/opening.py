@@ -40,7 +40,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 async def open_intent(deps: Deps, caller: Caller, booking_id: UUID, once: Once = NO_KEY) -> Intent:
     """What the booking awaits now as one open payment, made if there is none; `NotPayable` where nothing is
-    awaited."""
+    awaited. Nothing is opened for a key that was used before."""
+    if once:
+        async with deps.db.transaction() as tx:
+            await tx.once(once)
     payable = await deps.booking.payable(booking_id)
     caller.must_be(payable.guest_id, payable.host_id)
     async with deps.db.read() as db:
