@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from harness import TestHouse
 from hometrip.kernel.access import Caller
-from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND, utc
 from hometrip.kernel.errors import AlreadyAnswered, Forbidden, Invalid, KeyReused, NotFound
 from hometrip.kernel.once import Once, answer_of
 from hometrip.services.payment import actions, rules, store
@@ -266,6 +267,14 @@ async def test_after_14_days_nothing_can_be_claimed(till: Till) -> None:
     await till.advance(RELEASE_AT - till.clock.now())
     with pytest.raises(NotClaimable):
         await actions.claim(till.deps, HOST, booking_id, eur(100), "late")
+
+
+async def test_a_change_of_clocks_after_check_out_moves_no_deadline(till: Till) -> None:
+    """In New York the clocks go back in those days: 11:00 is an hour later there."""
+    in_zone: dict[str, Any] = {"check_out": date(2027, 10, 30), "time_zone": "America/New_York"}
+    paid = await till.pay(check_in_at=utc(2027, 10, 25, 19))
+    await till.confirmed(paid.booking_id, deposit=DEPOSIT, check_out_at=utc(2027, 10, 30, 15), **in_zone)
+    assert (await actions.deposit(till.deps, HOST, paid.booking_id)).release_at == utc(2027, 11, 13, 16)
 
 
 async def test_a_card_that_declines_is_tried_again_and_then_told(till: Till) -> None:

@@ -48,7 +48,8 @@ async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
         return
     now, booking_id = deps.clock.now(), booking.booking_id
     hold_at = max(now, booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
-    days = {"hold_at": hold_at, "release_at": booking.check_out_at + rules.DEPOSIT_AFTER_CHECK_OUT}
+    ends = rules.deposit_ends(booking.check_out, booking.check_out_at, booking.time_zone)
+    days = {"hold_at": hold_at, "release_at": ends}
     known = await store.deposit_of(tx, booking_id)
     if known is None:
         made = store.Deposit(
