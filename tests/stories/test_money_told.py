@@ -16,7 +16,7 @@ from stories.teller import Teller, teller_in
 
 async def told(teller: Teller, to: str = "guest") -> list[tuple[str, str]]:
     """Kind and text of the mails about money, the oldest first."""
-    kinds = ("balance_", "deposit_", "payout_failed")
+    kinds = ("balance_", "deposit_", "payout_failed", "stay_dispute")
     mails = await teller.house.mails(f"{to}@example.com")
     return [(mail["kind"], mail["text"]) for mail in reversed(mails) if mail["kind"].startswith(kinds)]
 
@@ -188,4 +188,35 @@ async def test_a_pay_out_that_did_not_arrive_is_told_to_the_host(house: TestHous
     await teller.webhooks()
     [(kind, text)] = await told(teller, "host")
     assert (kind, "$339.50" in text) == ("payout_failed", True)
+    await teller.end()
+
+
+@pytest.mark.parametrize("by", ["guest", "host"])
+async def test_a_disputed_stay_is_told_to_the_other_and_to_staff_and_to_both_once_settled(
+    house: TestHouse, by: str
+) -> None:
+    teller = await teller_in(house)
+    await house.staff("support", "sue@example.com")
+    booking = await teller.book(days=10)
+    await teller.pay(booking)
+    await teller.wait(days=10, hours=11)
+    path = f"/api/bookings/{booking}/disputes"
+    opened = ok(await getattr(teller, by).post(path, {"reason": "No heating."}), 201)
+    await teller.house.settle()
+    other = {"guest": "host", "host": "guest"}[by]
+    [(kind, text)] = await told(teller, other)
+    assert kind == ("stay_disputed_host" if by == "guest" else "stay_disputed")
+    assert "No heating." in text
+    assert ("nothing is paid out for this stay" in text) == (other == "host")
+    assert await told(teller, by) == []
+    [(kind, text)] = await told(teller, "sue")
+    assert (kind, f"the {by} of the stay below, disputes it" in text) == ("stay_disputed_staff", True)
+    settled = {"refund": {"amount": 10_000, "currency": "USD"}, "note": "Half a night."}
+    path = f"{path}/{opened['disputes'][0]['id']}/resolve"
+    ok(await teller.admin.post(path, settled))
+    await teller.house.settle()
+    guest, host = [dict(await told(teller, to)) for to in ("guest", "host")]
+    assert "$100.00 goes back to the card" in guest["stay_dispute_settled"]
+    assert "Gus gets back $100.00" in host["stay_dispute_settled_host"]
+    assert "You keep: $239.50" in host["stay_dispute_settled_host"]
     await teller.end()

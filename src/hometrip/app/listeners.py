@@ -98,6 +98,8 @@ HEARD: Mapping[str, tuple[str, ...]] = {
         "booking.requested",
         "calendar.import_conflict",
         "calendar.import_failed",
+        "dispute.opened",
+        "dispute.resolved",
         "host.account.updated",
         "host.payout.completed",
         "host.payout.failed",

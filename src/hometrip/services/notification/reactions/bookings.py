@@ -88,6 +88,21 @@ async def tell_other_when_change_ended(deps: Deps, event: booking.BookingChangeE
         await tell(deps, event, "booking_change_ended", event.booking.guest_id, facts)
 
 
+async def tell_other_and_staff_when_stay_disputed(deps: Deps, event: booking.DisputeOpened) -> None:
+    """Whoever has not opened it; support and admins, who are to settle it."""
+    of, facts = event.booking, Facts(visit=visit_of(event.booking), by=event.by, why=event.why)
+    if event.by == "guest":
+        other = await to_hosts(deps, "stay_disputed_host", of.listing_id, of.host_id, facts)
+    else:
+        other = [Told("stay_disputed", of.guest_id, facts)]
+    await tell_all(deps, event, *other, Told("stay_disputed_staff", await deps.auth.helpers(), facts))
+
+
+async def tell_both_when_stay_dispute_settled(deps: Deps, event: booking.DisputeResolved) -> None:
+    facts = Facts(visit=visit_of(event.booking), amount=event.refund, kept=event.kept.payout)
+    await _tell_both(deps, event, "stay_dispute_settled", facts, facts)
+
+
 async def _tell_both(
     deps: Deps,
     event: booking.BookingEvent,
