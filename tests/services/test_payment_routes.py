@@ -144,6 +144,18 @@ async def test_the_same_key_answers_the_same_and_another_body_is_refused(house: 
     assert names.count("payment.failed") == 1
 
 
+async def test_staff_give_nothing_back_of_a_stay_of_their_own(house: TestHouse) -> None:
+    host = await house.sign_up("host@example.com", "Hanna Host")
+    sue, other = await house.staff("support", "sue@example.com"), await house.staff()
+    home = await open_home(host)
+    booking = ok(await book(sue, home["id"], stay(house)), 201)
+    payment = await pay(sue, booking["id"])
+    await house.settle()
+    wish = {"payment_id": payment["id"], "reason": "A cold shower."}
+    problem(await sue.post("/api/payments/refund", wish), 403, "forbidden")
+    assert ok(await other.post("/api/payments/refund", wish), 201)["amount"] == payment["amount"]
+
+
 async def test_a_key_is_asked_for_before_anything_is_opened_or_kept_for_it(house: TestHouse) -> None:
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")

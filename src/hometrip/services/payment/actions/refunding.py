@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
+from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.split import Split
@@ -33,12 +34,15 @@ class _Told(NamedTuple):
 async def refund(
     deps: Deps, caller: Caller, payment_id: UUID, amount: Money | None, reason: str, once: Once = NO_KEY
 ) -> RefundRecord:
-    """Staff give back part of a payment, or all that is left of it. Each share gives in proportion."""
+    """Staff (not about a stay of their own) give back part of a payment, or all that is left of it. Each
+    share gives in proportion."""
     refund_id = deps.new_id()
     async with deps.db.transaction() as tx:
         await tx.once(once)
         await lock_books(tx, await store.booking_of(tx, payment_id))
         payment = await store.payment(tx, payment_id)
+        if caller.account_id in (payment.guest_id, payment.host_id):
+            raise Forbidden
         left = payment.left
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable
