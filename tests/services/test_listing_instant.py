@@ -115,6 +115,7 @@ async def test_a_search_finds_what_this_guest_books_at_once(house: TestHouse, ho
         found = ok(await client.get("/api/search", params={"instant": "true"}))
         count = found["total"]
         assert {each["value"]: each["count"] for each in facet} == {"true": count, "false": 5 - count}
+        assert ok(await client.get("/api/search/filters"))["values"]["instant_book"] == facet
         return {one["id"] for one in found["items"]}
 
     assert await found(guest) == {free, mailed, unrated}

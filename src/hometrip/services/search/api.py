@@ -60,8 +60,8 @@ async def popular(deps: NamedDependency[Deps]) -> Destinations:
 
 
 @get("/search/filters", access=PUBLIC, fresh_for=60, anywhere=True, summary="What homes can be filtered by")
-async def filters(deps: NamedDependency[Deps]) -> Filters:
-    return await actions.filters(deps)
+async def filters(deps: NamedDependency[Deps], caller: NamedDependency[Caller]) -> Filters:
+    return await actions.filters(deps, caller)
 
 
 @post("/search/reindex", access=ADMIN, status_code=202, summary="Take in all homes anew")

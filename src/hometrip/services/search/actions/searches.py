@@ -70,8 +70,8 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     board = await current(deps)
     if wish.currency is not None:
         wish = await told_in(deps, board, wish, wish.currency)
-    if board.demanding and caller.account_id is not None:
-        wish = msgspec.structs.replace(wish, badges=await _badges(deps, caller.account_id))
+    if badges := await badges_of(deps, board, caller):
+        wish = msgspec.structs.replace(wish, badges=badges)
     if wish.stay or wish.words or asked.explain:
         return await _searched(deps, board, asked, wish, now)
     # The rest follows from the board alone, and from how new homes are, which a minute does not change.
@@ -81,10 +81,12 @@ async def search(deps: Deps, caller: Caller, asked: Asked) -> Results:
     return answer
 
 
-async def _badges(deps: Deps, guest_id: UUID) -> tuple[str, ...]:
-    """What of the guest was verified; nothing where nobody can tell now."""
-    with suppress(Unavailable):
-        return tuple(badge for one in await deps.user.public_profiles([guest_id]) for badge in one.badges)
+async def badges_of(deps: Deps, board: Board, caller: Caller) -> tuple[str, ...]:
+    """What of the caller was verified, where homes demand something; nothing where nobody can tell now."""
+    if board.demanding and caller.account_id is not None:
+        with suppress(Unavailable):
+            found = await deps.user.public_profiles([caller.account_id])
+            return tuple(badge for one in found for badge in one.badges)
     return ()
 
 

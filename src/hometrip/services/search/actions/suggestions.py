@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from hometrip.kernel.access import Caller
 from hometrip.ports.geocoder import Place
 from hometrip.services.search.actions.deps import Deps, Overview
 from hometrip.services.search.actions.homes import current
+from hometrip.services.search.actions.searches import badges_of
 from hometrip.services.search.contract import (
     Destination,
     Destinations,
@@ -63,9 +65,11 @@ async def popular(deps: Deps) -> Destinations:
     return Destinations(items=(await _overview(deps)).places.all[:MOST_DESTINATIONS])
 
 
-async def filters(deps: Deps) -> Filters:
-    """What can be filtered by, over all homes."""
-    return (await _overview(deps)).filters
+async def filters(deps: Deps, caller: Caller) -> Filters:
+    """What can be filtered by, over all homes; and how many of them this caller books at once."""
+    known = await _overview(deps)
+    badges = await badges_of(deps, known.board, caller)
+    return facets.filters_of_guest(known.board, known.filters, badges) if badges else known.filters
 
 
 async def _overview(deps: Deps) -> Overview:

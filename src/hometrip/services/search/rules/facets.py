@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 import numpy as np
+from msgspec.structs import replace
 
 from hometrip.services.search.contract import Counted, Destination, Filters, Hit, Location, Range
 from hometrip.services.search.rules.asked import SORTS, Wanted
@@ -96,9 +97,14 @@ def _counts(board: Board, layout: Layout, rows: Rows, prices: Numbers, width: in
 
 def _count_instant(board: Board, layout: Layout, rows: Rows, wanted: Wanted, counts: Numbers) -> None:
     """Those that whoever is asking books at once, which the filter finds, and the others."""
-    ask = np.count_nonzero(board.demands[rows] & unmet(wanted.badges))
+    ask = _asking(board, rows, wanted.badges)
     begin = layout.starts["instant_book"]
     counts[begin : begin + 2] = len(rows) - ask, ask
+
+
+def _asking(board: Board, rows: Rows, badges: Collection[str]) -> int:
+    """How many of the homes a guest with these badges cannot book at once."""
+    return int(np.count_nonzero(board.demands[rows] & unmet(badges)))
 
 
 def _width(prices: Numbers) -> int:
@@ -152,6 +158,15 @@ def filters(board: Board) -> Filters:
         nightly=[*_nightly(board, rows)],
         sorts=list(SORTS),
     )
+
+
+def filters_of_guest(board: Board, told: Filters, badges: Collection[str]) -> Filters:
+    """The same for a guest with these badges, who books more of the homes at once."""
+    rows = np.flatnonzero(board.live[: board.size])
+    ask = _asking(board, rows, badges)
+    counts = {"true": len(rows) - ask, "false": ask}
+    counted = [Counted(value, count) for value, count in counts.items() if count]
+    return replace(told, values=told.values | {"instant_book": counted})
 
 
 def _countries(board: Board, rows: Rows) -> list[Counted]:
