@@ -419,6 +419,31 @@ async def test_the_public_list_filters_and_sorts(house: TestHouse, host: Person)
         assert answer.status_code == 422, (wrong, answer.text)
 
 
+async def test_a_radius_finds_no_home_in_the_corners_of_the_box_around_it(
+    house: TestHouse, host: Person
+) -> None:
+    for title, place in {
+        "Here": (0.0, 179.9),
+        "Across": (0.0, -179.9),
+        "Corner": (0.19, 179.71),
+        "Near": (0.1, 179.9),
+    }.items():
+        await open_home(host, title, location={"lat": place[0], "lng": place[1]})
+    near = {"near": "0,179.9", "radius_km": 25}
+    await house.settle()
+
+    async def found(path: str, **more: Any) -> list[str]:
+        items = ok(await house.client.get(path, params=near | more))["items"]
+        return sorted(item["title"] for item in items)
+
+    assert await found("/api/listings") == ["Across", "Here", "Near"]
+    assert await found("/api/search") == await found("/api/listings", **stay(house))
+    assert await found("/api/listings", radius_km=0) == []
+    for beyond in ("91,0", "0,181"):
+        answer = await house.client.get("/api/listings", params={"near": beyond})
+        assert [error["code"] for error in problem(answer, 422, "invalid")["errors"]] == ["bad_point"]
+
+
 async def test_a_paused_home_is_not_offered_until_it_is_taken_up_again(
     house: TestHouse, host: Person
 ) -> None:

@@ -6,24 +6,28 @@ import math
 from datetime import date
 from typing import Any, NamedTuple
 
+import msgspec
+
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import Invalid
 from hometrip.kernel.page import Page
 from hometrip.kernel.wire import Answer
 from hometrip.ports.documents import EVERY, Where, eq, ge, has, one_of, within
 from hometrip.ports.geocoder import Place
+from hometrip.ports.search import Circle
 from hometrip.services.listing import store
 from hometrip.services.listing.actions.comparing import Prices, compared
 from hometrip.services.listing.actions.deps import Deps, shown_again
 from hometrip.services.listing.actions.instant import with_first_bookings
 from hometrip.services.listing.actions.quoting import offers
 from hometrip.services.listing.rules import texts, vocabulary
+from hometrip.services.listing.rules.home import Home
 from hometrip.services.listing.rules.shown import Listing
 
 SORTS = {"newest": "-created_at", "price": store.PRICE, "-price": f"-{store.PRICE}", "rating": "-rating"}
-# So many pages are looked through for homes that are free on the dates; the cursor leads on from there.
+# So many pages are looked through for homes that are near and free; the cursor leads on from there.
 _PAGES_LOOKED_THROUGH = 5
-_KM_A_DEGREE = 111.32
+_RADIUS_KM = 25.0
 
 
 class Filters(NamedTuple):
@@ -67,16 +71,12 @@ async def browse(
         raise Invalid.field("sort", "unknown_sort", f"must be one of {', '.join(SORTS)}")
     if (filters.check_in is None) != (filters.check_out is None):
         raise Invalid.field("check_out", "missing", "check_in and check_out belong together")
-    pages, items = await compared(deps, _where(filters), _prices(filters, sort), cursor), list[Listing]()
+    circle = _circle(filters.near, filters.radius_km)
+    where = _where(filters, circle)
+    pages, items = await compared(deps, where, _prices(filters, sort), cursor), list[Listing]()
     for _ in range(_PAGES_LOOKED_THROUGH):
         page = await pages.after(cursor, SORTS[sort], limit - len(items))
-        free = {home.id for home in page.items}
-        if filters.check_in and filters.check_out:
-            dates = (filters.check_in, filters.check_out, filters.guests or 1, 0)
-            free = {
-                offer.listing_id for offer in await offers(deps, [home.id for home in page.items], *dates)
-            }
-        homes = [home for home in page.items if home.id in free]
+        homes = await _free(deps, filters, [home for home in page.items if _is_in(circle, home)])
         shown = [shown_again(deps, home, exact=caller.one_of(*home.hosts)) for home in homes]
         items += await with_first_bookings(deps, homes, shown)
         cursor = page.next_cursor
@@ -90,7 +90,21 @@ def _prices(filters: Filters, sort: str) -> Prices:
     return Prices(filters.min_price, filters.max_price, filters.currency, SORTS[sort].endswith(store.PRICE))
 
 
-def _where(filters: Filters) -> Where:
+def _is_in(circle: Circle | None, home: Home) -> bool:
+    """By the place that is shown: only those of the box around the circle are asked about."""
+    return circle is None or (home.seen is not None and circle.holds(home.seen.lat, home.seen.lng))
+
+
+async def _free(deps: Deps, filters: Filters, homes: list[Home]) -> list[Home]:
+    """With dates those that can be booked then."""
+    if not (filters.check_in and filters.check_out):
+        return homes
+    dates = (filters.check_in, filters.check_out, filters.guests or 1, 0)
+    free = {offer.listing_id for offer in await offers(deps, [home.id for home in homes], *dates)}
+    return [home for home in homes if home.id in free]
+
+
+def _where(filters: Filters, circle: Circle | None) -> Where:
     wanted: list[tuple[Any, str, Any]] = [
         (eq, "city_key", texts.folded(filters.city) if filters.city else None),
         (eq, "address.country", filters.country.upper() if filters.country else None),
@@ -105,7 +119,7 @@ def _where(filters: Filters) -> Where:
             where = where & compare(field, value)
     for key in filters.amenities.split(",") if filters.amenities else []:
         where = where & has("amenities", key.strip())
-    for box in (_box(filters.bbox), _around(filters.near, filters.radius_km)):
+    for box in (_box(filters.bbox), msgspec.structs.astuple(circle.box()) if circle else None):
         if box:
             where = where & within("seen", *box)
     return where
@@ -121,16 +135,14 @@ def _box(text: str | None) -> Box | None:
     return south, west, north, east
 
 
-def _around(near: str | None, radius_km: float | None) -> Box | None:
-    """The box around the circle."""
+def _circle(near: str | None, radius_km: float | None) -> Circle | None:
     if near is None:
         return None
     lat, lng = _numbers("near", near, 2)
-    radius = 25.0 if radius_km is None else radius_km
-    high = radius / _KM_A_DEGREE
-    wide = min(180.0, high / max(0.01, math.cos(math.radians(lat))))
-    west, east = (lng - wide + 180) % 360 - 180, (lng + wide + 180) % 360 - 180
-    return (lat - high, -180.0, lat + high, 180.0) if wide >= 180 else (lat - high, west, lat + high, east)
+    circle = Circle(lat, lng, _RADIUS_KM if radius_km is None else radius_km)
+    if not circle.on_earth:
+        raise Invalid.field("near", "bad_point", "must be latitude,longitude in degrees")
+    return circle
 
 
 def _numbers(field: str, text: str, count: int) -> list[float]:
