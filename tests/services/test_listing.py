@@ -145,6 +145,22 @@ async def test_put_writes_the_whole_home_and_takes_its_own_answer_back(host: Per
     assert (bare["amenities"], bare["guests"], bare["address"]["city"]) == ([], None, "")
 
 
+async def test_a_home_that_is_moved_with_its_whole_answer_has_the_time_zone_of_its_new_place(
+    host: Person,
+) -> None:
+    begun = ok(await host.post("/api/listings", {"title": "Cabin"}), 201)
+    path, albany = f"/api/listings/{begun['id']}", CABIN["location"]
+    here = ok(await host.put(path, begun | {"location": albany}))
+    assert (begun["time_zone"], here["time_zone"]) == ("UTC", "America/New_York")
+    moved = ok(await host.put(path, here | {"location": {"lat": -31.55, "lng": 159.08}}))
+    assert moved["time_zone"] == "Australia/Lord_Howe"
+    # What a host has said of the clocks there stays as it was said.
+    own = ok(await host.put(path, moved | {"location": albany, "time_zone": "America/Toronto"}))
+    assert own["time_zone"] == "America/Toronto"
+    nearby = ok(await host.put(path, own | {"location": albany | {"lat": 42.7}}))
+    assert nearby["time_zone"] == "America/Toronto"
+
+
 def test_every_field_of_an_answer_may_be_given_back() -> None:
     assert set(Listing.__struct_fields__) <= set(WholeHome.__struct_fields__)
 

@@ -71,7 +71,7 @@ async def create(deps: Deps, caller: Caller, wish: NewHome) -> Listing:
     """A draft, with whatever of it is known already."""
     now = deps.clock.now()
     draft = Home(id=deps.new_id(), host_id=caller.id, title=wish.title, created_at=now, updated_at=now)
-    home = edited(draft, await _located(deps, wish), now)
+    home = edited(draft, await _located(deps, wish, draft), now)
     async with deps.docs.transaction() as tx:
         home = await store.add_home(tx, placed(deps, home))
         await tx.emit(ListingCreated(listing_id=home.id, host_id=home.host_id, revision=1))
@@ -82,7 +82,7 @@ async def change(
     deps: Deps, caller: Caller, listing_id: UUID, edit: HomeEdit, if_match: int | None
 ) -> Listing:
     """Write the fields that are given; nothing happens where nothing becomes different."""
-    edit = await _located(deps, edit)
+    edit = await _located(deps, edit, await home_to_change(deps.docs, caller, listing_id))
     async with deps.docs.transaction() as tx:
         home = await home_to_change(tx, caller, listing_id)
         must_be_version(home, if_match)
@@ -95,16 +95,26 @@ async def change(
     return await as_own(deps, changed)
 
 
-async def _located(deps: Deps, edit: HomeEdit) -> HomeEdit:
+async def _located(deps: Deps, edit: HomeEdit, home: Home) -> HomeEdit:
     """The edit with what its place tells: the time zone of the point, the code of a country's name."""
     location, address = edit.location, edit.address
-    if location and edit.time_zone is msgspec.UNSET:
+    if location and not await _says_own_zone(deps, edit, home):
         zone = await deps.geocoder.time_zone(location.lat, location.lng)
         edit = msgspec.structs.replace(edit, time_zone=zone)
     if address and address.country and len(address.country.strip()) > 2:
         country = await _country_code(deps, address.country)
         edit = msgspec.structs.replace(edit, address=msgspec.structs.replace(address, country=country))
     return edit
+
+
+async def _says_own_zone(deps: Deps, edit: HomeEdit, home: Home) -> bool:
+    """Does the host say by which clocks it is? Not where that is given back as it was found for the place."""
+    if edit.time_zone is msgspec.UNSET:
+        return False
+    was = home.location
+    if edit.time_zone == home.time_zone:
+        return was is not None and edit.time_zone != await deps.geocoder.time_zone(was.lat, was.lng)
+    return True
 
 
 async def _country_code(deps: Deps, name: str) -> str:
