@@ -443,3 +443,22 @@ def test_no_more_tax_is_left_than_money_whoever_bears_what_goes_back(
     assert total(after.taxes.values(), "USD") <= left - refund
     assert all(Money(0, "USD") <= after.taxes[area] <= taxes[area] for area in taxes)
     assert Money(0, "USD") <= after.payout <= payout
+
+
+@given(
+    payout=st.integers(0, 500),
+    tax=st.integers(0, 300),
+    owed=st.integers(1, 200),
+    part=st.integers(0, 1_000),
+    from_platform=st.booleans(),
+)
+def test_a_tax_that_is_less_than_nothing_makes_no_money_where_some_goes_back(
+    payout: int, tax: int, owed: int, part: int, *, from_platform: bool
+) -> None:
+    """A change may have made less of a tax than was refunded of it before."""
+    taxes = {"albany": Money(-owed, "USD"), "new york": Money(tax, "USD")}
+    kept = Split(payout=Money(payout + owed, "USD"), platform=Money(0, "USD"), taxes=taxes)
+    refund = total_of(kept).share(part * 10)
+    after = left_after(kept, refund, from_platform=from_platform)
+    assert total_of(after) == total_of(kept) - refund
+    assert after.taxes["albany"] == taxes["albany"]

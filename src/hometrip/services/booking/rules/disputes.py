@@ -125,7 +125,7 @@ def _refundable(booking: Booking, refund: Money) -> None:
 def left_after(kept: Split, refund: Money, *, from_platform: bool) -> Split:
     """What is left of each share: the refund falls on the host's first, then on the platform's, and last on
     the taxes; `from_platform` changes the first two over. No more tax is left than money, where the platform
-    bears some of it already."""
+    bears some of it already. A tax that is less than nothing stays so."""
     shares = {"payout": kept.payout, "platform": kept.platform}
     rest = refund
     for name in ("platform", "payout") if from_platform else ("payout", "platform"):
@@ -137,7 +137,7 @@ def left_after(kept: Split, refund: Money, *, from_platform: bool) -> Split:
     beyond = max(total(taxes.values(), refund.currency) - left, rest)
     shares["platform"] += beyond - rest
     for area, tax in taxes.items():
-        part = min(beyond, tax)
+        part = min(beyond, max(tax, zero(refund.currency)))
         taxes[area] = tax - part
         beyond -= part
     return Split(payout=shares["payout"], platform=shares["platform"], taxes=taxes)
