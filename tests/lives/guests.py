@@ -148,6 +148,7 @@ def first_seen(view: dict[str, Any], party: Party) -> dict[str, Any]:
 async def begin(world: World, life: Life) -> Life:
     """From now on it is known to the test."""
     life.see(life.view)
+    life.coupon = life.home.coupons.get(life.view.get("coupon") or "")
     world.lives.append(life)
     await world.settle()
     for other in world.lives:  # an unpaid hold of the same guest has made room
@@ -287,10 +288,10 @@ async def change(world: World) -> str | None:
 
 
 def _check_asked(world: World, life: Life, asked: dict[str, Any], party: Party, said: str) -> None:
-    """What a changed stay is to cost is what a new one would; a coupon that is used up is left out."""
+    """What a changed stay is to cost is what a new one would, with the coupon of the booking as it was then;
+    that is left out where its minimum is not reached."""
     first, end = (date.fromisoformat(asked[name]) for name in ("check_in", "check_out"))
-    code = life.view.get("coupon") or ""
-    coupon = None if code in life.home.gone else life.home.coupons.get(code)
+    coupon = life.coupon if life.view.get("coupon") else None
     home = replace(life.home, policy=life.view["cancellation_policy"])  # that of the booking stays
     prices = [home.price(world.now, first, (end - first).days, party, one) for one in (coupon, None)]
     told = [(line["kind"], line["amount"]["amount"]) for line in asked["lines"]]

@@ -27,6 +27,7 @@ from hometrip.ports.fetcher import Fetcher
 from hometrip.ports.payments import Payments
 from journeys.steps import ok, open_home
 from lives.town import STARTS, Home, Party, Price, Tax, a_home
+from rules.oracle_price import Coupon
 from web_server import LOOPBACK, WebServer, web_server
 
 ONE = timedelta(days=1)
@@ -58,6 +59,8 @@ class Life:
     # How many of its guests no tax is taken of; of a change that is open, who is to stay.
     exempt: int = 0
     asked: Party | None = None
+    # What its coupon took off when it was booked: it keeps that, whatever becomes of the coupon.
+    coupon: Coupon | None = None
     statuses: list[str] = field(default_factory=list)
     # From when its guest may come and until when to go; what that becomes by the change that was asked last.
     hours: tuple[str, str] = ("", "")
@@ -311,12 +314,15 @@ class World:
     def is_free(
         self, home: Home, first: date, nights: int, guest: str, life: Life | None = None, beside: bool = False
     ) -> bool:
-        """May the guest have these nights, with those of preparation around them? `life` is to be changed;
-        `beside` the requests of others they may at least be asked for."""
+        """May the guest have these nights, with those of preparation around them? `life` is to be changed,
+        and has its own nights whoever sold them elsewhere; `beside` the requests of others they may at least
+        be asked for."""
         booked = self.taken(home, life, guest, beside)
+        own = set(nights_of(life.view["check_in"], life.view["check_out"])) if life else set()
         wanted = {first + n * ONE for n in range(nights)}
         around = {first + n * ONE for n in range(-home.preparation, nights + home.preparation)}
-        return not (wanted & (booked | self.kept(home) | self.elsewhere(home)) or around & booked)
+        elsewhere = self.elsewhere(home) - own
+        return not (wanted & (booked | self.kept(home) | elsewhere) or around & booked)
 
 
 def is_own_hold(life: Life, guest: str) -> bool:
