@@ -57,7 +57,8 @@ class Filters(NamedTuple):
 
 class Homes(Page[Listing], frozen=True):
     """`currency` is the one in which prices were compared, where they were. So many homes are `uncompared`,
-    and left out by a limit: there is no rate for their currency."""
+    and left out by a limit: there is no rate for their currency. Of a circle both are told of the box around
+    it."""
 
     currency: str | None = None
     uncompared: int | None = None
