@@ -48,6 +48,7 @@ CHECK_IN_AT = utc(2027, 5, 10, 13)
 GUEST = Caller(account_id=uuid4())
 HOST = Caller(account_id=uuid4())
 STRANGER = Caller(account_id=uuid4())
+ADMIN = Caller(account_id=uuid4(), roles=frozenset({"admin"}))
 SUPPORT = Caller(account_id=uuid4(), roles=frozenset({"support"}))
 TOTAL = Money(68_500, "EUR")
 

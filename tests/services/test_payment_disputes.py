@@ -20,6 +20,7 @@ from hometrip.services.booking.contract import BookingChanged, BookingRefunded, 
 from hometrip.services.payment import actions, rules, store
 from journeys.steps import book, ok, open_home, pay, problem, stay
 from services.payment_scene import (
+    ADMIN,
     CHECK_IN_AT,
     DUE_AT,
     GUEST,
@@ -71,7 +72,7 @@ async def test_a_chargeback_sets_the_money_aside_and_holds_the_payout(till: Till
         ("open", TOTAL, paid.booking_id)
     ]
     with pytest.raises(rules.PayoutHeld):
-        await actions.pay_out_now(till.deps, paid.booking_id)
+        await actions.pay_out_now(till.deps, ADMIN, paid.booking_id)
     await till.advance(CHECK_IN_AT + 2 * DAY - START)
     assert "host.payout.initiated" not in till.names()
 
@@ -97,7 +98,7 @@ async def test_a_dispute_that_is_lost_is_the_guests_and_nothing_is_left_to_pay_o
     with pytest.raises(rules.RefundTooLarge):
         await actions.refund(till.deps, SUPPORT, paid.id, None, "once more")
     with pytest.raises(rules.NothingOwed):
-        await actions.pay_out_now(till.deps, paid.booking_id)
+        await actions.pay_out_now(till.deps, ADMIN, paid.booking_id)
     await till.advance(CHECK_IN_AT + 2 * DAY - START)
     assert "host.payout.initiated" not in till.names()
 
@@ -106,12 +107,12 @@ async def test_an_inquiry_moves_nothing_and_holds_the_payout_until_it_is_closed(
     paid, dispute = await disputed(till, "pm_card_createDisputeInquiry")
     assert await till.balances(paid.booking_id) == SHARES
     with pytest.raises(rules.PayoutHeld):
-        await actions.pay_out_now(till.deps, paid.booking_id)
+        await actions.pay_out_now(till.deps, ADMIN, paid.booking_id)
     await till.advance(8 * DAY)
     await hear_all(till)
     [closed] = (await actions.disputes(till.deps, "won", 10, None)).items
     assert (closed.id, await kinds(till, paid.booking_id)) == (dispute.id, ["capture"])
-    assert (await actions.pay_out_now(till.deps, paid.booking_id)).amount == eur(53_350)
+    assert (await actions.pay_out_now(till.deps, ADMIN, paid.booking_id)).amount == eur(53_350)
     await till.settle()
     assert till.names()[-1] == "host.payout.completed"
 
@@ -469,9 +470,9 @@ async def test_a_payout_that_comes_back_is_owed_again_and_paid_when_an_admin_say
     assert (till.names()[-1], till.told[-1].why) == ("host.payout.failed", "returned")
     assert (await till.balances(paid.booking_id))["host_payable:host"] == -53_350
     key = Once(key="k", scope="payout", fingerprint="a")
-    assert (await actions.pay_out_now(till.deps, paid.booking_id, key)).amount == eur(53_350)
+    assert (await actions.pay_out_now(till.deps, ADMIN, paid.booking_id, key)).amount == eur(53_350)
     with pytest.raises(AlreadyAnswered):
-        await actions.pay_out_now(till.deps, paid.booking_id, key)
+        await actions.pay_out_now(till.deps, ADMIN, paid.booking_id, key)
     await till.settle()
     assert till.names()[-1] == "host.payout.completed"
     assert "host_payable:host" not in await till.balances(paid.booking_id)

@@ -664,14 +664,15 @@ async def test_a_receipt_tells_the_price_in_the_currency_in_which_it_was_shown(t
 async def test_a_receipt_tells_what_is_still_due_and_that_the_stay_was_cancelled(till: Till) -> None:
     due_at = START + 10 * DAY
     half = await till.pay(due_now=eur(34_250), balance_due_at=due_at)
-    await till.confirmed(half.booking_id)
+    await till.confirmed(half.booking_id, time_zone="Pacific/Honolulu")
 
     async def receipt() -> actions.Paper:
         return await actions.papers.receipt_paper(till.deps, half.booking_id)
 
+    # By the home's calendar: at 23:00 there, on the 24th in Greenwich.
     assert (await receipt()).sheets[1].totals == [
         ["Paid in all", "342.50 EUR"],
-        ["To be paid on 24 April 2027", "342.50 EUR"],
+        ["To be paid on 23 April 2027", "342.50 EUR"],
     ]
     kept = rules.part_of(SPLIT, eur(30_000))
     gone = BookingCancelled(

@@ -156,6 +156,18 @@ async def test_staff_give_nothing_back_of_a_stay_of_their_own(house: TestHouse) 
     assert ok(await other.post("/api/payments/refund", wish), 201)["amount"] == payment["amount"]
 
 
+async def test_an_admin_pays_nobody_early_for_a_stay_of_their_own(house: TestHouse) -> None:
+    ada, other = await house.staff("admin", "ada@example.com"), await house.staff()
+    guest = await house.sign_up("guest@example.com", "Gus Guest")
+    home = await open_home(ada)
+    booking = ok(await book(guest, home["id"], stay(house)), 201)
+    await pay(guest, booking["id"])
+    await house.settle()
+    wish = {"booking_id": booking["id"]}
+    problem(await ada.post("/api/stripe-connect/payout", wish), 403, "forbidden")
+    assert ok(await other.post("/api/stripe-connect/payout", wish), 201)["status"] == "due"
+
+
 async def test_a_key_is_asked_for_before_anything_is_opened_or_kept_for_it(house: TestHouse) -> None:
     host = await house.sign_up("host@example.com", "Hanna Host")
     guest = await house.sign_up("guest@example.com", "Gus Guest")

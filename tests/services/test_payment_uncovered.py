@@ -14,7 +14,7 @@ import pytest
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.services.booking.contract import DisputeOpened, DisputeResolved
 from hometrip.services.payment import actions, rules
-from services.payment_scene import CHECK_IN_AT, HOST, SPLIT, START, Till, eur, till_in
+from services.payment_scene import ADMIN, CHECK_IN_AT, HOST, SPLIT, START, Till, eur, till_in
 
 DUE = CHECK_IN_AT + DAY
 ELSEWHERE: dict[str, Any] = {"destination": "elsewhere", "metadata": {}}
@@ -94,7 +94,7 @@ async def test_an_admin_has_it_sent_after_the_week(till: Till) -> None:
     booking_id = await too_little_held(till)
     await till.advance(8 * DAY)
     await till.pay(hold_until=None)
-    await actions.pay_out_now(till.deps, booking_id)
+    await actions.pay_out_now(till.deps, ADMIN, booking_id)
     assert (await actions.owed_payouts(till.deps, 20, None)).items == []
     await till.settle()
     assert (await actions.owed_payouts(till.deps, 20, None)).items == []

@@ -13,7 +13,7 @@ from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.page import Page, behind, cursor_of
-from hometrip.kernel.stay import Stay
+from hometrip.kernel.stay import Stay, local_date
 from hometrip.ports.database import Reader
 from hometrip.services.booking.contract import BookingFacts
 from hometrip.services.listing.contract import QuoteLine
@@ -216,7 +216,8 @@ def _moved(
     back = sums.refunded + sums.charged_back
     totals = [["Paid, less what came back" if back else "Paid in all", priced(sums.paid - back)]]
     if plan and plan.status == "waiting":
-        totals.append([f"To be paid on {day_of(plan.due_at)}", priced(plan.amount)])
+        due = local_date(plan.due_at, facts.time_zone or "UTC")
+        totals.append([f"To be paid on {day_of(due)}", priced(plan.amount)])
     return Sheet(["Payments", "Amount"], rows, totals)
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
-from hometrip.kernel.errors import NotFound
+from hometrip.kernel.errors import Forbidden, NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -112,14 +113,18 @@ async def _earned_and_owed(tx: Tx, stay: store.Stay) -> tuple[Money, Money]:
     return Money(-earned.get(account, 0), currency), Money(-owed.get(account, 0), currency)
 
 
-async def pay_out_now(deps: Deps, booking_id: UUID, once: Once = NO_KEY) -> PayoutRecord:
-    """By an admin: the next pay-out for a booking, or what one that failed still owes, without waiting for
-    its day. `PayoutHeld` while a dispute is open, `NothingOwed` where that is so."""
+async def pay_out_now(deps: Deps, caller: Caller, booking_id: UUID, once: Once = NO_KEY) -> PayoutRecord:
+    """By an admin (not for a stay of their own): the next pay-out for a booking, or what one that failed
+    still owes, without waiting for its day. `PayoutHeld` while a dispute is open, `NothingOwed` where that is
+    so."""
     async with deps.db.transaction() as tx:
         await tx.once(once)
         await lock_books(tx, booking_id)
-        if await store.stay_of(tx, booking_id) is None:
+        stay = await store.stay_of(tx, booking_id)
+        if stay is None:
             raise NotFound
+        if caller.account_id in (stay.host_id, stay.facts.guest_id):
+            raise Forbidden
         await replan(deps, tx, booking_id)
         if await is_held(tx, booking_id):
             raise rules.PayoutHeld

@@ -97,9 +97,12 @@ async def owed_payouts(
 
 @post("/stripe-connect/payout", access=ADMIN, idempotent=True, summary="Pay a host before the day")
 async def pay_out(
-    data: JSONBody[PayoutWish], deps: NamedDependency[Deps], once: NamedDependency[Once]
+    data: JSONBody[PayoutWish],
+    deps: NamedDependency[Deps],
+    caller: NamedDependency[Caller],
+    once: NamedDependency[Once],
 ) -> PayoutRecord:
-    return await actions.pay_out_now(deps, data.booking_id, once)
+    return await actions.pay_out_now(deps, caller, data.booking_id, once)
 
 
 ROUTES: list[Any] = [
