@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -19,10 +20,15 @@ def service_of(name: str) -> Service:
     return service
 
 
-def deps_fields(service: Service) -> dict[str, Any]:
+def deps_fields(service: Service) -> Mapping[str, Any]:
     """Name and annotation of everything the service's `Deps` asks for; what it makes itself it does not."""
-    hints = get_type_hints(service.deps)
-    return {name: hints[name] for name, field in service.deps.__dataclass_fields__.items() if field.init}
+    return _asked_for(service.deps)  # type: ignore[arg-type]  # a class can be a key
+
+
+@cache
+def _asked_for(deps: type[Any]) -> Mapping[str, Any]:
+    hints = get_type_hints(deps)
+    return {name: hints[name] for name, field in deps.__dataclass_fields__.items() if field.init}
 
 
 def settings_kind(name: str) -> type[Settings] | None:
