@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
 
-from engines import engines_of_its_own
 from harness import PASSWORD, Person, TestHouse, house_in, settings_in
 from hometrip.adapters.clock.movable import MovableClock
 from hometrip.adapters.clock.system import SystemClock
@@ -26,10 +26,20 @@ from hometrip.app.wiring import House
 from hometrip.services.auth.actions import create_account
 from journeys.steps import DAY, book, booking_of, ok, open_home, pay, stay
 from server import free_port
+from split_house import engines, without_queues
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "from-one-process-to-many.md"
 SERVES = "hometrip up --split"
+# What the page itself adds.
+DOCUMENTS = "HOMETRIP_DOCUMENTS_URL"
+# The engines that all tests share are started as the page says; what is printed are name spaces in them that
+# nobody else uses.
+ENGINES = f"""#!/bin/sh
+set -e
+{ROOT}/scripts/engines "$@" > /dev/null
+cat "$0.env"
+"""
 
 
 def blocks() -> tuple[list[str], str, list[str]]:
@@ -42,18 +52,22 @@ def blocks() -> tuple[list[str], str, list[str]]:
 class Shell:
     """A terminal in the folder, with nothing of the settings of whoever runs the test."""
 
-    def __init__(self, folder: Path, engines: str) -> None:
-        (folder / "scripts").symlink_to(ROOT / "scripts")
+    def __init__(self, folder: Path, engines: dict[str, str]) -> None:
+        (folder / "scripts").mkdir()
+        script = folder / "scripts" / "engines"
+        script.write_text(ENGINES)
+        script.chmod(0o755)
+        given = "".join(f"{name}={url}\n" for name, url in engines.items() if name != DOCUMENTS)
+        script.with_suffix(".env").write_text(given)
         self.folder, self.port = folder, free_port()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOMETRIP_")}
         self._environment = clean | {
             "PATH": f"{Path(sys.executable).parent}:{clean['PATH']}",
-            "HOMETRIP_TEST_ENGINES_SET": engines,
             "HOMETRIP_PORT": str(self.port),
             "HOMETRIP_LIMITS": "off",
             "HOMETRIP_LOG_LEVEL": "warning",
         }
-        for name in ("HOMETRIP_ENGINES_HOME", "HOMETRIP_ENGINES_SETS"):
+        for name in ("HOMETRIP_ENGINES_HOME", "HOMETRIP_ENGINES_SETS", "HOMETRIP_TEST_ENGINES_SET"):
             if given := os.environ.get(name):
                 self._environment[name] = given
 
@@ -77,8 +91,11 @@ class Shell:
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
-    with engines_of_its_own() as engines:
-        yield Shell(tmp_path, engines.name)
+    name = f"moved_{uuid4().hex[:12]}"
+    try:
+        yield Shell(tmp_path, engines(name, "postgres"))
+    finally:
+        without_queues(name)
 
 
 async def lived_in(data: Path) -> tuple[str, str]:
