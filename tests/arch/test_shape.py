@@ -6,6 +6,7 @@ import ast
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ OTHERS = 400
 FUNCTION = 40
 
 
+@cache
+def nodes_of(file: Path) -> list[ast.AST]:
+    """All of a file's syntax tree; a file is read once."""
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_are_let_go() -> Iterator[None]:
+    """A million nodes, which the collector would walk over until the end of the run."""
+    yield
+    nodes_of.cache_clear()
+
+
 def foreign_files(service: Path) -> list[str]:
     """What lies in a service's folder besides its seven files (or packages of their names) and templates."""
     allowed = set(BUDGETS) | {"__init__"}
@@ -88,7 +102,7 @@ def too_long(root: Path) -> list[str]:
 def long_functions(root: Path) -> list[str]:
     found = []
     for file in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
                 if (lines := node.end_lineno - node.lineno + 1) > FUNCTION:
@@ -101,7 +115,7 @@ def hidden_facts(root: Path) -> list[str]:
     errors = {name for name, _ in coded(SOURCE)} - {"AlreadyAnswered"}
     found = []
     for file in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             match node:
                 case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)) if name in errors:
                     hidden = [fact.arg for fact in node.keywords if fact.arg in STANDARD]
@@ -116,7 +130,7 @@ def error_codes(root: Path) -> Counter[str]:
 def coded(root: Path) -> Iterator[tuple[str, str]]:
     """Every class that derives from an error and has a `code = "…"`, with that."""
     for file in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             if isinstance(node, ast.ClassDef) and node.bases:
                 for statement in node.body:
                     match statement:
@@ -257,7 +271,7 @@ def test_every_adapter_is_held_to_a_contract_suite(port: str) -> None:
 
 def said_with(path: Path) -> Iterator[tuple[int, str]]:
     """The keys of every `extra={…}` in a file, and in which line each is."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Dict):
             for key in node.value.keys:
                 if isinstance(key, ast.Constant):
