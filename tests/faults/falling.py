@@ -38,6 +38,8 @@ NAMES = {
 # How long anybody waits at most until a visit is over; to book and pay takes five requests.
 PATIENCE = 15.0
 PAUSE = 0.2
+# So many visits that go well, one after the other, are no accident.
+FEW = 3
 
 
 class Seen(NamedTuple):
@@ -126,6 +128,15 @@ class Town:
         before = {name: len(self.seen.get(name, ())) for name in self.groups}
         while any(len(self.seen.get(name, ())) < many + 2 for name, many in before.items()):  # noqa: ASYNC110 - visits of several tasks end here
             await asyncio.sleep(0.02)
+
+    async def well_since(self, at: float) -> None:
+        """Until the last few visits of each kind, of those begun then or later, have gone well."""
+        while not all(self._goes_well(name, at) for name in self.groups):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+
+    def _goes_well(self, name: str, at: float) -> bool:
+        last = [one for one in self.seen.get(name, [])[-FEW:] if one.at >= at]
+        return [one.fits for one in last] == ["works"] * FEW
 
     def since(self, at: float) -> Iterable[tuple[str, Seen]]:
         """Visits that began then or later."""
