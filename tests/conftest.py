@@ -185,11 +185,19 @@ async def any_house(request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
         yield opened
 
 
-@pytest.fixture(params=["local", "loopback", pytest.param(WHOLE[0], marks=[*MANY, pytest.mark.full])])
+@pytest.fixture(
+    params=[
+        pytest.param("local", marks=pytest.mark.full),
+        "loopback",
+        pytest.param(WHOLE[0], marks=[*MANY, pytest.mark.full]),
+    ]
+)
 async def told_house(
     request: pytest.FixtureRequest, begun: Begun, tmp_path: Path
 ) -> AsyncIterator[TestHouse]:
-    """For stories of many days: in many processes where proofs are made."""
+    """For stories of many days: where all that is heard and asked comes twice; as people run it, and in many
+    processes, where proofs are made.
+    """
     async with running(request.param, begun, tmp_path) as opened:
         yield opened
 

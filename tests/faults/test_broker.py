@@ -161,7 +161,7 @@ async def until(condition: object, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("number", "restarts"),
     [
-        pytest.param(5_000, 2, marks=pytest.mark.slow),
+        pytest.param(2_000, 2, marks=pytest.mark.slow),
         pytest.param(100_000, 20, marks=[pytest.mark.full, pytest.mark.timeout(1_800)]),
     ],
 )

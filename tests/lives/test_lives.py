@@ -1,6 +1,7 @@
 """T3, a smaller relative: whole lives of stays in a town by chance, and what must hold at every moment.
 
-A seed makes the town, its people and all that they do. The default run has a few seeds; `make prove` many.
+A seed makes the town, its people and all that they do. By default there is one on each storage,
+in `make prove` many.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rules.oracle_hunt import size
 
 pytestmark = pytest.mark.slow
 
-SEEDS, ON_POSTGRES = (1, 2), (4,)
+SEEDS, ON_POSTGRES = (1, pytest.param(2, marks=pytest.mark.full)), (4,)
 STEPS, CHECKED_EVERY, MOST_DAYS = 60, 6, 100
 
 

@@ -215,7 +215,7 @@ sequences = st.lists(moves, min_size=3, max_size=25)
 MEANT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=MEANT)
+@settings(max_examples=10, deadline=None, suppress_health_check=MEANT)
 @given(instant=st.booleans(), sequence=sequences)
 async def test_whatever_is_done_in_whatever_order_every_promise_holds(
     house: TestHouse, instant: bool, sequence: list[Any]

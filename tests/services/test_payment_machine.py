@@ -326,7 +326,7 @@ GIVEN_BEFORE_CHEAPER = [("host_gives", 0, 0, 1_000), ("cheaper", 0, 500)]
 
 @example(sequence=GIVEN_AND_LOST, decided="won")
 @example(sequence=GIVEN_BEFORE_CHEAPER, decided="won")
-@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=sequences, decided=decisions)
 async def test_whatever_befalls_the_money_of_stays_the_books_and_papers_hold(
     sequence: list[Any], decided: str
