@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable
-from dataclasses import field
+from dataclasses import make_dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,14 @@ from hometrip.app.rooms import deps_fields, service_of
 from hometrip.app.settings import SERVICES
 from hometrip.kernel.access import Caller
 from hometrip.kernel.errors import NotFound
+from hometrip.kernel.service import Service
 from hometrip.ports.engine import Unfit
 from hometrip.ports.peer import Refused
 from hometrip.ports.registry import Instance
 from hometrip.services.auth.rules.access_tokens import Claims as UserClaims
 from hometrip.services.auth.rules.access_tokens import signed as signed_for_user
 from hometrip.services.listing.contract import ListingQuestions, Wish
+from hometrip.services.payment.contract import PaymentQuestions
 from peer_processes import ASKER, OWNER, Answers, Neighbours, Sums, listening, neighbours
 
 
@@ -171,29 +173,27 @@ async def test_a_good_credential_opens_nothing_but_what_is_answered(near: Neighb
             assert told.status_code == 404, path
 
 
-def declared(services: tuple[str, ...]) -> dict[str, frozenset[str]]:
+def declared(services: list[Service]) -> dict[str, frozenset[str]]:
     """Who has which peer in its `Deps`, and so may ask it."""
-    protocols = {protocol for name in services for protocol in service_of(name).answers}
+    protocols = {protocol for service in services for protocol in service.answers}
     return {
         protocol.__name__: frozenset(
-            name for name in services if protocol in deps_fields(service_of(name)).values()
+            service.name for service in services if protocol in deps_fields(service).values()
         )
         for protocol in protocols
     }
 
 
 def test_the_services_that_may_ask_are_those_that_declare_it() -> None:
-    assert declared(SERVICES) == CALLERS
+    assert declared([service_of(name) for name in SERVICES]) == CALLERS
 
 
-def test_a_service_that_declares_one_more_peer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(service_of("user").deps.__dataclass_fields__, "more", field())
-    monkeypatch.setitem(service_of("user").deps.__annotations__, "more", "PaymentQuestions")
-    from hometrip.services.payment.contract import PaymentQuestions
-    from hometrip.services.user import actions
-
-    monkeypatch.setattr(actions, "PaymentQuestions", PaymentQuestions, raising=False)
-    assert declared(SERVICES)["PaymentQuestions"] == {"booking", "user"}
+def test_a_service_that_declares_one_more_peer_is_found() -> None:
+    user = service_of("user")
+    asks = make_dataclass("Deps", [("more", PaymentQuestions)], bases=(user.deps,), kw_only=True, frozen=True)
+    others = [service_of(name) for name in SERVICES if name != "user"]
+    found = declared([*others, msgspec.structs.replace(user, deps=asks)])
+    assert found["PaymentQuestions"] == {"booking", "user"}
 
 
 async def test_a_service_of_the_house_is_asked_through_its_contract(house: TestHouse, tmp_path: Path) -> None:
