@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hometrip.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from hometrip.kernel.errors import Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total
-from hometrip.kernel.split import Split, left_of, less, off_what_is_to_come, part_of, total_of
+from hometrip.kernel.split import Split, is_nothing, left_of, less, more, owes, part_of, to_come_at, total_of
 from hometrip.kernel.stay import at_local
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules import (
@@ -410,13 +410,49 @@ def test_whoever_gives_what_they_have_the_sum_is_exact_and_nobody_owes(has: Spli
     assert min(left.payout, left.platform, *left.taxes.values()).amount >= 0
 
 
-@given(splits, splits)
-def test_what_a_price_saves_comes_off_what_is_to_come_and_no_more_than_that(
-    rest: Split, saved: Split
+@given(splits, st.integers(0, 10_000), st.lists(splits, min_size=1, max_size=4))
+def test_however_often_half_a_price_changes_no_share_is_below_nothing_and_the_sums_are_exact(
+    whole: Split, bp: int, prices: list[Split]
 ) -> None:
-    off = off_what_is_to_come(rest, saved)
-    assert total_of(off) == min(total_of(rest), total_of(saved))
-    assert total_of(less(rest, off)).amount > 0 or less(rest, off) == less(rest, rest)
+    paid = part_of(whole, total_of(whole).share(bp))
+    rest = less(whole, paid)
+    for price in prices:
+        still = to_come_at(rest, whole, price)
+        saved = total_of(whole) - total_of(price)
+        off = min(max(saved, saved * 0), total_of(rest))
+        assert total_of(still) == total_of(rest) - off
+        assert not owes(still)
+        assert not owes(less(price, still))  # what is here
+        whole, rest = price, still
+
+
+@given(splits, splits, st.integers(0, 10_000))
+def test_what_is_to_come_is_shared_otherwise_only_where_a_share_would_be_below_nothing(
+    whole: Split, dearer_by: Split, bp: int
+) -> None:
+    rest = part_of(whole, total_of(whole).share(bp))
+    dearer = more(whole, dearer_by)
+    assert is_nothing(less(rest, to_come_at(rest, whole, dearer)))
+    assert is_nothing(less(rest, to_come_at(rest, dearer, dearer)))
+
+
+def test_a_tax_that_a_change_ends_is_not_to_come_either() -> None:
+    before, price, half = _jpy(2_700, 270, 27), _jpy(2_900, 290, 0), _jpy(1_350, 135, 14)
+    still = to_come_at(half, before, price)
+    assert still.taxes.get("area", Money(0, "JPY")).amount == 0
+    assert total_of(still) == total_of(half)
+
+
+def test_what_a_coupon_of_the_marketplace_makes_its_share_below_nothing_is_shared_too() -> None:
+    before, price, half = _jpy(2_700, -100, 27), _jpy(2_900, -20, 0), _jpy(1_350, -50, 14)
+    still = to_come_at(half, before, price)
+    assert (total_of(still), still.platform) == (total_of(half), Money(-20, "JPY"))
+
+
+def _jpy(payout: int, platform: int, tax: int) -> Split:
+    return Split(
+        payout=Money(payout, "JPY"), platform=Money(platform, "JPY"), taxes={"area": Money(tax, "JPY")}
+    )
 
 
 usd = st.integers(0, 50_000).map(lambda cents: Money(cents, "USD"))

@@ -81,6 +81,32 @@ def left_of(has: Split, gives: Split) -> Split:
     return left
 
 
-def off_what_is_to_come(to_come: Split, saved: Split) -> Split:
-    """What a cheaper price takes off what is still to be paid: all that it saves, or all of that."""
-    return saved if total_of(saved) < total_of(to_come) else to_come
+def is_nothing(split: Split) -> bool:
+    """Is it nothing of each share? What shares give each other sums to nothing, and is not that."""
+    return not any((split.payout, split.platform, *split.taxes.values()))
+
+
+def to_come_at(to_come: Split, before: Split, price: Split) -> Split:
+    """Whose what is still to be paid is once the price is shared otherwise than `before`.
+
+    What the price saves comes off it, as far as it goes; what it costs more is paid for apart. Each share of
+    it, and of what was paid, stays within that of the price: so none is below nothing at any moment.
+    """
+    saved = less(before, price)
+    if total_of(saved).amount < 0:
+        return _inside(to_come, price)
+    if total_of(saved) >= total_of(to_come):
+        return nothing_kept(saved.payout.currency)
+    return _inside(less(to_come, saved), price)
+
+
+def _inside(part: Split, whole: Split) -> Split:
+    """So much of the whole, shared as `part` is where each share has that; the others have the rest."""
+    nothing = nothing_kept(part.payout.currency)
+    least = at_most(whole, nothing)  # of a coupon that the marketplace bears
+    most = less(whole, least)
+    inside = less(nothing, at_most(less(nothing, at_most(part, most)), less(nothing, least)))
+    short = total_of(part) - total_of(inside)
+    if short.amount >= 0:
+        return more(inside, part_of(less(most, inside), short))
+    return less(inside, part_of(less(inside, least), -short))

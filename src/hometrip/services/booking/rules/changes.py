@@ -16,7 +16,7 @@ from hometrip.kernel.stay import Stay, stay_of
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import CHANGE_NOT_ANSWERED, NOT_PAID, WrongState
 from hometrip.services.booking.rules.booking import PAY_LONGER_BY, PAY_WITHIN, Booking
-from hometrip.services.booking.rules.lines import at_price, shown_again
+from hometrip.services.booking.rules.lines import at_price, shares_now, shown_again
 from hometrip.services.booking.rules.parts import SYSTEM, Actor, Change
 from hometrip.services.booking.rules.states import CANNOT, Move, moved, owing, with_step, wrong_state
 from hometrip.services.listing.contract import Terms, Wish
@@ -266,7 +266,9 @@ def _beyond(stay: Stay, other: Stay) -> list[date]:
 
 
 def split_of_difference(booking: Booking) -> Split:
-    """Whose the difference of the change is: each share of the new split less that of the old."""
-    change = booking.change
+    """Whose the difference of the change is: each share of what will be here less that of what is."""
+    change, here = booking.change, shares_now(booking)
     assert change is not None  # only asked where a change awaits its payment
-    return less(change.split, booking.split)
+    after, _ = at_price(replace(booking, kept=here), change.split)
+    assert after is not None  # something is kept
+    return less(after, here)

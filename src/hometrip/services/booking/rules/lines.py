@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hometrip.kernel.lines import FOR_NIGHTS, SUBTOTAL
 from hometrip.kernel.money import RATE_PARTS, Money, converted, half_up, total, zero
-from hometrip.kernel.split import Split, at_most, left_of, less, off_what_is_to_come, part_of, total_of
+from hometrip.kernel.split import Split, at_most, left_of, less, part_of, to_come_at, total_of
 from hometrip.services.booking.rules.booking import Booking
 from hometrip.services.booking.rules.parts import Cancellation
 from hometrip.services.listing.contract import QuoteLine, ShownIn
@@ -85,11 +85,9 @@ def at_price(booking: Booking, price: Split) -> tuple[Split | None, Split | None
     """What is kept of a booking of which some went back, and what is still to come, once its price is shared
     so. What it costs more was paid for before; what it saves comes off what is to come, then goes back."""
     kept, rest, saved = booking.kept, to_come(booking), less(booking.split, price)
-    if total_of(price) > booking.total:
-        return kept and less(kept, saved), rest
     if rest is not None:
-        off = off_what_is_to_come(rest, saved)
-        saved, rest = less(saved, off), less(rest, off)
+        left = to_come_at(rest, booking.split, price)
+        saved, rest = less(saved, less(rest, left)), left
     return kept and left_of(kept, saved), rest
 
 

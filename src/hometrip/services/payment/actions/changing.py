@@ -148,11 +148,9 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     await _keep(tx, booking)
     await store.count_with(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
     await plan_deposit(deps, tx, booking)
-    gives = rules.less(event.before, booking.split)
-    if event.before_total < booking.total:
-        gives = rules.nothing_kept(booking.total.currency)
-    gives = await _less_to_come(deps, tx, booking, gives)
-    if any((gives.payout, gives.platform, *gives.taxes.values())):
+    off = await _less_to_come(deps, tx, booking, event.before)
+    gives = await _given_by(tx, event, off)
+    if not rules.is_nothing(gives):
         lines = rules.lines_less(known.facts.lines, booking.lines) if known else []
         why: dict[str, Any] = {"reason": "changed", "cause": f"changed:{event.change_id}", "lines": lines}
         back = rules.total_of(gives)
@@ -160,17 +158,33 @@ async def changed(deps: Deps, tx: Tx, event: BookingChanged) -> None:
     await replan(deps, tx, event.booking_id)
 
 
-async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split) -> Split:
-    """The second half is less by what the change saves, and due on its new day; what it does not cover is
-    answered. One that no card has paid is due no more, but nothing of it can go back either."""
+async def _given_by(tx: Tx, event: BookingChanged, off: Split | None) -> Split:
+    """What the shares of what was paid give by a change, beside what comes `off` what is still to come.
+
+    The payment of a dearer one has moved already what those had too much of, unless the second half, which
+    was to have that, was paid meanwhile.
+    """
+    saved = rules.less(event.before, event.booking.split)
+    if event.before_total >= event.booking.total:
+        return saved if off is None else rules.less(saved, off)
+    plan = await store.plan_of(tx, event.booking_id)
+    paid = await store.live_payment(tx, event.booking_id, f"{rules.CHANGE}{event.change_id}")
+    if paid is None or plan is None or plan.status != "paid":
+        return rules.nothing_kept(saved.payout.currency)
+    return rules.more(paid.split, saved)
+
+
+async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, before: Split) -> Split | None:
+    """The second half is less by what the change saves, shared anew, and due on its new day; what that takes
+    off it is answered. One that no card has paid is due no more, but nothing of it can go back either."""
     plan = await store.plan_of(tx, booking.booking_id)
     if plan is None or plan.status not in ("waiting", "failed"):
-        return gives
-    off, now = rules.off_what_is_to_come(plan.split, gives), deps.clock.now()
-    left, due_at = plan.amount - rules.total_of(off), booking.balance_due_at or plan.due_at
+        return None
+    rest, now = rules.to_come_at(plan.split, before, booking.split), deps.clock.now()
+    left, due_at = rules.total_of(rest), booking.balance_due_at or plan.due_at
     # A new day that is still to come has tries of its own.
     anew = plan.status == "waiting" and due_at > now
-    fields = {"amount": left.amount, "split": rules.less(plan.split, off), "due_at": due_at}
+    fields = {"amount": left.amount, "split": rest, "due_at": due_at}
     fields |= {"status": plan.status if left else "paid", "tries": 0 if anew else plan.tries}
     await store.move_plan(tx, plan, was=plan.status, **fields)
     if left and (anew or plan.tries == 0):
@@ -182,7 +196,7 @@ async def _less_to_come(deps: Deps, tx: Tx, booking: BookingFacts, gives: Split)
     if payment is not None and (payment.amount != left or (anew and plan.tries)):
         # Opened for the old rest, or declined for the old day; the next try opens another.
         await want(deps, tx, payment.id, "cancel")
-    return rules.less(gives, off)
+    return rules.less(plan.split, rest)
 
 
 async def refunded(deps: Deps, tx: Tx, event: BookingRefunded) -> None:

@@ -172,14 +172,15 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
 
 async def _rest_taken(deps: Deps, tx: Tx, before: store.Payment) -> bool:
     """Was the second half still waited for? What a change has made it less by, while it was being paid, goes
-    back."""
+    back, and what it has made others' is theirs."""
     booking_id, plan = before.booking_id, await store.plan_of(tx, before.booking_id)
     await tx.withdraw(f"{BalanceDue.name}:booking/{booking_id}")
     if plan is None or not await store.move_plan(tx, plan, status="paid"):
         return False
     await store.count_with(tx, booking_id, rules.BALANCE)
-    if saved := before.amount - plan.amount:
-        gives = rules.less(before.split, plan.split)
+    gives = rules.less(before.split, plan.split)
+    if not rules.is_nothing(gives):
+        saved = before.amount - plan.amount
         why: dict[str, Any] = {"reason": "changed", "cause": f"saved:{before.id}", "payment_id": before.id}
         await give_or_wait(deps, tx, booking_id, saved, gives, keeps=False, **why)
     return True
