@@ -246,11 +246,13 @@ async def change(world: World) -> str | None:
         return None
     chance, view = world.chance, life.view
     first, end = (date.fromisoformat(view[name]) for name in ("check_in", "check_out"))
-    kind = chance.choice(("longer", "shorter", "moved", "party", "far"))
+    kind = chance.choice(("longer", "shorter", "moved", "party", "far", "about a month"))
     if kind == "longer":
         end += chance.randrange(1, 4) * ONE
     elif kind == "shorter":
         end -= ONE
+    elif kind == "about a month":  # long stays are spared a tax
+        end = first + chance.choice((27, 28)) * ONE
     elif kind in ("moved", "far"):
         by = (chance.randrange(-4, 5) if kind == "moved" else chance.randrange(10, 30)) * ONE
         first, end = first + by, end + by
