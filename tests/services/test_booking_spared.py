@@ -168,3 +168,30 @@ async def test_a_second_half_that_was_opened_before_the_change_is_paid_after_it(
     ok(await teller.guest.post(f"/api/payments/{rest['id']}/confirm", CARD))
     await taxes_are_the_price_has(teller, booking)
     await teller.end()
+
+
+@pytest.mark.parametrize("by", ["staff", "bank", "won"])
+async def test_some_of_the_first_half_goes_back_while_the_difference_is_to_be_paid(
+    house: TestHouse, by: str
+) -> None:
+    teller = await town(house, DEARER)
+    booking = await half_paid(teller, 27)
+    await ask(teller, booking, 28)
+    more = ok(await teller.guest.post("/api/payments/intent", {"booking_id": booking}), 201)
+    if by == "staff":
+        await staff_refund(teller, 120_000, 1)
+    else:
+        evidence = await ask_back(teller, 1)
+        if by == "bank":
+            await decide(teller, evidence, "lost")
+    ok(await teller.guest.post(f"/api/payments/{more['id']}/confirm", CARD))
+    await teller.end()
+    if by == "won":
+        await decide(teller, evidence, "won")
+        await teller.end()
+    await teller.wait(days=AHEAD - 13)
+    await teller.end()
+    if by == "won":
+        await taxes_are_the_price_has(teller, booking)
+    await teller.cancel(booking, teller.host)
+    await teller.end()

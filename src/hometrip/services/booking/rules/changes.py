@@ -267,8 +267,8 @@ def _beyond(stay: Stay, other: Stay) -> list[date]:
 
 def split_of_difference(booking: Booking) -> Split:
     """Whose the difference of the change is: each share of what will be here less that of what is."""
-    change, here = booking.change, shares_now(booking)
+    change = booking.change
     assert change is not None  # only asked where a change awaits its payment
-    after, _ = at_price(replace(booking, kept=here), change.split)
-    assert after is not None  # something is kept
-    return less(after, here)
+    kept, rest = at_price(booking, change.split)
+    here = change.split if rest is None else less(change.split, rest)
+    return less(kept or here, shares_now(booking))

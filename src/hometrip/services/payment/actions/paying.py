@@ -7,6 +7,7 @@ our write is found by looking again.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from hometrip.kernel.errors import Invalid
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
+from hometrip.kernel.split import Split
 from hometrip.ports.database import Tx
 from hometrip.ports.payments import Card, IntentError, ProviderDown, ProviderIntent, ProviderRefused
 from hometrip.services.payment import rules, store
@@ -157,7 +159,7 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
     False where it comes too late: a second half that nobody waits for any more goes back at once. (Of a
     booking's own price, and of what a change costs, booking decides.)
     """
-    split = before.split
+    split = await _shared(tx, before)
     lines = rules.capture(captured, split, before.host_id)
     entry = rules.entry(deps.new_id(), deps.clock.now(), "capture", before.booking_id, before.id, lines)
     await store.write(tx, entry)
@@ -168,6 +170,24 @@ async def _taken(deps: Deps, tx: Tx, before: store.Payment, captured: Money) -> 
         return False
     await replan(deps, tx, before.booking_id)
     return True
+
+
+async def _shared(tx: Tx, before: store.Payment) -> Split:
+    """Whose the payment is. What a change takes back of a share, of a tax that it ends, may have gone back
+    since the payment was opened: the others have so much less of it. What a bank has for now is still there.
+    """
+    if not rules.owes(before.split):
+        return before.split
+    there = Counter(await store.shares(tx, before.booking_id))
+    there.update(await store.shares_of_banks(tx, before.booking_id))
+    has = rules.split_of(there, before.host_id, before.amount.currency)
+    after = rules.more(has, before.split)
+    if min((after.payout, *after.taxes.values())).amount >= 0:
+        return before.split
+    gives = rules.less(rules.nothing_kept(before.amount.currency), before.split)
+    split = rules.less(rules.left_of(has, gives), has)
+    await store.change_payment(tx, before.id, split=split)
+    return split
 
 
 async def _rest_taken(deps: Deps, tx: Tx, before: store.Payment) -> bool:
