@@ -17,8 +17,16 @@ AHEAD = 60
 CARD = {"payment_method": "pm_card_visa"}
 # At 1 % the 28th night, which ends the tax, makes the stay dearer; at 10 % it makes it cheaper.
 DEARER, CHEAPER = 100, 1_000
+OTHER_POLICIES = sorted({*CANCELLATION_POLICIES} - {"firm", "flexible"})
+
+
+def proven(*values: Any) -> list[Any]:
+    """Cases that are shown where proofs are made."""
+    return [pytest.param(value, marks=pytest.mark.full) for value in values]
+
+
 both_ways = pytest.mark.parametrize("bp", [DEARER, CHEAPER])
-mostly_dearer = pytest.mark.parametrize("bp", [DEARER, pytest.param(CHEAPER, marks=pytest.mark.full)])
+mostly_dearer = pytest.mark.parametrize("bp", [DEARER, *proven(CHEAPER)])
 
 
 async def town(house: TestHouse, bp: int, **home: Any) -> Teller:
@@ -65,7 +73,12 @@ async def taxes_are_the_price_has(teller: Teller, booking: str) -> None:
 
 @both_ways
 @pytest.mark.parametrize(
-    "nights", [(27, 28), (27, 28, 27), (27, 29, 26), (28, 27, 28), (28, 26, 29), (40, 27, 28), (27, 3)]
+    "nights",
+    [
+        (27, 28, 27),
+        (28, 26, 29),
+        *proven((27, 28), (27, 29, 26), (28, 27, 28), (40, 27, 28), (27, 3)),
+    ],
 )
 async def test_however_a_stay_crosses_it_each_share_is_that_of_its_price_in_the_end(
     house: TestHouse, bp: int, nights: tuple[int, ...]
@@ -80,8 +93,8 @@ async def test_however_a_stay_crosses_it_each_share_is_that_of_its_price_in_the_
 
 
 @mostly_dearer
-@pytest.mark.parametrize("nights", [(27, 28), (28, 27)])
-@pytest.mark.parametrize("policy", CANCELLATION_POLICIES)
+@pytest.mark.parametrize("nights", [(27, 28), *proven((28, 27))])
+@pytest.mark.parametrize("policy", ["firm", "flexible", *proven(*OTHER_POLICIES)])
 async def test_it_is_cancelled_between_the_halves(
     house: TestHouse, bp: int, nights: tuple[int, int], policy: str
 ) -> None:
@@ -94,9 +107,9 @@ async def test_it_is_cancelled_between_the_halves(
 
 
 @mostly_dearer
-@pytest.mark.parametrize("nights", [(27, 28, 27), (28, 27, 28)])
+@pytest.mark.parametrize("nights", [(27, 28, 27), *proven((28, 27, 28))])
 @pytest.mark.parametrize("by", ["host", "staff"])
-@pytest.mark.parametrize("cents", [5_000, 120_000])
+@pytest.mark.parametrize("cents", [120_000, *proven(5_000)])
 async def test_some_goes_back_between_the_halves(
     house: TestHouse, bp: int, nights: tuple[int, ...], by: str, cents: int
 ) -> None:
@@ -114,9 +127,9 @@ async def test_some_goes_back_between_the_halves(
     await teller.end()
 
 
-@both_ways
-@pytest.mark.parametrize("nights", [(27, 28, 27), (28, 27, 28)])
-@pytest.mark.parametrize("cents", [None, 120_000])
+@mostly_dearer
+@pytest.mark.parametrize("nights", [(27, 28, 27), *proven((28, 27, 28))])
+@pytest.mark.parametrize("cents", [None, *proven(120_000)])
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_bank_keeps_the_first_half(
     house: TestHouse, bp: int, nights: tuple[int, ...], cents: int | None, *, late: bool
