@@ -62,7 +62,15 @@ async def change(teller: Teller, booking: str, nights: int) -> None:
     assert (await teller.look(booking))["nights"] == nights
 
 
-async def taxes_are_the_price_has(teller: Teller, booking: str) -> None:
+async def second_half_and_cancellation(teller: Teller, booking: str) -> None:
+    """The second half is taken, then the host cancels."""
+    await teller.wait(days=AHEAD - 13)
+    await teller.end()
+    await teller.cancel(booking, teller.host)
+    await teller.end()
+
+
+async def taxes_are_those_of_the_price(teller: Teller, booking: str) -> None:
     await teller.end()
     found = ok(await teller.admin.get("/api/payments/ledger", params={"booking_id": booking}))["items"]
     lines = [line for entry in found for line in entry["postings"]]
@@ -89,7 +97,7 @@ async def test_however_a_stay_crosses_it_each_share_is_that_of_its_price_in_the_
         await change(teller, booking, wanted)
     await teller.wait(days=AHEAD - 13)
     assert "balance" not in await teller.look(booking)
-    await taxes_are_the_price_has(teller, booking)
+    await taxes_are_those_of_the_price(teller, booking)
 
 
 @mostly_dearer
@@ -121,10 +129,7 @@ async def test_some_goes_back_between_the_halves(
         await staff_refund(teller, cents)
     for wanted in nights[1:]:
         await change(teller, booking, wanted)
-    await teller.wait(days=AHEAD - 13)
-    await teller.end()
-    await teller.cancel(booking, teller.host)
-    await teller.end()
+    await second_half_and_cancellation(teller, booking)
 
 
 @mostly_dearer
@@ -145,10 +150,7 @@ async def test_a_bank_keeps_the_first_half(
     await teller.end()
     for wanted in nights[2:] if late else nights[1:]:
         await change(teller, booking, wanted)
-    await teller.wait(days=AHEAD - 13)
-    await teller.end()
-    await teller.cancel(booking, teller.host)
-    await teller.end()
+    await second_half_and_cancellation(teller, booking)
 
 
 @both_ways
@@ -168,7 +170,7 @@ async def test_the_second_half_is_paid_while_the_change_is_open(
         ok(await teller.guest.post(f"/api/payments/{more['id']}/confirm", CARD))
     else:
         ok(await teller.host.post(f"/api/bookings/{booking}/change/accept"))
-    await taxes_are_the_price_has(teller, booking)
+    await taxes_are_those_of_the_price(teller, booking)
     await teller.cancel(booking, teller.guest)
     await teller.end()
 
@@ -179,7 +181,7 @@ async def test_a_second_half_that_was_opened_before_the_change_is_paid_after_it(
     rest = ok(await teller.guest.post("/api/payments/intent", {"booking_id": booking}), 201)
     await change(teller, booking, 28)
     ok(await teller.guest.post(f"/api/payments/{rest['id']}/confirm", CARD))
-    await taxes_are_the_price_has(teller, booking)
+    await taxes_are_those_of_the_price(teller, booking)
     await teller.end()
 
 
@@ -205,6 +207,6 @@ async def test_some_of_the_first_half_goes_back_while_the_difference_is_to_be_pa
     await teller.wait(days=AHEAD - 13)
     await teller.end()
     if by == "won":
-        await taxes_are_the_price_has(teller, booking)
+        await taxes_are_those_of_the_price(teller, booking)
     await teller.cancel(booking, teller.host)
     await teller.end()

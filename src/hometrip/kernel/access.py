@@ -72,6 +72,11 @@ class Caller(msgspec.Struct, frozen=True):
             self.must_be_one_of(*seen_by)
             raise Forbidden
 
+    def must_be_none_of(self, *accounts: UUID) -> None:
+        """Staff do not decide of what is their own: `Forbidden`."""
+        if self.account_id in accounts:
+            raise Forbidden
+
     def admit(self, access: Access) -> None:
         """`Unauthenticated` or `Forbidden` where the route's demand is not met."""
         if access is PUBLIC:

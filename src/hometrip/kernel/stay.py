@@ -61,6 +61,11 @@ def clock_at(at: datetime, zone: str) -> str:
     return at.astimezone(zone_of(zone)).strftime("%H:%M")
 
 
+def days_later(at: datetime, days: int, zone: str) -> datetime:
+    """When a clock at the listing shows the same so many days later: no change of clocks moves it."""
+    return at_local(local_date(at, zone) + timedelta(days=days), clock_at(at, zone), zone)
+
+
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
     if name not in _names():

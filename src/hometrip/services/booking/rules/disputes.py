@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from hometrip.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from hometrip.kernel.money import Money, total, zero
 from hometrip.kernel.split import Split, total_of
-from hometrip.kernel.stay import at_local, clock_at
+from hometrip.kernel.stay import days_later
 from hometrip.kernel.wire import Request
 from hometrip.services.booking.contract import WrongState
 from hometrip.services.booking.rules.booking import Booking
@@ -64,8 +64,7 @@ def disputed(booking: Booking, dispute_id: UUID, wish: DisputeWish, by: Actor, a
         )
     if at < booking.check_in_at and booking.status != "checked_in":
         raise TooEarly(not_before=booking.check_in_at)
-    clock_time = clock_at(booking.check_out_at, booking.time_zone)
-    until = at_local(booking.check_out + timedelta(days=DISPUTE_DAYS), clock_time, booking.time_zone)
+    until = days_later(booking.check_out_at, DISPUTE_DAYS, booking.time_zone)
     if at > until:
         raise TooLate(until=until)
     if any(dispute.status == "open" for dispute in booking.disputes):

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from hometrip.kernel.access import Caller
 from hometrip.kernel.again import nothing_happened
 from hometrip.kernel.errors import (
-    Forbidden,
     HomeTripError,
     Invalid,
     NotFound,
@@ -112,8 +111,7 @@ async def evidence_file(deps: Deps, caller: Caller, dispute_id: UUID) -> Blob:
 async def _of_others(db: Reader, caller: Caller, dispute_id: UUID) -> store.Chargeback:
     known = await store.chargeback(db, dispute_id)
     payment = await store.payment(db, known.payment_id)
-    if caller.account_id in (payment.guest_id, payment.host_id):
-        raise Forbidden
+    caller.must_be_none_of(payment.guest_id, payment.host_id)
     return known
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
 from hometrip.kernel.contacts import without_contacts
-from hometrip.kernel.errors import Forbidden, Invalid, NotFound
+from hometrip.kernel.errors import Invalid, NotFound
 from hometrip.kernel.money import Money
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.page import Page, behind, cursor_of
@@ -48,7 +48,7 @@ async def plan_deposit(deps: Deps, tx: Tx, booking: BookingFacts) -> None:
         return
     now, booking_id = deps.clock.now(), booking.booking_id
     hold_at = max(now, booking.check_in_at - rules.DEPOSIT_BEFORE_CHECK_IN)
-    ends = rules.deposit_ends(booking.check_out, booking.check_out_at, booking.time_zone)
+    ends = rules.deposit_ends(booking.check_out_at, booking.time_zone)
     days = {"hold_at": hold_at, "release_at": ends}
     known = await store.deposit_of(tx, booking_id)
     if known is None:
@@ -273,8 +273,7 @@ async def decide_claim(
     """By staff (not about a stay of their own): all of the claim, part of it, or nothing."""
     async with deps.db.transaction() as tx:
         held, made = await _claimed(tx, booking_id, claim_id)
-        if caller.account_id in (held.guest_id, held.host_id):
-            raise Forbidden
+        caller.must_be_none_of(held.guest_id, held.host_id)
         await tx.once(once)
         if made.status != "with_staff":
             raise rules.NotClaimable.as_it_is(made.status)

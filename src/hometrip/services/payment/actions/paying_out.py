@@ -10,7 +10,7 @@ import msgspec
 
 from hometrip.kernel.access import Caller
 from hometrip.kernel.clock import SKEW
-from hometrip.kernel.errors import Forbidden, NotFound
+from hometrip.kernel.errors import NotFound
 from hometrip.kernel.events import Event
 from hometrip.kernel.money import Money, zero
 from hometrip.kernel.once import NO_KEY, Once
@@ -123,8 +123,7 @@ async def pay_out_now(deps: Deps, caller: Caller, booking_id: UUID, once: Once =
         stay = await store.stay_of(tx, booking_id)
         if stay is None:
             raise NotFound
-        if caller.account_id in (stay.host_id, stay.facts.guest_id):
-            raise Forbidden
+        caller.must_be_none_of(stay.host_id, stay.facts.guest_id)
         await replan(deps, tx, booking_id)
         if await is_held(tx, booking_id):
             raise rules.PayoutHeld

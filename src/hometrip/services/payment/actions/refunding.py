@@ -8,7 +8,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hometrip.kernel.access import Caller
-from hometrip.kernel.errors import Forbidden
 from hometrip.kernel.money import Money, total
 from hometrip.kernel.once import NO_KEY, Once
 from hometrip.kernel.split import Split
@@ -41,8 +40,7 @@ async def refund(
         await tx.once(once)
         await lock_books(tx, await store.booking_of(tx, payment_id))
         payment = await store.payment(tx, payment_id)
-        if caller.account_id in (payment.guest_id, payment.host_id):
-            raise Forbidden
+        caller.must_be_none_of(payment.guest_id, payment.host_id)
         left = payment.left
         if not payment.captured or payment.part == rules.DEPOSIT:
             raise rules.NotRefundable

@@ -9,7 +9,7 @@ import msgspec
 
 from hometrip.kernel.clock import DAY, HOUR, MINUTE
 from hometrip.kernel.money import Money, half_up
-from hometrip.kernel.stay import at_local, clock_at
+from hometrip.kernel.stay import days_later
 
 PAYOUT_AFTER_CHECK_IN = DAY
 LONG_STAY = 28  # nights from which the host is paid monthly
@@ -46,12 +46,12 @@ def payout_due_at(check_in_at: datetime, now: datetime) -> datetime:
     return max(now, check_in_at + PAYOUT_AFTER_CHECK_IN)
 
 
-def deposit_ends(check_out: date, check_out_at: datetime, time_zone: str | None) -> datetime:
+def deposit_ends(check_out_at: datetime, time_zone: str | None) -> datetime:
     """14 days after check-out, at the home's check-out time on that day: no change of clocks moves it. Who
     tells of no zone tells of no change of clocks."""
     if time_zone is None:
         return check_out_at + DEPOSIT_AFTER_CHECK_OUT
-    return at_local(check_out + DEPOSIT_AFTER_CHECK_OUT, clock_at(check_out_at, time_zone), time_zone)
+    return days_later(check_out_at, DEPOSIT_AFTER_CHECK_OUT.days, time_zone)
 
 
 def payout_steps(check_in: date, check_out: date, check_in_at: datetime) -> list[PayoutStep]:
